@@ -1,0 +1,125 @@
+"""Every setting, each with its environment variable, meaning and default.
+
+Rule of this room: a setting is read here and nowhere else, and a bad one ends the start with one line that names
+the variable, what it got and what it takes. `volteface settings` prints this file's content.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+from typing import Literal, TypeVar
+
+import msgspec
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_COMMON = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True)
+
+
+class SettingsError(Exception):
+    """A setting that cannot be used; the message is one line for the operator."""
+
+
+class KafkaSettings(BaseSettings):
+    """How to reach Kafka (`KAFKA_...`)."""
+
+    model_config = SettingsConfigDict(env_prefix="KAFKA_", **_COMMON)
+
+    bootstrap_servers: str = Field("127.0.0.1:9092", description="brokers, host:port, separated by commas")
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="how the connection is secured"
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
+        None, description="SASL mechanism, for the SASL_ protocols"
+    )
+    sasl_username: str | None = Field(None, description="SASL user")
+    sasl_password: SecretStr | None = Field(None, description="SASL password")
+    ssl_cafile: str | None = Field(None, description="PEM file of the certificate authority")
+    ssl_certfile: str | None = Field(None, description="PEM file of the client certificate")
+    ssl_keyfile: str | None = Field(None, description="PEM file of the client key")
+
+
+class Settings(BaseSettings):
+    """What Volteface does (`VOLTEFACE_...`)."""
+
+    model_config = SettingsConfigDict(env_prefix="VOLTEFACE_", **_COMMON)
+
+    app_id: str = Field(
+        "volteface",
+        pattern=r"^[A-Za-z0-9._-]{1,100}$",
+        description="the consumer group, and the first part of the state topic's and the transactions' names",
+    )
+    web_host: str = Field("0.0.0.0", description="address of /metrics and /health")
+    web_port: int = Field(6066, ge=1, le=65535, description="port of /metrics and /health")
+
+    lifecycle_topic: str = Field("reviews.lifecycle.v1", description="topic of review events")
+    outreach_topic: str = Field("reviews.outreach.v1", description="topic of seller contacts")
+    access_topic: str = Field("reviews.access.v1", description="topic of staff look-ups")
+    alerts_topic: str = Field("integrity.alerts.v1", description="topic of alerts")
+    dead_letter_prefix: str = Field("dlq.", min_length=1, description="put before a topic's name for its dead letters")
+
+    checkpoint_seconds: float = Field(
+        0.5, ge=0.05, le=60, description="at most so long between checkpoints; an alert does not wait for it"
+    )
+    allowed_lateness_seconds: float = Field(
+        10, ge=0, le=3600, description="disorder of event time within a topic that is put right"
+    )
+    max_idle_seconds: float = Field(
+        1, ge=0.05, le=60, description="how long a partition that is read to its end is waited for by its neighbours"
+    )
+    max_event_bytes: int = Field(
+        65536, ge=1024, le=900_000, description="largest event taken; a larger one becomes a dead letter"
+    )
+    future_seconds: float = Field(
+        3600, ge=0, le=86400 * 30, description="how far ahead of the clock an event may be dated"
+    )
+    unknown_fields: Literal["count", "refuse"] = Field(
+        "count", description="fields that the contract does not know: count them, or make a dead letter"
+    )
+    alert_budget: float = Field(
+        3, gt=0, le=1000, description="false alarms allowed per 1,000 subjects a year and watch family"
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least severe log line shown")
+
+    @cached_property
+    def input_topics(self) -> tuple[str, str, str]:
+        """The input topics in the order of `events.STREAMS`."""
+        return (self.lifecycle_topic, self.outreach_topic, self.access_topic)
+
+    @property
+    def state_topic(self) -> str:
+        """The compacted changelog of the tasks' state."""
+        return f"{self.app_id}-state"
+
+    def dead_letter_topic(self, topic: str) -> str:
+        """Where what cannot be used of `topic` goes."""
+        return self.dead_letter_prefix + topic
+
+    @property
+    def config_digest(self) -> str:
+        """Digest of the settings that decide what an input leads to (16 hex digits)."""
+        deciding = (self.allowed_lateness_seconds, self.unknown_fields, self.alert_budget, self.max_event_bytes)
+        return hashlib.blake2b(msgspec.json.encode(deciding), digest_size=8).hexdigest()
+
+
+def load() -> tuple[Settings, KafkaSettings]:
+    """Read all settings from the environment and `.env`; raises SettingsError with one line an operator can use."""
+    return _load(Settings), _load(KafkaSettings)
+
+
+_T = TypeVar("_T", bound=BaseSettings)
+
+
+def _load(kind: type[_T]) -> _T:
+    try:
+        return kind()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = variable(kind, str(first["loc"][0]))
+        raise SettingsError(f"{name}={first['input']!r} cannot be used: {first['msg']}") from None
+
+
+def variable(kind: type[BaseSettings], field: str) -> str:
+    """The environment variable of a field."""
+    return f"{kind.model_config['env_prefix']}{field}".upper()
