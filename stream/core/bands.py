@@ -1,0 +1,81 @@
+"""Bands and arms: what is compared with what (one review lies in one band and one arm at a time).
+
+Rule of this room: only reviews of one band are comparable, and a band is what an honest reviewer's wish to change
+a review depends on: its stars and its age or, once the seller has been in touch, the time since. So legitimate
+outreach is part of the norm. A look-up by staff makes an arm but never a band: rogues would be their own norm.
+
+A *cell* is a band with the flag "looked up"; it determines the arm.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import Final
+
+HOUR: Final = 3600.0
+DAY: Final = 86400.0
+
+AGE_EDGES: Final = tuple(x * DAY for x in (1 / 24, 1, 7, 30, 60, 90, 180))
+CONTACT_EDGES: Final = tuple(x * DAY for x in (1 / 24, 1, 3, 7, 30))
+#: A contact, or a look-up, is held to act for so long.
+REACH_SECONDS: Final = 30 * DAY
+#: Reviews older than this are the arm "old", which an accusation about fresh reviews may use as its control.
+OLD_SECONDS: Final = 90 * DAY
+#: A critical review that stood for so long is no longer followed: the bound on a task's memory.
+FOLLOW_SECONDS: Final = 730 * DAY
+
+_PER_STAR: Final = len(AGE_EDGES) + 1 + len(CONTACT_EDGES)
+BANDS: Final = 3 * _PER_STAR
+CELLS: Final = 2 * BANDS
+
+LOOKED_UP, CONTACTED, OLD, PLAIN = range(4)
+ARMS: Final = 4
+ARM_NAMES: Final = ("looked up", "contacted", "old", "plain")
+
+
+def _arm(cell: int) -> int:
+    band, looked_up = divmod(cell, 2)
+    place = band % _PER_STAR
+    if looked_up:
+        return LOOKED_UP
+    if place > len(AGE_EDGES):
+        return CONTACTED
+    return OLD if place > AGE_EDGES.index(OLD_SECONDS) else PLAIN
+
+
+#: Arm of each cell.
+ARM_OF: Final = tuple(_arm(cell) for cell in range(CELLS))
+
+
+def locate(
+    stars: int, created_at: float, contacted_at: float | None, looked_up_at: float | None, now: float
+) -> tuple[int, float]:
+    """The cell of a critical review at `now`, and when it next changes (epoch seconds).
+
+    Intervals are closed on the left, so that a timer that fires exactly on an edge finds the review beyond it.
+    """
+    first = (stars - 1) * _PER_STAR
+    due = created_at + FOLLOW_SECONDS
+    if contacted_at is not None and now < contacted_at + REACH_SECONDS:
+        place = bisect_right(CONTACT_EDGES, now - contacted_at)
+        due = min(due, _edge(contacted_at, CONTACT_EDGES[place], now))
+        place += len(AGE_EDGES) + 1
+    else:
+        place = bisect_right(AGE_EDGES, now - created_at)
+        if place < len(AGE_EDGES):
+            due = min(due, _edge(created_at, AGE_EDGES[place], now))
+    looked_up = looked_up_at is not None and now < looked_up_at + REACH_SECONDS
+    if looked_up_at is not None and looked_up:
+        due = min(due, looked_up_at + REACH_SECONDS)
+    return 2 * (first + place) + looked_up, due
+
+
+def _edge(start: float, edge: float, now: float) -> float:
+    """`start + edge`, pushed on by the smallest step while rounding would leave `due - start` below the edge.
+
+    Without it a timer could fire, find the review in the same band, and be set to the same instant for ever.
+    """
+    due = start + edge
+    while due - start < edge or due <= now:
+        due = due + max(1e-6, abs(due) * 2.3e-16)
+    return due

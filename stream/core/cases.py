@@ -1,0 +1,158 @@
+"""From evidence to an alert: the watches are asked, and what passes the budgeted threshold is put into words.
+
+Rule of this room: one alert a subject, watch and 30 days. A later change adds staff, innocent explanations
+(`excuses`), calibration and ranking; they enter here and in `watches`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from statistics import median
+from typing import Final
+
+import numpy as np
+
+from stream import MODEL_VERSION
+from stream.alerts import Alert, Evidence, Subject, alert_id
+from stream.core import explain
+from stream.core.bands import DAY
+from stream.core.evidence import Verdict, weigh
+from stream.core.norm import Norm
+from stream.core.patterns import features
+from stream.core.subjects import Flip, Seller
+from stream.core.watches import ACCUSED, CONTROLS, SELLER_WATCHES, Watch, log_threshold
+
+#: A watch keeps still about a subject for so long after an alert.
+PAUSE_SECONDS: Final = 30 * DAY
+#: Reviews named in an alert.
+REVIEWS_NAMED: Final = 50
+#: Beyond this, odds are only "more"; it keeps numbers finite in JSON.
+_LOG_ODDS_CAP: Final = 300.0
+
+
+class Accuser:
+    """Judges a subject after each of its flips."""
+
+    def __init__(self, budget: float, config_digest: str) -> None:
+        self._log_threshold = log_threshold(budget)
+        self._config_digest = config_digest
+
+    def features(self, seller: Seller, flip: Flip, age_seconds: float) -> dict[str, float]:
+        """What the pattern model sees of a seller's latest flip."""
+        week = sum(one.at > flip.at - 7 * DAY for one in seller.flips)
+        weeks = max((flip.at - seller.flips[0].at) / (7 * DAY), 1.0)
+        burst = week * weeks / len(seller.flips)
+        return features(flip.contact_hours, flip.stars, age_seconds / DAY, burst, flip.retracted, flip.incentive)
+
+    def judge(self, seller: Seller, norm: Norm, event_id: str, now: float, percentile: float) -> list[Alert]:
+        """Weigh the evidence after the seller's latest flip, set its voice, and accuse where it must be."""
+        own_flips, own_gone = sum(seller.flips_by_arm), sum(seller.retracted_by_arm)
+        # Laplace's rule with the weight of five flips, one of them a retraction, for a market that has shown few.
+        gone = (norm.total_retracted - own_gone + 1) / (norm.total_flips - own_flips + 5)
+        verdicts = weigh(seller.history, np.array(seller.totals()), ACCUSED, CONTROLS, gone)
+        seller.speak([verdict.log_odds for verdict in verdicts], norm, now)
+        return [
+            self._accuse(watch, verdict, seller, event_id, now, percentile)
+            for watch, verdict in zip(SELLER_WATCHES, verdicts, strict=True)
+            if verdict.log_odds >= self._log_threshold and self._may_speak(seller, watch.kind, now)
+        ]
+
+    def _may_speak(self, seller: Seller, name: str, now: float) -> bool:
+        last = seller.alerted_at.get(name)
+        if last is not None and now < last + PAUSE_SECONDS:
+            return False
+        seller.alerted_at[name] = now
+        return True
+
+    def _accuse(
+        self, watch: Watch, verdict: Verdict, seller: Seller, event_id: str, now: float, percentile: float
+    ) -> Alert:
+        window = seller.flips[verdict.window :]
+        contacted_only = watch.kind == "seller.contact_flips"
+        told = [flip for flip in window if flip.contact_hours is not None] if contacted_only else window
+        evidence = self._evidence(told or window, verdict, round(verdict.flips), event_id)
+        grave = explain.severity(verdict.log_odds - self._log_threshold)
+        subject = Subject("seller", seller.seller_id)
+        return Alert(
+            alert_id=alert_id(watch.kind, subject, event_id),
+            kind=watch.kind,
+            subject=subject,
+            raised_at=instant(now),
+            detected_at=None,
+            severity=grave,
+            evidence=evidence,
+            patterns={"half_space_trees": percentile},
+            explanation=explain.seller_sentence(
+                watch.kind, seller.seller_id, evidence.since, evidence.flips, evidence.expected,
+                evidence.upgraded, evidence.retracted, evidence.incentives, evidence.odds,
+            ),
+            recommended_action=explain.action(watch.kind, grave, evidence.incentives, evidence.flips),
+            model_version=MODEL_VERSION,
+            config_digest=self._config_digest,
+            state_digest="",
+        )  # fmt: skip
+
+    def _evidence(self, told: list[Flip], verdict: Verdict, flips: int, event_id: str) -> Evidence:
+        hours = [flip.contact_hours for flip in told if flip.contact_hours is not None]
+        retracted = sum(flip.retracted for flip in told)
+        return Evidence(
+            flips=flips,
+            expected=verdict.expected,
+            ratio=flips / verdict.expected,
+            odds=math.exp(min(verdict.log_odds, _LOG_ODDS_CAP)),
+            threshold=math.exp(self._log_threshold),
+            since=instant(told[0].at),
+            stars_moved=sum(flip.stars for flip in told),
+            upgraded=len(told) - retracted,
+            retracted=retracted,
+            median_hours_from_contact=median(hours) if hours else None,
+            incentives=sum(flip.incentive for flip in told),
+            review_ids=[flip.review_id for flip in told[-REVIEWS_NAMED:]],
+            event_ids=[event_id],
+        )
+
+    def shift(
+        self, seller: Seller, product_id: str, tape: list[list[float]], event_id: str, now: float
+    ) -> list[Alert]:
+        """A product's turned reviews lift it more than before: told where its seller's evidence leans that way."""
+        log_odds = max(seller.log_odds, default=-math.inf)
+        if log_odds < 0 or not self._may_speak(seller, f"product.rating_shift/{product_id}", now):
+            return []
+        recent = tape[len(tape) // 2 :]
+        turns = [lift for _, lift in recent if lift > 0]
+        earlier = sum(lift > 0 for _, lift in tape[: len(tape) // 2]) + 0.3
+        subject = Subject("product", product_id)
+        told = [flip for flip in seller.flips if flip.at >= recent[0][0]]
+        retracted = sum(flip.retracted for flip in told)
+        lift = sum(turns) / max(len(turns), 1)
+        return [
+            Alert(
+                alert_id=alert_id("product.rating_shift", subject, event_id),
+                kind="product.rating_shift",
+                subject=subject,
+                raised_at=instant(now),
+                detected_at=None,
+                severity="low",
+                evidence=Evidence(
+                    flips=len(turns), expected=earlier, ratio=len(turns) / earlier,
+                    odds=math.exp(min(log_odds, _LOG_ODDS_CAP)), threshold=1.0, since=instant(recent[0][0]),
+                    stars_moved=sum(turns), upgraded=len(told) - retracted, retracted=retracted,
+                    median_hours_from_contact=None, incentives=sum(flip.incentive for flip in told),
+                    review_ids=[flip.review_id for flip in told[-REVIEWS_NAMED:]], event_ids=[event_id],
+                ),
+                patterns={"adwin_width": float(len(tape))},
+                explanation=explain.product_sentence(
+                    product_id, seller.seller_id, len(turns), len(recent), lift
+                ),
+                recommended_action="watch",
+                model_version=MODEL_VERSION,
+                config_digest=self._config_digest,
+                state_digest="",
+            )
+        ]  # fmt: skip
+
+
+def instant(at: float) -> dt.datetime:
+    """Epoch seconds as a time in UTC."""
+    return dt.datetime.fromtimestamp(at, dt.UTC)

@@ -1,0 +1,156 @@
+"""From a record's bytes to an event of the contract, or to the reason why not.
+
+Rule of this room: pure and quick. Nothing here reads a clock or Kafka; whatever the bytes are, the answer is an
+Event or a Refused, and both say the same as the JSON Schemas in `schemas/`.
+"""
+
+from __future__ import annotations
+
+import re
+from operator import attrgetter
+from typing import Any, Final, NoReturn
+
+import msgspec
+
+from stream.config import Settings
+from stream.events import STREAMS, Event
+from stream.intake.identifiers import check_ids
+from stream.intake.partition import partition_of
+from stream.intake.refusal import Refusal, Refused
+
+#: RFC 3339, stricter than the type, which also takes a space for the T and an offset without a colon. The years
+#: leave room on both sides, so that no arithmetic on an accepted time can leave the calendar; no leap seconds.
+INSTANT: Final = (
+    r"^(?:19[7-9]|2[0-9]{2})[0-9]-[0-9]{2}-[0-9]{2}[Tt](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+    r"(?:\.[0-9]{1,9})?(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])(?!\n)$"
+)
+_instant = re.compile(INSTANT).match
+_document = msgspec.json.Decoder().decode
+
+
+class _Form:
+    """What intake has to know of an event type, worked out once from the type itself."""
+
+    def __init__(self, kind: type[Event]) -> None:
+        fields = msgspec.structs.fields(kind)
+        self.kind = kind
+        self.name = str(kind.__struct_config__.tag)
+        self.known = frozenset(("type", *(field.encode_name for field in fields)))
+        self.required = tuple(field.encode_name for field in fields if field.required)
+        self.ids = tuple(field.name for field in fields if field.name.endswith("_id"))
+        self.ids_of = attrgetter(*self.ids)
+
+
+class Intake:
+    """Decodes and checks the records of the input topics; `unknown_fields` counts events that brought some."""
+
+    def __init__(self, settings: Settings, partitions: int) -> None:
+        self.unknown_fields = 0
+        self._partitions = partitions
+        self._max_bytes = settings.max_event_bytes
+        self._future_seconds = settings.future_seconds
+        self._refuse_unknown = settings.unknown_fields == "refuse"
+        self._forms = tuple({form.name: form for form in map(_Form, kinds)} for kinds in STREAMS.values())
+
+    def decode(
+        self, stream: int, partition: int, key: bytes | None, value: bytes | None, now: float
+    ) -> Event:
+        """The event of a record of `STREAMS`' stream number `stream`; raises Refused. `now` is epoch seconds."""
+        event = self.read(stream, value)
+        self._check_place(event, partition, key)
+        if event.occurred_at.timestamp() > now + self._future_seconds:
+            raise Refused(
+                Refusal.FUTURE,
+                f"occurred_at is more than {self._future_seconds:g} s ahead of the clock: "
+                f"{event.occurred_at.isoformat()}.",
+            )
+        return event
+
+    def read(self, stream: int, value: bytes | None) -> Event:
+        """The event in a record's value, whatever its key, partition and time; raises Refused."""
+        document = self._parse(value)
+        form = self._form(stream, document)
+        event = _typed(form, document)
+        if not _instant(document["occurred_at"]):
+            raise Refused(
+                Refusal.BAD_VALUE,
+                "occurred_at is not a time of the contract, such as 2024-05-01T10:00:00Z, between 1970 and 2999.",
+            )
+        check_ids(form.ids, form.ids_of(event))
+        if not document.keys() <= form.known:
+            self._note_unknown(form, document)
+        return event
+
+    def _parse(self, value: bytes | None) -> dict[str, Any]:
+        if value is None:
+            raise Refused(Refusal.UNDECODABLE, "The record has no value.")
+        if len(value) > self._max_bytes:
+            raise Refused(
+                Refusal.TOO_LARGE, f"The event has {len(value)} bytes; at most {self._max_bytes} are taken."
+            )
+        try:
+            document = _document(value)
+        except (msgspec.DecodeError, ValueError) as error:
+            raise Refused(Refusal.UNDECODABLE, f"The value is not JSON in UTF-8: {error}.") from None
+        except RecursionError:
+            raise Refused(Refusal.UNDECODABLE, "The value is nested too deeply.") from None
+        if not isinstance(document, dict):
+            raise Refused(Refusal.BAD_VALUE, "The value is JSON, but not an object.")
+        return document
+
+    def _form(self, stream: int, document: dict[str, Any]) -> _Form:
+        name = document.get("type")
+        forms = self._forms[stream]
+        if isinstance(name, str) and name in forms:
+            return forms[name]
+        if "type" not in document:
+            raise Refused(Refusal.MISSING_FIELD, "The event has no type.")
+        shown = repr(name[:64]) if isinstance(name, str) else "not a text"
+        raise Refused(Refusal.UNKNOWN_TYPE, f"type is {shown}; this topic carries {', '.join(forms)}.")
+
+    def _check_place(self, event: Event, partition: int, key: bytes | None) -> None:
+        seller = event.seller_id.encode()
+        if key != seller:
+            raise Refused(Refusal.WRONG_KEY, "The record's key is not its seller_id.")
+        expected = partition_of(seller, self._partitions)
+        if partition != expected:
+            raise Refused(
+                Refusal.WRONG_PARTITION_COUNT,
+                f"The record came in partition {partition}, but Kafka's default partitioner picks {expected} of "
+                f"{self._partitions} for its key: the producer believes in another partition count or uses "
+                "another partitioner.",
+            )
+
+    def _note_unknown(self, form: _Form, document: dict[str, Any]) -> None:
+        if self._refuse_unknown:
+            name = min(document.keys() - form.known)
+            raise Refused(Refusal.BAD_VALUE, f"{form.name} has no field {name[:64]!r}.")
+        self.unknown_fields += 1
+
+
+def _typed(form: _Form, document: dict[str, Any]) -> Event:
+    try:
+        return msgspec.convert(document, form.kind)
+    except msgspec.ValidationError as error:
+        return _typed_with_whole_numbers(form, document, error)
+
+
+def _typed_with_whole_numbers(form: _Form, document: dict[str, Any], first: msgspec.ValidationError) -> Event:
+    """A second look: to JSON Schema 3.0 is an integer, and some producers know no other numbers."""
+    for name in form.required:
+        if name not in document:
+            raise Refused(Refusal.MISSING_FIELD, f"{form.name} lacks {name}.") from None
+    whole = {
+        name: int(value) if isinstance(value, float) and value.is_integer() else value
+        for name, value in document.items()
+    }
+    if whole == document and all(type(whole[name]) is type(document[name]) for name in whole):
+        _refuse_value(form, first)
+    try:
+        return msgspec.convert(whole, form.kind)
+    except msgspec.ValidationError as error:
+        _refuse_value(form, error)
+
+
+def _refuse_value(form: _Form, error: msgspec.ValidationError) -> NoReturn:
+    raise Refused(Refusal.BAD_VALUE, f"{form.name} cannot be used: {error}.") from None

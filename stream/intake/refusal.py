@@ -1,0 +1,39 @@
+"""Why a record cannot be used, in words that metrics, dead letters and people share.
+
+Rule of this room: a reason is a label of metrics and a header of dead letters, so it is never renamed; a detail
+is one sentence that names the field and never repeats an id, for an id may be personal data.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+#: A detail quotes the producer's text in places (an unknown channel, say); no record may flood the logs with it.
+_DETAIL_CHARS: Final = 400
+
+
+class Refusal(StrEnum):
+    """The reasons for which a record becomes a dead letter."""
+
+    UNDECODABLE = "undecodable"
+    UNKNOWN_TYPE = "unknown_type"
+    MISSING_FIELD = "missing_field"
+    BAD_VALUE = "bad_value"
+    PERSONAL_DATA = "personal_data"
+    WRONG_KEY = "wrong_key"
+    WRONG_PARTITION_COUNT = "wrong_partition_count"
+    FUTURE = "future"
+    TOO_LARGE = "too_large"
+
+
+class Refused(Exception):
+    """A record that cannot be used; the only exception that intake raises for a record."""
+
+    def __init__(self, reason: Refusal, detail: str) -> None:
+        self.reason = reason
+        self.detail = detail if len(detail) <= _DETAIL_CHARS else detail[: _DETAIL_CHARS - 1] + "…"
+        super().__init__(reason, self.detail)
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}"
