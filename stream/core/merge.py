@@ -63,6 +63,11 @@ class Stream(Generic[R, E]):
             self.done.remove(self.open.popleft())
 
     @property
+    def waiting(self) -> int:
+        """Records read and not yet applied."""
+        return len(self.inbox) + len(self.heap) + len(self.queue)
+
+    @property
     def position(self) -> tuple[int, list[int]]:
         """The lowest offset still to do, and those above it that are done already."""
         return (self.open[0] if self.open else self.next_offset), sorted(self.done)

@@ -1,7 +1,7 @@
 """Dead letters: a record that could not be used, as it came, with the reason beside it.
 
-Rule of this room: key, value and headers of the original are never changed, so a record can be sent again to its
-topic byte for byte. The reason stands in headers behind the original's own, named as Kafka Streams names them.
+Rule of this room: key, value and headers of the original are never changed, so a record can be sent again to
+its topic byte for byte. The reason stands in headers behind the original's own, named as in Kafka Streams.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _REFUSED: Final = f"{Refused.__module__}.{Refused.__qualname__}"
 _TEXT_BYTES: Final = 1024
 
 
-class NotADeadLetter(ValueError):
+class NotADeadLetterError(ValueError):
     """A record whose headers do not say which topic it came from."""
 
 
 class DeadLetter(Struct, frozen=True, kw_only=True):
-    """A record that could not be used, with its place and the reason; `key`, `value`, `headers` are as it came."""
+    """A record that could not be used, with its place and the reason; the rest is as it came."""
 
     topic: str
     partition: int
@@ -62,10 +62,10 @@ def outgoing(letter: DeadLetter) -> tuple[bytes | None, bytes | None, Headers]:
 
 
 def incoming(key: bytes | None, value: bytes | None, headers: Headers) -> DeadLetter:
-    """The inverse of `outgoing`: the original record and its topic; raises NotADeadLetter.
+    """The inverse of `outgoing`: the original record and its topic; raises NotADeadLetterError.
 
-    Only the last header of each name is taken off: an original that had such headers itself, because it once was
-    a dead letter of somebody else, keeps them.
+    Only the last header of each name is taken off: an original that had such headers itself, because it
+    once was a dead letter of somebody else, keeps them.
     """
     found: dict[str, bytes] = {}
     kept: list[tuple[str, bytes | None]] = []
@@ -86,9 +86,9 @@ def incoming(key: bytes | None, value: bytes | None, headers: Headers) -> DeadLe
             detail=found[_MESSAGE].decode(),
         )
     except KeyError as missing:
-        raise NotADeadLetter(f"The record has no header {missing}.") from None
+        raise NotADeadLetterError(f"The record has no header {missing}.") from None
     except ValueError as error:
-        raise NotADeadLetter(f"The record's headers cannot be read: {error}.") from None
+        raise NotADeadLetterError(f"The record's headers cannot be read: {error}.") from None
 
 
 def _bounded(text: str) -> bytes:

@@ -1,7 +1,7 @@
 """From a record's bytes to an event of the contract, or to the reason why not.
 
-Rule of this room: pure and quick. Nothing here reads a clock or Kafka; whatever the bytes are, the answer is an
-Event or a Refused, and both say the same as the JSON Schemas in `schemas/`.
+Rule of this room: pure and quick. Nothing here reads a clock or Kafka; whatever the bytes are, the answer is
+an Event or a Refused, and both say the same as the JSON Schemas in `schemas/`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from stream.intake.identifiers import check_ids
 from stream.intake.partition import partition_of
 from stream.intake.refusal import Refusal, Refused
 
-#: RFC 3339, stricter than the type, which also takes a space for the T and an offset without a colon. The years
-#: leave room on both sides, so that no arithmetic on an accepted time can leave the calendar; no leap seconds.
+#: RFC 3339, stricter than the type, which also takes a space for the T and an offset without a colon. The
+#: years leave room on both sides, so no arithmetic on an accepted time leaves the calendar. No leap seconds.
 INSTANT: Final = (
     r"^(?:19[7-9]|2[0-9]{2})[0-9]-[0-9]{2}-[0-9]{2}[Tt](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
     r"(?:\.[0-9]{1,9})?(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])(?!\n)$"
@@ -42,7 +42,7 @@ class _Form:
 
 
 class Intake:
-    """Decodes and checks the records of the input topics; `unknown_fields` counts events that brought some."""
+    """Decodes and checks the records of the input topics; `unknown_fields` counts events with such."""
 
     def __init__(self, settings: Settings, partitions: int) -> None:
         self.unknown_fields = 0
@@ -55,7 +55,7 @@ class Intake:
     def decode(
         self, stream: int, partition: int, key: bytes | None, value: bytes | None, now: float
     ) -> Event:
-        """The event of a record of `STREAMS`' stream number `stream`; raises Refused. `now` is epoch seconds."""
+        """The event of a record of stream number `stream`; raises Refused. `now` is epoch seconds."""
         event = self.read(stream, value)
         self._check_place(event, partition, key)
         if event.occurred_at.timestamp() > now + self._future_seconds:
@@ -74,10 +74,10 @@ class Intake:
         if not _instant(document["occurred_at"]):
             raise Refused(
                 Refusal.BAD_VALUE,
-                "occurred_at is not a time of the contract, such as 2024-05-01T10:00:00Z, between 1970 and 2999.",
+                "occurred_at is not a time like 2024-05-01T10:00:00Z, with an offset, from 1970 to 2999.",
             )
         check_ids(form.ids, form.ids_of(event))
-        if not document.keys() <= form.known:
+        if not form.known.issuperset(document):
             self._note_unknown(form, document)
         return event
 
@@ -116,9 +116,9 @@ class Intake:
         if partition != expected:
             raise Refused(
                 Refusal.WRONG_PARTITION_COUNT,
-                f"The record came in partition {partition}, but Kafka's default partitioner picks {expected} of "
-                f"{self._partitions} for its key: the producer believes in another partition count or uses "
-                "another partitioner.",
+                f"The record came in partition {partition}, but Kafka's default partitioner picks {expected} "
+                f"of {self._partitions} for its key: the producer believes in another partition count or "
+                "uses another partitioner.",
             )
 
     def _note_unknown(self, form: _Form, document: dict[str, Any]) -> None:

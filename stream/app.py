@@ -1,0 +1,184 @@
+"""The composition root: settings -> transport, crew of tasks, metrics; also `faust -A stream.app worker`.
+
+Rule of this room: it knows all the others, and nobody knows it.
+"""
+
+from __future__ import annotations
+
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import faust
+import structlog
+from faust.types import TP
+from faust.web import Request, Response, View
+
+from stream import config
+from stream.engine.crew import Crew
+from stream.engine.ledger import KafkaLedger, credentials
+from stream.engine.task import State
+from stream.ops import logs
+from stream.ops.metrics import CONTENT_TYPE, Metrics, Pulse
+
+settings, kafka = config.load()
+log = structlog.get_logger("volteface")
+
+_urls = ";".join(f"batched://{server}" for server in kafka.bootstrap_servers.split(","))
+
+app = faust.App(
+    settings.app_id,
+    broker=_urls.replace("batched://", "kafka://"),
+    broker_consumer=_urls,
+    broker_credentials=credentials(kafka),
+    key_serializer="raw",
+    value_serializer="raw",
+    topic_allow_declare=False,
+    topic_disable_leader=True,
+    consumer_auto_offset_reset="earliest",
+    consumer_max_fetch_size=262_144,
+    broker_max_poll_records=2000,
+    broker_session_timeout=10,
+    broker_heartbeat_interval=2,
+    broker_rebalance_timeout=15,
+    broker_request_timeout=30,
+    broker_max_poll_interval=300,
+    stream_buffer_maxsize=16,
+    stream_wait_empty=False,
+    store="memory://",
+    web_bind=settings.web_host,
+    web_host=settings.web_host,
+    web_port=settings.web_port,
+    logging_config=logs.configure(settings.log_level),
+    worker_redirect_stdouts=False,
+    web_in_thread=False,
+)
+
+
+class Raw(faust.Schema):
+    """Hands on what the transport made: a batch of undecoded records."""
+
+    def loads_key(self, app: Any, message: Any, **_: Any) -> None:
+        """A batch has no key."""
+
+    def loads_value(self, app: Any, message: Any, **_: Any) -> Any:
+        """The batch."""
+        return message.value
+
+
+class _Tap:
+    """The transport, as the crew sees it."""
+
+    def at_end(self, stream: int, partition: int) -> bool:
+        position, end, handed_on = app.consumer.tail(_tp(stream, partition))
+        member = crew.members.get(partition)
+        if member is None or position is None or end is None:
+            return False
+        return bool(position >= end) and handed_on <= member.taken(stream)
+
+    def pause(self, stream: int, partition: int) -> None:
+        app.consumer.pause_partitions({_tp(stream, partition)})
+
+    def resume(self, stream: int, partition: int) -> None:
+        app.consumer.resume_partitions({_tp(stream, partition)})
+
+
+def _tp(stream: int, partition: int) -> TP:
+    return TP(settings.input_topics[stream], partition)
+
+
+async def _rejoin() -> None:
+    await app.consumer.rejoin()
+
+
+def _views() -> dict[int, Any]:
+    views: dict[int, Any] = {}
+    for partition, member in crew.members.items():
+        task = member.task
+        if task.state is not State.RUNNING:
+            continue
+        lag: dict[str, int] = {}
+        for stream, topic in enumerate(settings.input_topics):
+            position, end, _ = app.consumer.tail(_tp(stream, partition))
+            if position is not None and end is not None:
+                lag[topic] = max(0, end - position) + task.merge.streams[stream].waiting
+        views[partition] = SimpleNamespace(
+            counts=task.detector.counts,
+            dead=task.dead,
+            watermark_seconds=max(task.detector.clock, 0.0),
+            reviews=len(task.detector.reviews),
+            sellers=len(task.detector.sellers),
+            checkpoint_age_seconds=time.monotonic() - member.checkpointed_at,
+            lag_records=lag,
+        )
+    return views
+
+
+metrics = Metrics(_views)
+pulse = Pulse()
+crew = Crew(settings, lambda partition: KafkaLedger(partition, settings, kafka), _Tap(), metrics, _rejoin)
+_streams = {topic: stream for stream, topic in enumerate(settings.input_topics)}
+
+
+@app.agent(app.topic(*settings.input_topics, schema=Raw()))
+async def intake(batches: Any) -> None:
+    """Brings each batch to its task; a batch of a partition that just went is done again by its next owner."""
+    async for event in batches.noack().events():
+        batch = event.message.value
+        member = crew.members.get(batch.partition)
+        if member is not None:
+            member.take(_streams[batch.topic], batch.records)
+
+
+@app.on_partitions_assigned.connect
+async def _assigned(sender: Any, assigned: set[TP], **_: Any) -> None:
+    partitions = {tp.partition for tp in assigned if tp.topic in _streams}
+    count = app.consumer.topic_partitions(settings.lifecycle_topic)
+    log.info("assigned", partitions=sorted(partitions), of=count)
+    crew.assign(partitions, count)
+
+
+@app.on_partitions_revoked.connect
+async def _revoked(sender: Any, revoked: set[TP], **_: Any) -> None:
+    log.info("revoked", partitions=sorted({tp.partition for tp in revoked}))
+    await crew.revoke()
+
+
+@app.on_before_shutdown.connect
+async def _stopping(sender: Any, **_: Any) -> None:
+    await crew.revoke()
+
+
+@app.timer(1.0)
+async def _beat() -> None:
+    pulse.beat()
+
+
+@app.page("/metrics")
+class MetricsPage(View):
+    """What Prometheus reads."""
+
+    async def get(self, request: Request) -> Response:
+        """OpenMetrics."""
+        return self.bytes(metrics.exposition(), content_type=CONTENT_TYPE.split(";")[0])
+
+
+@app.page("/health/live")
+class Live(View):
+    """200 while the event loop makes progress."""
+
+    async def get(self, request: Request) -> Response:
+        """The loop's last beat."""
+        alive = pulse.age_seconds < 30
+        return self.json({"live": alive, "beat_age_seconds": pulse.age_seconds}, status=200 if alive else 503)
+
+
+@app.page("/health/ready")
+class Ready(View):
+    """200 once every assigned task is restored."""
+
+    async def get(self, request: Request) -> Response:
+        """The tasks and their states."""
+        states = {str(partition): member.task.state.value for partition, member in crew.members.items()}
+        ready = bool(states) and set(states.values()) == {State.RUNNING.value}
+        return self.json({"ready": ready, "tasks": states}, status=200 if ready else 503)

@@ -1,0 +1,114 @@
+"""A task's ledger on Kafka: what it reads to come back, and the one transaction that a checkpoint is.
+
+Rule of this room: rows, alerts, dead letters and offsets move together or not at all. Opening the ledger fences
+whoever had the task before; from then on the predecessor's commits fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import faust
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.helpers import create_ssl_context
+
+from stream.config import KafkaSettings, Settings
+from stream.engine.task import Checkpoint
+
+_BATCH: Final = 5000
+#: A row or a dead letter may be as large; the broker's topics are made for it.
+_MAX_REQUEST_BYTES: Final = 4 * 1024 * 1024
+
+
+def connection(kafka: KafkaSettings) -> dict[str, Any]:
+    """aiokafka's arguments for these settings."""
+    arguments: dict[str, Any] = {
+        "bootstrap_servers": kafka.bootstrap_servers,
+        "security_protocol": kafka.security_protocol,
+    }
+    if kafka.security_protocol.endswith("SSL"):
+        arguments["ssl_context"] = create_ssl_context(
+            cafile=kafka.ssl_cafile, certfile=kafka.ssl_certfile, keyfile=kafka.ssl_keyfile
+        )
+    if kafka.security_protocol.startswith("SASL"):
+        arguments["sasl_mechanism"] = kafka.sasl_mechanism
+        arguments["sasl_plain_username"] = kafka.sasl_username
+        arguments["sasl_plain_password"] = kafka.sasl_password.get_secret_value() if kafka.sasl_password else None
+    return arguments
+
+
+def credentials(kafka: KafkaSettings) -> Any:
+    """Faust's credentials for these settings; None for a plain connection."""
+    arguments = connection(kafka)
+    if kafka.security_protocol == "SSL":
+        return faust.SSLCredentials(arguments["ssl_context"])
+    if kafka.security_protocol.startswith("SASL"):
+        return faust.SASLCredentials(
+            username=arguments["sasl_plain_username"], password=arguments["sasl_plain_password"],
+            mechanism=kafka.sasl_mechanism, ssl_context=arguments.get("ssl_context"),
+        )  # fmt: skip
+    return None
+
+
+class KafkaLedger:
+    """The ledger of one partition number."""
+
+    def __init__(self, partition: int, settings: Settings, kafka: KafkaSettings) -> None:
+        self._partition = partition
+        self._settings = settings
+        self._kafka = kafka
+        self._producer: AIOKafkaProducer | None = None
+
+    async def open(self) -> None:
+        """Start the transactional producer; this aborts and fences the task's former owner."""
+        self._producer = AIOKafkaProducer(
+            **connection(self._kafka),
+            transactional_id=f"{self._settings.app_id}-{self._partition}",
+            transaction_timeout_ms=15_000,
+            linger_ms=0,
+            max_batch_size=262_144,
+            max_request_size=_MAX_REQUEST_BYTES,
+        )
+        await self._producer.start()
+
+    async def read(self) -> AsyncIterator[list[tuple[bytes, bytes | None]]]:
+        """The committed changelog from its beginning to its present end, in batches."""
+        tp = TopicPartition(self._settings.state_topic, self._partition)
+        consumer = AIOKafkaConsumer(
+            **connection(self._kafka), isolation_level="read_committed", enable_auto_commit=False,
+            max_partition_fetch_bytes=_MAX_REQUEST_BYTES,
+        )  # fmt: skip
+        await consumer.start()
+        try:
+            consumer.assign([tp])
+            await consumer.seek_to_beginning(tp)
+            end = (await consumer.end_offsets([tp]))[tp]
+            # Transaction markers take offsets: the last record's offset need not be end - 1, but position gets there.
+            while await consumer.position(tp) < end:
+                fetched = await consumer.getmany(timeout_ms=200, max_records=_BATCH)
+                for records in fetched.values():
+                    yield [(record.key, record.value) for record in records]
+        finally:
+            await consumer.stop()
+
+    async def commit(self, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint as one transaction; raises where any part of it could not be written."""
+        producer = self._producer
+        assert producer is not None, "open() comes first"
+        topic, partition = self._settings.state_topic, self._partition
+        async with producer.transaction():
+            for key, value in checkpoint.rows:
+                await producer.send(topic, value, key, partition=partition)
+            for record in checkpoint.records:
+                await producer.send(record.topic, record.value, record.key, headers=record.headers)
+            offsets = {
+                TopicPartition(name, partition): offset
+                for name, offset in zip(self._settings.input_topics, checkpoint.offsets, strict=True)
+            }
+            await producer.send_offsets_to_transaction(offsets, self._settings.app_id)
+
+    async def close(self) -> None:
+        """Let go of the producer."""
+        if self._producer is not None:
+            await self._producer.stop()

@@ -1,0 +1,182 @@
+"""A task: one partition number across the input topics, the unit of order, state and scale.
+
+Rule of this room: new -> restoring -> running -> dropped, and never back. A task knows no Kafka client: it reads and
+writes through a ledger that it is given. A dropped task writes nothing more; whoever owns the partition next begins
+from the last checkpoint.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final, NamedTuple, Protocol
+
+import msgspec
+
+from stream.alerts import Alert
+from stream.config import Settings
+from stream.core import codec
+from stream.core.detector import Detector
+from stream.core.merge import Merge
+from stream.events import STREAMS, Event
+from stream.intake.dead_letters import DeadLetter, outgoing
+from stream.intake.decode import Intake
+from stream.intake.refusal import Refused
+
+POSITION: Final = b"o"
+_alert_json = msgspec.json.Encoder().encode
+
+
+class Record(NamedTuple):
+    """A record for a topic other than the state's."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes | None]]
+
+
+class Checkpoint(NamedTuple):
+    """All that moves together: state rows, alerts and dead letters, the offsets of the input streams."""
+
+    rows: list[tuple[bytes, bytes | None]]
+    records: list[Record]
+    offsets: list[int]
+
+
+class Ledger(Protocol):
+    """What a task needs of the outside."""
+
+    async def open(self) -> None: ...
+    def read(self) -> AsyncIterator[list[tuple[bytes, bytes | None]]]: ...
+    async def commit(self, checkpoint: Checkpoint) -> None: ...
+    async def close(self) -> None: ...
+
+
+class State(enum.Enum):
+    NEW = "new"
+    RESTORING = "restoring"
+    RUNNING = "running"
+    DROPPED = "dropped"
+
+
+class PositionRow(msgspec.Struct, array_like=True):
+    """Where a task stands in its inputs: lowest offset to do and those done above it, a pair a stream."""
+
+    version: int
+    streams: list[tuple[int, list[int]]]
+    dead: dict[str, int]
+
+
+class Task:
+    """Restores, applies, checkpoints; see the rule above. `now` gives epoch seconds."""
+
+    def __init__(
+        self, partition: int, settings: Settings, intake: Intake, ledger: Ledger, now: Callable[[], float]
+    ) -> None:
+        self.partition = partition
+        self.state = State.NEW
+        self.detector = Detector(settings.alert_budget, settings.config_digest)
+        self.dead: Counter[str] = Counter()
+        self.merge: Merge[Any, Event] = Merge(len(STREAMS), settings.allowed_lateness_seconds, self._read)
+        self.alerts_waiting: list[Alert] = []
+        self._settings = settings
+        self._intake = intake
+        self._ledger = ledger
+        self._now = now
+        self._skip: list[tuple[int, set[int]]] = [(0, set()) for _ in STREAMS]
+        self._letters: list[Record] = []
+        self._changed = False
+
+    async def restore(self) -> int:
+        """Fence the former owner, read the state back; the number of rows."""
+        self.state = State.RESTORING
+        await self._ledger.open()
+        rows: dict[bytes, bytes] = {}
+        async for batch in self._ledger.read():
+            for key, value in batch:
+                if value is None:
+                    rows.pop(key, None)
+                else:
+                    rows[key] = value
+        position = rows.pop(POSITION, None)
+        if position is not None:
+            row = codec.decode(position, PositionRow)
+            self.dead = Counter(row.dead)
+            for index, (lowest, done) in enumerate(row.streams):
+                self._skip[index] = (lowest, set(done))
+                self.merge.streams[index].next_offset = lowest
+        self.detector.restore(rows.items())
+        if self.state is State.RESTORING:
+            self.state = State.RUNNING
+        return len(rows)
+
+    def take(self, stream: int, records: list[Any]) -> None:
+        """Put fetched records into a stream's inbox; those done before a restart are passed over."""
+        lowest, done = self._skip[stream]
+        inbox = self.merge.streams[stream].inbox
+        if records[0].offset >= lowest and not done:
+            inbox.extend(records)
+        else:
+            inbox.extend(r for r in records if r.offset >= lowest and r.offset not in done)
+
+    def _read(self, stream: int, record: Any) -> tuple[float, int, Event] | None:
+        """Decode one record; what cannot be used becomes a dead letter."""
+        source = self.merge.streams[stream]
+        source.next_offset = record.offset + 1
+        self._changed = True
+        try:
+            event = self._intake.decode(stream, self.partition, record.key, record.value, self._now())
+        except Refused as refused:
+            self.dead[refused.reason] += 1
+            self._letters.append(self._letter(stream, record, refused))
+            return None
+        return event.occurred_at.timestamp(), record.offset, event
+
+    def _letter(self, stream: int, record: Any, refused: Refused) -> Record:
+        topic = self._settings.input_topics[stream]
+        letter = DeadLetter(
+            topic=topic, partition=self.partition, offset=record.offset, key=record.key, value=record.value,
+            headers=tuple(record.headers), reason=refused.reason, detail=refused.detail,
+        )  # fmt: skip
+        key, value, headers = outgoing(letter)
+        return Record(self._settings.dead_letter_topic(topic), key, value, list(headers))
+
+    def step(self, quiet: Callable[[int], bool], limit: int) -> int:
+        """Apply up to `limit` events whose turn it is; how many there were."""
+        merge, apply = self.merge, self.detector.apply
+        for count in range(limit):
+            ready = merge.next(quiet)
+            if ready is None:
+                return count
+            alerts = apply(ready.event, ready.late)
+            merge.streams[ready.stream].finish(ready.offset)
+            self._changed = True
+            if alerts:
+                self.alerts_waiting += alerts
+        return limit
+
+    async def checkpoint(self, stamp: Callable[[Alert], Alert]) -> list[Alert]:
+        """Commit all that changed since the last checkpoint; the alerts that went out with it.
+
+        Everything is gathered before the first wait, so what is applied meanwhile belongs to the next one.
+        """
+        if self.state is not State.RUNNING or not self._changed:
+            return []
+        self._changed = False
+        alerts, self.alerts_waiting = [stamp(alert) for alert in self.alerts_waiting], []
+        letters, self._letters = self._letters, []
+        records = letters + [
+            Record(self._settings.alerts_topic, alert.subject.id.encode(), _alert_json(alert), []) for alert in alerts
+        ]
+        positions = [stream.position for stream in self.merge.streams]
+        row = codec.encode(PositionRow(codec.VERSION, positions, dict(self.dead)))
+        rows = [*self.detector.changed(), (POSITION, row)]
+        await self._ledger.commit(Checkpoint(rows, records, [lowest for lowest, _ in positions]))
+        return alerts
+
+    async def drop(self) -> None:
+        """Give the task up: nothing is written any more."""
+        self.state = State.DROPPED
+        await self._ledger.close()

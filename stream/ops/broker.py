@@ -1,0 +1,187 @@
+"""The development broker: a real Apache Kafka (KRaft, one node, no Docker) as a child process.
+
+Rule of this room: for development and tests only, on 127.0.0.1 only; nothing of it outlives its context unless a
+data folder was named. Java 17 and Maven are all it needs; its jars are fetched once into a cache folder.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+from kafka import KafkaAdminClient
+from kafka.errors import KafkaError
+
+POM: Final = Path(__file__).parent / "kafka" / "pom.xml"
+VERSION: Final = "4.3.1"
+_START_SECONDS: Final = 60
+_STOP_SECONDS: Final = 20
+_PR_SET_PDEATHSIG: Final = 1
+
+_PROPERTIES: Final = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+controller.listener.names=CONTROLLER
+log.dirs={data}/log
+auto.create.topics.enable=false
+group.initial.rebalance.delay.ms=0
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=4
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+"""
+
+
+class BrokerError(Exception):
+    """The broker cannot be had; the message says what is missing or where to look."""
+
+
+class Broker:
+    """One Kafka node; `start`, `stop`, `kill` may be called again and again on the same data."""
+
+    def __init__(self, port: int | None = None, data: Path | None = None) -> None:
+        self.port = port or _free_port()
+        self._controller = _free_port()
+        self._keep = data is not None
+        self._data = data or Path(tempfile.mkdtemp(prefix="volteface-kafka-"))
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """Where it listens."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int | None:
+        """Its process, while it runs."""
+        return self._process.pid if self._process else None
+
+    def start(self) -> None:
+        """Start it and wait until it answers; raises BrokerError."""
+        jars = jar_folder()
+        properties = self._data / "server.properties"
+        classpath = f"{jars}/*"
+        if not properties.exists():
+            self._data.mkdir(parents=True, exist_ok=True)
+            properties.write_text(
+                _PROPERTIES.format(port=self.port, controller=self._controller, data=self._data), encoding="utf-8"
+            )
+            _run([_java(), "-cp", classpath, "kafka.tools.StorageTool", "format", "-t", "dm9sdGVmYWNlLWRldg", "-c",
+                  str(properties)])  # fmt: skip
+        with (self._data / "kafka.out").open("ab") as out:
+            self._process = subprocess.Popen(
+                [_java(), "-Xmx512m", "-Xms128m", "-cp", classpath, "kafka.Kafka", str(properties)],
+                stdout=out, stderr=out, start_new_session=True, preexec_fn=_die_with_parent,
+            )  # fmt: skip
+        self._wait()
+
+    def _wait(self) -> None:
+        until = time.monotonic() + _START_SECONDS
+        while time.monotonic() < until:
+            if self._process is not None and self._process.poll() is not None:
+                break
+            try:
+                client = KafkaAdminClient(bootstrap_servers=self.bootstrap_servers)
+                client.describe_cluster()
+                client.close()
+                return
+            except (KafkaError, OSError):
+                time.sleep(0.2)
+        tail = (self._data / "kafka.out").read_text(errors="replace")[-2000:]
+        self.stop()
+        raise BrokerError(f"Kafka did not answer on {self.bootstrap_servers} in {_START_SECONDS} s; it said:\n{tail}")
+
+    def stop(self) -> None:
+        """Ask it to stop, and wait."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """kill -9."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, how: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(how)
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def __enter__(self) -> Broker:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        if not self._keep:
+            shutil.rmtree(self._data, ignore_errors=True)
+
+
+def jar_folder() -> Path:
+    """The folder of Kafka's jars, filled by Maven at the first call; raises BrokerError."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "volteface"
+    folder = cache / f"kafka-{VERSION}"
+    if folder.is_dir():
+        return folder
+    maven = shutil.which("mvn")
+    if maven is None:
+        raise BrokerError("Maven is missing: install it (Debian: apt-get install maven), or set KAFKA_BOOTSTRAP_SERVERS")
+    _java()
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache) as scratch:
+        _run([maven, "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", f"-DoutputDirectory={scratch}/jars"])
+        try:
+            (Path(scratch) / "jars").rename(folder)  # whole or not at all, also when two processes fetch at once
+        except OSError:
+            if not folder.is_dir():
+                raise
+    return folder
+
+
+def _java() -> str:
+    java = shutil.which("java")
+    if java is None:
+        raise BrokerError(
+            "Java 17 is missing: install it (Debian: apt-get install openjdk-17-jre-headless), "
+            "or set KAFKA_BOOTSTRAP_SERVERS"
+        )
+    return java
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BrokerError(f"{command[0]} failed ({done.returncode}): {(done.stderr or done.stdout)[-2000:]}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _die_with_parent() -> None:
+    """Linux ends the broker with the process that started it, however that one ends."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

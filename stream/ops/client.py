@@ -1,0 +1,22 @@
+"""kafka-python's arguments for the Kafka settings; the commands' clients are made here and nowhere else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stream.config import KafkaSettings
+
+
+def connection(kafka: KafkaSettings) -> dict[str, Any]:
+    """What every kafka-python client takes."""
+    arguments: dict[str, Any] = {
+        "bootstrap_servers": kafka.bootstrap_servers.split(","),
+        "security_protocol": kafka.security_protocol,
+        "ssl_cafile": kafka.ssl_cafile,
+        "ssl_certfile": kafka.ssl_certfile,
+        "ssl_keyfile": kafka.ssl_keyfile,
+        "sasl_mechanism": kafka.sasl_mechanism,
+        "sasl_plain_username": kafka.sasl_username,
+        "sasl_plain_password": kafka.sasl_password.get_secret_value() if kafka.sasl_password else None,
+    }
+    return {name: value for name, value in arguments.items() if value is not None}

@@ -1,0 +1,67 @@
+"""Topics: made where they are missing, checked, never shrunk and never deleted."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import Final, NamedTuple
+
+from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
+
+from stream.config import KafkaSettings, Settings
+from stream.ops.client import connection
+
+#: Dead letters and state rows must hold what an input held and more.
+_LARGE_BYTES: Final = "4194304"
+
+
+class Made(NamedTuple):
+    """Names of the topics that were made, and of those that were there."""
+
+    made: list[str]
+    there: list[str]
+
+
+def create(settings: Settings, kafka: KafkaSettings, partitions: int, replication_factor: int) -> Made:
+    """Make what is missing."""
+    with closing(KafkaAdminClient(**connection(kafka))) as admin:
+        existing = set(admin.list_topics())
+        wanted = _wanted(settings, partitions, replication_factor)
+        missing = [topic for topic in wanted if topic.name not in existing]
+        if missing:
+            admin.create_topics(missing)
+        return Made([topic.name for topic in missing], [topic.name for topic in wanted if topic.name in existing])
+
+
+def _wanted(settings: Settings, partitions: int, factor: int) -> list[NewTopic]:
+    large = {"max.message.bytes": _LARGE_BYTES}
+    compacted = large | {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.1"}
+    return [
+        *(NewTopic(name, partitions, factor) for name in settings.input_topics),
+        *(NewTopic(settings.dead_letter_topic(name), 1, factor, topic_configs=large) for name in settings.input_topics),
+        NewTopic(settings.alerts_topic, partitions, factor),
+        NewTopic(settings.state_topic, partitions, factor, topic_configs=compacted),
+    ]
+
+
+def check(settings: Settings, kafka: KafkaSettings) -> list[str]:
+    """What is wrong with the topics, a sentence each; empty when all is well."""
+    with closing(KafkaAdminClient(**connection(kafka))) as admin:
+        wanted = [topic.name for topic in _wanted(settings, 1, 1)]
+        existing = set(admin.list_topics())
+        problems = [
+            f"topic {name} is missing: run `volteface topics create`" for name in wanted if name not in existing
+        ]
+        shared = [name for name in (*settings.input_topics, settings.state_topic) if name in existing]
+        counts = {topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics(shared)} if shared else {}
+        if len(set(counts.values())) > 1:
+            told = ", ".join(f"{name} has {count}" for name, count in sorted(counts.items()))
+            problems.append(f"partition counts differ ({told}): the inputs and the state need the same number")
+        if settings.state_topic in existing and not _compacted(admin, settings.state_topic):
+            problems.append(f"topic {settings.state_topic} is not compacted: set its cleanup.policy to compact")
+        return problems
+
+
+def _compacted(admin: KafkaAdminClient, topic: str) -> bool:
+    found = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+    return "compact" in str(found)
