@@ -5,6 +5,7 @@ Rule of this room: it knows all the others, and nobody knows it.
 
 from __future__ import annotations
 
+import tempfile
 import time
 from types import SimpleNamespace
 from typing import Any
@@ -46,6 +47,7 @@ app = faust.App(
     stream_buffer_maxsize=16,
     stream_wait_empty=False,
     store="memory://",
+    datadir=tempfile.gettempdir(),  # nothing is kept there: state lives in Kafka
     web_bind=settings.web_host,
     web_host=settings.web_host,
     web_port=settings.web_port,

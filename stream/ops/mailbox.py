@@ -1,0 +1,91 @@
+"""Reads back what Volteface wrote: alerts, dead letters, the committed state.
+
+Rule of this room: read committed only, from the beginning to the end as it was when the reading began (or on, when
+told to follow). Transaction markers take offsets, so the end is reached by position, not by the last record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import msgspec
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.structs import OffsetAndMetadata
+
+from stream.alerts import Alert
+from stream.config import KafkaSettings, Settings
+from stream.intake.dead_letters import DeadLetter, incoming
+from stream.ops.client import connection
+
+_alert = msgspec.json.Decoder(Alert)
+
+
+def read(kafka: KafkaSettings, topic: str, follow: bool = False, group: str | None = None) -> Iterator[Any]:
+    """A topic's committed records, from its beginning, or from where the group stopped."""
+    consumer = KafkaConsumer(
+        **connection(kafka), isolation_level="read_committed", auto_offset_reset="earliest",
+        enable_auto_commit=False, group_id=group,
+    )  # fmt: skip
+    with closing(consumer):
+        found = consumer.partitions_for_topic(topic)
+        if not found:
+            raise LookupError(f"topic {topic} does not exist: run `volteface topics create`")
+        partitions = [TopicPartition(topic, number) for number in sorted(found)]
+        consumer.assign(partitions)
+        if group is None:
+            consumer.seek_to_beginning(*partitions)
+        ends = consumer.end_offsets(partitions)
+        while follow or any(consumer.position(tp) < ends[tp] for tp in partitions):
+            for records in consumer.poll(timeout_ms=200).values():
+                yield from records
+        if group is not None:
+            positions = {tp: OffsetAndMetadata(consumer.position(tp), "", -1) for tp in partitions}
+            consumer.commit(positions)
+
+
+def alerts(settings: Settings, kafka: KafkaSettings, follow: bool = False) -> Iterator[Alert]:
+    """All alerts, each once."""
+    for record in read(kafka, settings.alerts_topic, follow):
+        yield _alert.decode(record.value)
+
+
+def dead_letters(settings: Settings, kafka: KafkaSettings, topic: str, group: str | None = None) -> Iterator[DeadLetter]:
+    """The dead letters of an input topic."""
+    for record in read(kafka, settings.dead_letter_topic(topic), group=group):
+        yield incoming(record.key, record.value, tuple(record.headers))
+
+
+def replay_dead_letters(settings: Settings, kafka: KafkaSettings, topic: str) -> int:
+    """Send each dead letter of a topic to it again, as it came; those sent before are not sent twice."""
+    count = 0
+    with closing(KafkaProducer(**connection(kafka), acks="all")) as producer:
+        sent = []
+        for letter in dead_letters(settings, kafka, topic, group=f"{settings.app_id}-dlq-replay"):
+            sent.append(
+                producer.send(letter.topic, value=letter.value, key=letter.key, headers=list(letter.headers))
+            )
+            count += 1
+            if len(sent) >= 1000:
+                _acknowledged(sent)
+        _acknowledged(sent)
+    return count
+
+
+def _acknowledged(sent: list[Any]) -> None:
+    for future in sent:
+        future.get(60)
+    sent.clear()
+
+
+def committed_state(settings: Settings, kafka: KafkaSettings) -> dict[int, dict[bytes, bytes]]:
+    """The latest committed row of each key, by partition."""
+    state: dict[int, dict[bytes, bytes]] = {}
+    for record in read(kafka, settings.state_topic):
+        rows = state.setdefault(record.partition, {})
+        if record.value is None:
+            rows.pop(record.key, None)
+        else:
+            rows[record.key] = record.value
+    return state

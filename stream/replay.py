@@ -1,0 +1,157 @@
+"""The same core without Kafka: a file is split into the logs that a broker would hold, and each task run on its own.
+
+Rule of this room: with the worker's partition count it gives the worker's alerts, id for id, and the worker's state.
+The logs lie in a temporary folder, so memory is bounded by a task's state, not by the file.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, Final, NamedTuple
+
+import msgspec
+
+from stream.alerts import Alert
+from stream.config import Settings
+from stream.core.detector import Detector
+from stream.core.merge import Merge
+from stream.events import STREAMS, Event
+from stream.intake.decode import Intake
+from stream.intake.partition import partition_of
+from stream.intake.refusal import Refused
+from stream.ops.feed import head, lines, stream_of
+
+_CHUNK: Final = 2000
+
+
+class Line(NamedTuple):
+    """A record of a log: what Kafka would hold."""
+
+    offset: int
+    key: bytes | None
+    value: bytes
+
+
+class Result(msgspec.Struct, kw_only=True):
+    """What `volteface replay` prints."""
+
+    events: int
+    dead: int
+    duplicates: int
+    late: int
+    flips: int
+    alerts: int
+    seconds: float
+    events_per_second: float
+    state_digest: dict[str, str]
+
+
+def replay(settings: Settings, source: str, partitions: int, on_alert: Callable[[Alert], None]) -> Result:
+    """Run every partition's task to the end of its logs."""
+    begun = time.monotonic()
+    total: Counter[str] = Counter()
+    digests: dict[str, str] = {}
+    with tempfile.TemporaryDirectory(prefix="volteface-replay-") as folder:
+        total["events"] = _split(source, Path(folder), partitions)
+        for partition in range(partitions):
+            task = _Task(settings, Path(folder), partition, partitions)
+            task.run(on_alert)
+            total.update(task.detector.counts)
+            total["dead"] += task.dead
+            digests[str(partition)] = task.detector.digest()
+    seconds = time.monotonic() - begun
+    return Result(
+        events=total["events"],
+        dead=total["dead"],
+        duplicates=total["duplicate"],
+        late=total["late"],
+        flips=total["upgraded"] + total["retracted"],
+        alerts=total["alerts"],
+        seconds=seconds,
+        events_per_second=total["events"] / seconds,
+        state_digest=digests,
+    )
+
+
+def _log(folder: Path, partition: int, stream: int) -> Path:
+    return folder / f"{partition}-{stream}"
+
+
+def _split(source: str, folder: Path, partitions: int) -> int:
+    """Write each line to the log that `feed` and Kafka's partitioner would choose; the number of lines.
+
+    Kafka spreads records without a key at random; they are refused wherever they lie, so here they go to 0.
+    """
+    count = 0
+    with ExitStack() as stack, lines(source) as file:
+        logs: dict[tuple[int, int], IO[bytes]] = {
+            (p, s): stack.enter_context(_log(folder, p, s).open("wb"))
+            for p in range(partitions)
+            for s in range(len(STREAMS))
+        }
+        for raw in file:
+            line = raw.rstrip(b"\r\n")
+            if line:
+                top = head(line)
+                partition = partition_of(top.seller_id, partitions) if top.seller_id else 0
+                logs[partition, stream_of(top.type)].write(line + b"\n")
+                count += 1
+    return count
+
+
+class _Task:
+    """One partition, read from its logs."""
+
+    def __init__(self, settings: Settings, folder: Path, partition: int, partitions: int) -> None:
+        self.detector = Detector(settings.alert_budget, settings.config_digest)
+        self.dead = 0
+        self._partition = partition
+        self._intake = Intake(settings, partitions)
+        self._merge: Merge[Line, Event] = Merge(len(STREAMS), settings.allowed_lateness_seconds, self._read)
+        self._sources = [self._chunks(_log(folder, partition, stream)) for stream in range(len(STREAMS))]
+        self._ended = [False] * len(STREAMS)
+
+    def run(self, on_alert: Callable[[Alert], None]) -> None:
+        """Apply everything, as a worker would that finds all of it in Kafka."""
+        while not all(self._ended):
+            for stream, source in enumerate(self._sources):
+                inbox = self._merge.streams[stream].inbox
+                if not inbox and not self._ended[stream]:
+                    chunk = next(source, None)
+                    self._ended[stream] = chunk is None
+                    inbox.extend(chunk or ())
+            self._drain(on_alert)
+
+    def _drain(self, on_alert: Callable[[Alert], None]) -> None:
+        while (ready := self._merge.next(self._ended.__getitem__)) is not None:
+            for alert in self.detector.apply(ready.event, ready.late):
+                on_alert(msgspec.structs.replace(alert, detected_at=dt.datetime.now(dt.UTC)))
+            self._merge.streams[ready.stream].finish(ready.offset)
+
+    def _read(self, stream: int, line: Line) -> tuple[float, int, Event] | None:
+        try:
+            event = self._intake.decode(stream, self._partition, line.key, line.value, time.time())
+        except Refused:
+            self.dead += 1
+            return None
+        return event.occurred_at.timestamp(), line.offset, event
+
+    @staticmethod
+    def _chunks(path: Path) -> Iterator[list[Line]]:
+        with path.open("rb") as log:
+            chunk: list[Line] = []
+            for offset, raw in enumerate(log):
+                value = raw[:-1]
+                seller_id = head(value).seller_id
+                chunk.append(Line(offset, seller_id.encode() if seller_id else None, value))
+                if len(chunk) >= _CHUNK:
+                    yield chunk
+                    chunk = []
+            if chunk:
+                yield chunk
