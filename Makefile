@@ -33,5 +33,8 @@ check: install
 test: check
 	$(BIN)/pytest -q -m kafka
 
+run: install
+	@$(BIN)/python -m stream.demo
+
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

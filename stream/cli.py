@@ -51,7 +51,7 @@ def worker() -> None:
     """The always-on processor; any number of them share the work."""
     config.load()
     # Faust's own command line, so that `faust -A stream.app worker` and this one are the same thing.
-    os.execv(sys.executable, [sys.executable, "-m", "faust", "-A", "stream.app", "-L", "uvloop", "worker"])  # noqa: S606
+    os.execv(sys.executable, [sys.executable, "-m", "faust", "-A", "stream.app", "-L", "uvloop", "worker"])
 
 
 @cli.command()
@@ -241,3 +241,7 @@ def main() -> None:
     except (config.SettingsError, BrokerError, KafkaError, LookupError, OSError) as error:
         said.print(f"{type(error).__name__}: {error}", style="red", markup=False)
         sys.exit(2 if isinstance(error, config.SettingsError) else 1)
+
+
+if __name__ == "__main__":
+    main()

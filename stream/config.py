@@ -66,7 +66,10 @@ class Settings(BaseSettings):
         10, ge=0, le=3600, description="disorder of event time within a topic that is put right"
     )
     max_idle_seconds: float = Field(
-        1, ge=0.05, le=60, description="how long a partition that is read to its end is waited for by its neighbours"
+        1,
+        ge=0.05,
+        le=60,
+        description="how long a partition that is read to its end is waited for by its neighbours",
     )
     max_event_bytes: int = Field(
         65536, ge=1024, le=900_000, description="largest event taken; a larger one becomes a dead letter"
@@ -99,7 +102,12 @@ class Settings(BaseSettings):
     @property
     def config_digest(self) -> str:
         """Digest of the settings that decide what an input leads to (16 hex digits)."""
-        deciding = (self.allowed_lateness_seconds, self.unknown_fields, self.alert_budget, self.max_event_bytes)
+        deciding = (
+            self.allowed_lateness_seconds,
+            self.unknown_fields,
+            self.alert_budget,
+            self.max_event_bytes,
+        )
         return hashlib.blake2b(msgspec.json.encode(deciding), digest_size=8).hexdigest()
 
 

@@ -112,9 +112,7 @@ class Accuser:
             event_ids=[event_id],
         )
 
-    def shift(
-        self, seller: Seller, product_id: str, tape: list[list[float]], event_id: str, now: float
-    ) -> list[Alert]:
+    def shift(self, seller: Seller, product_id: str, tape: list[list[float]], event_id: str, now: float) -> list[Alert]:
         """A product's turned reviews lift it more than before: told where its seller's evidence leans that way."""
         log_odds = max(seller.log_odds, default=-math.inf)
         if log_odds < 0 or not self._may_speak(seller, f"product.rating_shift/{product_id}", now):

@@ -132,7 +132,11 @@ def review_row(review: Review) -> bytes:
 def review_of(review_id: str, value: bytes) -> Review:
     row = decode(value, ReviewRow)
     review = Review(review_id, row.seller_id, row.product_id, row.reviewer_id, row.rating, row.created_at)
-    review.contacted_at, review.looked_up_at, review.incentive = row.contacted_at, row.looked_up_at, row.incentive
+    review.contacted_at, review.looked_up_at, review.incentive = (
+        row.contacted_at,
+        row.looked_up_at,
+        row.incentive,
+    )
     return review
 
 

@@ -150,9 +150,11 @@ class Detector:
             if event.rating is None or event.rating <= CRITICAL_STARS:
                 self.counts["unseen_deletion"] += 1
                 self._remember(event.review_id, at, None)
-            return self._display(
-                event.product_id, event.seller_id, -1, -(event.rating or 0), 0.0, event.event_id
-            ) if event.rating else []
+            return (
+                self._display(event.product_id, event.seller_id, -1, -(event.rating or 0), 0.0, event.event_id)
+                if event.rating
+                else []
+            )
         if event.deleted_by == "platform":
             self.counts["removed"] += 1
             self._remove(review)
@@ -265,9 +267,7 @@ class Detector:
         self._remove(review)
         self._dirty.add(codec.HISTORY + seller.seller_id.encode())
         stars = -review.rating if retracted else moved
-        alerts += self._display(
-            review.product_id, review.seller_id, -1 if retracted else 0, stars, lift, event_id
-        )
+        alerts += self._display(review.product_id, review.seller_id, -1 if retracted else 0, stars, lift, event_id)
         return self._sign(alerts, seller)
 
     def _display(

@@ -75,9 +75,7 @@ def weigh(history: Floats, totals: Floats, accused: Floats, controls: Floats, re
     ]
 
 
-def _verdict(
-    log_odds: float, window: int, flips: float, peers: float, long_run: float, peers_decide: bool
-) -> Verdict:
+def _verdict(log_odds: float, window: int, flips: float, peers: float, long_run: float, peers_decide: bool) -> Verdict:
     """The expectation named is that of the story that explains more."""
     return Verdict(float(log_odds), window, float(flips), float(peers if peers_decide else long_run) + E)
 

@@ -44,7 +44,12 @@ class FlipPatterns:
         """Its whole state as plain integers."""
         nodes = [node for tree in self._trees._tree_nodes for node in tree]
         masses = [(node.l_mass, node.r_mass) for node in nodes]
-        return [self._trees.counter, self._trees._first_window, [m for pair in masses for m in pair], self._seen]
+        return [
+            self._trees.counter,
+            self._trees._first_window,
+            [m for pair in masses for m in pair],
+            self._seen,
+        ]
 
     def load(self, state: list[Any]) -> None:
         """Take on a dumped state; raises ValueError where it does not fit these trees."""

@@ -23,7 +23,13 @@ class Review:
     )
 
     def __init__(
-        self, review_id: str, seller_id: str, product_id: str, reviewer_id: str, rating: int, created_at: float
+        self,
+        review_id: str,
+        seller_id: str,
+        product_id: str,
+        reviewer_id: str,
+        rating: int,
+        created_at: float,
     ) -> None:
         self.review_id = review_id
         self.seller_id = seller_id

@@ -51,5 +51,3 @@ class Seen:
     def mark_all(self) -> None:
         """Have every row that exists counted as changed."""
         self._changed = {slot for slot, ids in enumerate(self._segments) if ids}
-
-

@@ -39,8 +39,9 @@ def _mask(arms: list[tuple[int, ...]]) -> Floats:
 ACCUSED: Final = _mask([watch.accused for watch in SELLER_WATCHES])
 CONTROLS: Final = _mask([watch.controls for watch in SELLER_WATCHES])
 
-#: Honest subjects alarm so much less often than Ville's inequality allows; measured on simulated markets.
-SLACK: Final = 100.0
+#: Honest subjects alarm so much less often than Ville's inequality allows. It is 1, no slack at all, until innocent
+#: explanations are weighed and the slack is measured: without them a surge of honest flips can pass for a start.
+SLACK: Final = 1.0
 
 
 def log_threshold(budget: float) -> float:

@@ -17,7 +17,7 @@ import structlog
 
 from stream.alerts import Alert
 from stream.config import Settings
-from stream.engine.task import Ledger, State, Task
+from stream.engine.task import Ledger, Task
 from stream.events import STREAMS
 from stream.intake.decode import Intake
 
@@ -194,4 +194,3 @@ class Crew:
                 await member.task.drop()
         except Exception as error:
             log.warning("producer_not_closed", partition=partition, error=repr(error))
-

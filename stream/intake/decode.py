@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from operator import attrgetter
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import msgspec
 
@@ -52,9 +52,7 @@ class Intake:
         self._refuse_unknown = settings.unknown_fields == "refuse"
         self._forms = tuple({form.name: form for form in map(_Form, kinds)} for kinds in STREAMS.values())
 
-    def decode(
-        self, stream: int, partition: int, key: bytes | None, value: bytes | None, now: float
-    ) -> Event:
+    def decode(self, stream: int, partition: int, key: bytes | None, value: bytes | None, now: float) -> Event:
         """The event of a record of stream number `stream`; raises Refused. `now` is epoch seconds."""
         event = self.read(stream, value)
         self._check_place(event, partition, key)
@@ -85,9 +83,7 @@ class Intake:
         if value is None:
             raise Refused(Refusal.UNDECODABLE, "The record has no value.")
         if len(value) > self._max_bytes:
-            raise Refused(
-                Refusal.TOO_LARGE, f"The event has {len(value)} bytes; at most {self._max_bytes} are taken."
-            )
+            raise Refused(Refusal.TOO_LARGE, f"The event has {len(value)} bytes; at most {self._max_bytes} are taken.")
         try:
             document = _document(value)
         except (msgspec.DecodeError, ValueError) as error:
@@ -131,11 +127,11 @@ class Intake:
 def _typed(form: _Form, document: dict[str, Any]) -> Event:
     try:
         return msgspec.convert(document, form.kind)
-    except msgspec.ValidationError as error:
-        return _typed_with_whole_numbers(form, document, error)
+    except msgspec.ValidationError:
+        return _typed_with_whole_numbers(form, document)
 
 
-def _typed_with_whole_numbers(form: _Form, document: dict[str, Any], first: msgspec.ValidationError) -> Event:
+def _typed_with_whole_numbers(form: _Form, document: dict[str, Any]) -> Event:
     """A second look: to JSON Schema 3.0 is an integer, and some producers know no other numbers."""
     for name in form.required:
         if name not in document:
@@ -144,13 +140,7 @@ def _typed_with_whole_numbers(form: _Form, document: dict[str, Any], first: msgs
         name: int(value) if isinstance(value, float) and value.is_integer() else value
         for name, value in document.items()
     }
-    if whole == document and all(type(whole[name]) is type(document[name]) for name in whole):
-        _refuse_value(form, first)
     try:
         return msgspec.convert(whole, form.kind)
     except msgspec.ValidationError as error:
-        _refuse_value(form, error)
-
-
-def _refuse_value(form: _Form, error: msgspec.ValidationError) -> NoReturn:
-    raise Refused(Refusal.BAD_VALUE, f"{form.name} cannot be used: {error}.") from None
+        raise Refused(Refusal.BAD_VALUE, f"{form.name} cannot be used: {error}.") from None

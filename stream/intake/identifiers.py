@@ -29,14 +29,14 @@ _phone = re.compile(PHONE).search
 #: So many lines of printable ASCII without `@`, none beginning like a phone number: nothing above can match.
 #: Nearly every event passes here, in one call for all its ids. (An id may itself hold a line break: then it
 #: makes a line too many, and the ids are looked at one by one.)
-_LINE: Final = r"(?:(?![+(]|[0-9]{3}[.-][0-9]{3}[.-])[!-?A-~]++(?:\n|\Z))"
-_harmless = [re.compile(f"{_LINE}{{{count}}}").fullmatch for count in range(16)]
+_LINE: Final = r"(?![+(]|[0-9]{3}[.-][0-9]{3}[.-])[!-?A-~]++"
+_harmless = [re.compile(rf"{_LINE}(?:\n{_LINE}){{{more}}}").fullmatch for more in range(16)]
 
 
 def check_ids(names: Sequence[str], ids: Sequence[str | None]) -> None:
     """Refuse an event for one of its ids; `names` are their fields, and an absent id is None."""
     present = [each for each in ids if each is not None]
-    if _harmless[len(present)]("\n".join(present)):
+    if _harmless[len(present) - 1]("\n".join(present)):
         return
     for name, each in zip(names, ids, strict=True):
         if each is not None:

@@ -14,9 +14,7 @@ _SEED: Final = 0x9747B28C
 _WORD: Final = 0xFFFFFFFF
 
 
-@lru_cache(
-    maxsize=1 << 17
-)  # about 25 MB when full; a seller that is not in it costs microseconds, not a mistake
+@lru_cache(maxsize=1 << 17)  # about 25 MB when full; a seller that is not in it costs microseconds, not a mistake
 def partition_of(seller_id: bytes | str, partitions: int) -> int:
     """The partition of a seller's events among so many."""
     key = seller_id.encode() if isinstance(seller_id, str) else seller_id

@@ -56,8 +56,8 @@ class Broker:
     """One Kafka node; `start`, `stop`, `kill` may be called again and again on the same data."""
 
     def __init__(self, port: int | None = None, data: Path | None = None) -> None:
-        self.port = port or _free_port()
-        self._controller = _free_port()
+        self.port = port or free_port()
+        self._controller = free_port()
         self._keep = data is not None
         self._data = data or Path(tempfile.mkdtemp(prefix="volteface-kafka-"))
         self._process: subprocess.Popen[bytes] | None = None
@@ -80,14 +80,15 @@ class Broker:
         if not properties.exists():
             self._data.mkdir(parents=True, exist_ok=True)
             properties.write_text(
-                _PROPERTIES.format(port=self.port, controller=self._controller, data=self._data), encoding="utf-8"
+                _PROPERTIES.format(port=self.port, controller=self._controller, data=self._data),
+                encoding="utf-8",
             )
             _run([_java(), "-cp", classpath, "kafka.tools.StorageTool", "format", "-t", "dm9sdGVmYWNlLWRldg", "-c",
                   str(properties)])  # fmt: skip
         with (self._data / "kafka.out").open("ab") as out:
             self._process = subprocess.Popen(
                 [_java(), "-Xmx512m", "-Xms128m", "-cp", classpath, "kafka.Kafka", str(properties)],
-                stdout=out, stderr=out, start_new_session=True, preexec_fn=_die_with_parent,
+                stdout=out, stderr=out, start_new_session=True, preexec_fn=_die_with_parent,  # noqa: PLW1509  # one prctl call; no lock is taken in the child
             )  # fmt: skip
         self._wait()
 
@@ -146,11 +147,23 @@ def jar_folder() -> Path:
         return folder
     maven = shutil.which("mvn")
     if maven is None:
-        raise BrokerError("Maven is missing: install it (Debian: apt-get install maven), or set KAFKA_BOOTSTRAP_SERVERS")
+        raise BrokerError(
+            "Maven is missing: install it (Debian: apt-get install maven), or set KAFKA_BOOTSTRAP_SERVERS"
+        )
     _java()
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache) as scratch:
-        _run([maven, "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", f"-DoutputDirectory={scratch}/jars"])
+        _run(
+            [
+                maven,
+                "-q",
+                "-B",
+                "-f",
+                str(POM),
+                "dependency:copy-dependencies",
+                f"-DoutputDirectory={scratch}/jars",
+            ]
+        )
         try:
             (Path(scratch) / "jars").rename(folder)  # whole or not at all, also when two processes fetch at once
         except OSError:
@@ -175,7 +188,7 @@ def _run(command: list[str]) -> None:
         raise BrokerError(f"{command[0]} failed ({done.returncode}): {(done.stderr or done.stdout)[-2000:]}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

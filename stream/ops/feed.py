@@ -67,7 +67,11 @@ def stream_of(kind: str) -> int:
 
 
 def feed(
-    settings: Settings, kafka: KafkaSettings, source: str, speed: float | None, progress: Callable[[int], None]
+    settings: Settings,
+    kafka: KafkaSettings,
+    source: str,
+    speed: float | None,
+    progress: Callable[[int], None],
 ) -> Fed:
     """Send every line; returns when all are acknowledged. `speed` is a factor of real time, None without limit."""
     failed: list[BaseException] = []

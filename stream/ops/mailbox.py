@@ -51,7 +51,9 @@ def alerts(settings: Settings, kafka: KafkaSettings, follow: bool = False) -> It
         yield _alert.decode(record.value)
 
 
-def dead_letters(settings: Settings, kafka: KafkaSettings, topic: str, group: str | None = None) -> Iterator[DeadLetter]:
+def dead_letters(
+    settings: Settings, kafka: KafkaSettings, topic: str, group: str | None = None
+) -> Iterator[DeadLetter]:
     """The dead letters of an input topic."""
     for record in read(kafka, settings.dead_letter_topic(topic), group=group):
         yield incoming(record.key, record.value, tuple(record.headers))
@@ -63,9 +65,7 @@ def replay_dead_letters(settings: Settings, kafka: KafkaSettings, topic: str) ->
     with closing(KafkaProducer(**connection(kafka), acks="all")) as producer:
         sent = []
         for letter in dead_letters(settings, kafka, topic, group=f"{settings.app_id}-dlq-replay"):
-            sent.append(
-                producer.send(letter.topic, value=letter.value, key=letter.key, headers=list(letter.headers))
-            )
+            sent.append(producer.send(letter.topic, value=letter.value, key=letter.key, headers=list(letter.headers)))
             count += 1
             if len(sent) >= 1000:
                 _acknowledged(sent)

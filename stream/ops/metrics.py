@@ -10,7 +10,14 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Protocol
 
-from prometheus_client import CollectorRegistry, Counter, GCCollector, Histogram, PlatformCollector, ProcessCollector
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+)
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.openmetrics import exposition
 
@@ -74,7 +81,8 @@ class Metrics:
 
     def exposition(self) -> bytes:
         """The page that Prometheus reads (OpenMetrics)."""
-        return exposition.generate_latest(self.registry)
+        page: bytes = exposition.generate_latest(self.registry)  # type: ignore[no-untyped-call]  # untyped there
+        return page
 
     def describe(self) -> Iterable[Metric]:
         """Nothing is known before the first task runs."""

@@ -1,0 +1,149 @@
+"""`make run`: a real Kafka, a worker, real events and a market with cheats, watched in the terminal.
+
+Rule of this room: it only starts what a user would start by hand (the `volteface` commands) and shows what anybody can
+see from outside (/metrics and the alerts topic). RUN_SECONDS ends it by itself; Ctrl-C ends everything in order.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final
+
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from rich.console import Console
+
+from stream.alerts import Alert
+from stream.config import KafkaSettings, Settings
+from stream.market import simulate
+from stream.ops import mailbox, topics
+from stream.ops.broker import Broker
+
+_APP_STORE: Final = Path(__file__).parent.parent / "tests" / "data" / "app_store.jsonl.gz"
+_PARTITIONS: Final = 4
+_EVERY_SECONDS: Final = 2.0
+said = Console()
+
+
+def main() -> int:
+    """Run the show; the exit code."""
+    seconds = float(os.environ.get("RUN_SECONDS", "inf"))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="volteface-run-")))
+        try:
+            settings, kafka = _begin(stack)
+            return _watch(stack, settings, kafka, folder, seconds)
+        except KeyboardInterrupt:
+            said.print("stopping")
+            return 0
+
+
+def _begin(stack: ExitStack) -> tuple[Settings, KafkaSettings]:
+    given = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
+    if given:
+        said.print(f"Kafka: {given} (KAFKA_BOOTSTRAP_SERVERS)")
+    else:
+        said.print("starting a development Kafka (the first time, Maven fetches it)...")
+        os.environ["KAFKA_BOOTSTRAP_SERVERS"] = stack.enter_context(Broker()).bootstrap_servers
+        said.print(f"Kafka: {os.environ['KAFKA_BOOTSTRAP_SERVERS']}")
+    settings, kafka = Settings(), KafkaSettings()
+    topics.create(settings, kafka, _PARTITIONS, 1)
+    return settings, kafka
+
+
+def _watch(stack: ExitStack, settings: Settings, kafka: KafkaSettings, folder: Path, seconds: float) -> int:
+    url = f"http://127.0.0.1:{settings.web_port}/metrics"
+    market, truth = folder / "market.jsonl", folder / "truth.jsonl"
+    simulate.write("bribes", 1, 300, 240, market, truth)
+    worker = stack.enter_context(_running("worker", log=folder / "worker.log"))
+    feeds = [stack.enter_context(_running("feed", "--input", str(path))) for path in (_APP_STORE, market)]
+    seen: list[Alert] = []
+    threading.Thread(target=_tell, args=(settings, kafka, seen), daemon=True).start()
+    said.print(f"metrics: {url}\nfeed your own events: KAFKA_BOOTSTRAP_SERVERS={kafka.bootstrap_servers} "
+               ".venv/bin/volteface feed --input FILE")  # fmt: skip
+    begun, before = time.monotonic(), (time.monotonic(), 0.0)
+    now: Counter[str] = Counter()
+    while time.monotonic() - begun < seconds:
+        time.sleep(min(_EVERY_SECONDS, seconds))
+        if worker.poll() is not None:
+            said.print(f"the worker ended with {worker.returncode}; it said:\n{_tail(folder / 'worker.log')}")
+            return 1
+        now = _numbers(url) or now
+        at, events = time.monotonic(), float(now["applied"])
+        rate = (events - before[1]) / (at - before[0])
+        before = (at, events)
+        fed = sum(feed.poll() is not None for feed in feeds)
+        said.print(
+            f"[dim]{at - begun:5.0f} s[/]  {events:>10,.0f} events  {rate:>8,.0f}/s  lag {now['lag']:>8,.0f}  "
+            f"{now['flips']:>6,.0f} flips  {len(seen):>3} alerts  {fed}/{len(feeds)} files fed"
+        )
+    cheats = sum(1 for line in truth.read_text().splitlines() if line)
+    accused = {alert.subject.id for alert in seen if alert.subject.type == "seller"}
+    planted = {f"seller-{number:04d}" for number in range(cheats)}
+    said.print(
+        f"\n{now['applied']:,.0f} events, {now['flips']:,.0f} flips, {len(seen)} alerts: "
+        f"{len(accused & planted)} of {cheats} planted cheats accused, {len(accused - planted)} others"
+    )
+    return 0
+
+
+def _tell(settings: Settings, kafka: KafkaSettings, seen: list[Alert]) -> None:
+    for alert in mailbox.alerts(settings, kafka, follow=True):
+        seen.append(alert)
+        said.print(f"[bold red]ALERT[/] {alert.severity}: {alert.explanation} -> {alert.recommended_action}", width=160)
+
+
+@contextmanager
+def _running(*command: str, log: Path | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """A `volteface` command as a child, asked to stop at the end."""
+    with (log or Path(os.devnull)).open("wb") as out:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "stream.cli", *command], stdout=out, stderr=out, start_new_session=True
+        )
+    try:
+        yield child
+    finally:
+        child.send_signal(signal.SIGTERM)
+        try:
+            child.wait(20)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def _tail(path: Path) -> str:
+    return path.read_text(errors="replace")[-2000:]
+
+
+def _numbers(url: str) -> Counter[str]:
+    """What the show needs of /metrics; empty while the worker is not up."""
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            page = answer.read().decode()
+    except OSError:
+        return Counter()
+    found: Counter[str] = Counter()
+    for family in text_string_to_metric_families(page):
+        for sample in family.samples:
+            if sample.name == "volteface_flips_total":
+                found["flips"] += int(sample.value)
+            elif sample.name == "volteface_lag_records":
+                found["lag"] += int(sample.value)
+            elif sample.name == "volteface_events_total" and sample.labels["outcome"] == "applied":
+                found["applied"] += int(sample.value)
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

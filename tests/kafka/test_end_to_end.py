@@ -1,0 +1,121 @@
+"""The promise: nothing lost, nothing counted twice; a worker that was killed gives what a clean replay gives."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from stream.market import simulate
+from stream.ops import mailbox
+from tests.kafka.conftest import PARTITIONS, Group, Worker
+
+pytestmark = pytest.mark.kafka
+
+
+def _market(folder: Path) -> tuple[Path, int]:
+    events = folder / "market.jsonl"
+    return events, simulate.write("bribes", 1, 150, 240, events, folder / "truth.jsonl")
+
+
+def _spoil(clean: Path, dirty: Path) -> int:
+    """One line in a hundred of each kind of bad input, each beside its good neighbours; the number of lines."""
+    chance = random.Random(1)
+    count = 0
+    with clean.open() as lines, dirty.open("w") as out:
+        for number, line in enumerate(lines):
+            for bad in (*_bad(json.loads(line), number), line):
+                if bad is line or chance.random() < 0.01:
+                    out.write(bad if bad is line else bad + "\n")
+                    count += 1
+    return count
+
+
+def _bad(event: dict[str, object], number: int) -> list[str]:
+    own = event | {"event_id": f"bad-{number}"}
+    without = {name: value for name, value in own.items() if name != "reviewer_id"}
+    return [
+        "\x00garbage{",
+        json.dumps(own | {"type": "review.vanished"}),
+        json.dumps(without),
+        json.dumps(own | {"review_id": 7}),
+        json.dumps(own | {"reviewer_id": "jane.doe@example.com"}),
+        json.dumps(own | {"occurred_at": "2099-01-01T00:00:00Z"}),
+        json.dumps(own | {"padding": "x" * 70_000}),
+        json.dumps(event),  # a second delivery
+        json.dumps(
+            own | {"type": "review.edited", "review_id": f"never-seen-{number}", "product_id": "p", "rating": 5}
+        ),
+        json.dumps(
+            own
+            | {
+                "type": "review.deleted",
+                "review_id": f"not-yet-{number}",
+                "product_id": "p",
+                "deleted_by": "author",
+            }
+        ),
+    ]
+
+
+def _ids(lines: str) -> list[str]:
+    return sorted(json.loads(line)["alert_id"] for line in lines.splitlines())
+
+
+def test_a_worker_killed_three_times_equals_a_replay(group: Group, tmp_path: Path) -> None:
+    clean, _ = _market(tmp_path)
+    dirty = tmp_path / "dirty.jsonl"
+    total = _spoil(clean, dirty)
+    group.command("feed", "--input", str(dirty))
+    for part in (0.2, 0.4, 0.6):
+        worker = Worker(group)
+        worker.wait_for(int(total * part))
+        worker.kill()
+    worker = Worker(group)
+    worker.wait_for(total)
+    time.sleep(2)
+    assert worker.events() == total  # events = applied + duplicates + dead
+    assert json.loads(worker.page("/health/ready"))["ready"]
+    assert worker.stop() == 0
+
+    alerts = tmp_path / "alerts.jsonl"
+    expected = json.loads(
+        group.command("replay", "--input", str(dirty), "--partitions", str(PARTITIONS), "--alerts", str(alerts))
+    )
+    assert json.loads(group.command("state", "digest")) == expected["state_digest"]
+    read_back = _ids(group.command("alerts", "--json"))
+    assert read_back == _ids(alerts.read_text())
+    assert len(read_back) == len(set(read_back)) > 0
+    dead = [
+        x for topic in group.settings.input_topics for x in mailbox.dead_letters(group.settings, group.kafka, topic)
+    ]
+    assert len(dead) == expected["dead"] > 0
+    reasons = {letter.reason for letter in dead}
+    assert reasons >= {
+        "undecodable",
+        "unknown_type",
+        "missing_field",
+        "bad_value",
+        "personal_data",
+        "future",
+        "too_large",
+    }
+
+
+def test_cheats_are_found_and_explained(group: Group, tmp_path: Path) -> None:
+    events, total = _market(tmp_path)
+    group.command("feed", "--input", str(events))
+    worker = Worker(group)
+    worker.wait_for(total)
+    assert worker.stop() == 0
+    truth = [json.loads(line) for line in (tmp_path / "truth.jsonl").read_text().splitlines()]
+    large = {cheat["seller_id"] for cheat in truth if cheat["paid_flips"] >= 30}
+    found = {
+        alert.subject.id for alert in mailbox.alerts(group.settings, group.kafka) if alert.subject.type == "seller"
+    }
+    assert large
+    assert 2 * len(large & found) >= len(large)
+    assert len(found - {cheat["seller_id"] for cheat in truth}) <= 1
