@@ -32,7 +32,7 @@ from stream.ops.broker import Broker
 _APP_STORE: Final = Path(__file__).parent.parent / "tests" / "data" / "app_store.jsonl.gz"
 _PARTITIONS: Final = 4
 _EVERY_SECONDS: Final = 2.0
-said = Console()
+said = Console(soft_wrap=True)
 
 
 def main() -> int:
@@ -101,7 +101,7 @@ def _watch(stack: ExitStack, settings: Settings, kafka: KafkaSettings, folder: P
 def _tell(settings: Settings, kafka: KafkaSettings, seen: list[Alert]) -> None:
     for alert in mailbox.alerts(settings, kafka, follow=True):
         seen.append(alert)
-        said.print(f"[bold red]ALERT[/] {alert.severity}: {alert.explanation} -> {alert.recommended_action}", width=160)
+        said.print(f"[bold red]ALERT[/] {alert.severity}: {alert.explanation} -> {alert.recommended_action}")
 
 
 @contextmanager
@@ -134,7 +134,7 @@ def _numbers(url: str) -> Counter[str]:
     except OSError:
         return Counter()
     found: Counter[str] = Counter()
-    for family in text_string_to_metric_families(page):
+    for family in text_string_to_metric_families(page):  # type: ignore[no-untyped-call]  # untyped there
         for sample in family.samples:
             if sample.name == "volteface_flips_total":
                 found["flips"] += int(sample.value)

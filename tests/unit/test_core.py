@@ -1,0 +1,226 @@
+"""What the core promises: the norm adds up, a restored state is the state, order does not depend on fetches."""
+
+from __future__ import annotations
+
+import datetime as dt
+import gzip
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stream.core import codec
+from stream.core.bands import ARM_OF, BANDS, CELLS, DAY, FOLLOW_SECONDS, locate
+from stream.core.detector import Detector
+from stream.core.evidence import COLUMNS, weigh
+from stream.core.merge import Merge
+from stream.core.seen import SEGMENT, SEGMENTS, Seen
+from stream.core.watches import ACCUSED, CONTROLS
+from stream.events import AnyEvent
+from stream.market import simulate
+
+DATA = Path(__file__).parent.parent / "data" / "app_store.jsonl.gz"
+START = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
+
+
+def market(scenario: str, seed: int, sellers: int, days: int) -> list[AnyEvent]:
+    events, _ = simulate.market(scenario, seed, sellers, days)
+    return [msgspec.convert(event, AnyEvent) for event in events]
+
+
+def run(events: list[Any]) -> Detector:
+    detector = Detector(3, "digest")
+    for event in events:
+        detector.apply(event)
+    return detector
+
+
+def test_expected_flips_add_up_to_those_seen() -> None:
+    """With voices and leaving oneself out the sum is near, not equal; without the norm it would be far off."""
+    detector = run(market("honest", 3, 150, 200))
+    for seller in detector.sellers.values():
+        seller.settle_all(detector.norm, detector.clock)
+    seen = sum(sum(seller.flips_by_arm) for seller in detector.sellers.values())
+    expected = sum(sum(seller.expected) for seller in detector.sellers.values())
+    assert seen > 1000
+    assert expected == pytest.approx(seen, rel=0.1)
+
+
+def test_at_risk_counts_are_those_of_the_open_reviews() -> None:
+    detector = run(market("bribes", 4, 60, 200))
+    counted = [0] * CELLS
+    for review in detector.reviews.values():
+        counted[review.cell] += 1
+    held = [0] * CELLS
+    for seller in detector.sellers.values():
+        for cell, entry in seller.held.items():
+            held[cell] += int(entry[0])
+    assert held == counted
+    assert detector.norm.reviews == [counted[2 * band] + counted[2 * band + 1] for band in range(BANDS)]
+
+
+@pytest.mark.parametrize("every", [1, 41, 997])
+def test_a_restored_state_is_the_state(every: int) -> None:
+    events = market("bribes", 1, 20, 90)[: 150 * every]
+    rows: dict[bytes, bytes] = {}
+    detector = Detector(3, "digest")
+    for number, event in enumerate(events):
+        detector.apply(event)
+        if number % every == 0:
+            for key, value in detector.changed():
+                if value is None:
+                    rows.pop(key, None)  # it may have come and gone since the last checkpoint
+                else:
+                    rows[key] = value
+            detector = Detector(3, "digest")
+            detector.restore(rows.items())
+    assert detector.digest() == run(events).digest()
+
+
+@pytest.mark.parametrize(
+    "key", [codec.META, codec.NORM, codec.PATTERNS, b"r/x", b"s/x", b"f/x", b"p/x", b"d/1", b"e/x"]
+)
+def test_damaged_rows_are_refused_by_name(key: bytes) -> None:
+    for value in (b"", b"\xc1", b"\x93\x01\x02\x03", b"cos\nsystem\n(S'true'\ntR."):
+        with pytest.raises(codec.StateError):
+            Detector(3, "digest").restore([(b"s/x", codec.seller_row(_seller())), (key, value)])
+
+
+def _seller() -> Any:
+    detector = run(market("honest", 1, 1, 30))
+    return next(iter(detector.sellers.values()))
+
+
+def test_app_store_events_raise_no_alarm() -> None:
+    decoder = msgspec.json.Decoder(AnyEvent)
+    detector = Detector(3, "digest")
+    with gzip.open(DATA) as lines:
+        alerts = [alert for line in lines for alert in detector.apply(decoder.decode(line))]
+    assert detector.counts["applied"] == 73_465
+    assert alerts == []
+
+
+def test_cheats_are_accused_before_honest_sellers() -> None:
+    events, truth = simulate.market("bribes", 2, 200, 240)
+    detector = Detector(3, "digest")
+    accused = {a.subject.id for e in events for a in detector.apply(msgspec.convert(e, AnyEvent)) if a.kind[0] == "s"}
+    large = {cheat.seller_id for cheat in truth if cheat.paid_flips >= 20}
+    assert len(accused & large) * 2 > len(large) > 0
+    assert len(accused - {cheat.seller_id for cheat in truth}) <= 1
+
+
+def test_evidence_grows_with_flips_and_falls_with_what_is_expected() -> None:
+    def log_odds(flips: int, expected: float) -> float:
+        history = np.zeros((1, COLUMNS))
+        history[0, 1] = 30 * DAY
+        history[0, [3, 7, 11]] = 20  # a past of 20 flips, as many as expected: what its level is, is known
+        totals = np.zeros(16)
+        totals[[1, 5, 9]] = 20 + flips, 20 + expected, 20 + expected
+        return weigh(history, totals, ACCUSED, CONTROLS, 0.2)[1].log_odds
+
+    assert log_odds(20, 2) > log_odds(10, 2) > log_odds(10, 5) > log_odds(10, 10)
+    assert log_odds(10, 10) < 0 < log_odds(20, 2)
+    assert np.isfinite(log_odds(60, 0))
+
+
+@given(
+    stars=st.integers(1, 3),
+    contacted=st.none() | st.floats(0, 800 * DAY),
+    looked_up=st.none() | st.floats(0, 800 * DAY),
+    age=st.floats(0, FOLLOW_SECONDS, exclude_max=True),
+)
+@settings(max_examples=200, deadline=None)
+def test_a_review_leaves_its_band_exactly_when_its_timer_fires(
+    stars: int, contacted: float | None, looked_up: float | None, age: float
+) -> None:
+    born = START.timestamp()
+    contact = None if contacted is None else born + contacted
+    look = None if looked_up is None else born + looked_up
+    now = max(t for t in (born + age, contact, look) if t is not None)
+    cell, due = locate(stars, born, contact, look, now)
+    assert 0 <= cell < CELLS
+    assert 0 <= ARM_OF[cell] < 4
+    if now < born + FOLLOW_SECONDS:
+        assert due > now
+        if due < born + FOLLOW_SECONDS:
+            assert locate(stars, born, contact, look, due)[0] != cell
+
+
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_order_does_not_depend_on_how_records_were_fetched(data: st.DataObject) -> None:
+    streams = data.draw(st.lists(st.lists(st.integers(0, 200), max_size=30), min_size=3, max_size=3))
+    cuts = data.draw(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 7)), max_size=40))
+
+    def merged(pieces: list[tuple[int, int]]) -> list[tuple[float, int, int, bool]]:
+        merge: Merge[tuple[float, int, str], str] = Merge(3, 10, lambda _, record: record)
+        rest = [[(float(at), n, "") for n, at in enumerate(stream)] for stream in streams]
+        out = []
+        for index, count in [*pieces, *((i, 99) for i in range(3))]:
+            merge.streams[index].inbox.extend(rest[index][:count])
+            rest[index] = rest[index][count:]
+            while (ready := merge.next(lambda i: not rest[i])) is not None:
+                out.append((ready.at, ready.stream, ready.offset, ready.late))
+                merge.streams[ready.stream].finish(ready.offset)
+        assert all(not stream.open and not stream.done for stream in merge.streams)
+        return out
+
+    assert merged(cuts) == merged([])
+
+
+def test_duplicates_are_known_within_the_window_and_after_a_restore() -> None:
+    seen = Seen()
+    total = SEGMENT * SEGMENTS + 10
+    assert all(seen.add(str(number)) for number in range(total))
+    assert not seen.add(str(total - 1))
+    assert not seen.add(str(SEGMENT))
+    assert seen.add("0")  # the oldest segment has made room
+    back = Seen()
+    for key, value in seen.changed():
+        back.load(int(key[2:]), value)
+    back.count = seen.count
+    assert not back.add(str(total - 1))
+
+
+def event(kind: str, at_seconds: float, **fields: Any) -> AnyEvent:
+    own = {"type": kind, "event_id": f"{kind}{at_seconds}{fields}"[:64].replace(" ", ""), "seller_id": "s"}
+    about = {"review_id": "r", "product_id": "p", "reviewer_id": "u"}
+    when = (START + dt.timedelta(seconds=at_seconds)).isoformat()
+    made: AnyEvent = msgspec.convert({**own, **about, "occurred_at": when, **fields}, AnyEvent)
+    return made
+
+
+def test_an_edit_for_a_review_never_seen_is_counted_and_no_flip() -> None:
+    detector = run([event("review.edited", 0, rating=5, previous_rating=1)])
+    assert detector.counts == {"applied": 1, "unseen_edit": 1}
+
+
+def test_a_deletion_before_its_creation_leaves_nothing_at_risk() -> None:
+    deleted = event("review.deleted", 100, deleted_by="author")
+    detector = run([deleted, event("review.created", 50, rating=1)])
+    assert detector.counts["overtaken_review"] == detector.counts["unseen_deletion"] == 1
+    assert not detector.reviews
+
+
+def test_a_removal_by_the_platform_is_no_flip() -> None:
+    detector = run([event("review.created", 0, rating=1), event("review.deleted", 9, deleted_by="platform")])
+    assert detector.counts == {"applied": 2, "removed": 1}
+    assert not detector.reviews
+
+
+def test_outreach_without_a_review_concerns_the_reviewers_reviews() -> None:
+    sent = event("outreach.sent", 50, channel="refund", review_id=None)
+    detector = run([event("review.created", 0, rating=2), sent])
+    assert detector.reviews["r"].incentive
+    assert detector.reviews["r"].contacted_at == START.timestamp() + 50
+
+
+def test_another_sellers_review_is_not_touched() -> None:
+    foreign = event("review.deleted", 9, deleted_by="author", seller_id="other")
+    detector = run([event("review.created", 0, rating=1), foreign])
+    assert "r" in detector.reviews
+    assert detector.counts["unseen_deletion"] == 1
