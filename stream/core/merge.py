@@ -56,6 +56,11 @@ class Stream(Generic[R, E]):
         while self.heap and (self.heap[0][0] <= self.latest - lateness_seconds or len(self.heap) > REORDER_LIMIT):
             self.queue.append((*heappop(self.heap), False))
 
+    def skip(self, offset: int) -> None:
+        """A record was read that gives no event: it is done, also while an earlier one is not."""
+        self.open.append(offset)
+        self.finish(offset)
+
     def finish(self, offset: int) -> None:
         """An event of this stream has been applied."""
         self.done.add(offset)

@@ -85,7 +85,7 @@ class Task:
         self._intake = intake
         self._ledger = ledger
         self._now = now
-        self._skip: list[tuple[int, set[int]]] = [(0, set()) for _ in STREAMS]
+        self._lowest = [0] * len(STREAMS)
         self._letters: list[Record] = []
         self._changed = False
 
@@ -105,32 +105,37 @@ class Task:
             row = codec.decode(position, PositionRow)
             self.dead = Counter(row.dead)
             for index, (lowest, done) in enumerate(row.streams):
-                self._skip[index] = (lowest, set(done))
+                self._lowest[index] = lowest
                 self.merge.streams[index].next_offset = lowest
+                self.merge.streams[index].done = set(done)
         self.detector.restore(rows.items())
         if self.state is State.RESTORING:
             self.state = State.RUNNING
         return len(rows)
 
     def take(self, stream: int, records: list[Any]) -> None:
-        """Put fetched records into a stream's inbox; those done before a restart are passed over."""
-        lowest, done = self._skip[stream]
+        """Put fetched records into a stream's inbox, without those below the restored position."""
+        lowest = self._lowest[stream]
         inbox = self.merge.streams[stream].inbox
-        if records[0].offset >= lowest and not done:
+        if records[0].offset >= lowest:
             inbox.extend(records)
         else:
-            inbox.extend(r for r in records if r.offset >= lowest and r.offset not in done)
+            inbox.extend(record for record in records if record.offset >= lowest)
 
     def _read(self, stream: int, record: Any) -> tuple[float, int, Event] | None:
         """Decode one record; what cannot be used becomes a dead letter."""
         source = self.merge.streams[stream]
         source.next_offset = record.offset + 1
         self._changed = True
+        if record.offset in source.done:  # done before a restart, ahead of its turn
+            source.skip(record.offset)
+            return None
         try:
             event = self._intake.decode(stream, self.partition, record.key, record.value, self._now())
         except Refused as refused:
             self.dead[refused.reason] += 1
             self._letters.append(self._letter(stream, record, refused))
+            source.skip(record.offset)
             return None
         return event.occurred_at.timestamp(), record.offset, event
 

@@ -15,7 +15,7 @@ import jsonschema
 import msgspec
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stream import alerts
@@ -248,7 +248,7 @@ def nearly(draw: st.DrawFn, name: str) -> Document:
 
 @pytest.mark.parametrize("name", STREAM_OF)
 @given(data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_valid_document_is_taken_by_both(name: str, data: st.DataObject) -> None:
     document = data.draw(valid(name))
     if intake_takes(name, document) and VALIDATORS[name].is_valid(document):
@@ -262,7 +262,7 @@ def test_a_valid_document_is_taken_by_both(name: str, data: st.DataObject) -> No
 
 @pytest.mark.parametrize("name", STREAM_OF)
 @given(data=st.data())
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_types_and_schema_agree_on_documents_nearly_valid(name: str, data: st.DataObject) -> None:
     document = data.draw(nearly(name))
     assert intake_takes(name, document) == VALIDATORS[name].is_valid(document)

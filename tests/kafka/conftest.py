@@ -39,6 +39,7 @@ class Group:
             alerts_topic=f"{name}.alerts",
         )
         self.folder = folder
+        self.workers: list[Worker] = []
         topics.create(self.settings, kafka, PARTITIONS, 1)
 
     @property
@@ -68,6 +69,7 @@ class Worker:
             [sys.executable, "-m", "stream.cli", "worker"], env=environment, stdout=log, stderr=log
         )
         log.close()
+        group.workers.append(self)
 
     def page(self, path: str) -> str:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
@@ -103,5 +105,8 @@ class Worker:
 
 
 @pytest.fixture
-def group(kafka: KafkaSettings, tmp_path: Path, request: pytest.FixtureRequest) -> Group:
-    return Group(request.node.name.replace("_", "-"), kafka, tmp_path)
+def group(kafka: KafkaSettings, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Group]:
+    group = Group(request.node.name.replace("_", "-"), kafka, tmp_path)
+    yield group
+    for worker in group.workers:
+        worker.kill()

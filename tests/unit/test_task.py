@@ -1,0 +1,104 @@
+"""A task without a broker: what it commits is enough to go on from, however often it is cut off."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+
+from stream.config import Settings
+from stream.engine.task import Checkpoint, Task
+from stream.intake.decode import Intake
+from stream.market import simulate
+
+
+class Fetched(NamedTuple):
+    """A record as the client gives it."""
+
+    offset: int
+    key: bytes
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+class Book:
+    """A ledger in memory; `fenced` makes the commit fail."""
+
+    def __init__(self) -> None:
+        self.rows: dict[bytes, bytes | None] = {}
+        self.sent: list[Any] = []
+        self.offsets = [0, 0, 0]
+        self.fenced = False
+
+    async def open(self) -> None:
+        self.fenced = False
+
+    async def read(self) -> AsyncIterator[list[tuple[bytes, bytes | None]]]:
+        yield list(self.rows.items())
+
+    async def commit(self, checkpoint: Checkpoint) -> None:
+        if self.fenced:
+            raise ConnectionError("fenced")
+        self.rows.update(checkpoint.rows)
+        self.sent += checkpoint.records
+        self.offsets = checkpoint.offsets
+
+    async def close(self) -> None:
+        pass
+
+
+def _records() -> list[list[Fetched]]:
+    """A market in one partition, out of order by up to 8 s, with garbage between."""
+    events, _ = simulate.market("bribes", 1, 6, 60)
+    streams: list[list[Fetched]] = [[], [], []]
+    for number, event in enumerate(events):
+        stream = 1 if event["type"].startswith("outreach") else 0
+        for value in (msgspec.json.encode(event), *([b"garbage"] if number % 7 == 0 else [])):
+            streams[stream].append(Fetched(2 * len(streams[stream]), event["seller_id"].encode(), value))
+    return streams
+
+
+async def _run(every: int | None) -> tuple[str, int, int, int, list[Any]]:
+    """Cut the task off after every so many events, some of them past their last checkpoint."""
+    records, book = _records(), Book()
+    settings = Settings(allowed_lateness_seconds=3600)
+    for life in range(1000):
+        task = Task(0, settings, Intake(settings, 1), book, time.time)
+        await task.restore()
+        for stream, offset in enumerate(book.offsets):
+            found = [record for record in records[stream] if record.offset >= offset]
+            if found:
+                task.take(stream, found)
+        ended = task.step(lambda _: True, every or 10**9) < (every or 10**9)
+        await task.checkpoint(lambda alert: alert)
+        if ended:
+            counts = task.detector.counts
+            return task.detector.digest(), counts["applied"], counts["duplicate"], task.dead.total(), book.sent
+        task.step(lambda _: True, life % 5)  # applied, never committed
+        await task.drop()
+    raise AssertionError("it did not come to an end")
+
+
+def test_a_task_cut_off_anywhere_equals_one_that_never_was() -> None:
+    whole, cut = asyncio.run(_run(None)), asyncio.run(_run(13))
+    assert whole[:4] == cut[:4]
+    assert whole[3] > 100
+    assert [record.value for record in whole[4]] == [record.value for record in cut[4]]
+
+
+def test_a_failed_commit_is_told() -> None:
+    async def fail() -> None:
+        book, settings = Book(), Settings()
+        task = Task(0, settings, Intake(settings, 1), book, time.time)
+        await task.restore()
+        task.take(0, [Fetched(0, b"s", b"garbage")])
+        task.step(lambda _: True, 10)
+        book.fenced = True
+        await task.checkpoint(lambda alert: alert)
+
+    with pytest.raises(ConnectionError):
+        asyncio.run(fail())
