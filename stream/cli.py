@@ -49,7 +49,12 @@ def _fail(message: str) -> NoReturn:
 @cli.command()
 def worker() -> None:
     """The always-on processor; any number of them share the work."""
-    config.load()
+    from stream.ops import topics
+
+    # Wrong topics would split a seller's events over tasks, or start with an empty state: better not to start.
+    problems = topics.check(*config.load())
+    if problems:
+        _fail("\n".join(problems))
     # Faust's own command line, so that `faust -A stream.app worker` and this one are the same thing.
     os.execv(sys.executable, [sys.executable, "-m", "faust", "-A", "stream.app", "-L", "uvloop", "worker"])
 

@@ -119,3 +119,9 @@ def test_cheats_are_found_and_explained(group: Group, tmp_path: Path) -> None:
     assert large
     assert 2 * len(large & found) >= len(large)
     assert len(found - {cheat["seller_id"] for cheat in truth}) <= 1
+
+
+def test_a_worker_does_not_start_on_wrong_topics(group: Group) -> None:
+    group.settings = group.settings.model_copy(update={"outreach_topic": group.settings.dead_letter_topic("reviews")})
+    with pytest.raises(AssertionError, match=r"topic dlq\.reviews is missing: run `volteface topics create`"):
+        group.command("worker")
