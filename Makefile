@@ -1,8 +1,8 @@
 # make run    - watch it work on a real Kafka        make test  - all that CI runs
-# make check  - the fast part, without a broker      make bench - events a second, side by side
+# make check  - the fast part, without a broker
 # Python 3.11 or newer is enough to begin: uv is brought along.
 .DEFAULT_GOAL := help
-.PHONY: help install run check test bench clean
+.PHONY: help install run check test clean
 
 PYTHON ?= python3
 UV := .venv/bin/uv
