@@ -45,6 +45,9 @@ transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=4
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
+# After kill -9 the controller takes the node back only when its old session has run out (9 s by default).
+broker.session.timeout.ms=5000
+broker.heartbeat.interval.ms=1000
 """
 
 
@@ -77,12 +80,13 @@ class Broker:
         jars = jar_folder()
         properties = self._data / "server.properties"
         classpath = f"{jars}/*"
-        if not properties.exists():
-            self._data.mkdir(parents=True, exist_ok=True)
-            properties.write_text(
-                _PROPERTIES.format(port=self.port, controller=self._controller, data=self._data),
-                encoding="utf-8",
-            )
+        self._data.mkdir(parents=True, exist_ok=True)
+        # Written at every start: kept data may come back on another port.
+        properties.write_text(
+            _PROPERTIES.format(port=self.port, controller=self._controller, data=self._data.resolve()),
+            encoding="utf-8",
+        )
+        if not (self._data / "log" / "meta.properties").exists():
             _run([_java(), "-cp", classpath, "kafka.tools.StorageTool", "format", "-t", "dm9sdGVmYWNlLWRldg", "-c",
                   str(properties)])  # fmt: skip
         with (self._data / "kafka.out").open("ab") as out:
@@ -97,16 +101,21 @@ class Broker:
         while time.monotonic() < until:
             if self._process is not None and self._process.poll() is not None:
                 break
-            try:
-                client = KafkaAdminClient(bootstrap_servers=self.bootstrap_servers)
-                client.describe_cluster()
-                client.close()
+            # A refused connection makes kafka-python back off for up to 30 s: knock first.
+            if _listens(self.port) and self._answers():
                 return
-            except (KafkaError, OSError):
-                time.sleep(0.2)
+            time.sleep(0.05)
         tail = (self._data / "kafka.out").read_text(errors="replace")[-2000:]
         self.stop()
         raise BrokerError(f"Kafka did not answer on {self.bootstrap_servers} in {_START_SECONDS} s; it said:\n{tail}")
+
+    def _answers(self) -> bool:
+        try:
+            with KafkaAdminClient(bootstrap_servers=self.bootstrap_servers, bootstrap_timeout_ms=2000) as client:
+                client.describe_cluster()
+        except (KafkaError, OSError):
+            return False
+        return True
 
     def stop(self) -> None:
         """Ask it to stop, and wait."""
@@ -128,12 +137,19 @@ class Broker:
             process.wait()
 
     def __enter__(self) -> Broker:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self._leave()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._leave()
+
+    def _leave(self) -> None:
         self.stop()
         if not self._keep:
             shutil.rmtree(self._data, ignore_errors=True)
@@ -192,6 +208,11 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _die_with_parent() -> None:

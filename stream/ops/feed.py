@@ -14,6 +14,7 @@ from typing import IO, Any, Final, NamedTuple, cast
 
 import msgspec
 from kafka import KafkaProducer
+from kafka.errors import MessageSizeTooLargeError
 
 from stream.config import KafkaSettings, Settings
 from stream.ops.client import connection
@@ -86,9 +87,12 @@ def feed(
             top = head(line)
             clock.wait(top.occurred_at)
             key = top.seller_id.encode() if top.seller_id else None
-            future: Any = producer.send(settings.input_topics[stream_of(top.type)], value=line, key=key)
-            future.add_errback(failed.append)
             sent += 1
+            try:
+                future: Any = producer.send(settings.input_topics[stream_of(top.type)], value=line, key=key)
+                future.add_errback(failed.append)
+            except MessageSizeTooLargeError as error:  # raised at once, unlike all that the broker refuses
+                failed.append(error)
             if sent % 1000 == 0:
                 progress(sent)
         producer.flush()

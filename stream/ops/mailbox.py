@@ -6,7 +6,7 @@ told to follow). Transaction markers take offsets, so the end is reached by posi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
 
@@ -22,8 +22,17 @@ from stream.ops.client import connection
 _alert = msgspec.json.Decoder(Alert)
 
 
-def read(kafka: KafkaSettings, topic: str, follow: bool = False, group: str | None = None) -> Iterator[Any]:
-    """A topic's committed records, from its beginning, or from where the group stopped."""
+def read(
+    kafka: KafkaSettings,
+    topic: str,
+    follow: bool = False,
+    group: str | None = None,
+    settle: Callable[[], None] = lambda: None,
+) -> Iterator[Any]:
+    """A topic's committed records, from its beginning, or from where the group stopped.
+
+    `settle` finishes the work on them; only then does the group move on.
+    """
     consumer = KafkaConsumer(
         **connection(kafka), isolation_level="read_committed", auto_offset_reset="earliest",
         enable_auto_commit=False, group_id=group,
@@ -41,6 +50,7 @@ def read(kafka: KafkaSettings, topic: str, follow: bool = False, group: str | No
             for records in consumer.poll(timeout_ms=200).values():
                 yield from records
         if group is not None:
+            settle()
             positions = {tp: OffsetAndMetadata(consumer.position(tp), "", -1) for tp in partitions}
             consumer.commit(positions)
 
@@ -52,10 +62,14 @@ def alerts(settings: Settings, kafka: KafkaSettings, follow: bool = False) -> It
 
 
 def dead_letters(
-    settings: Settings, kafka: KafkaSettings, topic: str, group: str | None = None
+    settings: Settings,
+    kafka: KafkaSettings,
+    topic: str,
+    group: str | None = None,
+    settle: Callable[[], None] = lambda: None,
 ) -> Iterator[DeadLetter]:
     """The dead letters of an input topic."""
-    for record in read(kafka, settings.dead_letter_topic(topic), group=group):
+    for record in read(kafka, settings.dead_letter_topic(topic), group=group, settle=settle):
         yield incoming(record.key, record.value, tuple(record.headers))
 
 
@@ -63,13 +77,14 @@ def replay_dead_letters(settings: Settings, kafka: KafkaSettings, topic: str) ->
     """Send each dead letter of a topic to it again, as it came; those sent before are not sent twice."""
     count = 0
     with closing(KafkaProducer(**connection(kafka), acks="all")) as producer:
-        sent = []
-        for letter in dead_letters(settings, kafka, topic, group=f"{settings.app_id}-dlq-replay"):
+        sent: list[Any] = []
+        group = f"{settings.app_id}-dlq-replay"
+        # Settled before the group moves on: a letter that was not acknowledged would be lost otherwise.
+        for letter in dead_letters(settings, kafka, topic, group, settle=lambda: _acknowledged(sent)):
             sent.append(producer.send(letter.topic, value=letter.value, key=letter.key, headers=list(letter.headers)))
             count += 1
             if len(sent) >= 1000:
                 _acknowledged(sent)
-        _acknowledged(sent)
     return count
 
 

@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import Final, NamedTuple
 
 from kafka import KafkaAdminClient
-from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
+from kafka.admin import ConfigFilterType, ConfigResource, ConfigResourceType, NewTopic
 
 from stream.config import KafkaSettings, Settings
 from stream.ops.client import connection
@@ -29,7 +29,8 @@ def create(settings: Settings, kafka: KafkaSettings, partitions: int, replicatio
         wanted = _wanted(settings, partitions, replication_factor)
         missing = [topic for topic in wanted if topic.name not in existing]
         if missing:
-            admin.create_topics(missing)
+            # Waits until they can be seen: a worker that starts next checks them.
+            admin.create_topics(missing, wait_for_metadata=True)
         return Made([topic.name for topic in missing], [topic.name for topic in wanted if topic.name in existing])
 
 
@@ -57,11 +58,16 @@ def check(settings: Settings, kafka: KafkaSettings) -> list[str]:
         if len(set(counts.values())) > 1:
             told = ", ".join(f"{name} has {count}" for name, count in sorted(counts.items()))
             problems.append(f"partition counts differ ({told}): the inputs and the state need the same number")
-        if settings.state_topic in existing and not _compacted(admin, settings.state_topic):
-            problems.append(f"topic {settings.state_topic} is not compacted: set its cleanup.policy to compact")
+        policy = _cleanup_policy(admin, settings.state_topic) if settings.state_topic in existing else "compact"
+        if policy != "compact":  # `compact,delete` drops rows by age, too
+            problems.append(
+                f"topic {settings.state_topic} would lose state, cleanup.policy={policy}: set it to compact alone"
+            )
         return problems
 
 
-def _compacted(admin: KafkaAdminClient, topic: str) -> bool:
-    found = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
-    return "compact" in str(found)
+def _cleanup_policy(admin: KafkaAdminClient, topic: str) -> str:
+    # All settings, not only those that were changed: the broker's default counts as well.
+    resource = ConfigResource(ConfigResourceType.TOPIC, topic)
+    found = admin.describe_configs([resource], config_filter=ConfigFilterType.ALL)
+    return str(found["topic"][topic]["cleanup.policy"]["value"])

@@ -1,0 +1,114 @@
+"""The development broker, topics, feed and dead letters on the real Kafka: what went wrong there once."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from kafka import KafkaAdminClient, KafkaProducer
+
+from stream.alerts import Alert
+from stream.config import KafkaSettings
+from stream.intake.dead_letters import DeadLetter, outgoing
+from stream.ops import feed, mailbox, topics
+from stream.ops.broker import Broker
+from stream.ops.client import connection
+from tests.kafka.conftest import PARTITIONS, Group
+
+pytestmark = pytest.mark.kafka
+_ALERTS = Path(__file__).parent.parent.parent / "schemas" / "examples" / "alert.v1.jsonl"
+
+
+def test_a_killed_broker_is_soon_back() -> None:
+    with Broker() as broker:
+        broker.kill()
+        begun = time.monotonic()
+        broker.start()
+        assert time.monotonic() - begun < 15
+
+
+def test_named_data_come_back_on_another_port(tmp_path: Path) -> None:
+    with Broker(data=tmp_path / "kept") as first:
+        kafka = KafkaSettings(bootstrap_servers=first.bootstrap_servers)
+        with KafkaAdminClient(**connection(kafka)) as admin:
+            admin.create_topics({"kept": {"num_partitions": 1, "replication_factor": 1}})
+    with Broker(data=tmp_path / "kept") as second:
+        assert second.port != first.port
+        with KafkaAdminClient(**connection(KafkaSettings(bootstrap_servers=second.bootstrap_servers))) as admin:
+            assert "kept" in admin.list_topics()
+
+
+def test_a_state_topic_that_forgets_is_found(group: Group) -> None:
+    for number, policy in enumerate(("delete", "compact,delete")):
+        # A topic of its own for each: one that is made again keeps its old settings in the broker's eyes for a moment.
+        settings = group.settings.model_copy(update={"app_id": f"forgets-{number}"})
+        configs = {"cleanup.policy": policy, "min.compaction.lag.ms": "1"}
+        options = {"num_partitions": PARTITIONS, "replication_factor": 1, "configs": configs}
+        with KafkaAdminClient(**connection(group.kafka)) as admin:
+            admin.create_topics({settings.state_topic: options}, wait_for_metadata=True)
+        (problem,) = topics.check(settings, group.kafka)
+        assert f"cleanup.policy={policy}:" in problem
+
+
+def test_a_line_that_is_too_large_is_counted_and_the_rest_goes_out(group: Group, tmp_path: Path) -> None:
+    source = tmp_path / "large.jsonl"
+    source.write_bytes(b'{"p":"' + b"x" * 2_000_000 + b'"}\n{"seller_id":"s"}\n')
+    fed = feed.feed(group.settings, group.kafka, str(source), None, lambda count: None)
+    assert (fed.events, fed.failed) == (2, 1)
+    assert [record.key for record in mailbox.read(group.kafka, group.settings.lifecycle_topic)] == [b"s"]
+
+
+def test_alerts_of_an_aborted_or_open_transaction_are_not_seen(group: Group) -> None:
+    good, bad = (msgspec.json.decode(line, type=Alert) for line in _ALERTS.read_bytes().splitlines()[:2])
+    producer = KafkaProducer(**connection(group.kafka), transactional_id=f"{group.settings.app_id}-writer")
+    producer.init_transactions()
+    for alert, finish in ((good, producer.commit_transaction), (bad, producer.abort_transaction), (bad, None)):
+        producer.begin_transaction()
+        producer.send(group.settings.alerts_topic, value=msgspec.json.encode(alert), partition=0).get(30)
+        if finish is not None:
+            finish()
+        assert list(mailbox.alerts(group.settings, group.kafka)) == [good]
+    producer.abort_transaction()
+    producer.close()
+
+
+def _bury(group: Group) -> list[DeadLetter]:
+    topic = group.settings.lifecycle_topic
+    letters = [
+        DeadLetter(
+            topic=topic, partition=0, offset=number, key=b"k", value=b"\x00\xff%d" % number,
+            headers=(("trace", b"1"),), reason="future", detail="because",
+        )
+        for number in range(3)
+    ]  # fmt: skip
+    with KafkaProducer(**connection(group.kafka)) as producer:
+        for letter in letters:
+            key, value, headers = outgoing(letter)
+            producer.send(group.settings.dead_letter_topic(topic), value=value, key=key, headers=list(headers)).get(30)
+    return letters
+
+
+def test_dead_letters_are_sent_again_once_as_they_came(group: Group) -> None:
+    letters, topic = _bury(group), group.settings.lifecycle_topic
+    assert list(mailbox.dead_letters(group.settings, group.kafka, topic)) == letters
+    assert mailbox.replay_dead_letters(group.settings, group.kafka, topic) == len(letters)
+    assert mailbox.replay_dead_letters(group.settings, group.kafka, topic) == 0
+    back = Counter((r.key, r.value, tuple(r.headers)) for r in mailbox.read(group.kafka, topic))
+    assert back == Counter((x.key, x.value, x.headers) for x in letters)
+
+
+def test_a_replay_that_kafka_did_not_acknowledge_is_not_done(group: Group, monkeypatch: pytest.MonkeyPatch) -> None:
+    letters, topic = _bury(group), group.settings.lifecycle_topic
+
+    def refuse(sent: list[Any]) -> None:
+        raise OSError("not acknowledged")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(mailbox, "_acknowledged", refuse)
+        with pytest.raises(OSError, match="not acknowledged"):
+            mailbox.replay_dead_letters(group.settings, group.kafka, topic)
+    assert mailbox.replay_dead_letters(group.settings, group.kafka, topic) == len(letters)
