@@ -78,7 +78,7 @@ def replay(
 
 @cli.command()
 def market(
-    scenario: Annotated[str, typer.Option(help="kind of market: bribes, honest")],
+    scenario: Annotated[str, typer.Option(help="kind of market: honest, bribes, dirty")],
     seed: Annotated[int, typer.Option(min=0)],
     out_file: Annotated[Path, typer.Option("--out", help="events, .jsonl or .jsonl.gz")],
     truth: Annotated[Path, typer.Option(help="the cheats and what they paid, .jsonl")],

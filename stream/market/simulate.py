@@ -1,137 +1,126 @@
-"""A seeded market: honest sellers of different tempers, and cheats who bribe after contact.
+"""A seeded market as a file: all sellers' stories, put in the order in which they arrive.
 
-Rule of this room: a seller's life depends on the seed and its own number only, so markets of different sizes share
-their sellers. Events are the contract's, in the order of their times; `truth` names the cheats and what they paid.
+Rule of this room: a seller's life depends on the seed and on its own number only, so markets of different sizes share
+their sellers, and the same arguments give the same bytes. Who cheats is decided by number, lowest first: detectors
+see ids as keys and nothing more.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import gzip
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final, cast
 
 import msgspec
 import numpy as np
 
-from stream.market.hazards import DAY, flip_at
+from stream.market import cheats, dirt, honest, story
+from stream.market.cheats import Cheat, Run
+from stream.market.hazards import DAY
+from stream.market.scenarios import SCENARIOS, Scenario, find
 
+__all__ = ["SCENARIOS", "START", "Market", "market", "simulate", "write"]
+
+#: Every run begins here.
 START: Final = dt.datetime(2025, 1, 1, tzinfo=dt.UTC).timestamp()
-_CHANNELS: Final = ("message", "public_reply", "refund", "replacement", "coupon")
+_EPOCH: Final = dt.datetime(1970, 1, 1)  # naive, for `_written`
 
 
 @dataclass(frozen=True)
-class Scenario:
-    """What a market holds."""
+class Market:
+    """Events as JSON lines, in the order of their arrival, and the truth about the cheats."""
 
-    cheats: float = 0.04  #: share of sellers who cheat
+    lines: list[bytes]
+    truth: list[Cheat]
+
+    def write(self, out: Path, truth: Path) -> None:
+        """Write both files, compressed if the name ends in `.gz`."""
+        _write(out, self.lines)
+        _write(truth, (msgspec.json.encode(cheat) + b"\n" for cheat in self.truth))
 
 
-SCENARIOS: Final = {"bribes": Scenario(), "honest": Scenario(cheats=0.0)}
+def simulate(scenario: str, seed: int, sellers: int, days: int) -> Market:
+    """Make a market; ValueError for a scenario that is not known."""
+    ways = find(scenario)
+    run = Run(scenario, seed, sellers, days)
+    cheating = cheats.count(ways.bribes, sellers)
+    lines: list[bytes] = []
+    arrivals: list[int] = []
+    truth: list[Cheat] = []
+    for number, seeds in enumerate(np.random.SeedSequence(seed).spawn(sellers)):
+        cheat = _live(ways, run, number, number < cheating, seeds, lines, arrivals)
+        truth += [cheat] if cheat else []
+    # Stable: what arrives in one millisecond stays in the order of cause and effect.
+    order = np.argsort(np.array(arrivals, dtype=np.int64), kind="stable")
+    return Market([lines[place] for place in order], truth)
 
 
-@dataclass
-class Truth:
-    """One cheat: since when, and the reviews that were paid for."""
-
-    seller_id: str
-    kind: str
-    started_at: str
-    paid_flips: int = 0
-    paid_review_ids: list[str] = field(default_factory=list)
+def market(scenario: str, seed: int, sellers: int, days: int) -> tuple[list[dict[str, Any]], list[Cheat]]:
+    """The same, with events as plain objects."""
+    made = simulate(scenario, seed, sellers, days)
+    return [msgspec.json.decode(line) for line in made.lines], made.truth
 
 
 def write(scenario: str, seed: int, sellers: int, days: int, out: Path, truth: Path) -> int:
-    """Write a market's events and its truth as JSON lines (`.gz` by name); the number of events."""
-    events, cheats = market(scenario, seed, sellers, days)
-    with gzip.open(out, "wb", 6) if out.suffix == ".gz" else out.open("wb") as file:
-        file.writelines(msgspec.json.encode(event) + b"\n" for event in events)
-    truth.write_bytes(b"".join(msgspec.json.encode(cheat) + b"\n" for cheat in cheats))
-    return len(events)
+    """Make a market and write it; the number of lines of `out`.
+
+    `truth` has one JSON line for each cheat: seller_id, kind, started_at, paid_flips, paid_review_ids, and the run's
+    parameters in the field `run`. An honest market's truth is an empty file.
+    """
+    made = simulate(scenario, seed, sellers, days)
+    made.write(out, truth)
+    return len(made.lines)
 
 
-def market(scenario: str, seed: int, sellers: int, days: int) -> tuple[list[dict[str, Any]], list[Truth]]:
-    """Events in the order of their times, and the cheats; raises ValueError for a scenario that is not known."""
-    if scenario not in SCENARIOS:
-        raise ValueError(f"no scenario {scenario!r}: there are {', '.join(sorted(SCENARIOS))}")
-    cheats = round(SCENARIOS[scenario].cheats * sellers)
-    lives = [_Life(seed, number, days, cheat=number < cheats) for number in range(sellers)]
-    found: list[tuple[float, str, dict[str, Any]]] = []
-    for life in lives:
-        for count, (at, event) in enumerate(life.events()):
-            event_id = f"{life.seller_id}-{count:x}"
-            when = dt.datetime.fromtimestamp(at, dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-            found.append((round(at, 3), event_id, {"event_id": event_id, "occurred_at": when, **event}))
-    found.sort(key=lambda item: item[:2])
-    return [event for _, _, event in found], [life.truth for life in lives if life.truth is not None]
+def _live(
+    ways: Scenario,
+    run: Run,
+    number: int,
+    cheating: bool,
+    seeds: np.random.SeedSequence,
+    lines: list[bytes],
+    arrivals: list[int],
+) -> Cheat | None:
+    """Live one seller's life: its events are added to `lines` with their arrivals; the truth, if it cheats."""
+    honestly, dishonestly, telling, delivering = (np.random.default_rng(each) for each in seeds.spawn(4))
+    until = START + run.days * DAY
+    seller = honest.seller(ways.honest, number, honestly)
+    reviews = honest.reviews(ways.honest, seller, START, until, honestly)
+    since = cheats.bribe(ways.bribes, seller, reviews, START, until, dishonestly) if cheating else None
+    paid: list[str] = []
+    count = 0
+    for review in reviews:
+        known = telling.random() < ways.honest.previous_known
+        told, bought = story.tell(seller, review, until, known)
+        if bought:
+            paid.append(story.review_id(seller, review))
+        for at, fields in told:
+            at_ms = int(at * 1000)
+            event = {"event_id": f"{seller.seller_id}-{count:x}", "occurred_at": _written(at_ms), **fields}
+            line = msgspec.json.encode(event) + b"\n"
+            for arrival in dirt.arrivals(ways.dirt, at_ms, delivering):
+                lines.append(line)
+                arrivals.append(arrival)
+            count += 1
+    return (
+        None if since is None else Cheat(seller.seller_id, "bribes", _written(int(since * 1000)), len(paid), paid, run)
+    )
 
 
-class _Life:
-    """One seller, from the first day to the last."""
+def _written(at_ms: int) -> str:
+    """RFC 3339 in UTC with milliseconds."""
+    return (_EPOCH + dt.timedelta(milliseconds=at_ms)).isoformat(timespec="milliseconds") + "Z"
 
-    def __init__(self, seed: int, number: int, days: int, cheat: bool) -> None:
-        self._random = random = np.random.default_rng([seed, number])
-        self.seller_id = f"seller-{number:04d}"
-        self._until = START + days * DAY
-        self._reviews = int(random.poisson(days * min(random.lognormal(0.6, 0.8), 20)))
-        self._critical = random.beta(8, 26)  # share of critical reviews, 24 % in the mean
-        self._temper = random.gamma(2, 1 / 2)  # sellers differ several-fold in how many they win back
-        self._contacts = random.uniform(0, 0.6)  # share of critical reviewers written to
-        self._products = int(random.integers(1, 9))
-        self._power = random.uniform(0.25, 0.6)
-        self._retracts = random.uniform(0.3, 0.7)
-        self._cheats_from = START + random.uniform(0.2, 0.6) * days * DAY
-        self.truth: Truth | None = None
-        if cheat:
-            since = dt.datetime.fromtimestamp(self._cheats_from, dt.UTC).isoformat(timespec="seconds")
-            self.truth = Truth(self.seller_id, "bribes", since)
 
-    def events(self) -> Iterator[tuple[float, dict[str, Any]]]:
-        """All its events, review by review."""
-        births = np.sort(self._random.uniform(START, self._until, self._reviews))
-        for count, at in enumerate(births):
-            yield from self._review(count, float(at))
-
-    def _review(self, count: int, born: float) -> Iterator[tuple[float, dict[str, Any]]]:
-        random = self._random
-        critical = random.random() < self._critical
-        rating = int(random.choice([1, 2, 3], p=[0.5, 0.2, 0.3]) if critical else random.choice([4, 5], p=[0.3, 0.7]))
-        about = {
-            "seller_id": self.seller_id,
-            "review_id": f"r{self.seller_id[7:]}x{count}",
-            "reviewer_id": f"u{self.seller_id[7:]}x{count}",
-        }
-        what = about | {"product_id": f"p{self.seller_id[7:]}x{random.integers(self._products)}"}
-        yield born, {"type": "review.created", **what, "rating": rating}
-        if critical:
-            yield from self._aftermath(about, what, rating, born)
-
-    def _aftermath(
-        self, about: dict[str, Any], what: dict[str, Any], rating: int, born: float
-    ) -> Iterator[tuple[float, dict[str, Any]]]:
-        """A critical review's contacts, and its flip if it has one."""
-        random = self._random
-        contacted = born + random.lognormal(0.3, 1.0) * DAY if random.random() < self._contacts else None
-        flip = flip_at(born, contacted, self._temper, random.exponential(), self._until)
-        retracted = random.random() < 0.18
-        channel = str(random.choice(_CHANNELS, p=[0.5, 0.2, 0.12, 0.1, 0.08]))
-        asked = born + random.lognormal(0.3, 0.8) * DAY
-        if self.truth is not None and asked > self._cheats_from:
-            paid = asked + random.lognormal(0.7, 0.8) * DAY
-            contacted, channel = asked, str(random.choice(["message", "gift_card", "refund"]))
-            pays = random.random() < self._power and paid < self._until and (flip is None or flip > asked)
-            if pays and (flip is None or paid < flip):
-                flip, retracted = paid, random.random() < self._retracts
-                self.truth.paid_flips += 1
-                self.truth.paid_review_ids.append(about["review_id"])
-        if contacted is not None and contacted < self._until and (flip is None or contacted < flip):
-            yield contacted, {"type": "outreach.sent", **about, "channel": channel}
-        if flip is None:
-            return
-        if retracted:
-            yield flip, {"type": "review.deleted", **what, "deleted_by": "author", "rating": rating}
-        else:
-            better = int(random.choice([4, 5], p=[0.3, 0.7]))
-            yield flip, {"type": "review.edited", **what, "rating": better, "previous_rating": rating}
+def _write(path: Path, lines: Iterable[bytes]) -> None:
+    """Write lines; a compressed file holds no name and no time, so that equal markets are equal files."""
+    with ExitStack() as stack:
+        file: BinaryIO = stack.enter_context(path.open("wb"))
+        if path.suffix == ".gz":
+            packed = gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=file, mtime=0)
+            file = cast(BinaryIO, stack.enter_context(packed))
+        file.writelines(lines)

@@ -56,7 +56,7 @@ def _records() -> list[list[Fetched]]:
     events, _ = simulate.market("bribes", 1, 6, 60)
     streams: list[list[Fetched]] = [[], [], []]
     for number, event in enumerate(events):
-        stream = 1 if event["type"].startswith("outreach") else 0
+        stream = ("review", "outreach", "contact").index(event["type"].split(".")[0])
         for value in (msgspec.json.encode(event), *([b"garbage"] if number % 7 == 0 else [])):
             streams[stream].append(Fetched(2 * len(streams[stream]), event["seller_id"].encode(), value))
     return streams

@@ -1,0 +1,249 @@
+"""The simulated market: the same seed is the same file, every story makes sense, and the shares are those promised."""
+
+from __future__ import annotations
+
+import datetime as dt
+import gzip
+import math
+import re
+from collections import Counter, defaultdict
+from functools import cache
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from stream.events import CRITICAL_STARS, ContactAccessed, OutreachSent, ReviewCreated, ReviewDeleted, ReviewEdited
+from stream.events import AnyEvent as Event
+from stream.intake.identifiers import check_ids
+from stream.market import simulate
+from stream.market.hazards import DAY, HOUR, flip_at, rate
+from stream.market.simulate import Market
+
+_DECODER = msgspec.json.Decoder(Event)
+
+
+@cache
+def made(scenario: str, seed: int = 7, sellers: int = 80, days: int = 150) -> Market:
+    return simulate.simulate(scenario, seed, sellers, days)
+
+
+@cache
+def events(scenario: str) -> list[Event]:
+    return [_DECODER.decode(line) for line in made(scenario).lines]
+
+
+def lives(scenario: str) -> dict[str, list[Event]]:
+    """Events by review, in order; contacts that name no review are left out."""
+    found: dict[str, list[Event]] = defaultdict(list)
+    for event in events(scenario):
+        if event.review_id:
+            found[event.review_id].append(event)
+    return found
+
+
+def flips(life: list[Event]) -> list[Event]:
+    """A review's flips, told from its events as a reader of the contract would."""
+    found: list[Event] = []
+    rating = _stars(life)
+    for event in life:
+        if isinstance(event, ReviewDeleted):
+            found += [event] if rating <= CRITICAL_STARS and event.deleted_by == "author" else []
+        elif isinstance(event, ReviewEdited):
+            found += [event] if rating <= CRITICAL_STARS < event.rating else []
+            rating = event.rating
+    return found
+
+
+def honest_criticals() -> list[list[Event]]:
+    return [life for life in lives("honest").values() if _stars(life) <= CRITICAL_STARS]
+
+
+def _stars(life: list[Event]) -> int:
+    assert isinstance(life[0], ReviewCreated)
+    return life[0].rating
+
+
+@pytest.mark.parametrize("scenario", sorted(simulate.SCENARIOS))
+@pytest.mark.parametrize("ending", ["jsonl", "jsonl.gz"])
+def test_a_seed_is_a_file(tmp_path: Path, scenario: str, ending: str) -> None:
+    def write(seed: int, name: str) -> tuple[bytes, bytes]:
+        out, truth = tmp_path / f"{name}.{ending}", tmp_path / f"{name}-truth.{ending}"
+        count = simulate.write(scenario, seed, 20, 60, out, truth)
+        content = out.read_bytes()
+        if ending.endswith("gz"):
+            assert content[3:8] == bytes(5)  # neither a name nor the time of writing: they would differ next time
+            content = gzip.decompress(content)
+        assert content.count(b"\n") == count
+        return out.read_bytes(), truth.read_bytes()
+
+    assert write(1, "one") == write(1, "again")
+    assert write(1, "one")[0] != write(2, "other")[0]
+
+
+def test_a_life_depends_on_the_seed_and_its_number_only() -> None:
+    small, large = made("bribes", 5, 20, 60), made("bribes", 5, 40, 60)
+    assert small.lines == [line for line in large.lines if msgspec.json.decode(line)["seller_id"] < "seller-0020"]
+    assert [cheat.paid_review_ids for cheat in small.truth] == [cheat.paid_review_ids for cheat in large.truth]
+    cheats = {cheat.seller_id for cheat in made("bribes").truth}
+    beside = [event for event in events("bribes") if event.seller_id not in cheats]
+    assert beside == [event for event in events("honest") if event.seller_id not in cheats]
+
+
+def test_an_unknown_scenario_is_told_the_names() -> None:
+    with pytest.raises(ValueError, match="no scenario 'brides': there are bribes, dirty, honest"):
+        simulate.simulate("brides", 1, 1, 1)
+
+
+def test_every_line_is_an_event_of_the_contract() -> None:
+    ids = [event.event_id for event in events("bribes")]
+    assert len(set(ids)) == len(ids)
+    for line, event in zip(made("bribes").lines, events("bribes"), strict=True):
+        written = msgspec.json.decode(line)
+        assert set(written) - {"type"} <= set(event.__struct_fields__)
+        assert re.fullmatch(r"2025-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", written["occurred_at"])
+        named = [name for name in written if name.endswith("_id")]
+        check_ids(named, [written[name] for name in named])
+
+
+@pytest.mark.parametrize("scenario", ["honest", "bribes"])
+def test_causes_come_before_effects(scenario: str) -> None:
+    times = [event.occurred_at for event in events(scenario)]
+    assert times == sorted(times)
+    assert simulate.START <= times[0].timestamp() < times[-1].timestamp() < simulate.START + 150 * DAY
+    for life in lives(scenario).values():
+        rating, turned = _stars(life), flips(life)
+        assert len(turned) <= 1
+        for place, event in enumerate(life[1:], 1):
+            if isinstance(event, ReviewDeleted):
+                assert (place, event.rating) == (len(life) - 1, rating)
+            elif isinstance(event, ReviewEdited):
+                assert event.previous_rating in {None, rating}
+                rating = event.rating
+            else:  # contacts and look-ups concern critical reviews that are open
+                assert not isinstance(event, ReviewCreated)
+                assert rating <= CRITICAL_STARS
+                assert turned == [] or event.occurred_at < turned[0].occurred_at
+
+
+def test_honest_shares() -> None:
+    born = [event for event in events("honest") if isinstance(event, ReviewCreated)]
+    assert sum(event.rating <= CRITICAL_STARS for event in born) / len(born) == pytest.approx(0.225, abs=0.03)
+    assert len({event.reviewer_id for event in born}) > 0.94 * len(born)
+    lost = [e for e in events("honest") if isinstance(e, ReviewDeleted) and e.deleted_by == "platform"]
+    assert len(lost) / len(born) == pytest.approx(0.012, abs=0.002)
+    assert {event.rating for event in lost} == {1, 2, 3, 4, 5}
+    edits = [event for event in events("honest") if isinstance(event, ReviewEdited)]
+    assert sum(event.previous_rating is not None for event in edits) / len(edits) == pytest.approx(0.7, abs=0.03)
+    moves = Counter((event.previous_rating, event.rating) for event in edits)
+    assert min(moves[5, 4], moves[4, 5], moves[5, 5], moves[1, 1], moves[5, 2], moves[1, 5]) > 0
+
+
+def test_honest_flips() -> None:
+    criticals = honest_criticals()
+    turned = [isinstance(flip, ReviewDeleted) for life in criticals for flip in flips(life)]
+    assert 0.08 < len(turned) / len(criticals) < 0.15
+    assert sum(turned) / len(turned) == pytest.approx(0.18, abs=0.03)
+    looked_up = sum(isinstance(event, ContactAccessed) for event in events("honest"))
+    assert looked_up / len(criticals) == pytest.approx(0.04, abs=0.01)
+
+
+def test_outreach_differs_by_seller_and_gives_nothing_forbidden() -> None:
+    sent = [event for event in events("honest") if isinstance(event, OutreachSent)]
+    channels = Counter(event.channel for event in sent)
+    assert set(channels) == {"message", "public_reply", "refund", "replacement", "coupon"}
+    assert channels.most_common(1)[0][0] == "message"
+    assert all((event.incentive_value is None) == (event.currency is None) for event in sent)
+    assert sum(event.review_id is None for event in sent) / len(sent) == pytest.approx(0.1, abs=0.03)
+    contacted: dict[str, list[bool]] = defaultdict(list)
+    for life in honest_criticals():
+        contacted[life[0].seller_id].append(any(isinstance(event, OutreachSent) for event in life))
+    shares = sorted(sum(each) / len(each) for each in contacted.values() if len(each) >= 50)
+    assert shares[0] < 0.1
+    assert 0.4 < shares[-1] < 0.65
+
+
+def test_sellers_differ_in_how_many_they_win_back() -> None:
+    won: dict[str, list[int]] = defaultdict(list)
+    for life in honest_criticals():
+        won[life[0].seller_id].append(len(flips(life)))
+    busy = [(sum(each), len(each)) for each in won.values() if len(each) >= 50]
+    mean = sum(n for n, _ in busy) / sum(of for _, of in busy)
+    # Without frailty the flips of a seller would be binomial: the squared deviations, in units of that, average 1.
+    assert np.mean([(n - of * mean) ** 2 / (of * mean * (1 - mean)) for n, of in busy]) > 3
+
+
+def test_cheats_are_few_and_honest_markets_have_none() -> None:
+    assert made("honest").truth == []
+    assert "gift_card" not in {event.channel for event in events("honest") if isinstance(event, OutreachSent)}
+    assert len(made("bribes").truth) == 3
+    assert len(made("bribes", 5, 20, 60).truth) == 2
+    for cheat in made("bribes").truth:
+        started_at = dt.datetime.fromisoformat(cheat.started_at).timestamp()
+        assert 0.2 <= (started_at - simulate.START) / (150 * DAY) <= 0.8
+        assert msgspec.to_builtins(cheat.run) == {"scenario": "bribes", "seed": 7, "sellers": 80, "days": 150}
+
+
+def test_paid_flips_follow_a_contact_and_would_not_be_without() -> None:
+    bribed, honest = lives("bribes"), lives("honest")
+    sent = [event for event in reversed(events("bribes")) if isinstance(event, OutreachSent)]
+    first_contact = {(event.seller_id, event.reviewer_id): event.occurred_at for event in sent}
+    for cheat in made("bribes").truth:
+        assert cheat.paid_flips == len(set(cheat.paid_review_ids)) == len(cheat.paid_review_ids)
+        for review_id in cheat.paid_review_ids:
+            (flip,) = flips(bribed[review_id])
+            assert flip.seller_id == cheat.seller_id
+            assert flip.occurred_at > dt.datetime.fromisoformat(cheat.started_at)
+            assert all(flip.occurred_at < unpaid.occurred_at for unpaid in flips(honest[review_id]))
+            assert first_contact[flip.seller_id, flip.reviewer_id] < flip.occurred_at
+        # No other flip hides outside the truth: what is not paid for has the honest rate.
+        mine = [review_id for review_id, life in bribed.items() if life[0].seller_id == cheat.seller_id]
+        unpaid_flips = sum(len(flips(bribed[each])) for each in mine) - cheat.paid_flips
+        assert abs(unpaid_flips - sum(len(flips(honest[each])) for each in mine)) < 4 + 0.2 * len(mine) ** 0.5
+    paid = {review_id for cheat in made("bribes").truth for review_id in cheat.paid_review_ids}
+    assert 5 * len(made("bribes").truth) < len(paid) < 60 * len(made("bribes").truth)
+    gone = sum(isinstance(flips(bribed[review_id])[0], ReviewDeleted) for review_id in paid)
+    assert 0.25 < gone / len(paid) < 0.75
+
+
+def test_dirt_only_delays_and_repeats() -> None:
+    dirty = [(event.event_id, event) for event in events("dirty")]
+    assert 1 - len(dict(dirty)) / len(dirty) == pytest.approx(0.01, abs=0.002)
+    assert {event.event_id: event for event in events("bribes")} == dict(dirty)
+    latest, behind_seconds = -math.inf, []
+    for _, event in dirty:
+        latest = max(latest, event.occurred_at.timestamp())
+        behind_seconds.append(latest - event.occurred_at.timestamp())
+    assert sum(0 < behind <= 8 for behind in behind_seconds) > 0.005 * len(dirty)
+    assert 0.0001 < sum(behind > 60 for behind in behind_seconds) / len(dirty) < 0.02
+
+
+def test_the_hazard_is_sampled_exactly() -> None:
+    """Survival of many draws against the sum of the rates by hand, with a contact on the second day."""
+    born, contact, frailty, until = 1e9, 1e9 + 1.5 * DAY, 2.0, 1e9 + 60 * DAY
+    budgets = np.random.default_rng(1).exponential(size=20_000)
+    drawn = [flip_at(born, born, [contact], frailty, float(budget), until) or math.inf for budget in budgets]
+    for age in (0.5 * HOUR, HOUR, DAY, 1.5 * DAY, 2 * DAY, 5 * DAY, 20 * DAY, 60 * DAY):
+        steps = (np.arange(20_000) + 0.5) * age / 20_000
+        summed = sum(rate(step, [step - 1.5 * DAY]) for step in steps) * frailty * age / DAY / 20_000
+        survived = sum(at - born > age for at in drawn) / len(drawn)
+        assert survived == pytest.approx(math.exp(-summed), abs=0.01)
+
+
+def test_the_hazard_falls_with_age_and_a_contact_lifts_it_for_a_while() -> None:
+    rates = [rate(age, []) for age in (0.5 * HOUR, 12 * HOUR, 3 * DAY, 20 * DAY, 60 * DAY, 200 * DAY)]
+    assert rates == sorted(rates, reverse=True)
+    assert rates[0] == 0.1
+    lifted = [rate(60 * DAY, [since]) / rate(60 * DAY, []) for since in (-HOUR, HOUR, 2 * DAY, 10 * DAY, 40 * DAY)]
+    assert lifted[0] == lifted[-1] == 1
+    assert lifted[1:4] == pytest.approx([4, 3, 2])
+
+
+def test_a_flip_comes_after_its_causes() -> None:
+    for budget in np.random.default_rng(2).exponential(size=500):
+        alone = flip_at(0, 0, [], 1.0, float(budget), 1e3 * DAY) or math.inf
+        helped = flip_at(0, 0, [2 * DAY], 1.0, float(budget), 1e3 * DAY) or math.inf
+        assert helped <= alone
+        assert helped == alone or helped > 2 * DAY
+    assert flip_at(0, 3 * DAY, [], 1.0, 1e-9, 10 * DAY) == pytest.approx(3 * DAY, abs=1)  # critical since a drop only
