@@ -16,9 +16,9 @@ from tests.kafka.conftest import PARTITIONS, Group, Worker
 pytestmark = pytest.mark.kafka
 
 
-def _market(folder: Path) -> tuple[Path, int]:
+def _market(folder: Path, scenario: str) -> tuple[Path, int]:
     events = folder / "market.jsonl"
-    return events, simulate.write("bribes", 1, 150, 240, events, folder / "truth.jsonl")
+    return events, simulate.write(scenario, 1, 150, 240, events, folder / "truth.jsonl")
 
 
 def _spoil(clean: Path, dirty: Path) -> int:
@@ -66,7 +66,7 @@ def _ids(lines: str) -> list[str]:
 
 
 def test_a_worker_killed_three_times_equals_a_replay(group: Group, tmp_path: Path) -> None:
-    clean, _ = _market(tmp_path)
+    clean, _ = _market(tmp_path, "dirty")
     dirty = tmp_path / "dirty.jsonl"
     total = _spoil(clean, dirty)
     group.command("feed", "--input", str(dirty))
@@ -93,6 +93,8 @@ def test_a_worker_killed_three_times_equals_a_replay(group: Group, tmp_path: Pat
         x for topic in group.settings.input_topics for x in mailbox.dead_letters(group.settings, group.kafka, topic)
     ]
     assert len(dead) == expected["dead"] > 0
+    assert expected["late"] > 0
+    assert expected["duplicates"] > 0
     reasons = {letter.reason for letter in dead}
     assert reasons >= {
         "undecodable",
@@ -106,7 +108,7 @@ def test_a_worker_killed_three_times_equals_a_replay(group: Group, tmp_path: Pat
 
 
 def test_cheats_are_found_and_explained(group: Group, tmp_path: Path) -> None:
-    events, total = _market(tmp_path)
+    events, total = _market(tmp_path, "bribes")
     group.command("feed", "--input", str(events))
     worker = Worker(group)
     worker.wait_for(total)
