@@ -12,6 +12,7 @@ from typing import Any
 
 import faust
 import structlog
+from faust.exceptions import ImproperlyConfigured
 from faust.types import TP
 from faust.web import Request, Response, View
 
@@ -23,7 +24,7 @@ from stream.ops import logs
 from stream.ops.metrics import CONTENT_TYPE, Metrics, Pulse
 
 settings, kafka = config.load()
-log = structlog.get_logger("volteface")
+log = structlog.get_logger()
 
 _urls = ";".join(f"batched://{server}" for server in kafka.bootstrap_servers.split(","))
 
@@ -135,7 +136,11 @@ async def intake(batches: Any) -> None:
 @app.on_partitions_assigned.connect
 async def _assigned(sender: Any, assigned: set[TP], **_: Any) -> None:
     partitions = {tp.partition for tp in assigned if tp.topic in _streams}
-    count = app.consumer.topic_partitions(settings.lifecycle_topic)
+    counts = app.consumer.partition_counts(settings.input_topics)
+    if len(set(counts.values())) > 1 or 0 in counts.values():
+        # Tasks over unequal topics would judge sellers by a part of their events.
+        raise ImproperlyConfigured(f"the input topics need the same number of partitions, they have {counts}")
+    count = counts[settings.lifecycle_topic]
     log.info("assigned", partitions=sorted(partitions), of=count)
     crew.assign(partitions, count)
 

@@ -51,12 +51,15 @@ def worker() -> None:
     """The always-on processor; any number of them share the work."""
     from stream.ops import topics
 
+    settings, kafka = config.load()
     # Wrong topics would split a seller's events over tasks, or start with an empty state: better not to start.
-    problems = topics.check(*config.load())
+    problems = topics.check(settings, kafka)
     if problems:
         _fail("\n".join(problems))
-    # Faust's own command line, so that `faust -A stream.app worker` and this one are the same thing.
-    os.execv(sys.executable, [sys.executable, "-m", "faust", "-A", "stream.app", "-L", "uvloop", "worker"])
+    # Faust's own command line, so that `faust -A stream.app worker` and this one are the same thing. Without the
+    # level its spinner would mute all below WARNING; without --quiet its banner would stand among the JSON lines.
+    faust = [sys.executable, "-m", "faust", "--quiet", "-A", "stream.app", "-L", "uvloop"]
+    os.execv(sys.executable, [*faust, "worker", "--loglevel", settings.log_level.lower()])
 
 
 @cli.command()

@@ -7,7 +7,7 @@ under the entry-point group `faust.transports` as `batched`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any, NamedTuple, cast
 
 import aiokafka
@@ -55,7 +55,8 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no types
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._handed_on: dict[TP, int] = {}
+        #: The group's generation, and the next offset, of what was handed on last.
+        self._handed_on: dict[TP, tuple[int, int]] = {}
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -73,7 +74,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no types
             if not self.flow_active or self.app.consumer_generation_id != generation:
                 return
             if active is None or tp in active or tp in self._buffered_partitions:
-                self._handed_on[tp] = batch[-1].offset + 1
+                self._handed_on[tp] = generation, batch[-1].offset + 1
                 yield tp, _message(tp, batch, generation)
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
@@ -86,13 +87,25 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no types
         """Faust's check counts its own acks, which are not used; lag is a metric instead."""
 
     def tail(self, tp: TP) -> tuple[int | None, int | None, int]:
-        """(position, end, next offset handed on) of a partition, as the client knows them."""
+        """(position, end, next offset handed on) of a partition, as the client knows them.
+
+        What was handed on before a rebalance is not counted: it went to a task that is no more.
+        """
         client = self._thread._consumer
         if client is None or tp not in client.assignment():
             return None, None, 0
         state = client._subscription.subscription.assignment.state_value(aiokafka.TopicPartition(*tp))
         position = state.position if state.has_valid_position else None
-        return position, state.highwater, self._handed_on.get(tp, 0)
+        generation, handed_on = self._handed_on.get(tp, (None, 0))
+        return position, state.highwater, handed_on if generation == self.app.consumer_generation_id else 0
+
+    def partition_counts(self, topics: Iterable[str]) -> dict[str, int]:
+        """How many partitions each topic has, 0 where it is not known.
+
+        Faust's own `topic_partitions` asks the coordinator's snapshot, which only the group's leader has.
+        """
+        client = self._thread._ensure_consumer()
+        return {topic: len(client.partitions_for_topic(topic) or ()) for topic in topics}
 
     async def rejoin(self) -> None:
         """Leave the present assignment and ask the group for a new one."""

@@ -75,6 +75,13 @@ class Worker:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
             return str(answer.read().decode())
 
+    def ready(self) -> bool:
+        """Whether it has partitions, all restored."""
+        try:
+            return '"ready":true' in self.page("/health/ready").replace(" ", "")
+        except OSError:
+            return False
+
     def events(self) -> float:
         """Events applied or dropped as duplicates, and dead letters, as /metrics tells them."""
         try:

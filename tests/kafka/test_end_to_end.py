@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -127,3 +128,59 @@ def test_a_worker_does_not_start_on_wrong_topics(group: Group) -> None:
     group.settings = group.settings.model_copy(update={"outreach_topic": group.settings.dead_letter_topic("reviews")})
     with pytest.raises(AssertionError, match=r"topic dlq\.reviews is missing: run `volteface topics create`"):
         group.command("worker")
+
+
+def _wait(true: Callable[[], bool], seconds: float, why: str) -> None:
+    until = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < until, why
+        time.sleep(0.1)
+
+
+def _newcomers(path: Path, name: str, streams: int) -> int:
+    """Events of 40 new sellers, spread over the partitions, in the first so many streams; their number."""
+    kinds = (
+        {"type": "review.created", "product_id": "p", "rating": 1},
+        {"type": "outreach.sent", "channel": "message"},
+        {"type": "contact.accessed", "actor_id": "a"},
+    )
+    events = [
+        {**kind, "event_id": f"{name}-{n}-{k}", "occurred_at": "2025-09-01T00:00:00Z", "seller_id": f"{name}-{n}"}
+        | {"review_id": f"{name}-{n}", "reviewer_id": "u"}
+        for n in range(40)
+        for k, kind in enumerate(kinds[:streams])
+    ]
+    path.write_text("".join(json.dumps(event) + "\n" for event in events))
+    return len(events)
+
+
+def test_workers_that_join_and_leave_equal_a_replay(group: Group, tmp_path: Path) -> None:
+    """One worker, then two, then only the second: the partitions move, and their state with them."""
+    events, total = _market(tmp_path, "dirty")
+    group.command("feed", "--input", str(events))
+    first = Worker(group)
+    first.wait_for(total // 4)
+    second = Worker(group)
+    _wait(lambda: second.events() > 0, 60, "the second worker was given nothing")
+    assert first.stop() == 0
+    second.wait_for(total)
+    expected = json.loads(group.command("replay", "--input", str(events), "--partitions", str(PARTITIONS)))
+    assert second.stop() == 0
+    assert json.loads(group.command("state", "digest")) == expected["state_digest"]
+    assert '"event": "assigned"' in (tmp_path / "worker.log").read_text()
+
+
+def test_streams_at_rest_are_not_waited_for_after_the_partitions_moved(group: Group, tmp_path: Path) -> None:
+    """What a worker read before a rebalance must not make its streams look unread after it."""
+    first, second = Worker(group), Worker(group)
+    _wait(lambda: all(worker.ready() for worker in (first, second)), 60, "the workers do not share the partitions")
+    time.sleep(3)  # the group settles: both have joined, the later one's rebalance included
+    _wait(lambda: all(worker.ready() for worker in (first, second)), 60, "the workers do not share the partitions")
+    some = _newcomers(tmp_path / "some.jsonl", "some", streams=3)
+    group.command("feed", "--input", str(tmp_path / "some.jsonl"))
+    _wait(lambda: first.events() + second.events() >= some, 60, "the first events were not applied")
+    assert first.stop() == 0
+    second.wait_for(some)
+    more = _newcomers(tmp_path / "more.jsonl", "more", streams=1)
+    group.command("feed", "--input", str(tmp_path / "more.jsonl"))
+    second.wait_for(some + more, seconds=12)
