@@ -10,7 +10,7 @@ BIN := .venv/bin
 UV_VERSION := 0.13.9
 
 help:
-	@sed -n 's/^# //p' Makefile
+	@sed -n '1,3s/^# //p' Makefile
 
 # uv lives in the environment that it fills; `uv sync --inexact` leaves it there.
 $(UV):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import tempfile
 import time
-from types import SimpleNamespace
 from typing import Any
 
 import faust
@@ -21,7 +20,7 @@ from stream.engine.crew import Crew
 from stream.engine.ledger import KafkaLedger, credentials
 from stream.engine.task import State
 from stream.ops import logs
-from stream.ops.metrics import CONTENT_TYPE, Metrics, Pulse
+from stream.ops.metrics import CONTENT_TYPE, Metrics, Pulse, TaskView
 
 settings, kafka = config.load()
 log = structlog.get_logger()
@@ -94,8 +93,8 @@ async def _rejoin() -> None:
     await app.consumer.rejoin()
 
 
-def _views() -> dict[int, Any]:
-    views: dict[int, Any] = {}
+def _views() -> dict[int, TaskView]:
+    views: dict[int, TaskView] = {}
     for partition, member in crew.members.items():
         task = member.task
         if task.state is not State.RUNNING:
@@ -105,7 +104,7 @@ def _views() -> dict[int, Any]:
             position, end, _ = app.consumer.tail(_tp(stream, partition))
             if position is not None and end is not None:
                 lag[topic] = max(0, end - position) + task.merge.streams[stream].waiting
-        views[partition] = SimpleNamespace(
+        views[partition] = TaskView(
             counts=task.detector.counts,
             dead=task.dead,
             watermark_seconds=max(task.detector.clock, 0.0),

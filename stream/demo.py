@@ -20,14 +20,17 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
+import msgspec
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from rich.console import Console
 
+from stream import config
 from stream.alerts import Alert
 from stream.config import KafkaSettings, Settings
 from stream.market import simulate
+from stream.market.cheats import Cheat
 from stream.ops import mailbox, topics
-from stream.ops.broker import Broker
+from stream.ops.broker import Broker, BrokerError
 
 _APP_STORE: Final = Path(__file__).parent.parent / "tests" / "data" / "app_store.jsonl.gz"
 _PARTITIONS: Final = 4
@@ -47,6 +50,9 @@ def main() -> int:
         except KeyboardInterrupt:
             said.print("stopping")
             return 0
+        except (config.SettingsError, BrokerError) as error:
+            said.print(str(error), style="red", markup=False)
+            return 1
 
 
 def _begin(stack: ExitStack) -> tuple[Settings, KafkaSettings]:
@@ -57,7 +63,7 @@ def _begin(stack: ExitStack) -> tuple[Settings, KafkaSettings]:
         said.print("starting a development Kafka (the first time, Maven fetches it)...")
         os.environ["KAFKA_BOOTSTRAP_SERVERS"] = stack.enter_context(Broker()).bootstrap_servers
         said.print(f"Kafka: {os.environ['KAFKA_BOOTSTRAP_SERVERS']}")
-    settings, kafka = Settings(), KafkaSettings()
+    settings, kafka = config.load()
     topics.create(settings, kafka, _PARTITIONS, 1)
     return settings, kafka
 
@@ -88,12 +94,11 @@ def _watch(stack: ExitStack, settings: Settings, kafka: KafkaSettings, folder: P
             f"[dim]{at - begun:5.0f} s[/]  {events:>10,.0f} events  {rate:>8,.0f}/s  lag {now['lag']:>8,.0f}  "
             f"{now['flips']:>6,.0f} flips  {len(seen):>3} alerts  {fed}/{len(feeds)} files fed"
         )
-    cheats = sum(1 for line in truth.read_text().splitlines() if line)
     accused = {alert.subject.id for alert in seen if alert.subject.type == "seller"}
-    planted = {f"seller-{number:04d}" for number in range(cheats)}
+    planted = {msgspec.json.decode(line, type=Cheat).seller_id for line in truth.read_bytes().splitlines()}
     said.print(
         f"\n{now['applied']:,.0f} events, {now['flips']:,.0f} flips, {len(seen)} alerts: "
-        f"{len(accused & planted)} of {cheats} planted cheats accused, {len(accused - planted)} others"
+        f"{len(accused & planted)} of {len(planted)} planted cheats accused, {len(accused - planted)} others"
     )
     return 0
 

@@ -30,7 +30,6 @@ CELLS: Final = 2 * BANDS
 
 LOOKED_UP, CONTACTED, OLD, PLAIN = range(4)
 ARMS: Final = 4
-ARM_NAMES: Final = ("looked up", "contacted", "old", "plain")
 
 
 def _arm(cell: int) -> int:

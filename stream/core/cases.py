@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from stream import MODEL_VERSION
-from stream.alerts import Alert, Evidence, Subject, alert_id
+from stream.alerts import Alert, Evidence, Kind, Severity, Subject, alert_id
 from stream.core import explain
 from stream.core.bands import DAY
 from stream.core.evidence import Verdict, weigh
@@ -72,26 +72,40 @@ class Accuser:
         contacted_only = watch.kind == "seller.contact_flips"
         told = [flip for flip in window if flip.contact_hours is not None] if contacted_only else window
         evidence = self._evidence(told or window, verdict, round(verdict.flips), event_id)
+        sentence = explain.seller_sentence(
+            watch.kind, seller.seller_id, evidence.since, evidence.flips, evidence.expected,
+            evidence.upgraded, evidence.retracted, evidence.incentives, evidence.odds,
+        )  # fmt: skip
         grave = explain.severity(verdict.log_odds - self._log_threshold)
         subject = Subject("seller", seller.seller_id)
+        return self._alert(watch.kind, subject, now, grave, evidence, {"half_space_trees": percentile}, sentence)
+
+    def _alert(
+        self,
+        kind: Kind,
+        subject: Subject,
+        now: float,
+        grave: Severity,
+        evidence: Evidence,
+        patterns: dict[str, float],
+        sentence: str,
+    ) -> Alert:
+        """An alert but for what is known only when it goes out: when it was detected, and the state's digest."""
         return Alert(
-            alert_id=alert_id(watch.kind, subject, event_id),
-            kind=watch.kind,
+            alert_id=alert_id(kind, subject, evidence.event_ids[0]),
+            kind=kind,
             subject=subject,
             raised_at=instant(now),
             detected_at=None,
             severity=grave,
             evidence=evidence,
-            patterns={"half_space_trees": percentile},
-            explanation=explain.seller_sentence(
-                watch.kind, seller.seller_id, evidence.since, evidence.flips, evidence.expected,
-                evidence.upgraded, evidence.retracted, evidence.incentives, evidence.odds,
-            ),
-            recommended_action=explain.action(watch.kind, grave, evidence.incentives, evidence.flips),
+            patterns=patterns,
+            explanation=sentence,
+            recommended_action=explain.action(grave, evidence.incentives, evidence.flips),
             model_version=MODEL_VERSION,
             config_digest=self._config_digest,
             state_digest="",
-        )  # fmt: skip
+        )
 
     def _evidence(self, told: list[Flip], verdict: Verdict, flips: int, event_id: str) -> Evidence:
         hours = [flip.contact_hours for flip in told if flip.contact_hours is not None]
@@ -120,35 +134,28 @@ class Accuser:
         recent = tape[len(tape) // 2 :]
         turns = [lift for _, lift in recent if lift > 0]
         earlier = sum(lift > 0 for _, lift in tape[: len(tape) // 2]) + 0.3
-        subject = Subject("product", product_id)
         told = [flip for flip in seller.flips if flip.at >= recent[0][0]]
         retracted = sum(flip.retracted for flip in told)
+        evidence = Evidence(
+            flips=len(turns),
+            expected=earlier,
+            ratio=len(turns) / earlier,
+            odds=math.exp(min(log_odds, _LOG_ODDS_CAP)),
+            threshold=1.0,
+            since=instant(recent[0][0]),
+            stars_moved=sum(turns),
+            upgraded=len(told) - retracted,
+            retracted=retracted,
+            median_hours_from_contact=None,
+            incentives=sum(flip.incentive for flip in told),
+            review_ids=[flip.review_id for flip in told[-REVIEWS_NAMED:]],
+            event_ids=[event_id],
+        )
         lift = sum(turns) / max(len(turns), 1)
-        return [
-            Alert(
-                alert_id=alert_id("product.rating_shift", subject, event_id),
-                kind="product.rating_shift",
-                subject=subject,
-                raised_at=instant(now),
-                detected_at=None,
-                severity="low",
-                evidence=Evidence(
-                    flips=len(turns), expected=earlier, ratio=len(turns) / earlier,
-                    odds=math.exp(min(log_odds, _LOG_ODDS_CAP)), threshold=1.0, since=instant(recent[0][0]),
-                    stars_moved=sum(turns), upgraded=len(told) - retracted, retracted=retracted,
-                    median_hours_from_contact=None, incentives=sum(flip.incentive for flip in told),
-                    review_ids=[flip.review_id for flip in told[-REVIEWS_NAMED:]], event_ids=[event_id],
-                ),
-                patterns={"adwin_width": float(len(tape))},
-                explanation=explain.product_sentence(
-                    product_id, seller.seller_id, len(turns), len(recent), lift
-                ),
-                recommended_action="watch",
-                model_version=MODEL_VERSION,
-                config_digest=self._config_digest,
-                state_digest="",
-            )
-        ]  # fmt: skip
+        sentence = explain.product_sentence(product_id, seller.seller_id, len(turns), len(recent), lift)
+        subject = Subject("product", product_id)
+        patterns = {"adwin_width": float(len(tape))}
+        return [self._alert("product.rating_shift", subject, now, "low", evidence, patterns, sentence)]
 
 
 def instant(at: float) -> dt.datetime:

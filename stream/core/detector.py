@@ -1,4 +1,4 @@
-"""A task's whole state: `apply` takes the next event and gives alerts; `changed` gives the rows that differ since.
+"""What an event does to a task: `apply` takes the next one and gives alerts (`state` holds what is known, as rows).
 
 Rule of this room: the state follows from the sequence of applied events and nothing else: no clock, no randomness,
 no batching. Time is the latest event time seen ("clock"); what falls due before an event happens before it.
@@ -7,8 +7,7 @@ no batching. Time is the latest event time seen ("clock"); what falls due before
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import Any, Final
 
@@ -16,12 +15,11 @@ import msgspec
 
 from stream.alerts import Alert
 from stream.core import codec
-from stream.core.bands import FOLLOW_SECONDS
+from stream.core.bands import FOLLOW_SECONDS, HOUR
 from stream.core.cases import Accuser
-from stream.core.norm import Norm
-from stream.core.patterns import Display, FlipPatterns
+from stream.core.patterns import Display
 from stream.core.reviews import Review
-from stream.core.seen import Seen
+from stream.core.state import State
 from stream.core.subjects import Flip, Seller
 from stream.events import (
     CRITICAL_STARS,
@@ -36,25 +34,14 @@ from stream.events import (
 
 #: Edits and deletions remembered whose review has not been seen yet (they overtook it); the oldest go first.
 EARLY_LIMIT: Final = 10_000
-HOUR: Final = 3600.0
 
 
-class Detector:
-    """One task's reviews, sellers, products, norm and models."""
+class Detector(State):
+    """A task's state, and what each event does to it."""
 
     def __init__(self, budget: float, config_digest: str) -> None:
-        self.clock = float("-inf")
-        self.counts: Counter[str] = Counter()
-        self.norm = Norm()
-        self.reviews: dict[str, Review] = {}
-        self.sellers: dict[str, Seller] = {}
-        self.products: dict[str, Display] = {}
-        self.patterns = FlipPatterns()
-        self._seen = Seen()
-        self._early: dict[str, tuple[float, int | None]] = {}
-        self._timers: list[tuple[float, str]] = []
+        super().__init__()
         self._accuser = Accuser(budget, config_digest)
-        self._dirty: set[bytes] = set()
         self._handlers: dict[type[Event], Callable[[Any, float], list[Alert]]] = {
             ReviewCreated: self._created,
             ReviewEdited: self._edited,
@@ -74,7 +61,16 @@ class Detector:
         self.counts["applied"] += 1
         if late:
             self.counts["late"] += 1
-        return self._handlers[type(event)](event, at)
+        alerts = self._handlers[type(event)](event, at)
+        return self._sign(alerts, self.sellers[event.seller_id]) if alerts else []
+
+    def _sign(self, alerts: list[Alert], seller: Seller) -> list[Alert]:
+        """Give alerts the digest of what they go out with: the rows of their seller and of the norm."""
+        self._dirty.add(codec.SELLER + seller.seller_id.encode())
+        rows = codec.seller_row(seller) + codec.history_row(seller) + codec.norm_row(self.norm)
+        digest = hashlib.blake2b(rows, digest_size=16).hexdigest()
+        self.counts["alerts"] += len(alerts)
+        return [msgspec.structs.replace(alert, state_digest=digest) for alert in alerts]
 
     # -- time ---------------------------------------------------------------------------------------------------
 
@@ -150,11 +146,9 @@ class Detector:
             if event.rating is None or event.rating <= CRITICAL_STARS:
                 self.counts["unseen_deletion"] += 1
                 self._remember(event.review_id, at, None)
-            return (
-                self._display(event.product_id, event.seller_id, -1, -(event.rating or 0), 0.0, event.event_id)
-                if event.rating
-                else []
-            )
+            if event.rating is None:
+                return []
+            return self._display(event.product_id, event.seller_id, -1, -event.rating, 0.0, event.event_id)
         if event.deleted_by == "platform":
             self.counts["removed"] += 1
             self._remove(review)
@@ -265,10 +259,10 @@ class Detector:
         percentile = self.patterns.score(self._accuser.features(seller, flip, now - review.created_at))
         alerts = self._accuser.judge(seller, self.norm, event_id, now, percentile)
         self._remove(review)
-        self._dirty.add(codec.HISTORY + seller.seller_id.encode())
+        self._dirty.update((codec.HISTORY + seller.seller_id.encode(), codec.PATTERNS))
         stars = -review.rating if retracted else moved
         alerts += self._display(review.product_id, review.seller_id, -1 if retracted else 0, stars, lift, event_id)
-        return self._sign(alerts, seller)
+        return alerts
 
     def _display(
         self, product_id: str, seller_id: str, reviews: int, stars: int, lift: float, event_id: str
@@ -279,107 +273,5 @@ class Detector:
         shown.show(reviews, stars)
         self._dirty.add(codec.PRODUCT + product_id.encode())
         tape = shown.learn(self.clock, lift)
-        seller = self.sellers.get(seller_id)
-        if not tape or seller is None:
-            return []
-        return self._sign(self._accuser.shift(seller, product_id, tape, event_id, self.clock), seller)
-
-    def _sign(self, alerts: list[Alert], seller: Seller) -> list[Alert]:
-        """Give alerts the digest of what they were computed from: the subject's rows and the norm's."""
-        if not alerts:
-            return []
-        self._dirty.add(codec.SELLER + seller.seller_id.encode())
-        rows = codec.seller_row(seller) + codec.history_row(seller) + codec.norm_row(self.norm)
-        digest = hashlib.blake2b(rows, digest_size=16).hexdigest()
-        self.counts["alerts"] += sum(not alert.state_digest for alert in alerts)
-        return [_signed(alert, digest) for alert in alerts]
-
-    # -- rows ---------------------------------------------------------------------------------------------------
-
-    def changed(self) -> list[tuple[bytes, bytes | None]]:
-        """The rows that differ since the last call (None: gone), in order of their keys."""
-        if not self.counts:
-            return []
-        rows: list[tuple[bytes, bytes | None]] = [(key, self._row(key)) for key in sorted(self._dirty)]
-        self._dirty.clear()
-        rows += self._seen.changed()
-        rows += [
-            (codec.META, codec.meta_row(self.clock, self._seen.count, dict(sorted(self.counts.items())))),
-            (codec.NORM, codec.norm_row(self.norm)),
-            (codec.PATTERNS, codec.encode([codec.VERSION, *self.patterns.dump()])),
-        ]
-        return rows
-
-    def _row(self, key: bytes) -> bytes | None:
-        kind, name = key[:2], key[2:].decode()
-        if kind == codec.REVIEW:
-            review = self.reviews.get(name)
-            return None if review is None else codec.review_row(review)
-        if kind == codec.SELLER:
-            return codec.seller_row(self.sellers[name])
-        if kind == codec.HISTORY:
-            return codec.history_row(self.sellers[name])
-        if kind == codec.PRODUCT:
-            return codec.product_row(self.products[name])
-        early = self._early.get(name)
-        return None if early is None else codec.encode(early)
-
-    def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
-        """Take on the state that `changed` gave; raises StateError for a row that cannot be read."""
-        histories: list[tuple[str, bytes]] = []
-        for key, value in rows:
-            kind, name = key[:2], key[2:].decode()
-            if kind == codec.REVIEW:
-                self.reviews[name] = codec.review_of(name, value)
-            elif kind == codec.SELLER:
-                self.sellers[name] = codec.seller_of(name, value)
-            elif kind == codec.HISTORY:
-                histories.append((name, value))
-            elif kind == codec.PRODUCT:
-                self.products[name] = codec.product_of(value)
-            elif kind == codec.SEEN:
-                self._seen.load(int(name), value)
-            elif kind == codec.EARLY:
-                self._early[name] = codec.decode(value, tuple[float, int | None])
-            else:
-                self._restore_single(key, value)
-        for name, value in histories:
-            codec.load_history(self.sellers[name], value)
-        self._rebuild()
-
-    def _restore_single(self, key: bytes, value: bytes) -> None:
-        if key == codec.META:
-            meta = codec.decode(value, codec.MetaRow)
-            self.clock, self._seen.count, self.counts = meta.clock, meta.seen, Counter(meta.counts)
-        elif key == codec.NORM:
-            codec.load_norm(self.norm, value)
-        elif key == codec.PATTERNS:
-            row = codec.decode(value, codec.PatternsRow)
-            self.patterns.load([row.counter, row.first_window, row.masses, row.seen])
-        else:
-            raise codec.StateError(f"the state topic holds a row {key!r} that this version does not know")
-
-    def _rebuild(self) -> None:
-        """Derive what is not stored: places, timers, the index of reviewers."""
-        for name in sorted(self.reviews):
-            review = self.reviews[name]
-            review.place(self.clock)
-            heappush(self._timers, (review.due, name))
-            self.sellers[review.seller_id].reviewers.setdefault(review.reviewer_id, []).append(name)
-
-    def digest(self) -> str:
-        """Digest of the whole state in canonical order (32 hex digits); equal states have equal digests."""
-        self._dirty.update(codec.REVIEW + name.encode() for name in self.reviews)
-        self._dirty.update(kind + name.encode() for name in self.sellers for kind in (codec.SELLER, codec.HISTORY))
-        self._dirty.update(codec.PRODUCT + name.encode() for name in self.products)
-        self._dirty.update(codec.EARLY + name.encode() for name in self._early)
-        self._seen.mark_all()
-        total = hashlib.blake2b(digest_size=16)
-        for key, value in self.changed():
-            if value is not None and not (key[:2] == codec.HISTORY and not self.sellers[key[2:].decode()].flips):
-                total.update(len(key).to_bytes(4, "big") + key + len(value).to_bytes(4, "big") + value)
-        return total.hexdigest()
-
-
-def _signed(alert: Alert, digest: str) -> Alert:
-    return alert if alert.state_digest else msgspec.structs.replace(alert, state_digest=digest)
+        seller = self.sellers.get(seller_id) if tape else None
+        return self._accuser.shift(seller, product_id, tape, event_id, self.clock) if seller else []

@@ -21,9 +21,9 @@ def severity(log_excess: float) -> Severity:
     return "high" if log_excess < 9.2 else "critical"
 
 
-def action(kind: Kind, grave: Severity, incentives: int, flips: int) -> Action:
+def action(grave: Severity, incentives: int, flips: int) -> Action:
     """Advice for an analyst; nothing is ever done by itself."""
-    if kind == "product.rating_shift" or grave == "low":
+    if grave == "low":
         return "watch"
     if grave == "medium":
         return "investigate"

@@ -37,17 +37,21 @@ class Seen:
         self.count += 1
         return True
 
-    def changed(self) -> list[tuple[bytes, bytes]]:
-        """Rows that changed since the last call."""
-        rows = [(SEEN + b"%d" % slot, encode(self._segments[slot])) for slot in sorted(self._changed)]
+    def changed(self) -> set[bytes]:
+        """Keys of the rows that changed since the last call."""
+        keys = {SEEN + b"%d" % slot for slot in self._changed}
         self._changed.clear()
-        return rows
+        return keys
+
+    def keys(self) -> list[bytes]:
+        """Keys of the rows that exist."""
+        return [SEEN + b"%d" % slot for slot, ids in enumerate(self._segments) if ids]
+
+    def row(self, slot: int) -> bytes:
+        """A segment's row."""
+        return encode(self._segments[slot])
 
     def load(self, slot: int, value: bytes) -> None:
         """Take a row back."""
         self._segments[slot] = decode(value, list[str])
         self._ids.update(self._segments[slot])
-
-    def mark_all(self) -> None:
-        """Have every row that exists counted as changed."""
-        self._changed = {slot for slot, ids in enumerate(self._segments) if ids}

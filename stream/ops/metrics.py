@@ -7,8 +7,8 @@ samples when Prometheus asks. So a count after a restart is what was committed, 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final, NamedTuple
 
 from prometheus_client import (
     CollectorRegistry,
@@ -27,7 +27,7 @@ CONTENT_TYPE: Final = exposition.CONTENT_TYPE_LATEST
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
-class TaskView(Protocol):
+class TaskView(NamedTuple):
     """What is read of a running task."""
 
     counts: Mapping[str, int]
@@ -37,13 +37,12 @@ class TaskView(Protocol):
     sellers: int
     checkpoint_age_seconds: float
     lag_records: Mapping[str, int]
-    log_odds: list[float]
 
 
 class Metrics:
     """All metrics of one worker, and its health."""
 
-    def __init__(self, tasks: Any) -> None:
+    def __init__(self, tasks: Callable[[], Mapping[int, TaskView]]) -> None:
         """`tasks` gives the running tasks' views, by partition number."""
         self.registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
@@ -90,7 +89,6 @@ class Metrics:
 
     def collect(self) -> Iterator[Metric]:
         """Samples of the running tasks."""
-        views: dict[int, TaskView] = self._tasks()
         events = CounterMetricFamily("volteface_events", "Events by outcome", labels=["task", "outcome"])
         flips = CounterMetricFamily("volteface_flips", "Flips by kind", labels=["task", "kind"])
         dead = CounterMetricFamily("volteface_dead_letters", "Dead letters by reason", labels=["task", "reason"])
@@ -104,7 +102,7 @@ class Metrics:
                 ("checkpoint_age_seconds", "Time since the last checkpoint"),
             )
         }
-        for partition, view in sorted(views.items()):
+        for partition, view in sorted(self._tasks().items()):
             task = str(partition)
             for name, count in view.counts.items():
                 family = flips if name in {"upgraded", "retracted"} else events

@@ -180,8 +180,9 @@ def test_duplicates_are_known_within_the_window_and_after_a_restore() -> None:
     assert not seen.add(str(SEGMENT))
     assert seen.add("0")  # the oldest segment has made room
     back = Seen()
-    for key, value in seen.changed():
-        back.load(int(key[2:]), value)
+    for key in seen.changed():
+        slot = int(key[2:])
+        back.load(slot, seen.row(slot))
     back.count = seen.count
     assert not back.add(str(total - 1))
 
@@ -224,3 +225,20 @@ def test_another_sellers_review_is_not_touched() -> None:
     detector = run([event("review.created", 0, rating=1), foreign])
     assert "r" in detector.reviews
     assert detector.counts["unseen_deletion"] == 1
+
+
+def test_asking_for_the_digest_takes_no_change_away() -> None:
+    detector = run(market("bribes", 1, 10, 30))
+    digest = detector.digest()
+    rows = {key: value for key, value in detector.changed() if value is not None}
+    assert detector.digest() == digest
+    restored = Detector(3, "digest")
+    restored.restore(rows.items())
+    assert restored.digest() == digest
+
+
+def test_the_trees_are_written_again_only_after_a_flip() -> None:
+    detector = run([event("review.created", 0, rating=1)])
+    assert codec.PATTERNS not in dict(detector.changed())
+    detector.apply(event("review.edited", 9, rating=5))
+    assert codec.PATTERNS in dict(detector.changed())

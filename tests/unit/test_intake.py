@@ -13,6 +13,7 @@ from aiokafka.partitioner import murmur2 as aiokafka_murmur2
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from kafka.partitioner import murmur2 as kafka_python_murmur2
+from msgspec import structs
 
 from stream.config import Settings
 from stream.events import Event, OutreachSent, ReviewCreated
@@ -325,10 +326,9 @@ def test_a_dead_letter_comes_back_as_it_was() -> None:
 
 def test_a_dead_letter_of_a_dead_letter_keeps_its_first_headers() -> None:
     key, value, headers = outgoing(LETTER)
-    second = DeadLetter(
+    second = structs.replace(
+        LETTER,
         topic="dlq.reviews.lifecycle.v1",
-        partition=0,
-        offset=1,
         key=key,
         value=value,
         headers=headers,
@@ -339,30 +339,12 @@ def test_a_dead_letter_of_a_dead_letter_keeps_its_first_headers() -> None:
 
 
 def test_a_dead_letter_without_key_value_and_headers() -> None:
-    bare = DeadLetter(
-        topic="t",
-        partition=0,
-        offset=0,
-        key=None,
-        value=None,
-        headers=(),
-        reason="undecodable",
-        detail="No value.",
-    )
+    bare = structs.replace(LETTER, key=None, value=None, headers=(), reason="undecodable", detail="No value.")
     assert incoming(*outgoing(bare)) == bare
 
 
 def test_long_texts_are_cut_at_a_character() -> None:
-    long = DeadLetter(
-        topic="t",
-        partition=0,
-        offset=0,
-        key=None,
-        value=None,
-        headers=(),
-        reason="bad_value",
-        detail="x" + "é" * 5000,
-    )
+    long = structs.replace(LETTER, key=None, value=None, headers=(), reason="bad_value", detail="x" + "é" * 5000)
     message = dict(outgoing(long)[2])["__streams.errors.message"]
     assert message is not None
     assert len(message) <= 1024
