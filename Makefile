@@ -1,8 +1,8 @@
 # make run    - watch it work on a real Kafka        make test  - all that CI runs
-# make check  - the fast part, without a broker
+# make check  - the fast part, without a broker      make bench - rates, side by side, on a real Kafka
 # Python 3.11 or newer is enough to begin: uv is brought along.
 .DEFAULT_GOAL := help
-.PHONY: help install run check test clean
+.PHONY: help install run check test bench clean
 
 PYTHON ?= python3
 UV := .venv/bin/uv
@@ -32,6 +32,9 @@ check: install
 
 test: check
 	$(BIN)/pytest -q -m kafka
+
+bench: install
+	$(BIN)/python -m tests.bench
 
 run: install
 	@$(BIN)/python -m stream.demo

@@ -1,8 +1,8 @@
 """The contract, inbound: every event that Volteface reads, as types.
 
 Rule of this room: names and fields are the published contract (`schemas/`); a test holds both equal in both
-directions. Nothing here knows Kafka, a clock or a file. Unknown fields are not an error of the types: intake
-counts them, or refuses them, as the settings say.
+directions. Nothing here knows Kafka, a clock or a file. The types know no other fields; intake takes off what
+a producer added first, and counts it, or refuses the event, as the settings say.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ INCENTIVES: Final = frozenset({"refund", "gift_card", "coupon", "replacement"})
 CRITICAL_STARS: Final = 3
 
 
-class Event(Struct, frozen=True, kw_only=True, gc=False, tag_field="type"):
+class Event(Struct, frozen=True, kw_only=True, gc=False, tag_field="type", forbid_unknown_fields=True):
     """What every event has."""
 
     event_id: EventId
@@ -38,7 +38,7 @@ class Event(Struct, frozen=True, kw_only=True, gc=False, tag_field="type"):
     seller_id: Id
 
 
-class ReviewCreated(Event, frozen=True, kw_only=True, gc=False, tag="review.created"):
+class ReviewCreated(Event, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True, tag="review.created"):
     """A review was published."""
 
     review_id: Id
@@ -49,7 +49,7 @@ class ReviewCreated(Event, frozen=True, kw_only=True, gc=False, tag="review.crea
     marketplace: Marketplace | None = None
 
 
-class ReviewEdited(Event, frozen=True, kw_only=True, gc=False, tag="review.edited"):
+class ReviewEdited(Event, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True, tag="review.edited"):
     """Its author gave a review another rating (or kept it: a change of text only)."""
 
     review_id: Id
@@ -60,7 +60,7 @@ class ReviewEdited(Event, frozen=True, kw_only=True, gc=False, tag="review.edite
     marketplace: Marketplace | None = None
 
 
-class ReviewDeleted(Event, frozen=True, kw_only=True, gc=False, tag="review.deleted"):
+class ReviewDeleted(Event, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True, tag="review.deleted"):
     """A review went: by its author (a retraction) or by the platform (no flip)."""
 
     review_id: Id
@@ -72,7 +72,7 @@ class ReviewDeleted(Event, frozen=True, kw_only=True, gc=False, tag="review.dele
     marketplace: Marketplace | None = None
 
 
-class OutreachSent(Event, frozen=True, kw_only=True, gc=False, tag="outreach.sent"):
+class OutreachSent(Event, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True, tag="outreach.sent"):
     """A seller contacted a reviewer; without `review_id` it concerns all reviews of that reviewer."""
 
     reviewer_id: Id
@@ -82,7 +82,7 @@ class OutreachSent(Event, frozen=True, kw_only=True, gc=False, tag="outreach.sen
     currency: Currency | None = None
 
 
-class ContactAccessed(Event, frozen=True, kw_only=True, gc=False, tag="contact.accessed"):
+class ContactAccessed(Event, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True, tag="contact.accessed"):
     """A staff member looked up a reviewer's contact data."""
 
     actor_id: Id

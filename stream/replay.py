@@ -129,18 +129,19 @@ class _Task:
             self._drain(on_alert)
 
     def _drain(self, on_alert: Callable[[Alert], None]) -> None:
-        while (ready := self._merge.next(self._ended.__getitem__)) is not None:
-            for alert in self.detector.apply(ready.event, ready.late):
-                on_alert(msgspec.structs.replace(alert, detected_at=dt.datetime.now(dt.UTC)))
-            self._merge.streams[ready.stream].finish(ready.offset)
+        while taken := self._merge.take(self._ended.__getitem__, _CHUNK):
+            for at, stream, offset, event, late in taken:
+                for alert in self.detector.apply(event, at, late):
+                    on_alert(msgspec.structs.replace(alert, detected_at=dt.datetime.now(dt.UTC)))
+                self._merge.streams[stream].finish(offset)
 
     def _read(self, stream: int, line: Line) -> tuple[float, int, Event] | None:
         try:
-            event = self._intake.decode(stream, self._partition, line.key, line.value, time.time())
+            at, event = self._intake.decode(stream, self._partition, line.key, line.value, time.time())
         except Refused:
             self.dead += 1
             return None
-        return event.occurred_at.timestamp(), line.offset, event
+        return at, line.offset, event
 
     @staticmethod
     def _chunks(path: Path) -> Iterator[list[Line]]:

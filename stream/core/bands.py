@@ -24,8 +24,9 @@ OLD_SECONDS: Final = 90 * DAY
 #: A critical review that stood for so long is no longer followed: the bound on a task's memory.
 FOLLOW_SECONDS: Final = 730 * DAY
 
-_PER_STAR: Final = len(AGE_EDGES) + 1 + len(CONTACT_EDGES)
-BANDS: Final = 3 * _PER_STAR
+#: Bands of a star: its ages, then its times since contact.
+PLACES: Final = len(AGE_EDGES) + 1 + len(CONTACT_EDGES)
+BANDS: Final = 3 * PLACES
 CELLS: Final = 2 * BANDS
 
 LOOKED_UP, CONTACTED, OLD, PLAIN = range(4)
@@ -34,7 +35,7 @@ ARMS: Final = 4
 
 def _arm(cell: int) -> int:
     band, looked_up = divmod(cell, 2)
-    place = band % _PER_STAR
+    place = band % PLACES
     if looked_up:
         return LOOKED_UP
     if place > len(AGE_EDGES):
@@ -53,23 +54,23 @@ def locate(
 
     Intervals are closed on the left, so that a timer that fires exactly on an edge finds the review beyond it.
     """
-    first = (stars - 1) * _PER_STAR
+    first = (stars - 1) * PLACES
     due = created_at + FOLLOW_SECONDS
     if contacted_at is not None and now < contacted_at + REACH_SECONDS:
         place = bisect_right(CONTACT_EDGES, now - contacted_at)
-        due = min(due, _edge(contacted_at, CONTACT_EDGES[place], now))
+        due = min(due, edge_after(contacted_at, CONTACT_EDGES[place], now))
         place += len(AGE_EDGES) + 1
     else:
         place = bisect_right(AGE_EDGES, now - created_at)
         if place < len(AGE_EDGES):
-            due = min(due, _edge(created_at, AGE_EDGES[place], now))
+            due = min(due, edge_after(created_at, AGE_EDGES[place], now))
     looked_up = looked_up_at is not None and now < looked_up_at + REACH_SECONDS
     if looked_up_at is not None and looked_up:
         due = min(due, looked_up_at + REACH_SECONDS)
     return 2 * (first + place) + looked_up, due
 
 
-def _edge(start: float, edge: float, now: float) -> float:
+def edge_after(start: float, edge: float, now: float) -> float:
     """`start + edge`, pushed on by the smallest step while rounding would leave `due - start` below the edge.
 
     Without it a timer could fire, find the review in the same band, and be set to the same instant for ever.

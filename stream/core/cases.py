@@ -17,11 +17,11 @@ from stream import MODEL_VERSION
 from stream.alerts import Alert, Evidence, Kind, Severity, Subject, alert_id
 from stream.core import explain
 from stream.core.bands import DAY
-from stream.core.evidence import Verdict, weigh
+from stream.core.evidence import E, Verdict
 from stream.core.norm import Norm
-from stream.core.patterns import features
+from stream.core.patterns import Tape, features
 from stream.core.subjects import Flip, Seller
-from stream.core.watches import ACCUSED, CONTROLS, SELLER_WATCHES, Watch, log_threshold
+from stream.core.watches import SCALES, SELLER_WATCHES, Watch, log_threshold
 
 #: A watch keeps still about a subject for so long after an alert.
 PAUSE_SECONDS: Final = 30 * DAY
@@ -40,7 +40,11 @@ class Accuser:
 
     def features(self, seller: Seller, flip: Flip, age_seconds: float) -> dict[str, float]:
         """What the pattern model sees of a seller's latest flip."""
-        week = sum(one.at > flip.at - 7 * DAY for one in seller.flips)
+        week, since = 0, flip.at - 7 * DAY
+        for one in reversed(seller.flips):
+            if one.at <= since:
+                break
+            week += 1
         weeks = max((flip.at - seller.flips[0].at) / (7 * DAY), 1.0)
         burst = week * weeks / len(seller.flips)
         return features(flip.contact_hours, flip.stars, age_seconds / DAY, burst, flip.retracted, flip.incentive)
@@ -50,12 +54,12 @@ class Accuser:
         own_flips, own_gone = sum(seller.flips_by_arm), sum(seller.retracted_by_arm)
         # Laplace's rule with the weight of five flips, one of them a retraction, for a market that has shown few.
         gone = (norm.total_retracted - own_gone + 1) / (norm.total_flips - own_flips + 5)
-        verdicts = weigh(seller.history, np.array(seller.totals()), ACCUSED, CONTROLS, gone)
-        seller.speak([verdict.log_odds for verdict in verdicts], norm, now)
+        weights = SCALES.weigh(seller.history, np.array(seller.totals()), gone)
+        seller.speak(weights.log_odds, norm, now)
         return [
-            self._accuse(watch, verdict, seller, event_id, now, percentile)
-            for watch, verdict in zip(SELLER_WATCHES, verdicts, strict=True)
-            if verdict.log_odds >= self._log_threshold and self._may_speak(seller, watch.kind, now)
+            self._accuse(watch, weights.verdict(number), seller, event_id, now, percentile)
+            for number, watch in enumerate(SELLER_WATCHES)
+            if weights.log_odds[number] >= self._log_threshold and self._may_speak(seller, watch.kind, now)
         ]
 
     def _may_speak(self, seller: Seller, name: str, now: float) -> bool:
@@ -126,15 +130,16 @@ class Accuser:
             event_ids=[event_id],
         )
 
-    def shift(self, seller: Seller, product_id: str, tape: list[list[float]], event_id: str, now: float) -> list[Alert]:
+    def shift(self, seller: Seller, product_id: str, tape: Tape, event_id: str, now: float) -> list[Alert]:
         """A product's turned reviews lift it more than before: told where its seller's evidence leans that way."""
         log_odds = max(seller.log_odds, default=-math.inf)
         if log_odds < 0 or not self._may_speak(seller, f"product.rating_shift/{product_id}", now):
             return []
-        recent = tape[len(tape) // 2 :]
-        turns = [lift for _, lift in recent if lift > 0]
-        earlier = sum(lift > 0 for _, lift in tape[: len(tape) // 2]) + 0.3
-        told = [flip for flip in seller.flips if flip.at >= recent[0][0]]
+        recent = tape.latest_half()
+        turns = [lift for _, _, lift in recent.turns if lift > 0]
+        earlier = sum(lift > 0 for _, _, lift in tape.turns) - len(turns) + E
+        since = recent.turns[0][1] if recent.turns else now
+        told = [flip for flip in seller.flips if flip.at >= since]
         retracted = sum(flip.retracted for flip in told)
         evidence = Evidence(
             flips=len(turns),
@@ -142,7 +147,7 @@ class Accuser:
             ratio=len(turns) / earlier,
             odds=math.exp(min(log_odds, _LOG_ODDS_CAP)),
             threshold=1.0,
-            since=instant(recent[0][0]),
+            since=instant(since),
             stars_moved=sum(turns),
             upgraded=len(told) - retracted,
             retracted=retracted,
@@ -152,9 +157,9 @@ class Accuser:
             event_ids=[event_id],
         )
         lift = sum(turns) / max(len(turns), 1)
-        sentence = explain.product_sentence(product_id, seller.seller_id, len(turns), len(recent), lift)
+        sentence = explain.product_sentence(product_id, seller.seller_id, len(turns), recent.length, lift)
         subject = Subject("product", product_id)
-        patterns = {"adwin_width": float(len(tape))}
+        patterns = {"adwin_width": float(tape.length)}
         return [self._alert("product.rating_shift", subject, now, "low", evidence, patterns, sentence)]
 
 

@@ -6,21 +6,23 @@ can at worst be refused (StateError); they can never run code.
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 import numpy as np
 
-from stream.core.evidence import COLUMNS
+from stream.core.evidence import COLUMNS, WINDOWS
 from stream.core.norm import Norm
-from stream.core.patterns import Display
+from stream.core.patterns import BINS, Display, Tape
 from stream.core.reviews import Review
-from stream.core.subjects import Flip, Seller
+from stream.core.subjects import Flip, Held, Seller
 
 VERSION: Final = 1
 
-META, NORM, PATTERNS = b"m", b"n", b"h"
-REVIEW, SELLER, HISTORY, PRODUCT, SEEN, EARLY = b"r/", b"s/", b"f/", b"p/", b"d/", b"e/"
+#: Kinds of rows, and the beginnings of their keys; of the first three there is one row a task.
+META, NORM, PATTERNS = b"m/", b"n/", b"h/"
+REVIEW, SELLER, FLIP, PRODUCT, SEEN, EARLY = b"r/", b"s/", b"f/", b"p/", b"d/", b"e/"
 
 T = TypeVar("T")
 encode = msgspec.msgpack.Encoder().encode
@@ -46,7 +48,7 @@ class SellerRow(msgspec.Struct, array_like=True, gc=False):
     version: int
     first_seen: float
     voice: float
-    held: list[tuple[int, int, float, float]]
+    held: dict[int, Held]
     flips_by_arm: list[float]
     expected: list[float]
     expected_long: list[float]
@@ -54,14 +56,18 @@ class SellerRow(msgspec.Struct, array_like=True, gc=False):
     spoken: float
     spoken_at: float
     spoken_total: float
+    flip_count: int
     log_odds: list[float]
     alerted_at: dict[str, float]
 
 
-class HistoryRow(msgspec.Struct, array_like=True, gc=False):
+class FlipRow(msgspec.Struct, array_like=True, gc=False):
+    """A flip and the totals before it: one row for each of a seller's latest flips, written once."""
+
     version: int
-    history: bytes
-    flips: list[Flip]
+    number: int
+    history: list[float]
+    flip: Flip
 
 
 class ProductRow(msgspec.Struct, array_like=True, gc=False):
@@ -69,7 +75,8 @@ class ProductRow(msgspec.Struct, array_like=True, gc=False):
     reviews: int
     stars: int
     events: int
-    tape: list[list[float]]
+    last_at: float
+    tape: Tape
 
 
 class MetaRow(msgspec.Struct, array_like=True, gc=False):
@@ -81,22 +88,25 @@ class MetaRow(msgspec.Struct, array_like=True, gc=False):
 
 class PatternsRow(msgspec.Struct, array_like=True, gc=False):
     version: int
-    counter: int
-    first_window: bool
-    masses: list[int]
-    seen: list[int]
+    count: int
+    scores: Annotated[list[int], msgspec.Meta(min_length=BINS, max_length=BINS)]
+
+
+class BandRow(msgspec.Struct, array_like=True, gc=False):
+    hazard: float
+    voices: float
+    reviews: int
+    clock: float
+    rate: float
+    flips: float
+    exposure: float
+    today: float
 
 
 class NormRow(msgspec.Struct, array_like=True, gc=False):
     version: int
-    hazard: list[float]
-    voices: list[float]
-    reviews: list[int]
-    clock: list[float]
-    rate: list[float]
-    flips: list[float]
-    exposure: list[float]
-    touched_at: list[float]
+    bands: list[BandRow]
+    day_began: float
     next_day: float
     total_flips: int
     total_retracted: int
@@ -123,21 +133,21 @@ def decode(value: bytes, kind: type[T]) -> T:
 def review_row(review: Review) -> bytes:
     return encode(
         ReviewRow(
-            VERSION, review.seller_id, review.product_id, review.reviewer_id, review.rating, review.created_at,
+            VERSION, review.seller.seller_id, review.product_id, review.reviewer_id, review.rating, review.created_at,
             review.contacted_at, review.looked_up_at, review.incentive,
         )
     )  # fmt: skip
 
 
-def review_of(review_id: str, value: bytes) -> Review:
+def review_of(review_id: str, value: bytes, sellers: Mapping[str, Seller]) -> Review:
     row = decode(value, ReviewRow)
-    review = Review(review_id, row.seller_id, row.product_id, row.reviewer_id, row.rating, row.created_at)
-    review.contacted_at, review.looked_up_at, review.incentive = (
-        row.contacted_at,
-        row.looked_up_at,
-        row.incentive,
-    )
-    return review
+    seller = sellers.get(row.seller_id)
+    if seller is None:
+        raise StateError(f"the state topic holds review {review_id} of seller {row.seller_id}, but not the seller")
+    return Review(
+        review_id, seller, row.product_id, row.reviewer_id, row.rating, row.created_at, row.contacted_at,
+        row.looked_up_at, row.incentive,
+    )  # fmt: skip
 
 
 #: Fields of a seller that its row holds as they are.
@@ -145,7 +155,7 @@ _PLAIN_FIELDS: Final = tuple(name for name in SellerRow.__struct_fields__ if nam
 
 
 def seller_row(seller: Seller) -> bytes:
-    held = [(cell, int(n), hazard, clock) for cell, (n, hazard, clock) in sorted(seller.held.items())]
+    held = dict(sorted(seller.held.items()))
     return encode(SellerRow(version=VERSION, held=held, **{name: getattr(seller, name) for name in _PLAIN_FIELDS}))
 
 
@@ -154,30 +164,48 @@ def seller_of(seller_id: str, value: bytes) -> Seller:
     seller = Seller(seller_id, row.first_seen)
     for name in _PLAIN_FIELDS:
         setattr(seller, name, getattr(row, name))
-    seller.held = {cell: [n, hazard, clock] for cell, n, hazard, clock in row.held}
+    seller.held = row.held
     return seller
 
 
-def history_row(seller: Seller) -> bytes:
-    return encode(HistoryRow(VERSION, seller.history.astype("<f8").tobytes(), seller.flips))
+def flip_name(seller_id: str, number: int) -> str:
+    """What a flip's key says after its kind: a slot, so that a seller's oldest kept flip makes room for its latest."""
+    return f"{number % WINDOWS}/{seller_id}"
 
 
-def load_history(seller: Seller, value: bytes) -> None:
-    row = decode(value, HistoryRow)
-    if len(row.history) != 8 * COLUMNS * len(row.flips):
-        raise StateError(f"the history of seller {seller.seller_id} does not match its {len(row.flips)} flips")
-    seller.history = np.frombuffer(row.history, "<f8").reshape(-1, COLUMNS)
-    seller.flips = row.flips
+def flip_names(seller: Seller) -> list[str]:
+    """The names of all its kept flips."""
+    kept = len(seller.flips)
+    return [flip_name(seller.seller_id, number) for number in range(seller.flip_count - kept, seller.flip_count)]
+
+
+def flip_row(seller: Seller, slot: int) -> bytes:
+    """The row of the kept flip in this slot."""
+    back = (seller.flip_count - 1 - slot) % WINDOWS + 1
+    history = seller.history[-back].tolist()
+    return encode(FlipRow(VERSION, seller.flip_count - back, history, seller.flips[-back]))
+
+
+def load_flips(seller: Seller, rows: list[FlipRow]) -> None:
+    """Take a seller's kept flips back; raises StateError where some are missing."""
+    rows.sort(key=lambda row: row.number)
+    kept = min(seller.flip_count, WINDOWS)
+    if [row.number for row in rows] != list(range(seller.flip_count - kept, seller.flip_count)):
+        raise StateError(f"of the latest {kept} flips of seller {seller.seller_id} the state topic holds {len(rows)}")
+    if any(len(row.history) != COLUMNS for row in rows):
+        raise StateError(f"the history of seller {seller.seller_id} has not {COLUMNS} columns")
+    seller.history = np.array([row.history for row in rows]).reshape(-1, COLUMNS)
+    seller.flips = [row.flip for row in rows]
 
 
 def product_row(display: Display) -> bytes:
-    return encode(ProductRow(VERSION, display.reviews, display.stars, display.events, display.tape))
+    return encode(ProductRow(VERSION, display.reviews, display.stars, display.events, display.last_at, display.tape))
 
 
 def product_of(value: bytes) -> Display:
     row = decode(value, ProductRow)
     display = Display()
-    display.reviews, display.stars, display.events = row.reviews, row.stars, row.events
+    display.reviews, display.stars, display.events, display.last_at = row.reviews, row.stars, row.events, row.last_at
     display.load(row.tape)
     return display
 
@@ -186,15 +214,19 @@ def meta_row(clock: float, seen: int, counts: dict[str, int]) -> bytes:
     return encode(MetaRow(VERSION, clock, seen, counts))
 
 
-#: Fields of the norm that its row holds as they are.
-_NORM_FIELDS: Final = tuple(name for name in NormRow.__struct_fields__ if name != "version")
-
-
 def norm_row(norm: Norm) -> bytes:
-    return encode(NormRow(version=VERSION, **{name: getattr(norm, name) for name in _NORM_FIELDS}))
+    bands = [BandRow(*(getattr(band, name) for name in BandRow.__struct_fields__)) for band in norm.bands]
+    return encode(NormRow(VERSION, bands, norm.day_began, norm.next_day, norm.total_flips, norm.total_retracted))
 
 
 def load_norm(norm: Norm, value: bytes) -> None:
     row = decode(value, NormRow)
-    for name in _NORM_FIELDS:
-        setattr(norm, name, getattr(row, name))
+    if len(row.bands) != len(norm.bands):
+        raise StateError(
+            f"the state topic holds a norm of {len(row.bands)} bands; this Volteface has {len(norm.bands)}"
+        )
+    for band, saved in zip(norm.bands, row.bands, strict=True):
+        for name in BandRow.__struct_fields__:
+            setattr(band, name, getattr(saved, name))
+    norm.day_began, norm.next_day = row.day_began, row.next_day
+    norm.total_flips, norm.total_retracted = row.total_flips, row.total_retracted

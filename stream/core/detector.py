@@ -7,9 +7,9 @@ no batching. Time is the latest event time seen ("clock"); what falls due before
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
-from heapq import heappop, heappush
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -17,6 +17,7 @@ from stream.alerts import Alert
 from stream.core import codec
 from stream.core.bands import FOLLOW_SECONDS, HOUR
 from stream.core.cases import Accuser
+from stream.core.evidence import WINDOWS
 from stream.core.patterns import Display
 from stream.core.reviews import Review
 from stream.core.state import State
@@ -32,9 +33,6 @@ from stream.events import (
     ReviewEdited,
 )
 
-#: Edits and deletions remembered whose review has not been seen yet (they overtook it); the oldest go first.
-EARLY_LIMIT: Final = 10_000
-
 
 class Detector(State):
     """A task's state, and what each event does to it."""
@@ -42,6 +40,9 @@ class Detector(State):
     def __init__(self, budget: float, config_digest: str) -> None:
         super().__init__()
         self._accuser = Accuser(budget, config_digest)
+        self._changed_reviews = self._changed[codec.REVIEW]
+        self._changed_sellers = self._changed[codec.SELLER]
+        self._changed_products = self._changed[codec.PRODUCT]
         self._handlers: dict[type[Event], Callable[[Any, float], list[Alert]]] = {
             ReviewCreated: self._created,
             ReviewEdited: self._edited,
@@ -50,12 +51,14 @@ class Detector(State):
             ContactAccessed: self._access,
         }
 
-    def apply(self, event: Event, late: bool = False) -> list[Alert]:
-        """Take the next event; a second delivery is dropped and counted, a late one applied at the clock."""
+    def apply(self, event: Event, at: float, late: bool = False) -> list[Alert]:
+        """Take the next event, which occurred `at` (epoch seconds).
+
+        A second delivery is dropped and counted, a late event applied at the clock.
+        """
         if not self._seen.add(event.event_id):
             self.counts["duplicate"] += 1
             return []
-        at = event.occurred_at.timestamp()
         if at > self.clock:
             self._advance(at)
         self.counts["applied"] += 1
@@ -66,8 +69,12 @@ class Detector(State):
 
     def _sign(self, alerts: list[Alert], seller: Seller) -> list[Alert]:
         """Give alerts the digest of what they go out with: the rows of their seller and of the norm."""
-        self._dirty.add(codec.SELLER + seller.seller_id.encode())
-        rows = codec.seller_row(seller) + codec.history_row(seller) + codec.norm_row(self.norm)
+        self._changed_sellers.add(seller.seller_id)  # the time of the alert is part of its row
+        rows = (
+            codec.seller_row(seller)
+            + codec.flip_row(seller, (seller.flip_count - 1) % WINDOWS)
+            + codec.norm_row(self.norm)
+        )
         digest = hashlib.blake2b(rows, digest_size=16).hexdigest()
         self.counts["alerts"] += len(alerts)
         return [msgspec.structs.replace(alert, state_digest=digest) for alert in alerts]
@@ -75,39 +82,39 @@ class Detector(State):
     # -- time ---------------------------------------------------------------------------------------------------
 
     def _advance(self, now: float) -> None:
+        norm, timers, changed = self.norm, self._timers, self._changed_sellers.add
         if self.clock == float("-inf"):
-            self.norm.start(now)
-        timers = self._timers
-        while timers and timers[0][0] <= now:
-            due, review_id = heappop(timers)
-            review = self.reviews.get(review_id)
-            if review is not None and review.due == due:
-                self.norm.roll(due)
-                self.clock = due
-                self._retire_or_move(review)
-        self.norm.roll(now)
+            norm.start(now)
+        while (review := timers.pop(now)) is not None:
+            self.clock = due = review.due
+            if due >= norm.next_day:
+                norm.roll(due)
+            if due >= review.created_at + FOLLOW_SECONDS:
+                self.counts["retired"] += 1
+                self._remove(review)
+            else:
+                seller = review.seller
+                seller.leave(review.cell, norm, due)
+                review.advance()
+                seller.enter(review.cell, norm, due)
+                changed(seller.seller_id)
+                timers.set(review)
         self.clock = now
-
-    def _retire_or_move(self, review: Review) -> None:
-        if self.clock >= review.created_at + FOLLOW_SECONDS:
-            self.counts["retired"] += 1
-            self._remove(review)
-        else:
-            self._replace(review)
+        if now >= norm.next_day:
+            norm.roll(now)
+            timers.sweep(len(self.reviews))
 
     # -- events -------------------------------------------------------------------------------------------------
 
     def _created(self, event: ReviewCreated, at: float) -> list[Alert]:
-        if event.review_id in self.reviews:
-            self.counts["known_review"] += 1
-            return []
+        known = self.reviews.get(event.review_id)
+        if known is not None:
+            return self._created_again(known, event, at)
         rating: int | None = event.rating
-        early = self._early.get(event.review_id)
-        if early is not None and early[0] >= at:
+        early = self._early.take(event.review_id, at)
+        if early is not None:
             self.counts["overtaken_review"] += 1
-            del self._early[event.review_id]
-            self._dirty.add(codec.EARLY + event.review_id.encode())
-            rating = early[1]
+            rating = early.rating
         if rating is None:
             return []
         alerts = self._display(event.product_id, event.seller_id, 1, rating, 0.0, event.event_id)
@@ -115,28 +122,42 @@ class Detector(State):
             self._follow(event, rating, at)
         return alerts
 
+    def _created_again(self, review: Review, event: ReviewCreated, at: float) -> list[Alert]:
+        """Told twice, or followed since an edit that overtook this creation: then its age is known only now."""
+        if review.seller.seller_id != event.seller_id or at >= review.created_at:
+            self.counts["known_review"] += 1
+            return []
+        self.counts["overtaken_review"] += 1
+        review.created_at = at
+        self._replace(review)
+        return self._display(review.product_id, event.seller_id, 1, review.rating, 0.0, event.event_id)
+
     def _edited(self, event: ReviewEdited, at: float) -> list[Alert]:
-        review = self._own(event.review_id, event.seller_id)
+        review = self.reviews.get(event.review_id)
         if review is None:
-            return self._edited_unseen(event, at)
+            return self._edited_unfollowed(event, at)
+        if review.seller.seller_id != event.seller_id:
+            self.counts["foreign_review"] += 1
+            return []
         moved = event.rating - review.rating
         if event.rating > CRITICAL_STARS:
             return self._flip(review, event.event_id, moved, retracted=False)
-        alerts = self._display(review.product_id, review.seller_id, 0, moved, float(moved), event.event_id)
+        alerts = self._display(review.product_id, event.seller_id, 0, moved, float(moved), event.event_id)
         if moved:
             review.rating = event.rating
             self._replace(review)
         return alerts
 
-    def _edited_unseen(self, event: ReviewEdited, at: float) -> list[Alert]:
+    def _edited_unfollowed(self, event: ReviewEdited, at: float) -> list[Alert]:
         """Not at risk until now: it was uncritical, or was never seen, or its creation is still to come."""
         before = event.previous_rating
         if before is None or before <= CRITICAL_STARS:
             self.counts["unseen_edit"] += 1
-            self._remember(event.review_id, at, event.rating)
+            if event.rating > CRITICAL_STARS:
+                self._early.remember(event.review_id, at, event.rating, self.counts["applied"])
         moved = event.rating - before if before is not None else 0
         alerts = self._display(event.product_id, event.seller_id, 0, moved, float(moved), event.event_id)
-        if event.rating <= CRITICAL_STARS and before is not None:
+        if event.rating <= CRITICAL_STARS:
             self._follow(event, event.rating, at)
         return alerts
 
@@ -145,14 +166,14 @@ class Detector(State):
         if review is None:
             if event.rating is None or event.rating <= CRITICAL_STARS:
                 self.counts["unseen_deletion"] += 1
-                self._remember(event.review_id, at, None)
+                self._early.remember(event.review_id, at, None, self.counts["applied"])
             if event.rating is None:
                 return []
             return self._display(event.product_id, event.seller_id, -1, -event.rating, 0.0, event.event_id)
         if event.deleted_by == "platform":
             self.counts["removed"] += 1
             self._remove(review)
-            return self._display(review.product_id, review.seller_id, -1, -review.rating, 0.0, event.event_id)
+            return self._display(review.product_id, event.seller_id, -1, -review.rating, 0.0, event.event_id)
         return self._flip(review, event.event_id, 0, retracted=True)
 
     def _outreach(self, event: OutreachSent, at: float) -> list[Alert]:
@@ -181,13 +202,13 @@ class Detector(State):
             review = self._own(event.review_id, event.seller_id)
             return [review] if review is not None else []
         seller = self.sellers.get(event.seller_id)
-        ids = seller.reviewers.get(event.reviewer_id, []) if seller else []
+        ids = seller.reviewers.get(event.reviewer_id, ()) if seller else ()
         return [self.reviews[review_id] for review_id in sorted(ids)]
 
     def _own(self, review_id: str, seller_id: str) -> Review | None:
         """The open critical review, unless it is said to be another seller's."""
         review = self.reviews.get(review_id)
-        return review if review is not None and review.seller_id == seller_id else None
+        return review if review is not None and review.seller.seller_id == seller_id else None
 
     # -- reviews at risk ----------------------------------------------------------------------------------------
 
@@ -195,34 +216,36 @@ class Detector(State):
         if at + FOLLOW_SECONDS <= self.clock:
             self.counts["retired"] += 1
             return
-        review = Review(event.review_id, event.seller_id, event.product_id, event.reviewer_id, rating, at)
+        seller = self._seller(event.seller_id)
+        review = Review(event.review_id, seller, event.product_id, event.reviewer_id, rating, at)
         self.reviews[review.review_id] = review
-        seller = self._seller(review.seller_id)
-        seller.reviewers.setdefault(review.reviewer_id, []).append(review.review_id)
-        self._place(review, seller)
-
-    def _place(self, review: Review, seller: Seller) -> None:
+        seller.follow(review.reviewer_id, review.review_id)
         review.place(self.clock)
-        seller.move(review.cell, 1, self.norm, self.clock)
-        heappush(self._timers, (review.due, review.review_id))
-        self._dirty.add(codec.REVIEW + review.review_id.encode())
-        self._dirty.add(codec.SELLER + seller.seller_id.encode())
+        seller.enter(review.cell, self.norm, self.clock)
+        self._timers.set(review)
+        self._changed_reviews.add(review.review_id)
+        self._changed_sellers.add(seller.seller_id)
 
     def _replace(self, review: Review) -> None:
-        seller = self.sellers[review.seller_id]
-        seller.move(review.cell, -1, self.norm, self.clock)
-        self._place(review, seller)
+        """Something about the review has changed: it may lie in another band, and have another timer."""
+        seller, now, cell, due = review.seller, self.clock, review.cell, review.due
+        review.place(now)
+        if review.cell != cell:
+            seller.leave(cell, self.norm, now)
+            seller.enter(review.cell, self.norm, now)
+            self._changed_sellers.add(seller.seller_id)
+        if review.due != due:
+            self._timers.set(review)
+        self._changed_reviews.add(review.review_id)
 
     def _remove(self, review: Review) -> None:
-        seller = self.sellers[review.seller_id]
-        seller.move(review.cell, -1, self.norm, self.clock)
-        ids = seller.reviewers[review.reviewer_id]
-        ids.remove(review.review_id)
-        if not ids:
-            del seller.reviewers[review.reviewer_id]
+        seller = review.seller
+        seller.leave(review.cell, self.norm, self.clock)
+        seller.unfollow(review.reviewer_id, review.review_id)
+        review.due = math.inf
         del self.reviews[review.review_id]
-        self._dirty.add(codec.REVIEW + review.review_id.encode())
-        self._dirty.add(codec.SELLER + seller.seller_id.encode())
+        self._changed_reviews.add(review.review_id)
+        self._changed_sellers.add(seller.seller_id)
 
     def _seller(self, seller_id: str) -> Seller:
         seller = self.sellers.get(seller_id)
@@ -230,18 +253,10 @@ class Detector(State):
             seller = self.sellers[seller_id] = Seller(seller_id, self.clock)
         return seller
 
-    def _remember(self, review_id: str, at: float, rating: int | None) -> None:
-        self._early[review_id] = (at, rating)
-        self._dirty.add(codec.EARLY + review_id.encode())
-        if len(self._early) > EARLY_LIMIT:
-            oldest = min(self._early, key=lambda name: (self._early[name][0], name))
-            del self._early[oldest]
-            self._dirty.add(codec.EARLY + oldest.encode())
-
     # -- flips --------------------------------------------------------------------------------------------------
 
     def _flip(self, review: Review, event_id: str, moved: int, retracted: bool) -> list[Alert]:
-        now, seller = self.clock, self.sellers[review.seller_id]
+        now, seller = self.clock, review.seller
         shown = self.products.get(review.product_id)
         lift = max(0.0, shown.rating - review.rating) if retracted and shown else float(moved)
         contact = review.contacted_at
@@ -259,9 +274,9 @@ class Detector(State):
         percentile = self.patterns.score(self._accuser.features(seller, flip, now - review.created_at))
         alerts = self._accuser.judge(seller, self.norm, event_id, now, percentile)
         self._remove(review)
-        self._dirty.update((codec.HISTORY + seller.seller_id.encode(), codec.PATTERNS))
+        self._changed[codec.FLIP].add(codec.flip_name(seller.seller_id, seller.flip_count - 1))
         stars = -review.rating if retracted else moved
-        alerts += self._display(review.product_id, review.seller_id, -1 if retracted else 0, stars, lift, event_id)
+        alerts += self._display(review.product_id, seller.seller_id, -1 if retracted else 0, stars, lift, event_id)
         return alerts
 
     def _display(
@@ -270,8 +285,7 @@ class Detector(State):
         shown = self.products.get(product_id)
         if shown is None:
             shown = self.products[product_id] = Display()
-        shown.show(reviews, stars)
-        self._dirty.add(codec.PRODUCT + product_id.encode())
-        tape = shown.learn(self.clock, lift)
+        self._changed_products.add(product_id)
+        tape = shown.show(self.clock, reviews, stars, lift)
         seller = self.sellers.get(seller_id) if tape else None
-        return self._accuser.shift(seller, product_id, tape, event_id, self.clock) if seller else []
+        return self._accuser.shift(seller, product_id, tape, event_id, self.clock) if seller and tape else []

@@ -13,6 +13,7 @@ Rinaldo 2023), read as the odds that a start lies in the kept past.
 
 from __future__ import annotations
 
+import math
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -23,9 +24,9 @@ from stream.core.bands import ARMS, DAY
 Floats = NDArray[np.float64]
 
 #: How many times more flips a cheat may have; the mean over them needs no guess.
-THETAS: Final = np.array([2.0, 3.0, 5.0, 10.0, 20.0])
+THETAS: Final = (2.0, 3.0, 5.0, 10.0, 20.0)
 #: How many times more of the flips may be retractions.
-DELTAS: Final = np.array([1.0, 2.0, 4.0])
+DELTAS: Final = (1.0, 2.0, 4.0)
 #: Expected flips added to every window: a norm is itself a count of few flips.
 E: Final = 0.3
 #: Windows kept: the bound on a subject's history.
@@ -35,10 +36,17 @@ K0: Final = 1.0
 R0: Final = 0.5
 YEAR_SECONDS: Final = 365 * DAY
 
-#: Columns of a history row: time, gap before it in seconds, then the totals *before* that flip, ARMS columns each:
-#: flips, expected by peers, expected by the long run, retracted flips.
+#: Columns of a history row: time, log of the prior chance that cheating began in the gap before it, then the totals
+#: *before* that flip, ARMS columns each: flips, expected by peers, expected by the long run, retracted flips.
 COLUMNS: Final = 2 + 4 * ARMS
 EMPTY: Final[Floats] = np.zeros((0, COLUMNS))
+
+#: Shaped so that they run along the first axis, before windows and columns. 1 stands for "as expected".
+_THETAS: Final = np.array((1.0, *THETAS))[:, None, None]
+_LOG_THETAS: Final = np.log(_THETAS[1:])
+_DELTAS: Final = np.array(DELTAS[1:])
+_LOG_DELTAS: Final = np.log(_DELTAS)[:, None, None]
+_MEANS: Final = math.log(len(THETAS) * len(DELTAS))
 
 
 class Verdict(NamedTuple):
@@ -50,52 +58,115 @@ class Verdict(NamedTuple):
     expected: float
 
 
-def weigh(history: Floats, totals: Floats, accused: Floats, controls: Floats, retracted: float) -> list[Verdict]:
-    """The verdict of each watch, after a subject's flip.
+def appended(history: Floats, row: list[float]) -> Floats:
+    """A history with one row more; beyond WINDOWS the oldest goes."""
+    kept = history[-WINDOWS + 1 :]
+    grown = np.empty((len(kept) + 1, COLUMNS))
+    grown[:-1] = kept
+    grown[-1] = row
+    return grown
 
-    history: (w, COLUMNS), w <= WINDOWS, the latest last. totals: (4 * ARMS,), the same totals after the flip.
-    accused, controls: (ARMS, watches), 1 where the watch takes the arm. retracted: peers' share of retractions.
+
+def log_prior(gap_seconds: float) -> float:
+    """Log of the chance of a start within the gap before a flip.
+
+    1 - exp(-gap / year), not gap / year: a silence of years does not count as several starts.
     """
-    before = history[:, 2:].reshape(-1, 4, ARMS)
-    inside = totals.reshape(4, ARMS) - before
-    flips, peers, long_run, gone = (inside[:, i] @ accused for i in range(4))  # each (w, watches)
-    control_flips, control_peers, control_long = (inside[:, i] @ controls for i in range(3))
-    past = before.sum(axis=2)  # (w, 4)
-    shape = K0 + past[:, 0, None] / 2 + control_flips
-    by_peers = _log_bayes_factor(flips, peers, shape, R0 + past[:, 1, None] / 2 + control_peers)
-    by_long_run = _log_bayes_factor(flips, long_run, shape, R0 + past[:, 2, None] / 2 + control_long)
-    # The chance of a start within the gap; -expm1 keeps a silence of years from counting as several starts.
-    prior = np.log(-np.expm1(-np.maximum(history[:, 1], 1.0) / YEAR_SECONDS))[:, None]
-    terms = prior + np.minimum(by_peers, by_long_run) + _log_marks(flips, gone, retracted)
-    top = terms.max(axis=0)
-    log_odds = top + np.log(np.exp(terms - top).sum(axis=0))
-    return [
-        _verdict(log_odds[i], int(w), flips[w, i], peers[w, i], long_run[w, i], by_peers[w, i] <= by_long_run[w, i])
-        for i, w in enumerate(terms.argmax(axis=0))
-    ]
+    return math.log(-math.expm1(-max(gap_seconds, 1.0) / YEAR_SECONDS))
 
 
-def _verdict(log_odds: float, window: int, flips: float, peers: float, long_run: float, peers_decide: bool) -> Verdict:
-    """The expectation named is that of the story that explains more."""
-    return Verdict(float(log_odds), window, float(flips), float(peers if peers_decide else long_run) + E)
+class Scales:
+    """Weighs a subject's history for all its watches at once.
+
+    accused, controls: (ARMS, watches), 1 where the watch takes the arm. The two innocent stories lie side by side in
+    the columns (each watch by peers, then each watch by the long run), and numpy is called as seldom as can be: its
+    calls, not its sums, are the dearest part of a flip.
+    """
+
+    def __init__(self, accused: Floats, controls: Floats) -> None:
+        self.watches = accused.shape[1]
+        self.columns = columns = 2 * self.watches
+        none = np.zeros((ARMS, columns))
+        by_peers, by_long_run = np.zeros((ARMS, columns)), np.zeros((ARMS, columns))
+        by_peers[:, : self.watches] = by_long_run[:, self.watches :] = 1
+        accused, controls = np.tile(accused, 2), np.tile(controls, 2)
+        # Rows as in `totals`: flips, expected by peers, expected by the long run, retracted; ARMS each.
+        flips, expected = np.vstack((accused, none, none, none)), _expected(none, by_peers, by_long_run, accused)
+        control_flips, control_expected = (
+            np.vstack((controls, none, none, none)),
+            _expected(none, by_peers, by_long_run, controls),
+        )
+        self.inside = np.hstack(
+            (flips, expected, control_flips, control_expected, np.vstack((none, none, none, accused)))
+        )
+        every = np.ones((ARMS, columns))
+        self.before = (
+            np.hstack((np.vstack((every, none, none, none)), _expected(none, by_peers, by_long_run, every))) / 2
+        )
+        self.prior = np.array([K0] * columns + [R0] * columns)
+
+    def weigh(self, history: Floats, totals: Floats, retracted: float) -> Weights:
+        """What each watch makes of a subject, after its latest flip.
+
+        history: (w, COLUMNS), 1 <= w <= WINDOWS, the latest last. totals: (4 * ARMS,), the same totals after the flip.
+        retracted: peers' share of retractions.
+        """
+        columns, before = self.columns, history[:, 2:]
+        inside = (totals - before) @ self.inside
+        level = before @ self.before
+        level += inside[:, 2 * columns : 4 * columns]
+        level += self.prior
+        flips, gone = inside[:, :columns], inside[:, 4 * columns : 4 * columns + self.watches]
+        factors = _log_bayes_factors(
+            flips, inside[:, columns : 2 * columns] + E, level[:, :columns], level[:, columns:]
+        )
+        terms = np.minimum(factors[:, : self.watches], factors[:, self.watches :])
+        terms += _log_marks(flips[:, : self.watches], gone, retracted)
+        terms += history[:, 1:2] - _MEANS
+        return Weights(self, inside, factors, terms)
 
 
-def _log_bayes_factor(flips: Floats, expected: Floats, shape: Floats, rate: Floats) -> Floats:
-    """Log of the mean over THETAS of theta^n ((r + a) / (r + theta a))^(k + n), the gamma-Poisson ratio."""
-    a = (expected + E)[..., None]
-    n = flips[..., None]
-    r = rate[..., None]
-    logs = n * np.log(THETAS) + (shape[..., None] + n) * (np.log(r + a) - np.log(r + THETAS * a))
-    return _log_mean_exp(logs)
+class Weights:
+    """The outcome: ln R of each watch, and on demand what it rests on."""
+
+    def __init__(self, scales: Scales, inside: Floats, factors: Floats, terms: Floats) -> None:
+        top = terms.max(axis=0)
+        self.log_odds: list[float] = (top + np.log(np.add.reduce(np.exp(terms - top)))).tolist()
+        self._scales, self._inside, self._factors, self._terms = scales, inside, factors, terms
+
+    def verdict(self, watch: int) -> Verdict:
+        """The window that speaks loudest for a watch; the expectation is that of the story that explains more."""
+        window = int(self._terms[:, watch].argmax())
+        by_peers, by_long_run = self._factors[window, watch], self._factors[window, watch + self._scales.watches]
+        story = watch if by_peers <= by_long_run else watch + self._scales.watches
+        expected = self._inside[window, self._scales.columns + story] + E
+        return Verdict(self.log_odds[watch], window, float(self._inside[window, watch]), float(expected))
+
+
+def _expected(none: Floats, by_peers: Floats, by_long_run: Floats, arms: Floats) -> Floats:
+    return np.vstack((none, by_peers * arms, by_long_run * arms, none))
+
+
+def _log_bayes_factors(flips: Floats, expected: Floats, shape: Floats, rate: Floats) -> Floats:
+    """Log of the sum over THETAS of theta^n ((r + a) / (r + theta a))^(k + n), the gamma-Poisson ratio.
+
+    Taken relative to the first theta: with n <= WINDOWS no exponent exceeds 60 ln 10, and what falls below it by
+    more than a float can tell adds nothing.
+    """
+    logs = _THETAS * expected
+    logs += rate
+    np.log(logs, out=logs)
+    spread = logs[1:] - logs[0]
+    spread *= shape + flips
+    np.subtract(_LOG_THETAS * flips, spread, out=spread)
+    first = spread[0]
+    out: Floats = first + np.log1p(np.add.reduce(np.exp(spread[1:] - first)))
+    return out
 
 
 def _log_marks(flips: Floats, gone: Floats, retracted: float) -> Floats:
-    """Log of the mean over DELTAS of the likelihood ratio "delta times as many of the flips are retractions"."""
-    scale = np.log1p((DELTAS - 1) * retracted)
-    return _log_mean_exp(gone[..., None] * np.log(DELTAS) - flips[..., None] * scale)
-
-
-def _log_mean_exp(logs: Floats) -> Floats:
-    top = logs.max(axis=-1)
-    out: Floats = top + np.log(np.exp(logs - top[..., None]).mean(axis=-1))
+    """Log of the sum over DELTAS of the likelihood ratio "delta times as many of the flips are retractions"."""
+    logs = _LOG_DELTAS * gone
+    logs -= np.log1p((_DELTAS - 1) * retracted)[:, None, None] * flips
+    out: Floats = np.log1p(np.add.reduce(np.exp(logs)))
     return out

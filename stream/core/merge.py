@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from heapq import heappop, heappush
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import Final, Generic, TypeVar
 
 E = TypeVar("E")
 R = TypeVar("R")
@@ -20,25 +20,24 @@ R = TypeVar("R")
 REORDER_LIMIT: Final = 50_000
 
 
-class Ready(NamedTuple, Generic[E]):
-    """An event whose turn it is."""
+_NEVER: Final = (float("inf"), 0)
 
-    at: float
-    stream: int
-    offset: int
-    event: E
-    late: bool
+
+#: An event that nothing on time can overtake any more: its time, stream, offset, itself, and whether it came late.
+#: A bare tuple, made once an event: a named one costs twice as much.
+Ready = tuple[float, int, int, E, bool]
 
 
 class Stream(Generic[R, E]):
     """One input: `inbox` holds records as they came, `heap` what may still be overtaken, `queue` what may not."""
 
-    __slots__ = ("done", "heap", "inbox", "latest", "next_offset", "open", "queue")
+    __slots__ = ("done", "heap", "inbox", "index", "latest", "next_offset", "open", "queue")
 
-    def __init__(self) -> None:
+    def __init__(self, index: int) -> None:
+        self.index = index
         self.inbox: deque[R] = deque()
         self.heap: list[tuple[float, int, E]] = []
-        self.queue: deque[tuple[float, int, E, bool]] = deque()
+        self.queue: deque[Ready[E]] = deque()
         self.latest = float("-inf")
         self.next_offset = 0
         #: Offsets read and not yet done, in offset order, beside the done ones that wait for an earlier one.
@@ -49,12 +48,24 @@ class Stream(Generic[R, E]):
         """Take an event in; release all that nothing on time can overtake any more."""
         self.open.append(offset)
         if at < self.latest - lateness_seconds:
-            self.queue.append((at, offset, event, True))
+            self.queue.append((at, self.index, offset, event, True))
             return
-        self.latest = max(self.latest, at)
-        heappush(self.heap, (at, offset, event))
-        while self.heap and (self.heap[0][0] <= self.latest - lateness_seconds or len(self.heap) > REORDER_LIMIT):
-            self.queue.append((*heappop(self.heap), False))
+        heap = self.heap
+        heappush(heap, (at, offset, event))
+        if at > self.latest:
+            self.latest = at
+            settled = at - lateness_seconds
+            while heap[0][0] <= settled:
+                self.release()
+                if not heap:
+                    break
+        if len(heap) > REORDER_LIMIT:
+            self.release()
+
+    def release(self) -> None:
+        """Queue the earliest event that was held back."""
+        at, offset, event = heappop(self.heap)
+        self.queue.append((at, self.index, offset, event, False))
 
     def skip(self, offset: int) -> None:
         """A record was read that gives no event: it is done, also while an earlier one is not."""
@@ -63,9 +74,13 @@ class Stream(Generic[R, E]):
 
     def finish(self, offset: int) -> None:
         """An event of this stream has been applied."""
-        self.done.add(offset)
-        while self.open and self.open[0] in self.done:
-            self.done.remove(self.open.popleft())
+        read, done = self.open, self.done
+        if read[0] == offset:
+            read.popleft()
+        else:
+            done.add(offset)
+        while done and read and read[0] in done:
+            done.remove(read.popleft())
 
     @property
     def waiting(self) -> int:
@@ -84,35 +99,49 @@ class Merge(Generic[R, E]):
     def __init__(
         self, streams: int, lateness_seconds: float, read: Callable[[int, R], tuple[float, int, E] | None]
     ) -> None:
-        self.streams: list[Stream[R, E]] = [Stream() for _ in range(streams)]
+        self.streams: list[Stream[R, E]] = [Stream(index) for index in range(streams)]
         self._lateness_seconds = lateness_seconds
         self._read = read
 
-    def next(self, quiet: Callable[[int], bool]) -> Ready[E] | None:
-        """The next event, or None while a stream that is not quiet has to be waited for (or all are empty)."""
-        best: tuple[float, int] | None = None
-        for index, stream in enumerate(self.streams):
-            if not stream.queue:
-                self._fill(index, stream)
-            if stream.queue:
-                at = stream.queue[0][0]
-            elif not quiet(index):
-                return None
-            elif stream.heap:
-                at = stream.heap[0][0]
-            else:
-                continue
-            if best is None or (at, index) < best:
-                best = (at, index)
-        if best is None:
-            return None
-        stream = self.streams[best[1]]
-        at, offset, event, late = stream.queue.popleft() if stream.queue else (*heappop(stream.heap), False)
-        return Ready(at, best[1], offset, event, late)
+    def take(self, quiet: Callable[[int], bool], limit: int) -> list[Ready[E]]:
+        """The next events, up to `limit`; fewer where a stream that is not quiet has to be waited for, or all end.
 
-    def _fill(self, index: int, stream: Stream[R, E]) -> None:
-        inbox, read = stream.inbox, self._read
+        The earliest stream gives all it has up to the next head of the others, so that they are compared once a run.
+        """
+        taken: list[Ready[E]] = []
+        while len(taken) < limit:
+            heads = self._heads(quiet)
+            if not heads:
+                break
+            stream = self.streams[heads[0][1]]
+            bound = heads[1] if len(heads) > 1 else _NEVER
+            if not stream.queue:
+                stream.release()  # nothing more can come for now: what was held back has its turn
+            queue = stream.queue
+            while queue and len(taken) < limit and (queue[0][0], stream.index) < bound:
+                taken.append(queue.popleft())
+                if not queue:
+                    self._fill(stream)
+        return taken
+
+    def _heads(self, quiet: Callable[[int], bool]) -> list[tuple[float, int]]:
+        """Time and number of each stream that has an event, earliest first; none while one has to be waited for."""
+        heads: list[tuple[float, int]] = []
+        for stream in self.streams:
+            if not stream.queue:
+                self._fill(stream)
+            if stream.queue:
+                heads.append((stream.queue[0][0], stream.index))
+            elif not quiet(stream.index):
+                return []
+            elif stream.heap:
+                heads.append((stream.heap[0][0], stream.index))
+        heads.sort()
+        return heads
+
+    def _fill(self, stream: Stream[R, E]) -> None:
+        inbox, read, lateness_seconds = stream.inbox, self._read, self._lateness_seconds
         while inbox and not stream.queue:
-            item = read(index, inbox.popleft())
+            item = read(stream.index, inbox.popleft())
             if item is not None:
-                stream.push(*item, self._lateness_seconds)
+                stream.push(*item, lateness_seconds)

@@ -19,65 +19,67 @@ from stream.core.bands import BANDS, DAY
 _KEEP_A_DAY = math.exp(-1 / 365)
 
 
-class Norm:
-    """What a task knows of its market: one entry a band in every list."""
+class Band:
+    """What a task knows of one band of its market."""
+
+    __slots__ = ("clock", "exposure", "flips", "hazard", "rate", "reviews", "today", "voices")
 
     def __init__(self) -> None:
-        self.hazard = [0.0] * BANDS  # L_b: expected flips of one review that was always at risk in b
-        self.voices = [0.0] * BANDS  # G_b
-        self.reviews = [0] * BANDS  # reviews at risk; tells exactly when G_b is zero
-        self.clock = [0.0] * BANDS  # C_b
-        self.rate = [0.0] * BANDS  # h_b, per second, as of the last midnight
-        self.flips = [0.0] * BANDS  # sum of g over the flips, decayed
-        self.exposure = [0.0] * BANDS  # integral of G_b dt in voice-seconds, decayed
-        self.touched_at = [0.0] * BANDS
+        self.hazard = 0.0  # L_b: expected flips of one review that was always at risk in b
+        self.voices = 0.0  # G_b
+        self.reviews = 0  # reviews at risk; tells exactly when G_b is zero
+        self.clock = 0.0  # C_b as this day began
+        self.rate = 0.0  # h_b, per second, through this day
+        self.flips = 0.0  # sum of g over the flips, decayed
+        self.exposure = 0.0  # integral of G_b dt in voice-seconds up to this day, decayed
+        #: What today's integral is more or less than G_b times the day: a voice that comes adds -g (time of day).
+        self.today = 0.0
+
+    def end_day(self, day_seconds: float) -> None:
+        """Bring clock and exposure to midnight, fade the long run, and fix its rate for the new day."""
+        self.clock += self.rate * day_seconds
+        self.exposure = (self.exposure + self.voices * day_seconds + self.today) * _KEEP_A_DAY
+        self.today = 0.0
+        self.flips *= _KEEP_A_DAY
+        self.rate = self.flips / self.exposure if self.exposure > 0 else 0.0
+
+    def share(self, voice: float, reviews: int) -> float:
+        """The part of the band's voices that is one seller's."""
+        voices = self.voices
+        if voices <= 0:
+            return 1.0
+        share = voice * reviews / voices
+        return share if share < 1.0 else 1.0
+
+    def flip(self, voice: float) -> None:
+        """A review of the band, of a seller with that voice, has flipped."""
+        if self.voices > 0:
+            self.hazard += voice / self.voices
+        self.flips += voice
+
+
+class Norm:
+    """What a task knows of its market."""
+
+    def __init__(self) -> None:
+        self.bands = [Band() for _ in range(BANDS)]
+        self.day_began = 0.0
         self.next_day = 0.0
         self.total_flips = 0
         self.total_retracted = 0
 
     def start(self, now: float) -> None:
         """Begin at the first event's time."""
-        self.touched_at = [now] * BANDS
+        self.day_began = now
         self.next_day = (now // DAY + 1) * DAY
 
-    def touch(self, band: int, now: float) -> None:
-        """Bring a band's clock and exposure up to `now`; due before anything about the band changes."""
-        passed_seconds = now - self.touched_at[band]
-        if passed_seconds > 0:
-            self.clock[band] += self.rate[band] * passed_seconds
-            self.exposure[band] += self.voices[band] * passed_seconds
-            self.touched_at[band] = now
-
     def roll(self, now: float) -> None:
-        """Pass all midnights up to `now`: age the long run and fix its rates for the new day."""
+        """Pass all midnights up to `now`."""
         while self.next_day <= now:
-            for band in range(BANDS):
-                self.touch(band, self.next_day)
-                self.flips[band] *= _KEEP_A_DAY
-                self.exposure[band] *= _KEEP_A_DAY
-                seen = self.exposure[band]
-                self.rate[band] = self.flips[band] / seen if seen > 0 else 0.0
+            for band in self.bands:
+                band.end_day(self.next_day - self.day_began)
+            self.day_began = self.next_day
             self.next_day += DAY
-
-    def move(self, band: int, voice: float, reviews: int) -> None:
-        """Count `reviews` of a seller with that voice in (or, negative, out)."""
-        self.reviews[band] += reviews
-        self.voices[band] = self.voices[band] + voice * reviews if self.reviews[band] else 0.0
-
-    def revoice(self, band: int, change: float, reviews: int) -> None:
-        """A seller who holds `reviews` of the band speaks louder or lower by `change`."""
-        self.voices[band] += change * reviews
-
-    def share(self, band: int, voice: float, reviews: int) -> float:
-        """The part of the band's voices that is one seller's."""
-        total = self.voices[band]
-        return min(1.0, voice * reviews / total) if total > 0 else 1.0
-
-    def flip(self, band: int, voice: float) -> None:
-        """A review of the band, of a seller with that voice, has flipped."""
-        if self.voices[band] > 0:
-            self.hazard[band] += voice / self.voices[band]
-        self.flips[band] += voice
 
     def count(self, retracted: bool) -> None:
         """Tally a flip for the market's share of retractions."""

@@ -1,20 +1,23 @@
 """river's online models: how odd a flip looks, and whether a product's displayed rating shifts.
 
-Rule of this room: a model is part of a task's state, restored exactly from plain numbers, never from a pickle.
-HalfSpaceTrees (Tan, Ting and Liu 2011) are rebuilt from their seed and their node masses; ADWIN (Bifet and Gavalda
-2007) is a function of a bounded tape of its inputs. What they say orders and illustrates; it does not accuse.
+Rule of this room: a model is part of a task's state, restored exactly by learning again from a bounded record of its
+inputs, never from a pickle or from a library's inner fields. HalfSpaceTrees: Tan, Ting and Liu 2011; ADWIN: Bifet and
+Gavalda 2007. What they say orders and illustrates; it does not accuse.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
+import msgspec
 from river.anomaly import HalfSpaceTrees
 from river.drift import ADWIN
 
 _SEED: Final = 2018
 _FEATURES: Final = ("contact_hours", "stars", "age", "burst", "retracted", "incentive")
-_BINS: Final = 256
+#: Flips after which the trees turn to what they learned meanwhile.
+_WINDOW: Final = 250
+BINS: Final = 256
 
 #: Rating events after which a product is busy enough for a drift test.
 BUSY: Final = 50
@@ -23,104 +26,130 @@ TAPE: Final = 512
 
 
 class FlipPatterns:
-    """Scores each flip's features against the flips before it, as a percentile."""
+    """Scores each flip's features against the flips before it, as a percentile.
+
+    The trees grow from their seed, and their masses follow from the features of this window and the last: so these,
+    one row for each flip, are all that has to be kept of them.
+    """
 
     def __init__(self) -> None:
-        self._trees = HalfSpaceTrees(n_trees=10, height=8, window_size=250, seed=_SEED)
-        self._trees.learn_one(dict.fromkeys(_FEATURES, 0.5))  # builds the trees, so that masses have their nodes
-        self._seen = [0] * _BINS
+        self.count = 0
+        self.scores = [0] * BINS
+        #: Names of the rows that differ since they were last written: "" or the slot of a flip's features.
+        self.changed: set[str] = set()
+        self._learned: dict[str, list[float]] = {}
+        self._trees = HalfSpaceTrees(n_trees=10, height=8, window_size=_WINDOW, seed=_SEED)
 
     def score(self, features: dict[str, float]) -> float:
         """The share of earlier flips that looked less odd (0 to 1); then learn from this one."""
         score = float(self._trees.score_one(features))
         self._trees.learn_one(features)
-        place = min(int(score * _BINS), _BINS - 1)
-        total = sum(self._seen)
-        percentile = sum(self._seen[:place]) / total if total else 0.5
-        self._seen[place] += 1
+        slot = str(self.count % (2 * _WINDOW))
+        self._learned[slot] = list(features.values())
+        self.count += 1
+        self.changed.update(("", slot))
+        place = min(int(score * BINS), BINS - 1)
+        total = sum(self.scores)
+        percentile = sum(self.scores[:place]) / total if total else 0.5
+        self.scores[place] += 1
         return percentile
 
-    def dump(self) -> list[Any]:
-        """Its whole state as plain integers."""
-        nodes = [node for tree in self._trees._tree_nodes for node in tree]
-        masses = [(node.l_mass, node.r_mass) for node in nodes]
-        return [
-            self._trees.counter,
-            self._trees._first_window,
-            [m for pair in masses for m in pair],
-            self._seen,
-        ]
+    def names(self) -> list[str]:
+        """Names of the rows that exist."""
+        return ["", *self._learned]
 
-    def load(self, state: list[Any]) -> None:
-        """Take on a dumped state; raises ValueError where it does not fit these trees."""
-        counter, first_window, masses, seen = state
-        nodes = [node for tree in self._trees._tree_nodes for node in tree]
-        if len(masses) != 2 * len(nodes) or len(seen) != _BINS:
-            raise ValueError(f"the saved trees have {len(masses)} masses, these have {2 * len(nodes)}")
-        for index, node in enumerate(nodes):
-            node.l_mass, node.r_mass = masses[2 * index], masses[2 * index + 1]
-        self._trees.counter, self._trees._first_window = counter, first_window
-        self._seen = list(seen)
+    def learned(self, slot: str) -> list[float]:
+        """The features of the latest flip in a slot."""
+        return self._learned[slot]
+
+    def learn_again(self, learned: dict[str, list[float]]) -> None:
+        """Grow the trees anew from the saved features, `count` being known; raises KeyError where one is missing."""
+        self._learned = learned
+        last_window = max(self.count // _WINDOW - 1, 0) * _WINDOW
+        for number in range(last_window, self.count):
+            self._trees.learn_one(dict(zip(_FEATURES, learned[str(number % (2 * _WINDOW))], strict=True)))
 
 
 def features(
     contact_hours: float | None, stars: float, age_days: float, burst: float, retracted: bool, incentive: bool
 ) -> dict[str, float]:
     """A flip's features on [0, 1]; `burst` is the seller's flips of the last week over those its mean would give."""
-    return {
-        "contact_hours": 1.0 if contact_hours is None else min(contact_hours / 720, 1.0),
-        "stars": stars / 4,
-        "age": age_days / (age_days + 30),
-        "burst": burst / (burst + 1),
-        "retracted": float(retracted),
-        "incentive": float(incentive),
-    }
+    values = (
+        1.0 if contact_hours is None else min(contact_hours / 720, 1.0),
+        stars / 4,
+        age_days / (age_days + 30),
+        burst / (burst + 1),
+        float(retracted),
+        float(incentive),
+    )
+    return dict(zip(_FEATURES, values, strict=True))
+
+
+class Tape(msgspec.Struct, array_like=True, gc=False):
+    """ADWIN's inputs since it began: how many, and those that are not zero, as (place, time, lift)."""
+
+    length: int
+    turns: list[tuple[int, float, float]]
+
+    def latest_half(self) -> Tape:
+        """Its second half, as a tape of its own."""
+        half = self.length // 2
+        return Tape(self.length - half, [(place - half, at, lift) for place, at, lift in self.turns if place >= half])
 
 
 class Display:
     """A product's displayed rating, and what turned reviews add to it.
 
-    ADWIN sees, for each rating event, the stars that a turn added (0 for a new review): so a better product is no
-    shift, and reviews that turn more often are.
+    ADWIN sees, for each rating event of a busy product, the stars that a turn added (0 for a new review): so a better
+    product is no shift, and reviews that turn more often are.
     """
+
+    __slots__ = ("_adwin", "events", "last_at", "reviews", "stars", "tape")
 
     def __init__(self) -> None:
         self.reviews = 0
         self.stars = 0
         self.events = 0
-        self.tape: list[list[float]] = []
-        self._adwin = ADWIN()
+        self.last_at = 0.0
+        self.tape = Tape(0, [])
+        self._adwin: ADWIN | None = None  # made when the product is busy: most never are
 
     @property
     def rating(self) -> float:
         """The mean of the ratings on display."""
         return self.stars / self.reviews if self.reviews > 0 else 0.0
 
-    def show(self, reviews: int, stars: int) -> None:
-        """The display changes by so many reviews and stars."""
+    def show(self, at: float, reviews: int, stars: int, lift: float) -> Tape | None:
+        """The display changes by so many reviews and stars; the tape up to an upward shift, if this shows it."""
         self.reviews += reviews
         self.stars += stars
         self.events += 1
+        self.last_at = at
+        return self._learn(at, lift) if self.events > BUSY else None
 
-    def learn(self, at: float, lift: float) -> list[list[float]]:
-        """Take in the lift of one rating event; the tape up to an upward shift, if this one shows it, else []."""
-        if self.events < BUSY:
-            return []
-        before = self._adwin.estimation
-        self.tape.append([at, lift])
-        self._adwin.update((4 + lift) / 8)
-        if self._adwin.drift_detected:
-            tape, self.tape = self.tape, []
-            rose = self._adwin.estimation > before
-            self._adwin = ADWIN()
-            return tape if rose else []
-        if len(self.tape) >= TAPE:
-            self.load(self.tape[-TAPE // 2 :])
-        return []
+    def _learn(self, at: float, lift: float) -> Tape | None:
+        adwin, tape = self._adwin, self.tape
+        if adwin is None:
+            adwin = self._adwin = ADWIN()
+        if lift:
+            tape.turns.append((tape.length, at, lift))
+        tape.length += 1
+        adwin.update((4 + lift) / 8)
+        if adwin.drift_detected:
+            self.tape, self._adwin = Tape(0, []), None
+            # What ADWIN keeps after a cut is what came after the shift.
+            before = sum(turn[2] for turn in tape.turns) / tape.length
+            return tape if 8 * adwin.estimation - 4 > before else None
+        if tape.length >= TAPE:
+            self.load(tape.latest_half())
+        return None
 
-    def load(self, tape: list[list[float]]) -> None:
+    def load(self, tape: Tape) -> None:
         """Begin ADWIN anew from a tape."""
         self.tape = tape
-        self._adwin = ADWIN()
-        for _, lift in tape:
-            self._adwin.update((4 + lift) / 8)
+        if not tape.length:
+            return
+        self._adwin = adwin = ADWIN()
+        lifts = {place: lift for place, _, lift in tape.turns}
+        for place in range(tape.length):
+            adwin.update((4 + lifts.get(place, 0.0)) / 8)

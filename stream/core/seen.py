@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from stream.core.codec import SEEN, decode, encode
+from stream.core.codec import decode, encode
 
-SEGMENT: Final = 1024
-SEGMENTS: Final = 128
+#: Small, because the one being filled is written again at every checkpoint.
+SEGMENT: Final = 256
+SEGMENTS: Final = 512
+_NAMES: Final = tuple(str(slot) for slot in range(SEGMENTS))
 
 
 class Seen:
@@ -21,37 +23,33 @@ class Seen:
         self.count = 0
         self._ids: set[str] = set()
         self._segments: list[list[str]] = [[] for _ in range(SEGMENTS)]
-        self._changed: set[int] = set()
+        #: Names of the rows that differ since they were last written.
+        self.changed: set[str] = set()
 
     def add(self, event_id: str) -> bool:
         """Whether the id is new; if so it is kept."""
-        if event_id in self._ids:
+        ids = self._ids
+        if event_id in ids:
             return False
         slot, place = divmod(self.count % (SEGMENT * SEGMENTS), SEGMENT)
         if place == 0:
-            self._ids.difference_update(self._segments[slot])
+            ids.difference_update(self._segments[slot])
             self._segments[slot] = []
         self._segments[slot].append(event_id)
-        self._ids.add(event_id)
-        self._changed.add(slot)
+        ids.add(event_id)
+        self.changed.add(_NAMES[slot])
         self.count += 1
         return True
 
-    def changed(self) -> set[bytes]:
-        """Keys of the rows that changed since the last call."""
-        keys = {SEEN + b"%d" % slot for slot in self._changed}
-        self._changed.clear()
-        return keys
+    def names(self) -> list[str]:
+        """Names of the rows that exist."""
+        return [str(slot) for slot, ids in enumerate(self._segments) if ids]
 
-    def keys(self) -> list[bytes]:
-        """Keys of the rows that exist."""
-        return [SEEN + b"%d" % slot for slot, ids in enumerate(self._segments) if ids]
-
-    def row(self, slot: int) -> bytes:
+    def row(self, name: str) -> bytes:
         """A segment's row."""
-        return encode(self._segments[slot])
+        return encode(self._segments[int(name)])
 
-    def load(self, slot: int, value: bytes) -> None:
+    def load(self, name: str, value: bytes) -> None:
         """Take a row back."""
-        self._segments[slot] = decode(value, list[str])
-        self._ids.update(self._segments[slot])
+        ids = self._segments[int(name)] = decode(value, list[str])
+        self._ids.update(ids)

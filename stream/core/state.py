@@ -7,20 +7,21 @@ what counts as changed. What follows from the rest (places, timers, the index of
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from heapq import heappush
 
 from stream.core import codec
+from stream.core.early import Early
 from stream.core.norm import Norm
 from stream.core.patterns import Display, FlipPatterns
 from stream.core.reviews import Review
 from stream.core.seen import Seen
 from stream.core.subjects import Seller
+from stream.core.timers import Timers
 
 
 class State:
-    """One task's reviews, sellers, products, norm and models; `_dirty` holds the keys of rows that changed."""
+    """One task's reviews, sellers, products, norm and models."""
 
     def __init__(self) -> None:
         self.clock = float("-inf")
@@ -31,86 +32,119 @@ class State:
         self.products: dict[str, Display] = {}
         self.patterns = FlipPatterns()
         self._seen = Seen()
-        self._early: dict[str, tuple[float, int | None]] = {}
-        self._timers: list[tuple[float, str]] = []
-        self._dirty: set[bytes] = set()
+        self._early = Early()
+        self._timers = Timers()
+        #: Names of the rows that changed, by kind; on the hot path these are plain additions to sets.
+        self._changed: dict[bytes, set[str]] = {
+            codec.META: set(),
+            codec.NORM: set(),
+            codec.PATTERNS: self.patterns.changed,
+            codec.REVIEW: set(),
+            codec.SELLER: set(),
+            codec.FLIP: set(),
+            codec.PRODUCT: set(),
+            codec.SEEN: self._seen.changed,
+            codec.EARLY: self._early.changed,
+        }
         self._writers: dict[bytes, Callable[[str], bytes | None]] = {
             codec.META: lambda _: codec.meta_row(self.clock, self._seen.count, dict(sorted(self.counts.items()))),
             codec.NORM: lambda _: codec.norm_row(self.norm),
-            codec.PATTERNS: lambda _: codec.encode([codec.VERSION, *self.patterns.dump()]),
+            codec.PATTERNS: self._pattern_row,
             codec.REVIEW: self._review_row,
-            codec.SELLER: lambda name: codec.seller_row(self.sellers[name]),
-            codec.HISTORY: lambda name: codec.history_row(self.sellers[name]),
-            codec.PRODUCT: lambda name: codec.product_row(self.products[name]),
-            codec.SEEN: lambda name: self._seen.row(int(name)),
-            codec.EARLY: self._early_row,
+            codec.SELLER: self._seller_row,
+            codec.FLIP: self._flip_row,
+            codec.PRODUCT: self._product_row,
+            codec.SEEN: self._seen.row,
+            codec.EARLY: self._early.row,
         }
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
-        """The rows that differ since the last call (None: gone), in order of their keys."""
+        """The rows that differ since the last call (None: gone), in order of their kinds and names."""
         if not self.counts:
             return []
-        keys = sorted(self._dirty | self._seen.changed() | {codec.META, codec.NORM})
-        self._dirty.clear()
-        return [(key, self._row(key)) for key in keys]
+        self._changed[codec.META].add("")
+        self._changed[codec.NORM].add("")
+        rows: list[tuple[bytes, bytes | None]] = []
+        for kind, names in self._changed.items():
+            write = self._writers[kind]
+            rows += [(kind + name.encode(), write(name)) for name in sorted(names)]
+            names.clear()
+        return rows
 
     def digest(self) -> str:
         """Digest of the whole state in order of its keys (32 hex digits); equal states have equal digests."""
         total = hashlib.blake2b(digest_size=16)
-        for key in sorted(self._keys()):
-            value = self._row(key)
-            assert value is not None, "only keys of rows that exist"
-            total.update(len(key).to_bytes(4, "big") + key + len(value).to_bytes(4, "big") + value)
+        for kind, names in self._names():
+            write = self._writers[kind]
+            for name in sorted(names):
+                key, value = kind + name.encode(), write(name)
+                assert value is not None, "only names of rows that exist"
+                total.update(len(key).to_bytes(4, "big") + key + len(value).to_bytes(4, "big") + value)
         return total.hexdigest()
 
-    def _keys(self) -> Iterator[bytes]:
-        """The keys of all rows that exist."""
+    def _names(self) -> Iterator[tuple[bytes, Iterable[str]]]:
+        """The names of all rows that exist, by kind."""
         if not self.counts:
             return
-        yield from (codec.META, codec.NORM, codec.PATTERNS)
-        yield from self._seen.keys()
-        for kind, names in (
-            (codec.REVIEW, self.reviews),
-            (codec.SELLER, self.sellers),
-            (codec.HISTORY, [name for name, seller in self.sellers.items() if seller.flips]),
-            (codec.PRODUCT, self.products),
-            (codec.EARLY, self._early),
-        ):
-            yield from (kind + name.encode() for name in names)
+        yield from ((codec.META, [""]), (codec.NORM, [""]))
+        yield codec.PATTERNS, self.patterns.names()
+        yield codec.REVIEW, self.reviews
+        yield codec.SELLER, self.sellers
+        yield codec.FLIP, (name for seller in self.sellers.values() for name in codec.flip_names(seller))
+        yield codec.PRODUCT, self.products
+        yield codec.SEEN, self._seen.names()
+        yield codec.EARLY, self._early.names()
 
-    def _row(self, key: bytes) -> bytes | None:
-        """The row of a key, None where there is nothing any more."""
-        return self._writers[key[:2]](key[2:].decode())
+    def _pattern_row(self, name: str) -> bytes:
+        if name:
+            return codec.encode(self.patterns.learned(name))
+        return codec.encode(codec.PatternsRow(codec.VERSION, self.patterns.count, self.patterns.scores))
 
     def _review_row(self, name: str) -> bytes | None:
         review = self.reviews.get(name)
         return None if review is None else codec.review_row(review)
 
-    def _early_row(self, name: str) -> bytes | None:
-        early = self._early.get(name)
-        return None if early is None else codec.encode(early)
+    def _seller_row(self, name: str) -> bytes | None:
+        seller = self.sellers.get(name)
+        return None if seller is None else codec.seller_row(seller)
+
+    def _product_row(self, name: str) -> bytes | None:
+        display = self.products.get(name)
+        return None if display is None else codec.product_row(display)
+
+    def _flip_row(self, name: str) -> bytes | None:
+        slot, _, seller_id = name.partition("/")
+        seller = self.sellers.get(seller_id)
+        return None if seller is None else codec.flip_row(seller, int(slot))
 
     def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
         """Take on the state that `changed` gave; raises StateError for a row that cannot be read."""
-        histories: list[tuple[str, bytes]] = []
+        reviews: list[tuple[str, bytes]] = []
+        learned: dict[str, list[float]] = {}
+        flips: defaultdict[str, list[codec.FlipRow]] = defaultdict(list)
         for key, value in rows:
             kind, name = key[:2], key[2:].decode()
             if kind == codec.REVIEW:
-                self.reviews[name] = codec.review_of(name, value)
+                reviews.append((name, value))
             elif kind == codec.SELLER:
                 self.sellers[name] = codec.seller_of(name, value)
-            elif kind == codec.HISTORY:
-                histories.append((name, value))
+            elif kind == codec.FLIP:
+                flips[name.partition("/")[2]].append(codec.decode(value, codec.FlipRow))
             elif kind == codec.PRODUCT:
                 self.products[name] = codec.product_of(value)
             elif kind == codec.SEEN:
-                self._seen.load(int(name), value)
+                self._seen.load(name, value)
             elif kind == codec.EARLY:
-                self._early[name] = codec.decode(value, tuple[float, int | None])
+                self._early.load(name, value)
+            elif kind == codec.PATTERNS and name:
+                learned[name] = codec.decode(value, list[float])
             else:
                 self._restore_single(key, value)
-        for name, value in histories:
-            codec.load_history(self.sellers[name], value)
+        for name, seller in self.sellers.items():
+            codec.load_flips(seller, flips[name])
+        self._early.loaded()
+        self.patterns.learn_again(learned)
+        self.reviews = {name: codec.review_of(name, value, self.sellers) for name, value in sorted(reviews)}
         self._rebuild()
 
     def _restore_single(self, key: bytes, value: bytes) -> None:
@@ -121,14 +155,13 @@ class State:
             codec.load_norm(self.norm, value)
         elif key == codec.PATTERNS:
             row = codec.decode(value, codec.PatternsRow)
-            self.patterns.load([row.counter, row.first_window, row.masses, row.seen])
+            self.patterns.count, self.patterns.scores = row.count, row.scores
         else:
             raise codec.StateError(f"the state topic holds a row {key!r} that this version does not know")
 
     def _rebuild(self) -> None:
         """Derive what is not stored: places, timers, the index of reviewers."""
-        for name in sorted(self.reviews):
-            review = self.reviews[name]
+        for name, review in self.reviews.items():
             review.place(self.clock)
-            heappush(self._timers, (review.due, name))
-            self.sellers[review.seller_id].reviewers.setdefault(review.reviewer_id, []).append(name)
+            review.seller.follow(review.reviewer_id, name)
+        self._timers.fill(self.reviews.values())

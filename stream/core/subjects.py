@@ -1,7 +1,7 @@
 """A seller as a subject: its reviews at risk by cell, its expected flips, its history of flips, its voice.
 
-Rule of this room: expected flips are settled lazily. Each held cell remembers where the norm's hazard and clock
-stood when it was last settled; what came since is added before anything about the cell changes, at O(1).
+Rule of this room: expected flips are settled lazily, at O(1): what the norm has come to expect of a band's reviews
+since they were last settled is added before their number changes, and nothing is done for a seller in between.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ import math
 from typing import Final
 
 import msgspec
-import numpy as np
 
-from stream.core.bands import ARM_OF, ARMS, DAY
-from stream.core.evidence import EMPTY, WINDOWS, Floats
-from stream.core.norm import Norm
+from stream.core.bands import ARM_OF, ARMS, DAY, LOOKED_UP
+from stream.core.evidence import EMPTY, WINDOWS, Floats, appended, log_prior
+from stream.core.norm import Band, Norm
 
 #: Memory of the expected flips that set a voice.
 VOICE_SECONDS: Final = 60 * DAY
@@ -33,14 +32,29 @@ class Flip(msgspec.Struct, array_like=True, gc=False):
     contact_hours: float | None
 
 
+class Held(msgspec.Struct, array_like=True, gc=False):
+    """A seller's reviews in one band, not looked up and looked up.
+
+    `hazard` is where the band's L stood when last settled. The long run needs no settling at every change: of n
+    reviews that came at clocks C_i it expects n C - sum C_i, and `long_...` holds - sum C_i.
+    """
+
+    plain: int
+    looked_up: int
+    hazard: float
+    long_plain: float
+    long_looked_up: float
+
+
 class Seller:
-    """One seller's account; `held` maps a cell to [reviews, hazard mark, clock mark]."""
+    """One seller's account; `held` has an entry for each band in which it has reviews at risk."""
 
     __slots__ = (
         "alerted_at",
         "expected",
         "expected_long",
         "first_seen",
+        "flip_count",
         "flips",
         "flips_by_arm",
         "held",
@@ -59,7 +73,7 @@ class Seller:
         self.seller_id = seller_id
         self.first_seen = first_seen
         self.voice = 1.0
-        self.held: dict[int, list[float]] = {}
+        self.held: dict[int, Held] = {}
         self.flips_by_arm = [0.0] * ARMS
         self.expected = [0.0] * ARMS
         self.expected_long = [0.0] * ARMS
@@ -71,58 +85,99 @@ class Seller:
         self.alerted_at: dict[str, float] = {}
         self.history: Floats = EMPTY
         self.flips: list[Flip] = []
+        self.flip_count = 0
         #: Open critical reviews of each reviewer, for outreach that names no review.
-        self.reviewers: dict[str, list[str]] = {}
+        self.reviewers: dict[str, tuple[str, ...]] = {}
 
-    def in_band(self, band: int) -> int:
-        """Reviews held in a band."""
-        plain, looked_up = self.held.get(2 * band), self.held.get(2 * band + 1)
-        return int((plain[0] if plain else 0) + (looked_up[0] if looked_up else 0))
+    def follow(self, reviewer_id: str, review_id: str) -> None:
+        """A review of that reviewer is open."""
+        self.reviewers[reviewer_id] = (*self.reviewers.get(reviewer_id, ()), review_id)
 
-    def settle(self, band: int, norm: Norm) -> None:
-        """Add what the norm expects of this seller's reviews in `band` since they were last settled."""
-        share = norm.share(band, self.voice, self.in_band(band))
-        leave_out = 1.0 if share > ALONE else 1.0 / (1.0 - share)
-        hazard, clock = norm.hazard[band], norm.clock[band]
-        for cell in (2 * band, 2 * band + 1):
-            entry = self.held.get(cell)
-            if entry is not None:
-                arm = ARM_OF[cell]
-                self.expected[arm] += entry[0] * (hazard - entry[1]) * leave_out
-                self.expected_long[arm] += entry[0] * (clock - entry[2])
-                entry[1], entry[2] = hazard, clock
+    def unfollow(self, reviewer_id: str, review_id: str) -> None:
+        """It no longer is."""
+        left = tuple(each for each in self.reviewers[reviewer_id] if each != review_id)
+        if left:
+            self.reviewers[reviewer_id] = left
+        else:
+            del self.reviewers[reviewer_id]
 
-    def move(self, cell: int, reviews: int, norm: Norm, now: float) -> None:
-        """Take reviews into a cell, or (negative) out of it."""
-        band = cell >> 1
-        norm.touch(band, now)
-        self.settle(band, norm)
-        entry = self.held.setdefault(cell, [0, norm.hazard[band], norm.clock[band]])
-        entry[0] += reviews
-        if not entry[0]:
-            del self.held[cell]
-        norm.move(band, self.voice, reviews)
+    def enter(self, cell: int, norm: Norm, now: float) -> None:
+        """One of its reviews comes into a cell. (Written out, as `leave`: they run oftener than there are events.)"""
+        number = cell >> 1
+        band, day_seconds = norm.bands[number], now - norm.day_began
+        held = self.held.get(number)
+        if held is None:
+            held = self.held[number] = Held(0, 0, band.hazard, 0.0, 0.0)
+        elif held.hazard != band.hazard:
+            self._settle_peers(number, held, band)
+        if cell & 1:
+            held.looked_up += 1
+            held.long_looked_up -= band.clock + band.rate * day_seconds
+        else:
+            held.plain += 1
+            held.long_plain -= band.clock + band.rate * day_seconds
+        voice = self.voice
+        band.reviews += 1
+        band.voices += voice
+        band.today -= voice * day_seconds
+
+    def leave(self, cell: int, norm: Norm, now: float) -> None:
+        """One of its reviews goes out of a cell."""
+        number = cell >> 1
+        band, day_seconds = norm.bands[number], now - norm.day_began
+        held = self.held[number]
+        if held.hazard != band.hazard:
+            self._settle_peers(number, held, band)
+        if cell & 1:
+            held.looked_up -= 1
+            held.long_looked_up += band.clock + band.rate * day_seconds
+        else:
+            held.plain -= 1
+            held.long_plain += band.clock + band.rate * day_seconds
+        if not held.plain and not held.looked_up:
+            self.expected_long[ARM_OF[2 * number]] += held.long_plain
+            self.expected_long[LOOKED_UP] += held.long_looked_up
+            del self.held[number]
+        voice = self.voice
+        band.reviews -= 1
+        band.voices = band.voices - voice if band.reviews else 0.0
+        band.today += voice * day_seconds
+
+    def _settle_peers(self, number: int, held: Held, band: Band) -> None:
+        """Add what peers' flips make expected of what it holds, before that changes."""
+        peers = band.hazard - held.hazard
+        held.hazard = band.hazard
+        share = band.share(self.voice, held.plain + held.looked_up)
+        if share <= ALONE:
+            peers /= 1.0 - share
+        self.expected[ARM_OF[2 * number]] += held.plain * peers
+        self.expected[LOOKED_UP] += held.looked_up * peers
 
     def settle_all(self, norm: Norm, now: float) -> None:
-        """Settle every band held."""
-        for band in sorted({cell >> 1 for cell in self.held}):
-            norm.touch(band, now)
-            self.settle(band, norm)
+        """Bring all that is expected of it up to now."""
+        day_seconds = now - norm.day_began
+        for number in sorted(self.held):  # in order: sums of floats depend on it, and digests on sums
+            held, band = self.held[number], norm.bands[number]
+            if held.hazard != band.hazard:
+                self._settle_peers(number, held, band)
+            clock = band.clock + band.rate * day_seconds
+            self.expected_long[ARM_OF[2 * number]] += held.plain * clock + held.long_plain
+            self.expected_long[LOOKED_UP] += held.looked_up * clock + held.long_looked_up
+            held.long_plain, held.long_looked_up = -held.plain * clock, -held.looked_up * clock
 
     def flip(self, cell: int, flip: Flip, norm: Norm) -> None:
         """One of its reviews in `cell` flips; all bands are settled. A subject's own flip is not its own norm."""
-        band, arm = cell >> 1, ARM_OF[cell]
+        number, arm = cell >> 1, ARM_OF[cell]
         last = self.flips[-1].at if self.flips else self.first_seen
-        row = np.array([[flip.at, flip.at - last, *self.totals()]])
-        self.history = np.concatenate((self.history, row))[-WINDOWS:]
+        self.history = appended(self.history, [flip.at, log_prior(flip.at - last), *self.totals()])
         self.flips = [*self.flips, flip][-WINDOWS:]
-        alone = norm.share(band, self.voice, self.in_band(band)) > ALONE
-        norm.flip(band, self.voice)
+        self.flip_count += 1
+        band, held = norm.bands[number], self.held[number]
+        alone = band.share(self.voice, held.plain + held.looked_up) > ALONE
+        band.flip(self.voice)
         norm.count(flip.retracted)
         if not alone:
-            for own in (2 * band, 2 * band + 1):
-                if own in self.held:
-                    self.held[own][1] = norm.hazard[band]
+            held.hazard = band.hazard
         self.flips_by_arm[arm] += 1
         self.retracted_by_arm[arm] += flip.retracted
 
@@ -143,6 +198,8 @@ class Seller:
         self.log_odds = log_odds
         honest = 1.0 / (1.0 + math.exp(min(max(log_odds), 700.0)))
         voice = honest / (1.0 + self.spoken / 2)
-        for band in sorted({cell >> 1 for cell in self.held}):
-            norm.revoice(band, voice - self.voice, self.in_band(band))
+        for number, held in self.held.items():
+            change = (voice - self.voice) * (held.plain + held.looked_up)
+            norm.bands[number].voices += change
+            norm.bands[number].today -= change * (now - norm.day_began)
         self.voice = voice

@@ -12,7 +12,7 @@ import numpy as np
 
 from stream.alerts import Kind
 from stream.core.bands import ARMS, CONTACTED, LOOKED_UP, OLD, PLAIN
-from stream.core.evidence import Floats
+from stream.core.evidence import Floats, Scales
 
 
 class Watch(NamedTuple):
@@ -36,8 +36,10 @@ def _mask(arms: list[tuple[int, ...]]) -> Floats:
     return mask
 
 
-ACCUSED: Final = _mask([watch.accused for watch in SELLER_WATCHES])
-CONTROLS: Final = _mask([watch.controls for watch in SELLER_WATCHES])
+SCALES: Final = Scales(
+    accused=_mask([watch.accused for watch in SELLER_WATCHES]),
+    controls=_mask([watch.controls for watch in SELLER_WATCHES]),
+)
 
 #: Honest subjects alarm so much less often than Ville's inequality allows. It is 1, no slack at all, until innocent
 #: explanations are weighed and the slack is measured: without them a surge of honest flips can pass for a start.

@@ -6,6 +6,7 @@ whoever had the task before; from then on the predecessor's commits fail.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
@@ -17,6 +18,8 @@ from stream.config import KafkaSettings, Settings
 from stream.engine.task import Checkpoint
 
 _BATCH: Final = 5000
+#: Rows that travel together; a single one may be larger.
+_BATCH_BYTES: Final = 1024 * 1024
 #: A row or a dead letter may be as large; the broker's topics are made for it.
 _MAX_REQUEST_BYTES: Final = 4 * 1024 * 1024
 
@@ -67,7 +70,7 @@ class KafkaLedger:
             transactional_id=f"{self._settings.app_id}-{self._partition}",
             transaction_timeout_ms=15_000,
             linger_ms=0,
-            max_batch_size=262_144,
+            max_batch_size=_BATCH_BYTES,
             max_request_size=_MAX_REQUEST_BYTES,
         )
         await self._producer.start()
@@ -96,17 +99,30 @@ class KafkaLedger:
         """Write a checkpoint as one transaction; raises where any part of it could not be written."""
         producer = self._producer
         assert producer is not None, "open() comes first"
-        topic, partition = self._settings.state_topic, self._partition
         async with producer.transaction():
-            for key, value in checkpoint.rows:
-                await producer.send(topic, value, key, partition=partition)
+            sent = await self._send_rows(producer, checkpoint.rows)
             for record in checkpoint.records:
-                await producer.send(record.topic, record.value, record.key, headers=record.headers)
+                sent.append(await producer.send(record.topic, record.value, record.key, headers=record.headers))
             offsets = {
-                TopicPartition(name, partition): offset
+                TopicPartition(name, self._partition): offset
                 for name, offset in zip(self._settings.input_topics, checkpoint.offsets, strict=True)
             }
             await producer.send_offsets_to_transaction(offsets, self._settings.app_id)
+            await asyncio.gather(*sent)  # the commit itself does not tell of a record that was refused
+
+    async def _send_rows(self, producer: AIOKafkaProducer, rows: list[tuple[bytes, bytes | None]]) -> list[Any]:
+        """Rows as whole batches: sent one by one they would cost more than what they hold took to work out."""
+        topic, partition = self._settings.state_topic, self._partition
+        sent: list[Any] = []
+        batch = producer.create_batch()
+        for key, value in rows:
+            if batch.append(timestamp=None, key=key, value=value) is None:  # full
+                sent.append(await producer.send_batch(batch, topic, partition=partition))
+                batch = producer.create_batch()
+                batch.append(timestamp=None, key=key, value=value)
+        if batch.record_count():
+            sent.append(await producer.send_batch(batch, topic, partition=partition))
+        return sent
 
     async def close(self) -> None:
         """Let go of the producer."""

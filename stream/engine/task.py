@@ -131,13 +131,13 @@ class Task:
             source.skip(record.offset)
             return None
         try:
-            event = self._intake.decode(stream, self.partition, record.key, record.value, self._now())
+            at, event = self._intake.decode(stream, self.partition, record.key, record.value, self._now())
         except Refused as refused:
             self.dead[refused.reason] += 1
             self._letters.append(self._letter(stream, record, refused))
             source.skip(record.offset)
             return None
-        return event.occurred_at.timestamp(), record.offset, event
+        return at, record.offset, event
 
     def _letter(self, stream: int, record: Any, refused: Refused) -> Record:
         topic = self._settings.input_topics[stream]
@@ -150,17 +150,15 @@ class Task:
 
     def step(self, quiet: Callable[[int], bool], limit: int) -> int:
         """Apply up to `limit` events whose turn it is; how many there were."""
-        merge, apply = self.merge, self.detector.apply
-        for count in range(limit):
-            ready = merge.next(quiet)
-            if ready is None:
-                return count
-            alerts = apply(ready.event, ready.late)
-            merge.streams[ready.stream].finish(ready.offset)
-            self._changed = True
+        apply, streams = self.detector.apply, self.merge.streams
+        taken = self.merge.take(quiet, limit)
+        for at, stream, offset, event, late in taken:
+            alerts = apply(event, at, late)
+            streams[stream].finish(offset)
             if alerts:
                 self.alerts_waiting += alerts
-        return limit
+        self._changed = self._changed or bool(taken)
+        return len(taken)
 
     async def checkpoint(self, stamp: Callable[[Alert], Alert]) -> list[Alert]:
         """Commit all that changed since the last checkpoint; the alerts that went out with it.

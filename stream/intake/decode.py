@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from stream.config import Settings
-from stream.events import STREAMS, Event
+from stream.events import STREAMS, AnyEvent, Event
 from stream.intake.identifiers import check_ids
 from stream.intake.partition import partition_of
 from stream.intake.refusal import Refusal, Refused
@@ -25,6 +25,11 @@ INSTANT: Final = (
     r"(?:\.[0-9]{1,9})?(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])(?!\n)$"
 )
 _instant = re.compile(INSTANT).match
+#: The same within a JSON document. Quotes within a text are escaped there, so it can be found in no other place.
+_instant_within = re.compile(
+    rb'"occurred_at"[ \t\r\n]*:[ \t\r\n]*"' + INSTANT.removeprefix("^").removesuffix(r"(?!\n)$").encode() + rb'"'
+).search
+_exact = msgspec.json.Decoder(AnyEvent)
 _document = msgspec.json.Decoder().decode
 
 
@@ -52,31 +57,53 @@ class Intake:
         self._refuse_unknown = settings.unknown_fields == "refuse"
         self._forms = tuple({form.name: form for form in map(_Form, kinds)} for kinds in STREAMS.values())
 
-    def decode(self, stream: int, partition: int, key: bytes | None, value: bytes | None, now: float) -> Event:
-        """The event of a record of stream number `stream`; raises Refused. `now` is epoch seconds."""
+    def decode(
+        self, stream: int, partition: int, key: bytes | None, value: bytes | None, now: float
+    ) -> tuple[float, Event]:
+        """Time and event of a record of stream number `stream`; raises Refused. Times are epoch seconds."""
         event = self.read(stream, value)
         self._check_place(event, partition, key)
-        if event.occurred_at.timestamp() > now + self._future_seconds:
+        at = event.occurred_at.timestamp()
+        if at > now + self._future_seconds:
             raise Refused(
                 Refusal.FUTURE,
                 f"occurred_at is more than {self._future_seconds:g} s ahead of the clock: "
                 f"{event.occurred_at.isoformat()}.",
             )
-        return event
+        return at, event
 
     def read(self, stream: int, value: bytes | None) -> Event:
-        """The event in a record's value, whatever its key, partition and time; raises Refused."""
+        """The event in a record's value, whatever its key, partition and time; raises Refused.
+
+        Nearly every event is exactly as the contract says and is read at once, three times as fast as by way of a
+        document; whatever is not so is looked at again, slowly, to be taken after all or refused with its reason.
+        """
+        if value is not None and len(value) <= self._max_bytes and _instant_within(value):
+            try:
+                event: Event = _exact.decode(value)
+            except (msgspec.DecodeError, ValueError, RecursionError):
+                return self._read_document(stream, value)
+            form = self._forms[stream].get(str(event.__struct_config__.tag))
+            if form is not None:
+                check_ids(form.ids, form.ids_of(event))
+                return event
+        return self._read_document(stream, value)
+
+    def _read_document(self, stream: int, value: bytes | None) -> Event:
         document = self._parse(value)
         form = self._form(stream, document)
-        event = _typed(form, document)
+        unknown = document.keys() - form.known
+        event = _typed(
+            form, {name: value for name, value in document.items() if name in form.known} if unknown else document
+        )
         if not _instant(document["occurred_at"]):
             raise Refused(
                 Refusal.BAD_VALUE,
                 "occurred_at is not a time like 2024-05-01T10:00:00Z, with an offset, from 1970 to 2999.",
             )
         check_ids(form.ids, form.ids_of(event))
-        if not form.known.issuperset(document):
-            self._note_unknown(form, document)
+        if unknown:
+            self._note_unknown(form, unknown)
         return event
 
     def _parse(self, value: bytes | None) -> dict[str, Any]:
@@ -106,21 +133,20 @@ class Intake:
 
     def _check_place(self, event: Event, partition: int, key: bytes | None) -> None:
         seller = event.seller_id.encode()
+        if key == seller and partition == partition_of(seller, self._partitions):
+            return
         if key != seller:
             raise Refused(Refusal.WRONG_KEY, "The record's key is not its seller_id.")
-        expected = partition_of(seller, self._partitions)
-        if partition != expected:
-            raise Refused(
-                Refusal.WRONG_PARTITION_COUNT,
-                f"The record came in partition {partition}, but Kafka's default partitioner picks {expected} "
-                f"of {self._partitions} for its key: the producer believes in another partition count or "
-                "uses another partitioner.",
-            )
+        raise Refused(
+            Refusal.WRONG_PARTITION_COUNT,
+            f"The record came in partition {partition}, but Kafka's default partitioner picks "
+            f"{partition_of(seller, self._partitions)} of {self._partitions} for its key: the producer believes in "
+            "another partition count or uses another partitioner.",
+        )
 
-    def _note_unknown(self, form: _Form, document: dict[str, Any]) -> None:
+    def _note_unknown(self, form: _Form, names: set[str]) -> None:
         if self._refuse_unknown:
-            name = min(document.keys() - form.known)
-            raise Refused(Refusal.BAD_VALUE, f"{form.name} has no field {name[:64]!r}.")
+            raise Refused(Refusal.BAD_VALUE, f"{form.name} has no field {min(names)[:64]!r}.")
         self.unknown_fields += 1
 
 

@@ -35,8 +35,14 @@ _harmless = [re.compile(rf"{_LINE}(?:\n{_LINE}){{{more}}}").fullmatch for more i
 
 def check_ids(names: Sequence[str], ids: Sequence[str | None]) -> None:
     """Refuse an event for one of its ids; `names` are their fields, and an absent id is None."""
-    present = [each for each in ids if each is not None]
-    if _harmless[len(present) - 1]("\n".join(present)):
+    try:
+        lines = "\n".join(ids)  # type: ignore[arg-type]  # most events have no absent id
+    except TypeError:
+        ids_there = [each for each in ids if each is not None]
+        lines, count = "\n".join(ids_there), len(ids_there)
+    else:
+        count = len(ids)
+    if _harmless[count - 1](lines):
         return
     for name, each in zip(names, ids, strict=True):
         if each is not None:

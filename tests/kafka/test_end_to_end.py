@@ -12,7 +12,7 @@ import pytest
 
 from stream.market import simulate
 from stream.ops import mailbox
-from tests.kafka.conftest import PARTITIONS, Group, Worker
+from tests.kafka.group import PARTITIONS, Group, Worker
 
 pytestmark = pytest.mark.kafka
 

@@ -17,7 +17,7 @@ from stream.intake.dead_letters import DeadLetter, outgoing
 from stream.ops import feed, mailbox, topics
 from stream.ops.broker import Broker
 from stream.ops.client import connection
-from tests.kafka.conftest import PARTITIONS, Group
+from tests.kafka.group import PARTITIONS, Group
 
 pytestmark = pytest.mark.kafka
 _ALERTS = Path(__file__).parent.parent.parent / "schemas" / "examples" / "alert.v1.jsonl"

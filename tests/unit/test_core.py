@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import gzip
+import math
+import random
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stream.alerts import Alert
 from stream.core import codec
 from stream.core.bands import ARM_OF, BANDS, CELLS, DAY, FOLLOW_SECONDS, locate
 from stream.core.detector import Detector
-from stream.core.evidence import COLUMNS, weigh
+from stream.core.early import LIMIT, Early
+from stream.core.evidence import COLUMNS, log_prior
 from stream.core.merge import Merge
+from stream.core.reviews import Review
 from stream.core.seen import SEGMENT, SEGMENTS, Seen
-from stream.core.watches import ACCUSED, CONTROLS
+from stream.core.subjects import Seller
+from stream.core.timers import Timers
+from stream.core.watches import SCALES
 from stream.events import AnyEvent
 from stream.market import simulate
 
@@ -32,10 +39,14 @@ def market(scenario: str, seed: int, sellers: int, days: int) -> list[AnyEvent]:
     return [msgspec.convert(event, AnyEvent) for event in events]
 
 
+def apply(detector: Detector, event: AnyEvent) -> list[Alert]:
+    return detector.apply(event, event.occurred_at.timestamp())
+
+
 def run(events: list[Any]) -> Detector:
     detector = Detector(3, "digest")
     for event in events:
-        detector.apply(event)
+        apply(detector, event)
     return detector
 
 
@@ -57,10 +68,11 @@ def test_at_risk_counts_are_those_of_the_open_reviews() -> None:
         counted[review.cell] += 1
     held = [0] * CELLS
     for seller in detector.sellers.values():
-        for cell, entry in seller.held.items():
-            held[cell] += int(entry[0])
+        for band, entry in seller.held.items():
+            held[2 * band] += entry.plain
+            held[2 * band + 1] += entry.looked_up
     assert held == counted
-    assert detector.norm.reviews == [counted[2 * band] + counted[2 * band + 1] for band in range(BANDS)]
+    assert [band.reviews for band in detector.norm.bands] == [counted[2 * n] + counted[2 * n + 1] for n in range(BANDS)]
 
 
 @pytest.mark.parametrize("every", [1, 41, 997])
@@ -69,7 +81,7 @@ def test_a_restored_state_is_the_state(every: int) -> None:
     rows: dict[bytes, bytes] = {}
     detector = Detector(3, "digest")
     for number, event in enumerate(events):
-        detector.apply(event)
+        apply(detector, event)
         if number % every == 0:
             for key, value in detector.changed():
                 if value is None:
@@ -82,7 +94,7 @@ def test_a_restored_state_is_the_state(every: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", [codec.META, codec.NORM, codec.PATTERNS, b"r/x", b"s/x", b"f/x", b"p/x", b"d/1", b"e/x"]
+    "key", [codec.META, codec.NORM, codec.PATTERNS, b"h/1", b"r/x", b"s/x", b"f/0/x", b"p/x", b"d/1", b"e/x"]
 )
 def test_damaged_rows_are_refused_by_name(key: bytes) -> None:
     for value in (b"", b"\xc1", b"\x93\x01\x02\x03", b"cos\nsystem\n(S'true'\ntR."):
@@ -99,7 +111,7 @@ def test_app_store_events_raise_no_alarm() -> None:
     decoder = msgspec.json.Decoder(AnyEvent)
     detector = Detector(3, "digest")
     with gzip.open(DATA) as lines:
-        alerts = [alert for line in lines for alert in detector.apply(decoder.decode(line))]
+        alerts = [alert for line in lines for alert in apply(detector, decoder.decode(line))]
     assert detector.counts["applied"] == 73_465
     assert alerts == []
 
@@ -107,7 +119,7 @@ def test_app_store_events_raise_no_alarm() -> None:
 def test_cheats_are_accused_before_honest_sellers() -> None:
     events, truth = simulate.market("bribes", 2, 200, 240)
     detector = Detector(3, "digest")
-    accused = {a.subject.id for e in events for a in detector.apply(msgspec.convert(e, AnyEvent)) if a.kind[0] == "s"}
+    accused = {a.subject.id for e in events for a in apply(detector, msgspec.convert(e, AnyEvent)) if a.kind[0] == "s"}
     large = {cheat.seller_id for cheat in truth if cheat.paid_flips >= 20}
     assert len(accused & large) * 2 > len(large) > 0
     assert len(accused - {cheat.seller_id for cheat in truth}) <= 1
@@ -116,11 +128,11 @@ def test_cheats_are_accused_before_honest_sellers() -> None:
 def test_evidence_grows_with_flips_and_falls_with_what_is_expected() -> None:
     def log_odds(flips: int, expected: float) -> float:
         history = np.zeros((1, COLUMNS))
-        history[0, 1] = 30 * DAY
+        history[0, 1] = log_prior(30 * DAY)
         history[0, [3, 7, 11]] = 20  # a past of 20 flips, as many as expected: what its level is, is known
         totals = np.zeros(16)
         totals[[1, 5, 9]] = 20 + flips, 20 + expected, 20 + expected
-        return weigh(history, totals, ACCUSED, CONTROLS, 0.2)[1].log_odds
+        return SCALES.weigh(history, totals, 0.2).log_odds[1]
 
     assert log_odds(20, 2) > log_odds(10, 2) > log_odds(10, 5) > log_odds(10, 10)
     assert log_odds(10, 10) < 0 < log_odds(20, 2)
@@ -156,20 +168,21 @@ def test_order_does_not_depend_on_how_records_were_fetched(data: st.DataObject) 
     streams = data.draw(st.lists(st.lists(st.integers(0, 200), max_size=30), min_size=3, max_size=3))
     cuts = data.draw(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 7)), max_size=40))
 
-    def merged(pieces: list[tuple[int, int]]) -> list[tuple[float, int, int, bool]]:
+    def merged(pieces: list[tuple[int, int]], limit: int) -> list[tuple[float, int, int, bool]]:
         merge: Merge[tuple[float, int, str], str] = Merge(3, 10, lambda _, record: record)
         rest = [[(float(at), n, "") for n, at in enumerate(stream)] for stream in streams]
         out = []
         for index, count in [*pieces, *((i, 99) for i in range(3))]:
             merge.streams[index].inbox.extend(rest[index][:count])
             rest[index] = rest[index][count:]
-            while (ready := merge.next(lambda i: not rest[i])) is not None:
-                out.append((ready.at, ready.stream, ready.offset, ready.late))
-                merge.streams[ready.stream].finish(ready.offset)
+            while taken := merge.take(lambda i: not rest[i], limit):
+                for at, stream, offset, _, late in taken:
+                    out.append((at, stream, offset, late))
+                    merge.streams[stream].finish(offset)
         assert all(not stream.open and not stream.done for stream in merge.streams)
         return out
 
-    assert merged(cuts) == merged([])
+    assert merged(cuts, data.draw(st.integers(1, 9))) == merged([], 1)
 
 
 def test_duplicates_are_known_within_the_window_and_after_a_restore() -> None:
@@ -180,16 +193,15 @@ def test_duplicates_are_known_within_the_window_and_after_a_restore() -> None:
     assert not seen.add(str(SEGMENT))
     assert seen.add("0")  # the oldest segment has made room
     back = Seen()
-    for key in seen.changed():
-        slot = int(key[2:])
-        back.load(slot, seen.row(slot))
+    for name in seen.changed:
+        back.load(name, seen.row(name))
     back.count = seen.count
     assert not back.add(str(total - 1))
 
 
 def event(kind: str, at_seconds: float, **fields: Any) -> AnyEvent:
     own = {"type": kind, "event_id": f"{kind}{at_seconds}{fields}"[:64].replace(" ", ""), "seller_id": "s"}
-    about = {"review_id": "r", "product_id": "p", "reviewer_id": "u"}
+    about = {"review_id": "r", "reviewer_id": "u"} | ({"product_id": "p"} if kind.startswith("review.") else {})
     when = (START + dt.timedelta(seconds=at_seconds)).isoformat()
     made: AnyEvent = msgspec.convert({**own, **about, "occurred_at": when, **fields}, AnyEvent)
     return made
@@ -198,6 +210,27 @@ def event(kind: str, at_seconds: float, **fields: Any) -> AnyEvent:
 def test_an_edit_for_a_review_never_seen_is_counted_and_no_flip() -> None:
     detector = run([event("review.edited", 0, rating=5, previous_rating=1)])
     assert detector.counts == {"applied": 1, "unseen_edit": 1}
+
+
+def test_an_edit_that_makes_an_unknown_review_critical_is_followed_and_aged_when_its_creation_comes() -> None:
+    detector = run([event("review.edited", 100, rating=2)])
+    assert detector.reviews["r"].created_at == START.timestamp() + 100
+    apply(detector, event("review.created", 50, rating=5))
+    assert detector.reviews["r"].created_at == START.timestamp() + 50
+    assert detector.reviews["r"].rating == 2
+    assert detector.products["p"].reviews == 1
+    apply(detector, event("review.edited", 200, rating=5))
+    assert detector.counts["upgraded"] == 1
+
+
+def test_what_was_overtaken_is_remembered_up_to_a_limit() -> None:
+    early = Early()
+    for number in range(LIMIT + 1):
+        early.remember(str(number), 9.0, None, number)
+    assert early.take("0", 5.0) is None
+    assert early.take("1", 10.0) is None  # of before the review was written: another story
+    assert early.take("1", 5.0) is not None
+    assert early.row("0") is None
 
 
 def test_a_deletion_before_its_creation_leaves_nothing_at_risk() -> None:
@@ -237,8 +270,31 @@ def test_asking_for_the_digest_takes_no_change_away() -> None:
     assert restored.digest() == digest
 
 
+def test_timers_come_out_in_order_however_they_were_set() -> None:
+    chance = random.Random(5)
+    seller, timers, expected = Seller("s", 0.0), Timers(), []
+    for number in range(3000):
+        review = Review(f"r{chance.randrange(900)}", seller, "p", "u", 1, 0.0)
+        review.cell, review.due = chance.randrange(CELLS), float(chance.randrange(500))
+        timers.set(review)
+        if chance.random() < 0.3:
+            review.due += 1  # moved
+            timers.set(review)
+        if number % 3 == 0:
+            review.due = math.inf  # gone
+        else:
+            expected.append((review.due, review.review_id))
+        if number == 2000:
+            timers.sweep(0)
+    out = []
+    while (popped := timers.pop(400)) is not None:
+        out.append((popped.due, popped.review_id))
+    assert out == sorted(each for each in expected if each[0] <= 400)
+    assert len(out) > 1000
+
+
 def test_the_trees_are_written_again_only_after_a_flip() -> None:
     detector = run([event("review.created", 0, rating=1)])
     assert codec.PATTERNS not in dict(detector.changed())
-    detector.apply(event("review.edited", 9, rating=5))
+    apply(detector, event("review.edited", 9, rating=5))
     assert codec.PATTERNS in dict(detector.changed())

@@ -56,7 +56,7 @@ def decode(intake: Intake, document: object, stream: int = LIFECYCLE) -> Event:
     """Decode a document that came with the right key in the right partition."""
     seller = document.get("seller_id", "") if isinstance(document, dict) else ""
     key = seller.encode() if isinstance(seller, str) else b""
-    return intake.decode(stream, partition_of(key, PARTITIONS), key, json.dumps(document).encode(), NOW)
+    return intake.decode(stream, partition_of(key, PARTITIONS), key, json.dumps(document).encode(), NOW)[1]
 
 
 def refusal(intake: Intake, document: object, stream: int = LIFECYCLE) -> Refused:

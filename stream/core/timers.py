@@ -1,0 +1,96 @@
+"""When reviews change band: the next one that is due, among millions, at a cost that does not grow with them.
+
+Rule of this room: timers come out in the order of (time, review id), whatever the order in which they were set.
+
+Nearly all reviews that are in one place (an age, or a time since contact) came there in the order in which they will
+leave it, so a queue for each place holds them sorted, and only the heads of the queues are compared. The few that
+come out of turn (late events, look-ups) go to a heap. A timer is not taken out when its review is moved or goes: it
+is stale, known by its review's `due` being another, and passed over when its time comes, or swept out.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from heapq import heapify, heappop, heappush, heapreplace
+
+import msgspec
+
+from stream.core.bands import PLACES
+from stream.core.reviews import Review
+
+
+class Timer(msgspec.Struct, order=True, gc=False):
+    """A review that may come out at `due`; the garbage collector need not follow what cannot be part of a cycle."""
+
+    due: float
+    review_id: str
+    review: Review
+
+
+class Timers:
+    """All timers of a task; each open review has exactly one that is not stale."""
+
+    def __init__(self) -> None:
+        self._queues: tuple[deque[Timer], ...] = tuple(deque() for _ in range(PLACES))
+        #: (time, review id, place) of the head of each queue that is not empty.
+        self._heads: list[tuple[float, str, int]] = []
+        self._strays: list[Timer] = []
+
+    def __len__(self) -> int:
+        return sum(map(len, self._queues)) + len(self._strays)
+
+    def fill(self, reviews: Iterable[Review]) -> None:
+        """Set the timers of all open reviews; there are none yet."""
+        for review in sorted(reviews, key=lambda review: (review.due, review.review_id)):
+            self.set(review)
+
+    def set(self, review: Review) -> None:
+        """Have the review come out at its `due`."""
+        due, cell = review.due, review.cell
+        timer = Timer(due, review.review_id, review)
+        if cell & 1:  # looked up: it may leave by that clock or by its age
+            heappush(self._strays, timer)
+            return
+        place = (cell >> 1) % PLACES
+        queue = self._queues[place]
+        if not queue:
+            queue.append(timer)
+            heappush(self._heads, (due, review.review_id, place))
+            return
+        last = queue[-1]
+        if due > last.due or (due == last.due and review.review_id >= last.review_id):
+            queue.append(timer)
+        else:
+            heappush(self._strays, timer)
+
+    def pop(self, now: float) -> Review | None:
+        """Take out the earliest review that is due by `now`, if any is."""
+        heads, strays = self._heads, self._strays
+        while True:
+            if strays and (not heads or (strays[0].due, strays[0].review_id) < heads[0][:2]):
+                if strays[0].due > now:
+                    return None
+                timer = heappop(strays)
+            elif heads and heads[0][0] <= now:
+                place = heads[0][2]
+                queue = self._queues[place]
+                timer = queue.popleft()
+                if queue:
+                    heapreplace(heads, (queue[0].due, queue[0].review_id, place))
+                else:
+                    heappop(heads)
+            else:
+                return None
+            if timer.review.due == timer.due:
+                return timer.review
+
+    def sweep(self, live: int) -> None:
+        """Drop the stale ones where they outweigh the `live`: the bound on their number."""
+        if len(self) <= 2 * live + 1024:
+            return
+        self._queues = tuple(deque(timer for timer in queue if timer.review.due == timer.due) for queue in self._queues)
+        self._strays = [timer for timer in self._strays if timer.review.due == timer.due]
+        heapify(self._strays)
+        self._heads = [(queue[0].due, queue[0].review_id, place) for place, queue in enumerate(self._queues) if queue]
+        heapify(self._heads)

@@ -1,0 +1,66 @@
+"""The limit: a loop that only fetches, decodes, merges and applies; what the engine adds is measured against it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import uvloop
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from stream.config import KafkaSettings, Settings
+from stream.core.detector import Detector
+from stream.core.merge import Merge
+from stream.engine.ledger import connection
+from stream.events import STREAMS, Event
+from stream.intake.decode import Intake
+from tests.bench.rate import Rate
+from tests.kafka.group import PARTITIONS
+
+
+class _Task:
+    """One partition: what `engine.task` does, without positions, dead letters and rows."""
+
+    def __init__(self, partition: int, settings: Settings) -> None:
+        self.partition = partition
+        self.intake = Intake(settings, PARTITIONS)
+        self.detector = Detector(settings.alert_budget, settings.config_digest)
+        self.merge: Merge[object, Event] = Merge(len(STREAMS), settings.allowed_lateness_seconds, self._read)
+
+    def _read(self, stream: int, record: object) -> tuple[float, int, Event]:
+        key, value, offset = record.key, record.value, record.offset  # type: ignore[attr-defined]  # aiokafka's
+        at, event = self.intake.decode(stream, self.partition, key, value, time.time())
+        return at, offset, event
+
+    def step(self, quiet: bool) -> int:
+        taken = self.merge.take(lambda _: quiet, 100_000)
+        for at, stream, offset, event, late in taken:
+            self.detector.apply(event, at, late)
+            self.merge.streams[stream].finish(offset)
+        return len(taken)
+
+
+async def _loop(settings: Settings, kafka: KafkaSettings, total: int) -> float:
+    tasks = [_Task(partition, settings) for partition in range(PARTITIONS)]
+    streams = {topic: stream for stream, topic in enumerate(settings.input_topics)}
+    consumer = AIOKafkaConsumer(**connection(kafka), enable_auto_commit=False, max_partition_fetch_bytes=262_144)
+    await consumer.start()
+    rate, done = Rate(total), 0
+    try:
+        consumer.assign([TopicPartition(topic, task.partition) for topic in streams for task in tasks])
+        await consumer.seek_to_beginning()
+        while not rate.done:
+            fetched = await consumer.getmany(timeout_ms=200, max_records=5000)
+            for tp, records in fetched.items():
+                tasks[tp.partition].merge.streams[streams[tp.topic]].inbox.extend(records)
+            done += sum(task.step(quiet=not fetched) for task in tasks)
+            rate.see(done)
+    finally:
+        await consumer.stop()
+    return rate.per_second
+
+
+def run(settings: Settings, kafka: KafkaSettings, total: int) -> float:
+    """Events a second."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_loop(settings, kafka, total))

@@ -1,0 +1,99 @@
+"""A consumer group with topics of its own on a real Kafka, and real worker processes in it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+from stream.config import KafkaSettings, Settings
+from stream.events import STREAMS
+from stream.ops import topics
+from stream.ops.broker import free_port
+
+PARTITIONS = 4
+
+
+class Group:
+    """A consumer group with topics of its own, so that tests do not see each other, or with the `inputs` of another."""
+
+    def __init__(self, name: str, kafka: KafkaSettings, folder: Path, inputs: Settings | None = None) -> None:
+        self.kafka = kafka
+        own = {f"{stream}_topic": f"{name}.{stream}" for stream in STREAMS}
+        given = {field: getattr(inputs, field) for field in own} if inputs else own
+        self.settings = Settings.model_validate({"app_id": name, "alerts_topic": f"{name}.alerts", **given})
+        self.folder = folder
+        self.workers: list[Worker] = []
+        topics.create(self.settings, kafka, PARTITIONS, 1)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        names = ("app_id", "lifecycle_topic", "outreach_topic", "access_topic", "alerts_topic")
+        own = {f"VOLTEFACE_{name.upper()}": getattr(self.settings, name) for name in names}
+        return os.environ | own | {"KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers}
+
+    def command(self, *arguments: str) -> str:
+        """What a command prints on standard output; it must succeed."""
+        done = subprocess.run(
+            [sys.executable, "-m", "stream.cli", *arguments],
+            env=self.environment, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+class Worker:
+    """A real worker process."""
+
+    def __init__(self, group: Group) -> None:
+        self.port = free_port()
+        log = (group.folder / "worker.log").open("ab")
+        environment = group.environment | {"VOLTEFACE_WEB_PORT": str(self.port)}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "stream.cli", "worker"], env=environment, stdout=log, stderr=log
+        )
+        log.close()
+        group.workers.append(self)
+
+    def page(self, path: str) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+            return str(answer.read().decode())
+
+    def ready(self) -> bool:
+        """Whether it has partitions, all restored."""
+        try:
+            return '"ready":true' in self.page("/health/ready").replace(" ", "")
+        except OSError:
+            return False
+
+    def events(self) -> float:
+        """Events applied or dropped as duplicates, and dead letters, as /metrics tells them."""
+        try:
+            lines = self.page("/metrics").splitlines()
+        except OSError:
+            return 0
+        names = ('volteface_events_total{outcome="applied"', 'volteface_events_total{outcome="duplicate"')
+        return sum(
+            float(line.split()[-1]) for line in lines if line.startswith((*names, "volteface_dead_letters_total{"))
+        )
+
+    def wait_for(self, events: int, seconds: float = 90) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            assert self.process.poll() is None, "the worker ended by itself"
+            if self.events() >= events:
+                return
+            time.sleep(0.2)
+        raise AssertionError(f"{self.events()} of {events} events after {seconds} s")
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
