@@ -85,7 +85,7 @@ class Detector(State):
         norm, timers, changed = self.norm, self._timers, self._changed_sellers.add
         if self.clock == float("-inf"):
             norm.start(now)
-        while (review := timers.pop(now)) is not None:
+        while timers.next_due <= now and (review := timers.pop(now)) is not None:
             self.clock = due = review.due
             if due >= norm.next_day:
                 norm.roll(due)

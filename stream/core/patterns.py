@@ -7,6 +7,7 @@ Gavalda 2007. What they say orders and illustrates; it does not accuse.
 
 from __future__ import annotations
 
+from itertools import chain, repeat
 from typing import Final
 
 import msgspec
@@ -128,28 +129,40 @@ class Display:
         return self._learn(at, lift) if self.events > BUSY else None
 
     def _learn(self, at: float, lift: float) -> Tape | None:
-        adwin, tape = self._adwin, self.tape
-        if adwin is None:
-            adwin = self._adwin = ADWIN()
-        if lift:
-            tape.turns.append((tape.length, at, lift))
+        """ADWIN is fed when a review turns: the zeros since the last turn first, all at once."""
+        tape = self.tape
         tape.length += 1
-        adwin.update((4 + lift) / 8)
-        if adwin.drift_detected:
-            self.tape, self._adwin = Tape(0, []), None
-            # What ADWIN keeps after a cut is what came after the shift.
-            before = sum(turn[2] for turn in tape.turns) / tape.length
-            return tape if 8 * adwin.estimation - 4 > before else None
+        if lift:
+            zeros = tape.length - 1 - (tape.turns[-1][0] + 1 if tape.turns else 0)
+            tape.turns.append((tape.length - 1, at, lift))
+            if self._adwin is None:
+                self._adwin = ADWIN()
+            if _shifts(self._adwin, zeros, lift):
+                return self._begin_anew(self._adwin)
         if tape.length >= TAPE:
             self.load(tape.latest_half())
         return None
 
+    def _begin_anew(self, adwin: ADWIN) -> Tape | None:
+        """ADWIN has found a shift; the tape up to it, if it went up."""
+        tape, self.tape, self._adwin = self.tape, Tape(0, []), None
+        before = sum(turn[2] for turn in tape.turns) / tape.length
+        # What ADWIN keeps after a cut is what came after the shift.
+        return tape if 8 * adwin.estimation - 4 > before else None
+
     def load(self, tape: Tape) -> None:
         """Begin ADWIN anew from a tape."""
-        self.tape = tape
-        if not tape.length:
-            return
-        self._adwin = adwin = ADWIN()
-        lifts = {place: lift for place, _, lift in tape.turns}
-        for place in range(tape.length):
-            adwin.update((4 + lifts.get(place, 0.0)) / 8)
+        self.tape, self._adwin = tape, ADWIN() if tape.turns else None
+        fed = 0
+        for place, _, lift in tape.turns:
+            _shifts(self._adwin, place - fed, lift)
+            fed = place + 1
+
+
+def _shifts(adwin: ADWIN, zeros: int, lift: float) -> bool:
+    """Feed so many zeros and a lift, on [0, 1], up to a shift; whether ADWIN finds one."""
+    for value in chain(repeat(0.5, zeros), ((4 + lift) / 8,)):
+        adwin.update(value)
+        if adwin.drift_detected:
+            return True
+    return False

@@ -13,7 +13,6 @@ from stream.core.codec import decode, encode
 #: Small, because the one being filled is written again at every checkpoint.
 SEGMENT: Final = 256
 SEGMENTS: Final = 512
-_NAMES: Final = tuple(str(slot) for slot in range(SEGMENTS))
 
 
 class Seen:
@@ -23,6 +22,7 @@ class Seen:
         self.count = 0
         self._ids: set[str] = set()
         self._segments: list[list[str]] = [[] for _ in range(SEGMENTS)]
+        self._filling, self._slot = self._segments[0], "0"
         #: Names of the rows that differ since they were last written.
         self.changed: set[str] = set()
 
@@ -31,15 +31,26 @@ class Seen:
         ids = self._ids
         if event_id in ids:
             return False
-        slot, place = divmod(self.count % (SEGMENT * SEGMENTS), SEGMENT)
-        if place == 0:
-            ids.difference_update(self._segments[slot])
-            self._segments[slot] = []
-        self._segments[slot].append(event_id)
+        if len(self._filling) == SEGMENT:
+            self._begin_segment()
+        self._filling.append(event_id)
         ids.add(event_id)
-        self.changed.add(_NAMES[slot])
         self.count += 1
+        self.changed.add(self._slot)
         return True
+
+    def _begin_segment(self) -> None:
+        """The oldest segment makes room."""
+        slot = self.count // SEGMENT % SEGMENTS
+        self._ids.difference_update(self._segments[slot])
+        self._filling = self._segments[slot] = []
+        self._slot = str(slot)
+
+    def loaded(self, count: int) -> None:
+        """All rows are back, and so many ids were kept in all: go on where they end."""
+        self.count = count
+        slot = max(count - 1, 0) // SEGMENT % SEGMENTS
+        self._filling, self._slot = self._segments[slot], str(slot)
 
     def names(self) -> list[str]:
         """Names of the rows that exist."""

@@ -142,6 +142,7 @@ class State:
                 self._restore_single(key, value)
         for name, seller in self.sellers.items():
             codec.load_flips(seller, flips[name])
+        self._seen.loaded(self._seen.count)
         self._early.loaded()
         self.patterns.learn_again(learned)
         self.reviews = {name: codec.review_of(name, value, self.sellers) for name, value in sorted(reviews)}

@@ -10,6 +10,7 @@ is stale, known by its review's `due` being another, and passed over when its ti
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable
 from heapq import heapify, heappop, heappush, heapreplace
@@ -36,6 +37,8 @@ class Timers:
         #: (time, review id, place) of the head of each queue that is not empty.
         self._heads: list[tuple[float, str, int]] = []
         self._strays: list[Timer] = []
+        #: No timer is due before this (it may be that of a stale one).
+        self.next_due = math.inf
 
     def __len__(self) -> int:
         return sum(map(len, self._queues)) + len(self._strays)
@@ -49,6 +52,8 @@ class Timers:
         """Have the review come out at its `due`."""
         due, cell = review.due, review.cell
         timer = Timer(due, review.review_id, review)
+        if due < self.next_due:
+            self.next_due = due
         if cell & 1:  # looked up: it may leave by that clock or by its age
             heappush(self._strays, timer)
             return
@@ -70,9 +75,13 @@ class Timers:
         while True:
             if strays and (not heads or (strays[0].due, strays[0].review_id) < heads[0][:2]):
                 if strays[0].due > now:
+                    self.next_due = strays[0].due
                     return None
                 timer = heappop(strays)
-            elif heads and heads[0][0] <= now:
+            elif not heads or heads[0][0] > now:
+                self.next_due = heads[0][0] if heads else math.inf
+                return None
+            else:
                 place = heads[0][2]
                 queue = self._queues[place]
                 timer = queue.popleft()
@@ -80,10 +89,9 @@ class Timers:
                     heapreplace(heads, (queue[0].due, queue[0].review_id, place))
                 else:
                     heappop(heads)
-            else:
-                return None
-            if timer.review.due == timer.due:
-                return timer.review
+            review = timer.review
+            if review.due == timer.due:
+                return review
 
     def sweep(self, live: int) -> None:
         """Drop the stale ones where they outweigh the `live`: the bound on their number."""

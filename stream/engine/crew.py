@@ -23,8 +23,8 @@ from stream.intake.decode import Intake
 
 log = structlog.get_logger()
 
-#: Events applied before other coroutines get their turn: some 5 ms.
-_SLICE: Final = 250
+#: Events applied before other coroutines get their turn: some 10 ms.
+_SLICE: Final = 500
 #: Records in a stream's inbox at which its partition is paused, and at which it is read on.
 _PAUSE_AT: Final = 20_000
 _RESUME_AT: Final = 5_000

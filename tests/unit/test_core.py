@@ -195,7 +195,7 @@ def test_duplicates_are_known_within_the_window_and_after_a_restore() -> None:
     back = Seen()
     for name in seen.changed:
         back.load(name, seen.row(name))
-    back.count = seen.count
+    back.loaded(seen.count)
     assert not back.add(str(total - 1))
 
 
