@@ -16,6 +16,7 @@ from faust.types import TP
 from faust.web import Request, Response, View
 
 from stream import config
+from stream.core.evidence import YEAR_SECONDS
 from stream.engine.crew import Crew
 from stream.engine.ledger import KafkaLedger, credentials
 from stream.engine.task import State
@@ -104,14 +105,22 @@ def _views() -> dict[int, TaskView]:
             position, end, _ = app.consumer.tail(_tp(stream, partition))
             if position is not None and end is not None:
                 lag[topic] = max(0, end - position) + task.merge.streams[stream].waiting
+        detector = task.detector
         views[partition] = TaskView(
-            counts=task.detector.counts,
+            counts=detector.counts,
             dead=task.dead,
-            watermark_seconds=max(task.detector.clock, 0.0),
-            reviews=len(task.detector.reviews),
-            sellers=len(task.detector.sellers),
-            checkpoint_age_seconds=time.monotonic() - member.checkpointed_at,
+            unknown_fields=task.unknown_fields,
             lag_records=lag,
+            evidence=detector.evidence(),
+            gauges={
+                "watermark_timestamp_seconds": max(detector.clock, 0.0),
+                "at_risk_reviews": len(detector.reviews),
+                "subjects": len(detector.sellers),
+                "products": len(detector.products),
+                "checkpoint_age_seconds": time.monotonic() - member.checkpointed_at,
+                "alerts_past_year": detector.alerted_since(detector.clock - YEAR_SECONDS),
+                "alerts_allowed_per_year": settings.alert_budget * len(detector.sellers) / 1000,
+            },
         )
     return views
 
@@ -166,7 +175,7 @@ class MetricsPage(View):
 
     async def get(self, request: Request) -> Response:
         """OpenMetrics."""
-        return self.bytes(metrics.exposition(), content_type=CONTENT_TYPE.split(";")[0])
+        return self.bytes(metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})
 
 
 @app.page("/health/live")

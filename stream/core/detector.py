@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from stream.alerts import Alert
 from stream.core import codec
-from stream.core.bands import FOLLOW_SECONDS, HOUR
+from stream.core.bands import DAY, FOLLOW_SECONDS, HOUR
 from stream.core.cases import Accuser
 from stream.core.evidence import WINDOWS
 from stream.core.patterns import Display
@@ -32,6 +32,9 @@ from stream.events import (
     ReviewDeleted,
     ReviewEdited,
 )
+
+#: Subjects are looked through for those to be forgotten when such a stretch of event time has passed.
+_MONTH_SECONDS: Final = 30 * DAY
 
 
 class Detector(State):
@@ -99,10 +102,24 @@ class Detector(State):
                 seller.enter(review.cell, norm, due)
                 changed(seller.seller_id)
                 timers.set(review)
-        self.clock = now
         if now >= norm.next_day:
             norm.roll(now)
             timers.sweep(len(self.reviews))
+            if now // _MONTH_SECONDS != self.clock // _MONTH_SECONDS:
+                self._forget(now - FOLLOW_SECONDS)
+        self.clock = now
+
+    def _forget(self, horizon: float) -> None:
+        """Let go of products and sellers of which nothing was heard since: the bound on a task's memory.
+
+        A seller without an open review has had no critical review that stayed for as long as reviews are followed.
+        """
+        for name in [name for name, product in self.products.items() if product.last_at < horizon]:
+            del self.products[name]
+            self._changed_products.add(name)
+        for name in [name for name, seller in self.sellers.items() if seller.silent_since(horizon)]:
+            self._changed[codec.FLIP].update(codec.flip_names(self.sellers.pop(name)))
+            self._changed_sellers.add(name)
 
     # -- events -------------------------------------------------------------------------------------------------
 

@@ -181,6 +181,11 @@ class Seller:
         self.flips_by_arm[arm] += 1
         self.retracted_by_arm[arm] += flip.retracted
 
+    def silent_since(self, horizon: float) -> bool:
+        """Whether it has no open review and nothing has happened to it since then."""
+        last = self.flips[-1].at if self.flips else self.first_seen
+        return not self.held and last < horizon
+
     def totals(self) -> list[float]:
         """Flips, expected by peers, expected by the long run, retracted: ARMS numbers each."""
         return [*self.flips_by_arm, *self.expected, *self.expected_long, *self.retracted_by_arm]

@@ -52,7 +52,7 @@ class Timers:
         """Have the review come out at its `due`."""
         due, cell = review.due, review.cell
         timer = Timer(due, review.review_id, review)
-        if due < self.next_due:
+        if due < self.next_due:  # noqa: PLR1730  # calling min() would cost as much as the rest
             self.next_due = due
         if cell & 1:  # looked up: it may leave by that clock or by its age
             heappush(self._strays, timer)

@@ -17,7 +17,7 @@ import structlog
 
 from stream.alerts import Alert
 from stream.config import Settings
-from stream.engine.task import Ledger, Task
+from stream.engine.task import Ledger, Raised, Task
 from stream.events import STREAMS
 from stream.intake.decode import Intake
 
@@ -47,7 +47,8 @@ class Meter(Protocol):
     """Whom the crew tells what it has done."""
 
     def restored(self, partition: int, rows: int, seconds: float) -> None: ...
-    def checkpointed(self, task: Task, seconds: float, alerts: list[Alert]) -> None: ...
+    def stepped(self, seconds: float) -> None: ...
+    def checkpointed(self, seconds: float, rows: int, raised: list[Raised]) -> None: ...
     def failed(self, partition: int, error: BaseException) -> None: ...
 
 
@@ -100,7 +101,10 @@ class Member:
         self._brought_at = [time.monotonic()] * len(STREAMS)
         self._meter.restored(task.partition, rows, time.monotonic() - begun)
         while not self._stopping:
+            stepped_at = time.monotonic()
             applied = task.step(self._quiet, _SLICE)
+            if applied:
+                self._meter.stepped(time.monotonic() - stepped_at)
             self._read_on()
             due = time.monotonic() - self.checkpointed_at >= self._settings.checkpoint_seconds
             if due or task.alerts_waiting:
@@ -114,9 +118,10 @@ class Member:
     async def checkpoint(self) -> None:
         """Commit, and tell the meter."""
         begun = time.monotonic()
-        alerts = await self.task.checkpoint(_stamped)
+        committed = await self.task.checkpoint(_stamped)
         self.checkpointed_at = time.monotonic()
-        self._meter.checkpointed(self.task, self.checkpointed_at - begun, alerts)
+        if committed.rows:
+            self._meter.checkpointed(self.checkpointed_at - begun, committed.rows, committed.raised)
 
     def _read_on(self) -> None:
         for stream, paused in enumerate(self._paused):

@@ -8,7 +8,7 @@ from the last checkpoint.
 from __future__ import annotations
 
 import enum
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -43,6 +43,20 @@ class Checkpoint(NamedTuple):
     rows: list[tuple[bytes, bytes | None]]
     records: list[Record]
     offsets: list[int]
+
+
+class Raised(NamedTuple):
+    """An alert, and when Kafka was given the batch of records that its trigger came in (epoch seconds)."""
+
+    alert: Alert
+    sent_at: float
+
+
+class Committed(NamedTuple):
+    """What a checkpoint took with it."""
+
+    rows: int
+    raised: list[Raised]
 
 
 class Ledger(Protocol):
@@ -80,14 +94,21 @@ class Task:
         self.detector = Detector(settings.alert_budget, settings.config_digest)
         self.dead: Counter[str] = Counter()
         self.merge: Merge[Any, Event] = Merge(len(STREAMS), settings.allowed_lateness_seconds, self._read)
-        self.alerts_waiting: list[Alert] = []
+        self.alerts_waiting: list[Raised] = []
         self._settings = settings
         self._intake = intake
         self._ledger = ledger
         self._now = now
         self._lowest = [0] * len(STREAMS)
         self._letters: list[Record] = []
+        #: Of the batches not yet done with, by stream: last offset, and the time of the first record.
+        self._batches: list[deque[tuple[int, float]]] = [deque() for _ in STREAMS]
         self._changed = False
+
+    @property
+    def unknown_fields(self) -> int:
+        """Events that came with fields which the contract does not know, since the task was restored."""
+        return self._intake.unknown_fields
 
     async def restore(self) -> int:
         """Fence the former owner, read the state back; the number of rows."""
@@ -116,6 +137,7 @@ class Task:
     def take(self, stream: int, records: list[Any]) -> None:
         """Put fetched records into a stream's inbox, without those below the restored position."""
         lowest = self._lowest[stream]
+        self._batches[stream].append((records[-1].offset, records[0].timestamp / 1000))
         inbox = self.merge.streams[stream].inbox
         if records[0].offset >= lowest:
             inbox.extend(records)
@@ -133,7 +155,7 @@ class Task:
         try:
             at, event = self._intake.decode(stream, self.partition, record.key, record.value, self._now())
         except Refused as refused:
-            self.dead[refused.reason] += 1
+            self.dead[f"{self._settings.input_topics[stream]}/{refused.reason}"] += 1
             self._letters.append(self._letter(stream, record, refused))
             source.skip(record.offset)
             return None
@@ -156,28 +178,33 @@ class Task:
             alerts = apply(event, at, late)
             streams[stream].finish(offset)
             if alerts:
-                self.alerts_waiting += alerts
+                sent_at = next((at for last, at in self._batches[stream] if offset <= last), self._now())
+                self.alerts_waiting += [Raised(alert, sent_at) for alert in alerts]
         self._changed = self._changed or bool(taken)
         return len(taken)
 
-    async def checkpoint(self, stamp: Callable[[Alert], Alert]) -> list[Alert]:
-        """Commit all that changed since the last checkpoint; the alerts that went out with it.
+    async def checkpoint(self, stamp: Callable[[Alert], Alert]) -> Committed:
+        """Commit all that changed since the last checkpoint, and say what went out with it.
 
         Everything is gathered before the first wait, so what is applied meanwhile belongs to the next one.
         """
         if self.state is not State.RUNNING or not self._changed:
-            return []
+            return Committed(0, [])
         self._changed = False
-        alerts, self.alerts_waiting = [stamp(alert) for alert in self.alerts_waiting], []
+        raised, self.alerts_waiting = self.alerts_waiting, []
         letters, self._letters = self._letters, []
-        records = letters + [
-            Record(self._settings.alerts_topic, alert.subject.id.encode(), _alert_json(alert), []) for alert in alerts
-        ]
+        records = letters + [self._outgoing(stamp(alert)) for alert, _ in raised]
         positions = [stream.position for stream in self.merge.streams]
+        for batches, (lowest, _) in zip(self._batches, positions, strict=True):
+            while batches and batches[0][0] < lowest:
+                batches.popleft()
         row = codec.encode(PositionRow(codec.VERSION, positions, dict(self.dead)))
         rows = [*self.detector.changed(), (POSITION, row)]
         await self._ledger.commit(Checkpoint(rows, records, [lowest for lowest, _ in positions]))
-        return alerts
+        return Committed(len(rows), raised)
+
+    def _outgoing(self, alert: Alert) -> Record:
+        return Record(self._settings.alerts_topic, alert.subject.id.encode(), _alert_json(alert), [])
 
     async def drop(self) -> None:
         """Give the task up: nothing is written any more."""

@@ -6,8 +6,10 @@ samples when Prometheus asks. So a count after a restart is what was committed, 
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib.metadata import version
 from typing import Final, NamedTuple
 
 from prometheus_client import (
@@ -15,28 +17,42 @@ from prometheus_client import (
     Counter,
     GCCollector,
     Histogram,
+    Info,
     PlatformCollector,
     ProcessCollector,
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.openmetrics import exposition
 
+from stream import MODEL_VERSION
 from stream.alerts import Alert
 
 CONTENT_TYPE: Final = exposition.CONTENT_TYPE_LATEST
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_QUANTILES: Final = (0.5, 0.9, 0.99, 1.0)
+_GAUGES: Final = {
+    "watermark_timestamp_seconds": "Latest event time applied",
+    "at_risk_reviews": "Open critical reviews",
+    "subjects": "Sellers known",
+    "products": "Products known",
+    "checkpoint_age_seconds": "Time since the last checkpoint",
+    "alerts_past_year": "Alerts about sellers in the last 365 days of event time",
+    "alerts_allowed_per_year": "Alerts that the budget allows, were all of them false, for the sellers known",
+}
 
 
 class TaskView(NamedTuple):
     """What is read of a running task."""
 
     counts: Mapping[str, int]
+    #: Dead letters by "topic/reason".
     dead: Mapping[str, int]
-    watermark_seconds: float
-    reviews: int
-    sellers: int
-    checkpoint_age_seconds: float
+    unknown_fields: int
     lag_records: Mapping[str, int]
+    #: The largest ln R of each seller.
+    evidence: Sequence[float]
+    #: By the names of _GAUGES.
+    gauges: Mapping[str, float]
 
 
 class Metrics:
@@ -47,36 +63,46 @@ class Metrics:
         self.registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
-        self.alerts = Counter(
+        Info("volteface_build", "What runs", registry=self.registry).info(
+            {"version": version("volteface"), "model_version": MODEL_VERSION}
+        )
+        self._alerts = Counter(
             "volteface_alerts", "Alerts sent by this worker", ["kind", "severity"], registry=self.registry
         )
-        self.checkpoint_seconds = Histogram(
-            "volteface_checkpoint_seconds", "Time of a checkpoint", buckets=_SECONDS, registry=self.registry
-        )
-        self.restore_seconds = Histogram(
-            "volteface_restore_seconds", "Time of a task's restore", buckets=_SECONDS, registry=self.registry
-        )
-        self.restored_rows = Counter("volteface_restored_rows", "Rows read by restores", registry=self.registry)
-        self.task_failures = Counter(
-            "volteface_task_failures", "Tasks dropped because of an error", registry=self.registry
-        )
+        self._event_to_alert = self._seconds("event_to_alert", "From the trigger's record in Kafka to its alert there")
+        self._batch = self._seconds("batch", "Time to apply a batch of events")
+        self._checkpoint = self._seconds("checkpoint", "Time of a checkpoint")
+        self._restore = self._seconds("restore", "Time of a task's restore")
+        self._checkpoint_rows = Counter("volteface_checkpoint_rows", "Rows of state written", registry=self.registry)
+        self._restored_rows = Counter("volteface_restored_rows", "Rows read by restores", registry=self.registry)
+        self._failures = Counter("volteface_task_failures", "Tasks dropped because of an error", registry=self.registry)
         self._tasks = tasks
         self.registry.register(self)
 
+    def _seconds(self, name: str, text: str) -> Histogram:
+        return Histogram(f"volteface_{name}_seconds", text, buckets=_SECONDS, registry=self.registry)
+
     def restored(self, partition: int, rows: int, seconds: float) -> None:
         """A task is ready."""
-        self.restore_seconds.observe(seconds)
-        self.restored_rows.inc(rows)
+        self._restore.observe(seconds)
+        self._restored_rows.inc(rows)
 
-    def checkpointed(self, task: object, seconds: float, alerts: list[Alert]) -> None:
+    def stepped(self, seconds: float) -> None:
+        """A batch of events was applied."""
+        self._batch.observe(seconds)
+
+    def checkpointed(self, seconds: float, rows: int, raised: Sequence[tuple[Alert, float]]) -> None:
         """A checkpoint was committed."""
-        self.checkpoint_seconds.observe(seconds)
-        for alert in alerts:
-            self.alerts.labels(alert.kind, alert.severity).inc()
+        self._checkpoint.observe(seconds)
+        self._checkpoint_rows.inc(rows)
+        now = time.time()
+        for alert, sent_at in raised:
+            self._alerts.labels(alert.kind, alert.severity).inc()
+            self._event_to_alert.observe(max(0.0, now - sent_at), exemplar={"alert_id": alert.alert_id})
 
     def failed(self, partition: int, error: BaseException) -> None:
         """A task was dropped because of an error."""
-        self.task_failures.inc()
+        self._failures.inc()
 
     def exposition(self) -> bytes:
         """The page that Prometheus reads (OpenMetrics)."""
@@ -91,33 +117,30 @@ class Metrics:
         """Samples of the running tasks."""
         events = CounterMetricFamily("volteface_events", "Events by outcome", labels=["task", "outcome"])
         flips = CounterMetricFamily("volteface_flips", "Flips by kind", labels=["task", "kind"])
-        dead = CounterMetricFamily("volteface_dead_letters", "Dead letters by reason", labels=["task", "reason"])
+        dead = CounterMetricFamily("volteface_dead_letters", "Records refused", labels=["task", "topic", "reason"])
+        unknown = CounterMetricFamily("volteface_unknown_field_events", "Events with unknown fields", labels=["task"])
         lag = GaugeMetricFamily("volteface_lag_records", "Records not yet applied", labels=["task", "topic"])
-        gauges = {
-            name: GaugeMetricFamily(f"volteface_{name}", text, labels=["task"])
-            for name, text in (
-                ("watermark_timestamp_seconds", "Latest event time applied"),
-                ("at_risk_reviews", "Open critical reviews"),
-                ("subjects", "Sellers known"),
-                ("checkpoint_age_seconds", "Time since the last checkpoint"),
-            )
-        }
+        evidence = GaugeMetricFamily(
+            "volteface_evidence_log_odds", "ln R of the sellers, by quantile", labels=["task", "quantile"]
+        )
+        gauges = {name: GaugeMetricFamily(f"volteface_{name}", text, labels=["task"]) for name, text in _GAUGES.items()}
         for partition, view in sorted(self._tasks().items()):
             task = str(partition)
             for name, count in view.counts.items():
                 family = flips if name in {"upgraded", "retracted"} else events
                 if name != "alerts":
                     family.add_metric([task, name], count)
-            for reason, count in view.dead.items():
-                dead.add_metric([task, reason], count)
+            for where, count in view.dead.items():
+                dead.add_metric([task, *where.rsplit("/", 1)], count)
+            unknown.add_metric([task], view.unknown_fields)
             for topic, records in view.lag_records.items():
                 lag.add_metric([task, topic], records)
-            if view.watermark_seconds > 0:
-                gauges["watermark_timestamp_seconds"].add_metric([task], view.watermark_seconds)
-            gauges["at_risk_reviews"].add_metric([task], view.reviews)
-            gauges["subjects"].add_metric([task], view.sellers)
-            gauges["checkpoint_age_seconds"].add_metric([task], view.checkpoint_age_seconds)
-        yield from (events, flips, dead, lag, *gauges.values())
+            ranked = sorted(view.evidence)
+            for quantile in _QUANTILES if ranked else ():
+                evidence.add_metric([task, str(quantile)], ranked[math.ceil(quantile * len(ranked)) - 1])
+            for name, value in view.gauges.items():
+                gauges[name].add_metric([task], value)
+        yield from (events, flips, dead, unknown, lag, evidence, *gauges.values())
 
 
 class Pulse:

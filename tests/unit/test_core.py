@@ -270,6 +270,25 @@ def test_asking_for_the_digest_takes_no_change_away() -> None:
     assert restored.digest() == digest
 
 
+def test_who_was_silent_for_long_is_forgotten_in_the_rows_too() -> None:
+    first = [event("review.created", 0, rating=1), event("review.edited", 9, rating=5, product_id="other")]
+    detector = run([*first, event("review.created", 10, rating=1, review_id="r2", seller_id="s2", product_id="p2")])
+    rows = dict(detector.changed())
+    assert {name for name in rows if name[:2] in {b"s/", b"f/", b"p/"}} >= {b"s/s", b"f/0/s", b"p/p", b"s/s2", b"p/p2"}
+    late = event("review.created", FOLLOW_SECONDS - DAY, rating=1, review_id="r3", seller_id="s3", product_id="p3")
+    apply(detector, late)
+    apply(detector, event("review.edited", FOLLOW_SECONDS + 40 * DAY, rating=2, review_id="r3", seller_id="s3"))
+    assert detector.sellers.keys() == {"s3"}
+    assert "p" not in detector.products
+    assert "p3" in detector.products
+    rows |= dict(detector.changed())
+    kept = {name: row for name, row in rows.items() if row is not None}
+    assert not [name for name in kept if name in {b"s/s", b"f/0/s", b"p/p", b"s/s2", b"p/p2"}]
+    restored = Detector(3, "digest")
+    restored.restore(kept.items())
+    assert restored.digest() == detector.digest()
+
+
 def test_timers_come_out_in_order_however_they_were_set() -> None:
     chance = random.Random(5)
     seller, timers, expected = Seller("s", 0.0), Timers(), []

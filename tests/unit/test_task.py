@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from stream.config import Settings
-from stream.engine.task import Checkpoint, Task
+from stream.engine.task import Checkpoint, Raised, Task
 from stream.intake.decode import Intake
 from stream.market import simulate
 
@@ -23,6 +23,7 @@ class Fetched(NamedTuple):
     key: bytes
     value: bytes
     headers: tuple[tuple[str, bytes], ...] = ()
+    timestamp: int = 1_000
 
 
 class Book:
@@ -88,6 +89,30 @@ def test_a_task_cut_off_anywhere_equals_one_that_never_was() -> None:
     assert whole[:4] == cut[:4]
     assert whole[3] > 100
     assert [record.value for record in whole[4]] == [record.value for record in cut[4]]
+
+
+def test_an_alert_knows_when_kafka_was_given_its_trigger() -> None:
+    async def alerts() -> list[Raised]:
+        settings, book = Settings(), Book()
+        task = Task(0, settings, Intake(settings, 1), book, time.time)
+        await task.restore()
+        events, _ = simulate.market("bribes", 1, 40, 240)
+        streams: list[list[Fetched]] = [[], [], []]
+        for number, event in enumerate(events):
+            stream = ("review", "outreach", "contact").index(event["type"].split(".")[0])
+            key, value = event["seller_id"].encode(), msgspec.json.encode(event)
+            streams[stream].append(Fetched(len(streams[stream]), key, value, timestamp=1000 * number))
+        for stream, records in enumerate(streams):
+            for begin in range(0, len(records), 50):
+                task.take(stream, records[begin : begin + 50])
+        task.step(lambda _: True, 10**9)
+        raised = (await task.checkpoint(lambda alert: alert)).raised
+        sent = {event["event_id"]: number for number, event in enumerate(events)}
+        for alert, sent_at in raised:  # the batch's first record went at most some hundred events earlier
+            assert 0 <= sent[alert.evidence.event_ids[0]] - sent_at < 1000
+        return raised
+
+    assert asyncio.run(alerts())
 
 
 def test_a_failed_commit_is_told() -> None:

@@ -1,0 +1,64 @@
+"""What Prometheus reads: names, units, labels, exemplars; and that no number of events makes more series."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+from stream.alerts import Alert
+from stream.ops.metrics import _GAUGES, Metrics, TaskView
+
+_ALERTS = Path(__file__).parent.parent.parent / "schemas" / "examples" / "alert.v1.jsonl"
+
+
+def _view(evidence: list[float]) -> TaskView:
+    return TaskView(
+        counts=Counter({"applied": 10, "duplicate": 2, "late": 1, "upgraded": 3, "retracted": 1, "alerts": 1}),
+        dead={"reviews.lifecycle.v1/undecodable": 4, "a/b/future": 1},
+        unknown_fields=5,
+        lag_records={"reviews.lifecycle.v1": 7},
+        evidence=evidence,
+        gauges=dict.fromkeys(_GAUGES, 2.0),
+    )
+
+
+def _samples(metrics: Metrics) -> dict[str, float]:
+    found: dict[str, float] = {}
+    page = metrics.exposition().decode()
+    for family in text_string_to_metric_families(page):  # type: ignore[no-untyped-call]  # untyped there
+        for sample in family.samples:
+            labels = ",".join(f"{name}={value}" for name, value in sorted(sample.labels.items()) if name != "task")
+            found[f"{sample.name}{{{labels}}}"] = sample.value
+    return found
+
+
+def test_the_page_tells_what_the_tasks_counted() -> None:
+    found = _samples(Metrics(lambda: {0: _view([-3.0, 1.5, -1.0])}))
+    assert found["volteface_events_total{outcome=applied}"] == 10
+    assert found["volteface_flips_total{kind=upgraded}"] == 3
+    assert found["volteface_dead_letters_total{reason=undecodable,topic=reviews.lifecycle.v1}"] == 4
+    assert found["volteface_dead_letters_total{reason=future,topic=a/b}"] == 1
+    assert found["volteface_unknown_field_events_total{}"] == 5
+    assert found["volteface_lag_records{topic=reviews.lifecycle.v1}"] == 7
+    assert found["volteface_evidence_log_odds{quantile=0.5}"] == -1.0
+    assert found["volteface_evidence_log_odds{quantile=1.0}"] == 1.5
+    assert found["volteface_alerts_allowed_per_year{}"] == 2
+    assert any(name.startswith("volteface_build_info{model_version=") for name in found)
+
+
+def test_an_alert_leaves_its_id_as_an_exemplar() -> None:
+    metrics = Metrics(dict)
+    alert = msgspec.json.decode(_ALERTS.read_bytes().splitlines()[0], type=Alert)
+    metrics.checkpointed(0.01, rows=9, raised=[(alert, 0.0)])
+    page = metrics.exposition().decode()
+    assert f'# {{alert_id="{alert.alert_id}"}}' in page
+    assert _samples(metrics)["volteface_checkpoint_rows_total{}"] == 9
+
+
+def test_subjects_do_not_make_series() -> None:
+    few, many = _samples(Metrics(lambda: {0: _view([0.1] * 3)})), _samples(Metrics(lambda: {0: _view([0.1] * 30_000)}))
+    assert few.keys() == many.keys()
+    assert not [name for name in many if not name.startswith(("volteface_", "process_", "python_"))]
