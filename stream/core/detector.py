@@ -1,4 +1,6 @@
-"""What an event does to a task: `apply` takes the next one and gives alerts (`state` holds what is known, as rows).
+"""What an event does to a task: `apply` takes the next one and gives alerts.
+
+What is known lies in `state`, as rows; `risk` keeps the reviews that could flip in their places.
 
 Rule of this room: the state follows from the sequence of applied events and nothing else: no clock, no randomness,
 no batching. Time is the latest event time seen ("clock"); what falls due before an event happens before it.
@@ -7,20 +9,19 @@ no batching. Time is the latest event time seen ("clock"); what falls due before
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from stream.alerts import Alert
 from stream.core import codec
-from stream.core.bands import DAY, FOLLOW_SECONDS, HOUR
+from stream.core.bands import HOUR
 from stream.core.cases import Accuser
 from stream.core.evidence import WINDOWS
 from stream.core.patterns import Display
 from stream.core.reviews import Review
-from stream.core.state import State
+from stream.core.risk import AtRisk
 from stream.core.subjects import Flip, Seller
 from stream.events import (
     CRITICAL_STARS,
@@ -33,19 +34,13 @@ from stream.events import (
     ReviewEdited,
 )
 
-#: Subjects are looked through for those to be forgotten when such a stretch of event time has passed.
-_MONTH_SECONDS: Final = 30 * DAY
 
-
-class Detector(State):
+class Detector(AtRisk):
     """A task's state, and what each event does to it."""
 
     def __init__(self, budget: float, config_digest: str) -> None:
         super().__init__()
         self._accuser = Accuser(budget, config_digest)
-        self._changed_reviews = self._changed[codec.REVIEW]
-        self._changed_sellers = self._changed[codec.SELLER]
-        self._changed_products = self._changed[codec.PRODUCT]
         self._handlers: dict[type[Event], Callable[[Any, float], list[Alert]]] = {
             ReviewCreated: self._created,
             ReviewEdited: self._edited,
@@ -81,47 +76,6 @@ class Detector(State):
         digest = hashlib.blake2b(rows, digest_size=16).hexdigest()
         self.counts["alerts"] += len(alerts)
         return [msgspec.structs.replace(alert, state_digest=digest) for alert in alerts]
-
-    # -- time ---------------------------------------------------------------------------------------------------
-
-    def _advance(self, now: float) -> None:
-        norm, timers, changed = self.norm, self._timers, self._changed_sellers.add
-        if self.clock == float("-inf"):
-            norm.start(now)
-        while timers.next_due <= now and (review := timers.pop(now)) is not None:
-            self.clock = due = review.due
-            if due >= norm.next_day:
-                norm.roll(due)
-            if due >= review.created_at + FOLLOW_SECONDS:
-                self.counts["retired"] += 1
-                self._remove(review)
-            else:
-                seller = review.seller
-                seller.leave(review.cell, norm, due)
-                review.advance()
-                seller.enter(review.cell, norm, due)
-                changed(seller.seller_id)
-                timers.set(review)
-        if now >= norm.next_day:
-            norm.roll(now)
-            timers.sweep(len(self.reviews))
-            if now // _MONTH_SECONDS != self.clock // _MONTH_SECONDS:
-                self._forget(now - FOLLOW_SECONDS)
-        self.clock = now
-
-    def _forget(self, horizon: float) -> None:
-        """Let go of products and sellers of which nothing was heard since: the bound on a task's memory.
-
-        A seller without an open review has had no critical review that stayed for as long as reviews are followed.
-        """
-        for name in [name for name, product in self.products.items() if product.last_at < horizon]:
-            del self.products[name]
-            self._changed_products.add(name)
-        for name in [name for name, seller in self.sellers.items() if seller.silent_since(horizon)]:
-            self._changed[codec.FLIP].update(codec.flip_names(self.sellers.pop(name)))
-            self._changed_sellers.add(name)
-
-    # -- events -------------------------------------------------------------------------------------------------
 
     def _created(self, event: ReviewCreated, at: float) -> list[Alert]:
         known = self.reviews.get(event.review_id)
@@ -226,51 +180,6 @@ class Detector(State):
         """The open critical review, unless it is said to be another seller's."""
         review = self.reviews.get(review_id)
         return review if review is not None and review.seller.seller_id == seller_id else None
-
-    # -- reviews at risk ----------------------------------------------------------------------------------------
-
-    def _follow(self, event: ReviewCreated | ReviewEdited, rating: int, at: float) -> None:
-        if at + FOLLOW_SECONDS <= self.clock:
-            self.counts["retired"] += 1
-            return
-        seller = self._seller(event.seller_id)
-        review = Review(event.review_id, seller, event.product_id, event.reviewer_id, rating, at)
-        self.reviews[review.review_id] = review
-        seller.follow(review.reviewer_id, review.review_id)
-        review.place(self.clock)
-        seller.enter(review.cell, self.norm, self.clock)
-        self._timers.set(review)
-        self._changed_reviews.add(review.review_id)
-        self._changed_sellers.add(seller.seller_id)
-
-    def _replace(self, review: Review) -> None:
-        """Something about the review has changed: it may lie in another band, and have another timer."""
-        seller, now, cell, due = review.seller, self.clock, review.cell, review.due
-        review.place(now)
-        if review.cell != cell:
-            seller.leave(cell, self.norm, now)
-            seller.enter(review.cell, self.norm, now)
-            self._changed_sellers.add(seller.seller_id)
-        if review.due != due:
-            self._timers.set(review)
-        self._changed_reviews.add(review.review_id)
-
-    def _remove(self, review: Review) -> None:
-        seller = review.seller
-        seller.leave(review.cell, self.norm, self.clock)
-        seller.unfollow(review.reviewer_id, review.review_id)
-        review.due = math.inf
-        del self.reviews[review.review_id]
-        self._changed_reviews.add(review.review_id)
-        self._changed_sellers.add(seller.seller_id)
-
-    def _seller(self, seller_id: str) -> Seller:
-        seller = self.sellers.get(seller_id)
-        if seller is None:
-            seller = self.sellers[seller_id] = Seller(seller_id, self.clock)
-        return seller
-
-    # -- flips --------------------------------------------------------------------------------------------------
 
     def _flip(self, review: Review, event_id: str, moved: int, retracted: bool) -> list[Alert]:
         now, seller = self.clock, review.seller

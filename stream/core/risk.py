@@ -1,0 +1,107 @@
+"""Reviews at risk, and what time does to them: they come, change band, go; subjects of the past are forgotten.
+
+Rule of this room: what falls due before an event happens before it, each thing at its own time.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from stream.core import codec
+from stream.core.bands import DAY, FOLLOW_SECONDS
+from stream.core.reviews import Review
+from stream.core.state import State
+from stream.core.subjects import Seller
+from stream.events import ReviewCreated, ReviewEdited
+
+#: Subjects are looked through for those to be forgotten when such a stretch of event time has passed.
+_MONTH_SECONDS: Final = 30 * DAY
+
+
+class AtRisk(State):
+    """A task's state with its clock, and the ways in which a review comes to be at risk, moves and ends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._changed_reviews = self._changed[codec.REVIEW]
+        self._changed_sellers = self._changed[codec.SELLER]
+        self._changed_products = self._changed[codec.PRODUCT]
+
+    def _advance(self, now: float) -> None:
+        norm, timers, changed = self.norm, self._timers, self._changed_sellers.add
+        if self.clock == float("-inf"):
+            norm.start(now)
+        while timers.next_due <= now and (review := timers.pop(now)) is not None:
+            self.clock = due = review.due
+            if due >= norm.next_day:
+                norm.roll(due)
+            if due >= review.created_at + FOLLOW_SECONDS:
+                self.counts["retired"] += 1
+                self._remove(review)
+            else:
+                seller = review.seller
+                seller.leave(review.cell, norm, due)
+                review.advance()
+                seller.enter(review.cell, norm, due)
+                changed(seller.seller_id)
+                timers.set(review)
+        if now >= norm.next_day:
+            norm.roll(now)
+            timers.sweep(len(self.reviews))
+            if now // _MONTH_SECONDS != self.clock // _MONTH_SECONDS:
+                self._forget(now - FOLLOW_SECONDS)
+        self.clock = now
+
+    def _forget(self, horizon: float) -> None:
+        """Let go of products and sellers of which nothing was heard since: the bound on a task's memory.
+
+        A seller without an open review has had no critical review that stayed for as long as reviews are followed.
+        """
+        for name in [name for name, product in self.products.items() if product.last_at < horizon]:
+            del self.products[name]
+            self._changed_products.add(name)
+        for name in [name for name, seller in self.sellers.items() if seller.silent_since(horizon)]:
+            self._changed[codec.FLIP].update(codec.flip_names(self.sellers.pop(name)))
+            self._changed_sellers.add(name)
+
+    def _follow(self, event: ReviewCreated | ReviewEdited, rating: int, at: float) -> None:
+        if at + FOLLOW_SECONDS <= self.clock:
+            self.counts["retired"] += 1
+            return
+        seller = self._seller(event.seller_id)
+        review = Review(event.review_id, seller, event.product_id, event.reviewer_id, rating, at)
+        self.reviews[review.review_id] = review
+        seller.follow(review.reviewer_id, review.review_id)
+        review.place(self.clock)
+        seller.enter(review.cell, self.norm, self.clock)
+        self._timers.set(review)
+        self._changed_reviews.add(review.review_id)
+        self._changed_sellers.add(seller.seller_id)
+
+    def _replace(self, review: Review) -> None:
+        """Something about the review has changed: it may lie in another band, and have another timer."""
+        seller, now, cell, due = review.seller, self.clock, review.cell, review.due
+        review.place(now)
+        if review.cell != cell:
+            seller.leave(cell, self.norm, now)
+            seller.enter(review.cell, self.norm, now)
+            self._changed_sellers.add(seller.seller_id)
+        if review.due != due:
+            self._timers.set(review)
+        self._changed_reviews.add(review.review_id)
+
+    def _remove(self, review: Review) -> None:
+        seller = review.seller
+        seller.leave(review.cell, self.norm, self.clock)
+        seller.unfollow(review.reviewer_id, review.review_id)
+        review.due = math.inf
+        del self.reviews[review.review_id]
+        self._changed_reviews.add(review.review_id)
+        self._changed_sellers.add(seller.seller_id)
+
+    def _seller(self, seller_id: str) -> Seller:
+        seller = self.sellers.get(seller_id)
+        if seller is None:
+            seller = self.sellers[seller_id] = Seller(seller_id, self.clock)
+        return seller
