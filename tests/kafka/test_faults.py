@@ -1,0 +1,151 @@
+"""What may go wrong around a worker: it freezes and wakes, Kafka goes away, topics are wrong, the feed still runs."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kafka import KafkaAdminClient
+
+from stream.config import KafkaSettings
+from stream.market import simulate
+from stream.ops.broker import Broker
+from stream.ops.client import connection
+from tests.kafka.group import PARTITIONS, Group, Worker
+
+pytestmark = pytest.mark.kafka
+
+
+def _market(folder: Path) -> tuple[Path, int]:
+    events = folder / "market.jsonl"
+    return events, simulate.write("dirty", 1, 150, 240, events, folder / "truth.jsonl")
+
+
+def _wait(true: Callable[[], bool], seconds: float, why: str) -> float:
+    """Until it is true; how long that took."""
+    begun = time.monotonic()
+    while not true():
+        assert time.monotonic() - begun < seconds, why
+        time.sleep(0.1)
+    return time.monotonic() - begun
+
+
+def _expected(group: Group, events: Path) -> tuple[dict[str, Any], list[str]]:
+    """What a replay gives: its result, and the alerts' ids."""
+    alerts = events.with_name("alerts.jsonl")
+    told = group.command("replay", "--input", str(events), "--partitions", str(PARTITIONS), "--alerts", str(alerts))
+    return json.loads(told), _ids(alerts.read_text())
+
+
+def _ids(lines: str) -> list[str]:
+    return sorted(json.loads(line)["alert_id"] for line in lines.splitlines())
+
+
+def _assert_equals_replay(group: Group, events: Path) -> None:
+    """State and alerts in Kafka are those of a replay, and no alert is there twice."""
+    expected, ids = _expected(group, events)
+    assert json.loads(group.command("state", "digest")) == expected["state_digest"]
+    found = _ids(group.command("alerts", "--json"))
+    assert found == ids
+    assert len(found) == len(set(found)) > 0
+
+
+def _logged(group: Group, event: str) -> list[dict[str, Any]]:
+    """The workers' log lines of one kind."""
+    lines = (group.folder / "worker.log").read_text().splitlines()
+    told = [json.loads(line) for line in lines if line.startswith("{")]
+    return [line for line in told if line.get("event") == event]
+
+
+def test_a_worker_that_froze_and_woke_is_fenced_and_works_on(group: Group, tmp_path: Path) -> None:
+    events, total = _market(tmp_path)
+    group.command("feed", "--input", str(events))
+    sleeper = Worker(group)
+    sleeper.wait_for(total // 5)
+    sleeper.process.send_signal(signal.SIGSTOP)
+    other = Worker(group)
+    # The group gives the sleeper's partitions away only when its session has run out.
+    waited = _wait(lambda: other.events() > total // 2, 60, "nobody took the frozen worker's partitions over")
+    assert waited > 10
+    assert other.events() < total, "the backlog is too small: nothing was left to share when the sleeper woke"
+    sleeper.process.send_signal(signal.SIGCONT)
+    shared = _wait(lambda: sleeper.ready() and other.ready(), 60, "the woken worker was given nothing")
+    _wait(lambda: sleeper.events() + other.events() == total, 90, "events were lost, or counted twice")
+    print(f"taken over after {waited:.1f} s, shared {shared:.1f} s after waking")  # noqa: T201
+    assert other.stop() == 0
+    assert sleeper.stop() == 0
+    _assert_equals_replay(group, events)
+
+
+@pytest.mark.parametrize("how", [Broker.kill, Broker.stop])
+def test_a_broker_that_went_away_and_came_back_costs_nothing(how: Callable[[Broker], None], tmp_path: Path) -> None:
+    events, total = _market(tmp_path)
+    with Broker(data=tmp_path / "kafka") as broker:
+        group = Group("outage", KafkaSettings(bootstrap_servers=broker.bootstrap_servers), tmp_path)
+        try:
+            group.command("feed", "--input", str(events))
+            worker = Worker(group)
+            worker.wait_for(total // 4)
+            how(broker)
+            assert worker.events() < total, "the backlog is too small: it was done before the broker went"
+            broker.start()
+            begun = time.monotonic()
+            worker.wait_for(total, seconds=60)
+            print(f"all done {time.monotonic() - begun:.1f} s after the broker was back")  # noqa: T201
+            assert worker.events() == total
+            assert worker.stop() == 0
+            _assert_equals_replay(group, events)
+        finally:
+            for worker in group.workers:
+                worker.kill()
+
+
+def _refused(group: Group, *module: str) -> str:
+    """What a worker says that must not start."""
+    done = subprocess.run(
+        [sys.executable, "-m", *module], env=group.environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1, (done.returncode, done.stdout + done.stderr)
+    return done.stderr
+
+
+def test_a_worker_does_not_start_without_its_state_topic(group: Group) -> None:
+    group.settings = group.settings.model_copy(update={"app_id": "stateless"})
+    said = _refused(group, "stream.cli", "worker")
+    assert said.split("\n") == ["topic stateless-state is missing: run `volteface topics create`", ""]
+
+
+def test_a_worker_does_not_start_on_a_state_topic_of_another_size(group: Group) -> None:
+    group.settings = group.settings.model_copy(update={"app_id": "narrow"})
+    options = {"num_partitions": PARTITIONS - 1, "replication_factor": 1, "configs": {"cleanup.policy": "compact"}}
+    with KafkaAdminClient(**connection(group.kafka)) as admin:
+        admin.create_topics({group.settings.state_topic: options}, wait_for_metadata=True)
+    said = " ".join(_refused(group, "stream.cli", "worker").split())
+    assert f"narrow-state has {PARTITIONS - 1}" in said
+    assert "the inputs and the state need the same number" in said
+
+
+def test_a_feed_that_runs_while_the_worker_reads_loses_nothing(group: Group, tmp_path: Path) -> None:
+    """Only the order between the topics depends on how the feed ran, so the state's digest is not compared."""
+    events, total = _market(tmp_path)
+    worker = Worker(group)
+    _wait(worker.ready, 60, "the worker did not start")
+    group.command("feed", "--input", str(events))
+    worker.wait_for(total)
+    expected, _ = _expected(group, events)
+    assert worker.events() == total
+    page = worker.page("/metrics").splitlines()
+    duplicates = sum(float(line.split()[-1]) for line in page if 'outcome="duplicate"' in line)
+    dead = sum(float(line.split()[-1]) for line in page if line.startswith("volteface_dead_letters_total{"))
+    assert (duplicates, dead) == (expected["duplicates"], expected["dead"])
+    assert duplicates > 0
+    assert worker.stop() == 0
+    found = _ids(group.command("alerts", "--json"))
+    assert len(found) == len(set(found)) > 0
