@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from kafka import KafkaAdminClient
@@ -23,9 +23,23 @@ from tests.kafka.group import PARTITIONS, Group, Worker
 pytestmark = pytest.mark.kafka
 
 
-def _market(folder: Path) -> tuple[Path, int]:
-    events = folder / "market.jsonl"
-    return events, simulate.write("dirty", 1, 150, 240, events, folder / "truth.jsonl")
+class Market(NamedTuple):
+    """A file of events, how many there are, and what a clean run makes of them."""
+
+    events: Path
+    total: int
+    expected: dict[str, Any]
+    alert_ids: list[str]
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory: pytest.TempPathFactory) -> Market:
+    folder = tmp_path_factory.mktemp("market")
+    events, alerts = folder / "market.jsonl", folder / "alerts.jsonl"
+    total = simulate.write("dirty", 1, 150, 240, events, folder / "truth.jsonl")
+    command = ["replay", "--input", str(events), "--partitions", str(PARTITIONS), "--alerts", str(alerts)]
+    told = subprocess.run([sys.executable, "-m", "stream.cli", *command], capture_output=True, text=True, check=True)
+    return Market(events, total, json.loads(told.stdout), _ids(alerts.read_text()))
 
 
 def _wait(true: Callable[[], bool], seconds: float, why: str) -> float:
@@ -37,35 +51,20 @@ def _wait(true: Callable[[], bool], seconds: float, why: str) -> float:
     return time.monotonic() - begun
 
 
-def _expected(group: Group, events: Path) -> tuple[dict[str, Any], list[str]]:
-    """What a replay gives: its result, and the alerts' ids."""
-    alerts = events.with_name("alerts.jsonl")
-    told = group.command("replay", "--input", str(events), "--partitions", str(PARTITIONS), "--alerts", str(alerts))
-    return json.loads(told), _ids(alerts.read_text())
-
-
 def _ids(lines: str) -> list[str]:
     return sorted(json.loads(line)["alert_id"] for line in lines.splitlines())
 
 
-def _assert_equals_replay(group: Group, events: Path) -> None:
+def _assert_equals_replay(group: Group, market: Market) -> None:
     """State and alerts in Kafka are those of a replay, and no alert is there twice."""
-    expected, ids = _expected(group, events)
-    assert json.loads(group.command("state", "digest")) == expected["state_digest"]
+    assert json.loads(group.command("state", "digest")) == market.expected["state_digest"]
     found = _ids(group.command("alerts", "--json"))
-    assert found == ids
+    assert found == market.alert_ids
     assert len(found) == len(set(found)) > 0
 
 
-def _logged(group: Group, event: str) -> list[dict[str, Any]]:
-    """The workers' log lines of one kind."""
-    lines = (group.folder / "worker.log").read_text().splitlines()
-    told = [json.loads(line) for line in lines if line.startswith("{")]
-    return [line for line in told if line.get("event") == event]
-
-
-def test_a_worker_that_froze_and_woke_is_fenced_and_works_on(group: Group, tmp_path: Path) -> None:
-    events, total = _market(tmp_path)
+def test_a_worker_that_froze_and_woke_is_fenced_and_works_on(group: Group, market: Market) -> None:
+    events, total = market.events, market.total
     group.command("feed", "--input", str(events))
     sleeper = Worker(group)
     sleeper.wait_for(total // 5)
@@ -81,12 +80,14 @@ def test_a_worker_that_froze_and_woke_is_fenced_and_works_on(group: Group, tmp_p
     print(f"taken over after {waited:.1f} s, shared {shared:.1f} s after waking")  # noqa: T201
     assert other.stop() == 0
     assert sleeper.stop() == 0
-    _assert_equals_replay(group, events)
+    _assert_equals_replay(group, market)
 
 
 @pytest.mark.parametrize("how", [Broker.kill, Broker.stop])
-def test_a_broker_that_went_away_and_came_back_costs_nothing(how: Callable[[Broker], None], tmp_path: Path) -> None:
-    events, total = _market(tmp_path)
+def test_a_broker_that_went_away_and_came_back_costs_nothing(
+    how: Callable[[Broker], None], market: Market, tmp_path: Path
+) -> None:
+    events, total = market.events, market.total
     with Broker(data=tmp_path / "kafka") as broker:
         group = Group("outage", KafkaSettings(bootstrap_servers=broker.bootstrap_servers), tmp_path)
         try:
@@ -101,7 +102,7 @@ def test_a_broker_that_went_away_and_came_back_costs_nothing(how: Callable[[Brok
             print(f"all done {time.monotonic() - begun:.1f} s after the broker was back")  # noqa: T201
             assert worker.events() == total
             assert worker.stop() == 0
-            _assert_equals_replay(group, events)
+            _assert_equals_replay(group, market)
         finally:
             for worker in group.workers:
                 worker.kill()
@@ -132,19 +133,18 @@ def test_a_worker_does_not_start_on_a_state_topic_of_another_size(group: Group) 
     assert "the inputs and the state need the same number" in said
 
 
-def test_a_feed_that_runs_while_the_worker_reads_loses_nothing(group: Group, tmp_path: Path) -> None:
+def test_a_feed_that_runs_while_the_worker_reads_loses_nothing(group: Group, market: Market) -> None:
     """Only the order between the topics depends on how the feed ran, so the state's digest is not compared."""
-    events, total = _market(tmp_path)
+    events, total = market.events, market.total
     worker = Worker(group)
     _wait(worker.ready, 60, "the worker did not start")
     group.command("feed", "--input", str(events))
     worker.wait_for(total)
-    expected, _ = _expected(group, events)
     assert worker.events() == total
     page = worker.page("/metrics").splitlines()
     duplicates = sum(float(line.split()[-1]) for line in page if 'outcome="duplicate"' in line)
     dead = sum(float(line.split()[-1]) for line in page if line.startswith("volteface_dead_letters_total{"))
-    assert (duplicates, dead) == (expected["duplicates"], expected["dead"])
+    assert (duplicates, dead) == (market.expected["duplicates"], market.expected["dead"])
     assert duplicates > 0
     assert worker.stop() == 0
     found = _ids(group.command("alerts", "--json"))
