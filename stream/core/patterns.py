@@ -64,7 +64,9 @@ class FlipPatterns:
         return self._learned[slot]
 
     def learn_again(self, learned: dict[str, list[float]]) -> None:
-        """Grow the trees anew from the saved features, `count` being known; raises KeyError where one is missing."""
+        """Grow the trees anew from the saved features, `count` being known; raises KeyError where one is missing
+        and ValueError where one has another number of values.
+        """
         self._learned = learned
         last_window = max(self.count // _WINDOW - 1, 0) * _WINDOW
         for number in range(last_window, self.count):

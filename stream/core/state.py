@@ -157,7 +157,12 @@ class State:
             codec.load_flips(seller, flips[name])
         self._seen.loaded(self._seen.count)
         self._early.loaded()
-        self.patterns.learn_again(learned)
+        try:
+            self.patterns.learn_again(learned)
+        except (KeyError, ValueError) as error:
+            raise codec.StateError(
+                f"the state topic lacks features of earlier flips, or holds others: {error}"
+            ) from None
         self.reviews = {name: codec.review_of(name, value, self.sellers) for name, value in sorted(reviews)}
         self._rebuild()
 

@@ -102,6 +102,14 @@ def test_damaged_rows_are_refused_by_name(key: bytes) -> None:
             Detector(3, "digest").restore([(b"s/x", codec.seller_row(_seller())), (key, value)])
 
 
+@pytest.mark.parametrize("left", [None, codec.encode([0.5])])
+def test_trees_that_cannot_be_grown_again_are_refused(left: bytes | None) -> None:
+    detector = run([event("review.created", 0, rating=1), event("review.edited", 9, rating=5)])
+    rows = dict(detector.changed()) | {codec.PATTERNS + b"0": left}
+    with pytest.raises(codec.StateError, match="features of earlier flips"):
+        Detector(3, "digest").restore((key, value) for key, value in rows.items() if value is not None)
+
+
 def _seller() -> Any:
     detector = run(market("honest", 1, 1, 30))
     return next(iter(detector.sellers.values()))
