@@ -227,13 +227,20 @@ def settings() -> None:
 
 
 @cli.command()
-def broker(port: Annotated[int, typer.Option(min=1, max=65535)] = 9092) -> None:
-    """A development Kafka in the foreground; Ctrl-C ends it, and its data go with it."""
-    from stream.ops.broker import Broker
+def broker(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="where a real Kafka listens; a mock chooses")] = 9092,
+) -> None:
+    """A development Kafka in the foreground; Ctrl-C ends it, and its data go with it.
+
+    Without Java 17 and Maven it is a mock, for a first look.
+    """
+    from stream.ops.mock_broker import MockBroker, first_there
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with Broker(port) as running:
+    with first_there(lambda line: said.print(line, markup=False, soft_wrap=True), port) as running:
         said.print(f"Kafka listens on {running.bootstrap_servers}; Ctrl-C ends it")
+        if isinstance(running, MockBroker):
+            said.print(f"reach it with KAFKA_BOOTSTRAP_SERVERS={running.bootstrap_servers} KAFKA_MOCK=true")
         try:
             signal.pause()
         except KeyboardInterrupt:

@@ -38,6 +38,9 @@ class KafkaSettings(BaseSettings):
     ssl_cafile: str | None = Field(None, description="PEM file of the certificate authority")
     ssl_certfile: str | None = Field(None, description="PEM file of the client certificate")
     ssl_keyfile: str | None = Field(None, description="PEM file of the client key")
+    mock: bool = Field(
+        False, description="the broker is the mock of `volteface broker`, which cannot say what it speaks and holds"
+    )
 
 
 class Settings(BaseSettings):

@@ -1,4 +1,4 @@
-"""`make run`: a real Kafka, a worker, real events and a market with cheats, watched in the terminal.
+"""`make run`: a Kafka, a worker, real events and a market with cheats, watched in the terminal.
 
 Rule of this room: it only starts what a user would start by hand (the `volteface` commands) and shows what anybody can
 see from outside (/metrics and the alerts topic). RUN_SECONDS ends it by itself; Ctrl-C ends everything in order.
@@ -30,7 +30,9 @@ from stream.config import KafkaSettings, Settings
 from stream.market import simulate
 from stream.market.cheats import Cheat
 from stream.ops import mailbox, topics
-from stream.ops.broker import Broker, BrokerError
+from stream.ops.broker import BrokerError
+from stream.ops.feed import lines
+from stream.ops.mock_broker import MockBroker, first_there
 
 _APP_STORE: Final = Path(__file__).parent.parent / "tests" / "data" / "app_store.jsonl.gz"
 _PARTITIONS: Final = 4
@@ -60,9 +62,10 @@ def _begin(stack: ExitStack) -> tuple[Settings, KafkaSettings]:
     if given:
         said.print(f"Kafka: {given} (KAFKA_BOOTSTRAP_SERVERS)")
     else:
-        said.print("starting a development Kafka (the first time, Maven fetches it)...")
-        os.environ["KAFKA_BOOTSTRAP_SERVERS"] = stack.enter_context(Broker()).bootstrap_servers
-        said.print(f"Kafka: {os.environ['KAFKA_BOOTSTRAP_SERVERS']}")
+        broker = stack.enter_context(first_there(lambda line: said.print(line, markup=False)))
+        os.environ["KAFKA_BOOTSTRAP_SERVERS"] = broker.bootstrap_servers
+        os.environ["KAFKA_MOCK"] = str(isinstance(broker, MockBroker)).lower()
+        said.print(f"Kafka: {broker.bootstrap_servers}")
     settings, kafka = config.load()
     topics.create(settings, kafka, _PARTITIONS, 1)
     return settings, kafka
@@ -73,11 +76,14 @@ def _watch(stack: ExitStack, settings: Settings, kafka: KafkaSettings, folder: P
     market, truth = folder / "market.jsonl", folder / "truth.jsonl"
     simulate.write("bribes", 1, 300, 240, market, truth)
     worker = stack.enter_context(_running("worker", log=folder / "worker.log"))
-    feeds = [stack.enter_context(_running("feed", "--input", str(path))) for path in (_APP_STORE, market)]
+    if kafka.mock:  # what comes before the worker is there would soon be dropped
+        _wait_for(f"http://127.0.0.1:{settings.web_port}/health/ready", worker)
+    files = [str(_APP_STORE), str(market)]
+    feeds = [stack.enter_context(_running("feed", "--input", file)) for file in files]
     seen: list[Alert] = []
     threading.Thread(target=_tell, args=(settings, kafka, seen), daemon=True).start()
-    said.print(f"metrics: {url}\nfeed your own events: KAFKA_BOOTSTRAP_SERVERS={kafka.bootstrap_servers} "
-               ".venv/bin/volteface feed --input FILE")  # fmt: skip
+    reach = f"KAFKA_BOOTSTRAP_SERVERS={kafka.bootstrap_servers}" + " KAFKA_MOCK=true" * kafka.mock
+    said.print(f"metrics: {url}\nfeed your own events: {reach} .venv/bin/volteface feed --input FILE")
     begun, before = time.monotonic(), (time.monotonic(), 0.0)
     now: Counter[str] = Counter()
     while time.monotonic() - begun < seconds:
@@ -100,7 +106,31 @@ def _watch(stack: ExitStack, settings: Settings, kafka: KafkaSettings, folder: P
         f"\n{now['applied']:,.0f} events, {now['flips']:,.0f} flips, {len(seen)} alerts: "
         f"{len(accused & planted)} of {len(planted)} planted cheats accused, {len(accused - planted)} others"
     )
+    if kafka.mock:
+        said.print(
+            f"{now['applied']:,.0f} of the files' {_count(files):,} events: the mock drops what is not read in time"
+        )
     return 0
+
+
+def _wait_for(url: str, worker: subprocess.Popen[bytes]) -> None:
+    """Return when the page answers with 200, or the worker ended, or after half a minute."""
+    until = time.monotonic() + 30
+    while time.monotonic() < until and worker.poll() is None:
+        try:
+            urllib.request.urlopen(url, timeout=2).close()
+        except OSError:
+            time.sleep(0.2)
+        else:
+            return
+
+
+def _count(files: list[str]) -> int:
+    total = 0
+    for file in files:
+        with lines(file) as found:
+            total += sum(1 for _ in found)
+    return total
 
 
 def _tell(settings: Settings, kafka: KafkaSettings, seen: list[Alert]) -> None:

@@ -1,13 +1,16 @@
 """The development broker: a real Apache Kafka (KRaft, one node, no Docker) as a child process.
 
 Rule of this room: for development and tests only, on 127.0.0.1 only; nothing of it outlives its context unless a
-data folder was named. Java 17 and Maven are all it needs; its jars are fetched once into a cache folder.
+data folder was named. Java 17 and Maven are all it needs; its jars are fetched once into a cache folder. What Kafka
+logs (warnings and worse) is in `kafka.out` of the data folder.
 """
 
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -24,6 +27,8 @@ from kafka.errors import KafkaError
 
 POM: Final = Path(__file__).parent / "kafka" / "pom.xml"
 VERSION: Final = "4.3.1"
+INSTALL: Final = "install Java 17 and Maven (Debian: apt-get install openjdk-17-jre-headless maven)"
+_JAVA: Final = 17
 _START_SECONDS: Final = 60
 _STOP_SECONDS: Final = 20
 _PR_SET_PDEATHSIG: Final = 1
@@ -77,9 +82,10 @@ class Broker:
 
     def start(self) -> None:
         """Start it and wait until it answers; raises BrokerError."""
-        jars = jar_folder()
+        if _listens(self.port):  # its answers would be taken for ours
+            raise BrokerError(f"port {self.port} is taken: end what listens there, or choose another with --port")
+        java = [_java(), "-Dlog4j2.level=WARN", "-cp", f"{jar_folder()}/*"]
         properties = self._data / "server.properties"
-        classpath = f"{jars}/*"
         self._data.mkdir(parents=True, exist_ok=True)
         # Written at every start: kept data may come back on another port.
         properties.write_text(
@@ -87,19 +93,20 @@ class Broker:
             encoding="utf-8",
         )
         if not (self._data / "log" / "meta.properties").exists():
-            _run([_java(), "-cp", classpath, "kafka.tools.StorageTool", "format", "-t", "dm9sdGVmYWNlLWRldg", "-c",
-                  str(properties)])  # fmt: skip
+            _run([*java, "kafka.tools.StorageTool", "format", "-t", "dm9sdGVmYWNlLWRldg", "-c", str(properties)])
         with (self._data / "kafka.out").open("ab") as out:
             self._process = subprocess.Popen(
-                [_java(), "-Xmx512m", "-Xms128m", "-cp", classpath, "kafka.Kafka", str(properties)],
+                [*java, "-Xmx512m", "-Xms128m", "kafka.Kafka", str(properties)],
                 stdout=out, stderr=out, start_new_session=True, preexec_fn=_die_with_parent,  # noqa: PLW1509  # one prctl call; no lock is taken in the child
             )  # fmt: skip
         self._wait()
 
     def _wait(self) -> None:
         until = time.monotonic() + _START_SECONDS
+        told = f"did not answer on {self.bootstrap_servers} in {_START_SECONDS} s"
         while time.monotonic() < until:
             if self._process is not None and self._process.poll() is not None:
+                told = f"ended with code {self._process.returncode} before it answered on {self.bootstrap_servers}"
                 break
             # A refused connection makes kafka-python back off for up to 30 s: knock first.
             if _listens(self.port) and self._answers():
@@ -107,7 +114,7 @@ class Broker:
             time.sleep(0.05)
         tail = (self._data / "kafka.out").read_text(errors="replace")[-2000:]
         self.stop()
-        raise BrokerError(f"Kafka did not answer on {self.bootstrap_servers} in {_START_SECONDS} s; it said:\n{tail}")
+        raise BrokerError(f"Kafka {told}; it said:\n{tail}")
 
     def _answers(self) -> bool:
         try:
@@ -155,31 +162,23 @@ class Broker:
             shutil.rmtree(self._data, ignore_errors=True)
 
 
+def check_tools() -> None:
+    """Raises BrokerError where Java, or what its jars come with, is missing; fetches nothing."""
+    _java()
+    if not _cached().is_dir():
+        _maven()
+
+
 def jar_folder() -> Path:
     """The folder of Kafka's jars, filled by Maven at the first call; raises BrokerError."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "volteface"
-    folder = cache / f"kafka-{VERSION}"
+    folder = _cached()
     if folder.is_dir():
         return folder
-    maven = shutil.which("mvn")
-    if maven is None:
-        raise BrokerError(
-            "Maven is missing: install it (Debian: apt-get install maven), or set KAFKA_BOOTSTRAP_SERVERS"
-        )
-    _java()
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache) as scratch:
-        _run(
-            [
-                maven,
-                "-q",
-                "-B",
-                "-f",
-                str(POM),
-                "dependency:copy-dependencies",
-                f"-DoutputDirectory={scratch}/jars",
-            ]
-        )
+    maven = _maven()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        target = f"-DoutputDirectory={scratch}/jars"
+        _run([maven, "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", target])
         try:
             (Path(scratch) / "jars").rename(folder)  # whole or not at all, also when two processes fetch at once
         except OSError:
@@ -188,13 +187,30 @@ def jar_folder() -> Path:
     return folder
 
 
+def _cached() -> Path:
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "volteface"
+    # Another pom, another folder: jars of a former one must not be taken for it.
+    return cache / f"kafka-{VERSION}-{hashlib.blake2b(POM.read_bytes(), digest_size=4).hexdigest()}"
+
+
+def _maven() -> str:
+    maven = shutil.which("mvn")
+    if maven is None:
+        raise BrokerError(f"Maven is missing: {INSTALL}")
+    return maven
+
+
 def _java() -> str:
     java = shutil.which("java")
     if java is None:
-        raise BrokerError(
-            "Java 17 is missing: install it (Debian: apt-get install openjdk-17-jre-headless), "
-            "or set KAFKA_BOOTSTRAP_SERVERS"
-        )
+        raise BrokerError(f"Java is missing: {INSTALL}")
+    asked = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
+    answer = asked.stderr + asked.stdout
+    found = re.search(r'version "(?:1\.)?(\d+)[^"]*"', answer)  # Java 8 calls itself 1.8
+    if found is None:
+        raise BrokerError(f"`java -version` tells no version: {INSTALL}; it said: {answer[:200]}")
+    if int(found[1]) < _JAVA:
+        raise BrokerError(f"Java is too old for Kafka {VERSION}, {java} has {found[0]}: {INSTALL}")
     return java
 
 

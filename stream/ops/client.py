@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from stream.config import KafkaSettings
+
+#: librdkafka's mock cannot negotiate with kafka-python; it speaks at least this.
+_MOCK_API_VERSION: Final = (2, 0)
 
 
 def connection(kafka: KafkaSettings) -> dict[str, Any]:
@@ -18,5 +21,6 @@ def connection(kafka: KafkaSettings) -> dict[str, Any]:
         "sasl_mechanism": kafka.sasl_mechanism,
         "sasl_plain_username": kafka.sasl_username,
         "sasl_plain_password": kafka.sasl_password.get_secret_value() if kafka.sasl_password else None,
+        "api_version": _MOCK_API_VERSION if kafka.mock else None,
     }
     return {name: value for name, value in arguments.items() if value is not None}

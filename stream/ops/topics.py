@@ -5,14 +5,16 @@ from __future__ import annotations
 from contextlib import closing
 from typing import Final, NamedTuple
 
-from kafka import KafkaAdminClient
+from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import ConfigFilterType, ConfigResource, ConfigResourceType, NewTopic
 
-from stream.config import KafkaSettings, Settings
+from stream.config import KafkaSettings, Settings, SettingsError
 from stream.ops.client import connection
 
 #: Dead letters and state rows must hold what an input held and more.
 _LARGE_BYTES: Final = "4194304"
+#: librdkafka's mock has no other.
+MOCK_PARTITIONS: Final = 4
 
 
 class Made(NamedTuple):
@@ -28,10 +30,23 @@ def create(settings: Settings, kafka: KafkaSettings, partitions: int, replicatio
         existing = set(admin.list_topics())
         wanted = _wanted(settings, partitions, replication_factor)
         missing = [topic for topic in wanted if topic.name not in existing]
-        if missing:
+        if missing and kafka.mock:
+            _create_on_mock(kafka, missing, partitions)
+        elif missing:
             # Waits until they can be seen: a worker that starts next checks them.
             admin.create_topics(missing, wait_for_metadata=True)
         return Made([topic.name for topic in missing], [topic.name for topic in wanted if topic.name in existing])
+
+
+def _create_on_mock(kafka: KafkaSettings, missing: list[NewTopic], partitions: int) -> None:
+    """The mock takes no orders for topics, but makes each that a producer asks after."""
+    if partitions != MOCK_PARTITIONS:
+        raise SettingsError(
+            f"--partitions {partitions} cannot be had: the mock broker's topics have {MOCK_PARTITIONS} partitions each"
+        )
+    with closing(KafkaProducer(**connection(kafka))) as producer:
+        for topic in missing:
+            producer.partitions_for(topic.name)
 
 
 def _wanted(settings: Settings, partitions: int, factor: int) -> list[NewTopic]:
@@ -58,7 +73,9 @@ def check(settings: Settings, kafka: KafkaSettings) -> list[str]:
         if len(set(counts.values())) > 1:
             told = ", ".join(f"{name} has {count}" for name, count in sorted(counts.items()))
             problems.append(f"partition counts differ ({told}): the inputs and the state need the same number")
-        policy = _cleanup_policy(admin, settings.state_topic) if settings.state_topic in existing else "compact"
+        # The mock cannot be asked for a topic's settings: it hangs up.
+        ask = settings.state_topic in existing and not kafka.mock
+        policy = _cleanup_policy(admin, settings.state_topic) if ask else "compact"
         if policy != "compact":  # `compact,delete` drops rows by age, too
             problems.append(
                 f"topic {settings.state_topic} would lose state, cleanup.policy={policy}: set it to compact alone"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -15,7 +18,7 @@ from stream.alerts import Alert
 from stream.config import KafkaSettings
 from stream.intake.dead_letters import DeadLetter, outgoing
 from stream.ops import feed, mailbox, topics
-from stream.ops.broker import Broker
+from stream.ops.broker import Broker, BrokerError, free_port
 from stream.ops.client import connection
 from tests.kafka.group import PARTITIONS, Group
 
@@ -40,6 +43,27 @@ def test_named_data_come_back_on_another_port(tmp_path: Path) -> None:
         assert second.port != first.port
         with KafkaAdminClient(**connection(KafkaSettings(bootstrap_servers=second.bootstrap_servers))) as admin:
             assert "kept" in admin.list_topics()
+
+
+def test_a_broker_that_does_not_start_says_why(tmp_path: Path) -> None:
+    with Broker(data=tmp_path / "kept"):
+        pass
+    meta = tmp_path / "kept" / "log" / "meta.properties"
+    meta.write_text(meta.read_text(encoding="utf-8").replace("node.id=1", "node.id=7"), encoding="utf-8")
+    with pytest.raises(BrokerError, match=r"(?s)ended with code 1.*ERROR.*node.?id"), Broker(data=tmp_path / "kept"):
+        pass
+
+
+def test_the_command_tells_a_file_when_kafka_listens(tmp_path: Path) -> None:
+    told, port = tmp_path / "told", free_port()
+    command = [sys.executable, "-m", "stream.cli", "broker", "--port", str(port)]
+    with told.open("wb") as file, subprocess.Popen(command, stderr=file) as process:
+        until = time.monotonic() + 60
+        while f"Kafka listens on 127.0.0.1:{port}" not in told.read_text(encoding="utf-8"):
+            assert process.poll() is None and time.monotonic() < until, told.read_text(encoding="utf-8")
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
 
 
 def test_a_state_topic_that_forgets_is_found(group: Group) -> None:
