@@ -93,15 +93,27 @@ class Member:
             return False
         return self._tap.at_end(stream, self.task.partition) or idle_seconds > _STUCK * self._settings.max_idle_seconds
 
+    def _stood_still(self, seconds: float, now: float) -> None:
+        """Count a long turn of this loop against no stream for more than `max_idle_seconds`.
+
+        The process was frozen, or Kafka away and a checkpoint waited for it: what a stream has more could not come.
+        """
+        excess = seconds - self._settings.max_idle_seconds
+        if excess > 0:
+            self._brought_at = [min(now, at + excess) for at in self._brought_at]
+
     async def run(self) -> None:
         """Restore, then apply and checkpoint until dropped."""
         task = self.task
         begun = time.monotonic()
         rows = await task.restore()
-        self._brought_at = [time.monotonic()] * len(STREAMS)
-        self._meter.restored(task.partition, rows, time.monotonic() - begun)
+        turned_at = time.monotonic()
+        self._brought_at = [turned_at] * len(STREAMS)
+        self._meter.restored(task.partition, rows, turned_at - begun)
         while not self._stopping:
             stepped_at = time.monotonic()
+            self._stood_still(stepped_at - turned_at, stepped_at)
+            turned_at = stepped_at
             applied = task.step(self._quiet, _SLICE)
             if applied:
                 self._meter.stepped(time.monotonic() - stepped_at)
@@ -188,8 +200,8 @@ class Crew:
             _, late = await asyncio.wait(loops, timeout=_LAST_CHECKPOINT_SECONDS)
             for loop in late:
                 loop.cancel()
-        for partition, member in list(self.members.items()):
-            await self._let_go(partition, member)
+        # At once, not one by one: without Kafka each takes its whole time, and the group or a SIGTERM does not wait.
+        await asyncio.gather(*(self._let_go(partition, member) for partition, member in list(self.members.items())))
 
     async def _let_go(self, partition: int, member: Member) -> None:
         self.members.pop(partition, None)

@@ -7,6 +7,7 @@ whoever had the task before; from then on the predecessor's commits fail.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
@@ -22,6 +23,8 @@ _BATCH: Final = 5000
 _BATCH_BYTES: Final = 1024 * 1024
 #: A row or a dead letter may be as large; the broker's topics are made for it.
 _MAX_REQUEST_BYTES: Final = 4 * 1024 * 1024
+#: A state topic that cannot be seen for so long is missing.
+_TOPIC_SECONDS: Final = 5
 
 
 def connection(kafka: KafkaSettings) -> dict[str, Any]:
@@ -78,6 +81,7 @@ class KafkaLedger:
     async def read(self) -> AsyncIterator[list[tuple[bytes, bytes | None]]]:
         """The committed changelog from its beginning to its present end, in batches."""
         tp = TopicPartition(self._settings.state_topic, self._partition)
+        await self._check(tp)
         consumer = AIOKafkaConsumer(
             **connection(self._kafka), isolation_level="read_committed", enable_auto_commit=False,
             max_partition_fetch_bytes=_MAX_REQUEST_BYTES,
@@ -94,6 +98,16 @@ class KafkaLedger:
                     yield [(record.key, record.value) for record in records]
         finally:
             await consumer.stop()
+
+    async def _check(self, tp: TopicPartition) -> None:
+        """Raises where the partition is not there: aiokafka would look for it for ever, and say nothing."""
+        assert self._producer is not None, "open() comes first"
+        partitions: set[int] = set()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_TOPIC_SECONDS):
+                partitions = await self._producer.partitions_for(tp.topic)
+        if tp.partition not in partitions:
+            raise LookupError(f"topic {tp.topic} has no partition {tp.partition}: see `volteface topics check`")
 
     async def commit(self, checkpoint: Checkpoint) -> None:
         """Write a checkpoint as one transaction; raises where any part of it could not be written."""

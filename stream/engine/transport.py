@@ -7,6 +7,8 @@ under the entry-point group `faust.transports` as `batched`.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterable
 from typing import Any, NamedTuple, cast
 
@@ -48,6 +50,15 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
             isolation_level="read_committed",
             **driver.credentials_to_aiokafka_auth(conf.broker_credentials, conf.ssl_context),
         )
+
+    async def on_thread_stop(self) -> None:
+        """Stop the client.
+
+        Where Kafka is away, aiokafka's fetcher ends in the cancellation of its own requests. Let out of here, that
+        would end the thread before it says so, and Faust would wait for it for a minute.
+        """
+        with contextlib.suppress(asyncio.CancelledError):
+            await super().on_thread_stop()
 
 
 class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no types

@@ -36,7 +36,7 @@ class Market(NamedTuple):
 def market(tmp_path_factory: pytest.TempPathFactory) -> Market:
     folder = tmp_path_factory.mktemp("market")
     events, alerts = folder / "market.jsonl", folder / "alerts.jsonl"
-    total = simulate.write("dirty", 1, 150, 240, events, folder / "truth.jsonl")
+    total = simulate.write("dirty", 1, 100, 240, events, folder / "truth.jsonl")
     command = ["replay", "--input", str(events), "--partitions", str(PARTITIONS), "--alerts", str(alerts)]
     told = subprocess.run([sys.executable, "-m", "stream.cli", *command], capture_output=True, text=True, check=True)
     return Market(events, total, json.loads(told.stdout), _ids(alerts.read_text()))
@@ -63,6 +63,12 @@ def _assert_equals_replay(group: Group, market: Market) -> None:
     assert len(found) == len(set(found)) > 0
 
 
+def _fenced(group: Group) -> int:
+    """Checkpoints that were refused because the task has another owner."""
+    lines = (group.folder / "worker.log").read_text().splitlines()
+    return sum('"event": "task_failed"' in line and "ProducerFenced" in line for line in lines)
+
+
 def test_a_worker_that_froze_and_woke_is_fenced_and_works_on(group: Group, market: Market) -> None:
     events, total = market.events, market.total
     group.command("feed", "--input", str(events))
@@ -70,14 +76,18 @@ def test_a_worker_that_froze_and_woke_is_fenced_and_works_on(group: Group, marke
     sleeper.wait_for(total // 5)
     sleeper.process.send_signal(signal.SIGSTOP)
     other = Worker(group)
-    # The group gives the sleeper's partitions away only when its session has run out.
+    # The group gives the sleeper's partitions away when its session has run out: 10 s after its last heartbeat, which
+    # was up to 2 s before it froze.
     waited = _wait(lambda: other.events() > total // 2, 60, "nobody took the frozen worker's partitions over")
-    assert waited > 10
+    assert waited > 8
     assert other.events() < total, "the backlog is too small: nothing was left to share when the sleeper woke"
     sleeper.process.send_signal(signal.SIGCONT)
+    # Ready alone would say nothing: until its first checkpoint the woken worker takes itself for the owner.
+    fenced = _wait(lambda: _fenced(group) > 0, 30, "the woken worker was not fenced")
     shared = _wait(lambda: sleeper.ready() and other.ready(), 60, "the woken worker was given nothing")
     _wait(lambda: sleeper.events() + other.events() == total, 90, "events were lost, or counted twice")
-    print(f"taken over after {waited:.1f} s, shared {shared:.1f} s after waking")  # noqa: T201
+    assert min(sleeper.events(), other.events()) > 0
+    print(f"taken over after {waited:.1f} s, fenced {fenced:.1f} s after waking, shared in {shared:.1f} s more")  # noqa: T201
     assert other.stop() == 0
     assert sleeper.stop() == 0
     _assert_equals_replay(group, market)
@@ -106,6 +116,21 @@ def test_a_broker_that_went_away_and_came_back_costs_nothing(
         finally:
             for worker in group.workers:
                 worker.kill()
+
+
+def test_a_worker_can_be_stopped_while_kafka_is_away(market: Market, tmp_path: Path) -> None:
+    """Within the 30 s that Kubernetes waits before it kills, also with every task in the midst of a checkpoint."""
+    with Broker(data=tmp_path / "kafka") as broker:
+        group = Group("away", KafkaSettings(bootstrap_servers=broker.bootstrap_servers), tmp_path)
+        group.command("feed", "--input", str(market.events))
+        worker = Worker(group)
+        try:
+            worker.wait_for(market.total // 4)
+            broker.kill()
+            _wait(lambda: "Connection refused" in (tmp_path / "worker.log").read_text(), 10, "Kafka was not missed")
+            assert worker.stop() == 0  # within 30 s
+        finally:
+            worker.kill()
 
 
 def _refused(group: Group, *module: str) -> str:
