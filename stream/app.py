@@ -5,6 +5,7 @@ Rule of this room: it knows all the others, and nobody knows it.
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import time
 from typing import Any
@@ -14,13 +15,14 @@ import structlog
 from faust.exceptions import ImproperlyConfigured
 from faust.types import TP
 from faust.web import Request, Response, View
+from kafka.errors import KafkaError
 
 from stream import config
 from stream.core.evidence import YEAR_SECONDS
 from stream.engine.crew import Crew
 from stream.engine.ledger import KafkaLedger, credentials
 from stream.engine.task import State
-from stream.ops import logs
+from stream.ops import logs, topics
 from stream.ops.metrics import CONTENT_TYPE, Metrics, Pulse, TaskView
 
 settings, kafka = config.load()
@@ -141,8 +143,20 @@ async def intake(batches: Any) -> None:
             member.take(_streams[batch.topic], batch.records)
 
 
+@app.on_worker_init.connect
+def _check_topics(sender: Any, **_: Any) -> None:
+    # Wrong topics would split a seller's events over tasks, or start with an empty state: better not to start.
+    try:
+        problems = topics.check(settings, kafka)
+    except KafkaError as error:
+        problems = [f"{type(error).__name__}: {error}"]
+    if problems:
+        sys.exit("\n".join(problems))
+
+
 @app.on_partitions_assigned.connect
 async def _assigned(sender: Any, assigned: set[TP], **_: Any) -> None:
+    # Nothing is awaited here: a batch that came before its task was there would be dropped, and never read again.
     partitions = {tp.partition for tp in assigned if tp.topic in _streams}
     counts = app.consumer.partition_counts(settings.input_topics)
     if len(set(counts.values())) > 1 or 0 in counts.values():

@@ -49,13 +49,7 @@ def _fail(message: str) -> NoReturn:
 @cli.command()
 def worker() -> None:
     """The always-on processor; any number of them share the work."""
-    from stream.ops import topics
-
-    settings, kafka = config.load()
-    # Wrong topics would split a seller's events over tasks, or start with an empty state: better not to start.
-    problems = topics.check(settings, kafka)
-    if problems:
-        _fail("\n".join(problems))
+    settings, _ = config.load()
     # Faust's own command line, so that `faust -A stream.app worker` and this one are the same thing. Without the
     # level its spinner would mute all below WARNING; without --quiet its banner would stand among the JSON lines.
     faust = [sys.executable, "-m", "faust", "--quiet", "-A", "stream.app", "-L", "uvloop"]
@@ -168,6 +162,10 @@ def alerts(
         out.print(table)
 
 
+def _pass_over(why: str) -> None:
+    said.print(why, style="yellow", markup=False, soft_wrap=True)
+
+
 @dlq_cli.command("list")
 def dlq_list() -> None:
     """Dead letters of all input topics, as JSON lines."""
@@ -175,7 +173,7 @@ def dlq_list() -> None:
 
     settings, kafka = config.load()
     for topic in settings.input_topics:
-        for letter in mailbox.dead_letters(settings, kafka, topic):
+        for letter in mailbox.dead_letters(settings, kafka, topic, _pass_over):
             _print_json(
                 {
                     "topic": letter.topic,
@@ -195,7 +193,8 @@ def dlq_replay() -> None:
 
     settings, kafka = config.load()
     for topic in settings.input_topics:
-        said.print(f"{topic}: {mailbox.replay_dead_letters(settings, kafka, topic)} sent again")
+        count = mailbox.replay_dead_letters(settings, kafka, topic, _pass_over)
+        said.print(f"{topic}: {count} sent again")
 
 
 @state_cli.command("digest")

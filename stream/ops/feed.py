@@ -6,6 +6,7 @@ import datetime as dt
 import gzip
 import io
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -20,6 +21,8 @@ from stream.config import KafkaSettings, Settings
 from stream.ops.client import connection
 
 _PREFIXES: Final = (("outreach.", 1), ("contact.", 2))
+#: Events sent and not yet acknowledged: the bound on the memory of a feed that is quicker than Kafka.
+_IN_FLIGHT: Final = 100_000
 
 
 class Head(msgspec.Struct):
@@ -76,6 +79,7 @@ def feed(
 ) -> Fed:
     """Send every line; returns when all are acknowledged. `speed` is a factor of real time, None without limit."""
     failed: list[BaseException] = []
+    room = threading.BoundedSemaphore(_IN_FLIGHT)
     begun, sent, clock = time.monotonic(), 0, Pace(speed)
     # linger: acknowledgement matters here, not latency; large batches halve the cost an event.
     producer = KafkaProducer(**connection(kafka), acks="all", linger_ms=20, batch_size=262_144)
@@ -88,11 +92,14 @@ def feed(
             clock.wait(top.occurred_at)
             key = top.seller_id.encode() if top.seller_id else None
             sent += 1
+            room.acquire()
             try:
                 future: Any = producer.send(settings.input_topics[stream_of(top.type)], value=line, key=key)
                 future.add_errback(failed.append)
+                future.add_both(lambda _: room.release())
             except MessageSizeTooLargeError as error:  # raised at once, unlike all that the broker refuses
                 failed.append(error)
+                room.release()
             if sent % 1000 == 0:
                 progress(sent)
         producer.flush()

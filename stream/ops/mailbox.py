@@ -16,7 +16,7 @@ from kafka.structs import OffsetAndMetadata
 
 from stream.alerts import Alert
 from stream.config import KafkaSettings, Settings
-from stream.intake.dead_letters import DeadLetter, incoming
+from stream.intake.dead_letters import DeadLetter, NotADeadLetterError, incoming
 from stream.ops.client import connection
 
 _alert = msgspec.json.Decoder(Alert)
@@ -66,22 +66,28 @@ def dead_letters(
     settings: Settings,
     kafka: KafkaSettings,
     topic: str,
+    foreign: Callable[[str], None],
     group: str | None = None,
     settle: Callable[[], None] = lambda: None,
 ) -> Iterator[DeadLetter]:
-    """The dead letters of an input topic."""
+    """The dead letters of an input topic; `foreign` is told of each record there that is none, and why."""
     for record in read(kafka, settings.dead_letter_topic(topic), group=group, settle=settle):
-        yield incoming(record.key, record.value, tuple(record.headers))
+        try:
+            letter = incoming(record.key, record.value, tuple(record.headers))
+        except NotADeadLetterError as error:
+            foreign(f"{record.topic}, partition {record.partition}, offset {record.offset}, is passed over: {error}")
+        else:
+            yield letter
 
 
-def replay_dead_letters(settings: Settings, kafka: KafkaSettings, topic: str) -> int:
+def replay_dead_letters(settings: Settings, kafka: KafkaSettings, topic: str, foreign: Callable[[str], None]) -> int:
     """Send each dead letter of a topic to it again, as it came; those sent before are not sent twice."""
     count = 0
     with closing(KafkaProducer(**connection(kafka), acks="all")) as producer:
         sent: list[Any] = []
         group = f"{settings.app_id}-dlq-replay"
         # Settled before the group moves on: a letter that was not acknowledged would be lost otherwise.
-        for letter in dead_letters(settings, kafka, topic, group, settle=lambda: _acknowledged(sent)):
+        for letter in dead_letters(settings, kafka, topic, foreign, group, settle=lambda: _acknowledged(sent)):
             sent.append(producer.send(letter.topic, value=letter.value, key=letter.key, headers=list(letter.headers)))
             count += 1
             if len(sent) >= 1000:

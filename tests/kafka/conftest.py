@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from stream.config import KafkaSettings
+from stream.market import simulate
 from stream.ops.broker import Broker
-from tests.kafka.group import Group
+from tests.kafka.group import Group, Market, replay
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +26,13 @@ def group(kafka: KafkaSettings, tmp_path: Path, request: pytest.FixtureRequest) 
     yield group
     for worker in group.workers:
         worker.kill()
+
+
+@pytest.fixture(scope="session")
+def market(tmp_path_factory: pytest.TempPathFactory) -> Market:
+    """With cheats, and events that are late, repeated and out of order; replayed once for all tests."""
+    folder = tmp_path_factory.mktemp("market")
+    events, truth = folder / "market.jsonl", folder / "truth.jsonl"
+    total = simulate.write("dirty", 1, 80, 200, events, truth)
+    cheats = [json.loads(line) for line in truth.read_text().splitlines()]
+    return Market(events, total, {one["seller_id"]: one["paid_flips"] for one in cheats}, *replay(events, folder))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from stream.config import KafkaSettings, Settings
 from stream.events import STREAMS
@@ -16,6 +19,39 @@ from stream.ops import topics
 from stream.ops.broker import free_port
 
 PARTITIONS = 4
+
+
+class Market(NamedTuple):
+    """A file of events, how many there are, who cheats in it, and what a clean run makes of it."""
+
+    events: Path
+    total: int
+    cheats: dict[str, int]
+    """Paid flips by seller."""
+    expected: dict[str, Any]
+    alert_ids: list[str]
+
+
+def alert_ids(lines: str) -> list[str]:
+    """The ids of alerts, one JSON document a line, in order."""
+    return sorted(json.loads(line)["alert_id"] for line in lines.splitlines())
+
+
+def wait(true: Callable[[], bool], seconds: float, why: str) -> float:
+    """Until it is true; how long that took."""
+    begun = time.monotonic()
+    while not true():
+        assert time.monotonic() - begun < seconds, why
+        time.sleep(0.1)
+    return time.monotonic() - begun
+
+
+def replay(events: Path, folder: Path) -> tuple[dict[str, Any], list[str]]:
+    """What `volteface replay` says of a file, and the ids of its alerts."""
+    alerts = folder / "alerts.jsonl"
+    command = ["replay", "--input", str(events), "--partitions", str(PARTITIONS), "--alerts", str(alerts)]
+    told = subprocess.run([sys.executable, "-m", "stream.cli", *command], capture_output=True, text=True, check=True)
+    return json.loads(told.stdout), alert_ids(alerts.read_text())
 
 
 class Group:
@@ -44,6 +80,13 @@ class Group:
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def assert_equals(self, expected: dict[str, Any], ids: list[str]) -> None:
+        """State and alerts in Kafka are those of a replay, and no alert is there twice."""
+        assert json.loads(self.command("state", "digest")) == expected["state_digest"]
+        found = alert_ids(self.command("alerts", "--json"))
+        assert found == ids
+        assert len(found) == len(set(found)) > 0
 
 
 class Worker:
@@ -81,14 +124,13 @@ class Worker:
             float(line.split()[-1]) for line in lines if line.startswith((*names, "volteface_dead_letters_total{"))
         )
 
-    def wait_for(self, events: int, seconds: float = 90) -> None:
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            assert self.process.poll() is None, "the worker ended by itself"
-            if self.events() >= events:
-                return
-            time.sleep(0.2)
-        raise AssertionError(f"{self.events()} of {events} events after {seconds} s")
+    def has(self, events: int) -> bool:
+        """Whether it has done so many events; it must not have ended."""
+        assert self.process.poll() is None, "the worker ended by itself"
+        return self.events() >= events
+
+    def wait_for(self, events: int, seconds: float = 150) -> None:
+        wait(lambda: self.has(events), seconds, f"{events} events were not done")
 
     def kill(self) -> None:
         self.process.kill()

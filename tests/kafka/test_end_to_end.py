@@ -5,21 +5,14 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from stream.market import simulate
 from stream.ops import mailbox
-from tests.kafka.group import PARTITIONS, Group, Worker
+from tests.kafka.group import Group, Market, Worker, replay, wait
 
 pytestmark = pytest.mark.kafka
-
-
-def _market(folder: Path, scenario: str) -> tuple[Path, int]:
-    events = folder / "market.jsonl"
-    return events, simulate.write(scenario, 1, 150, 240, events, folder / "truth.jsonl")
 
 
 def _spoil(clean: Path, dirty: Path) -> int:
@@ -62,14 +55,9 @@ def _bad(event: dict[str, object], number: int) -> list[str]:
     ]
 
 
-def _ids(lines: str) -> list[str]:
-    return sorted(json.loads(line)["alert_id"] for line in lines.splitlines())
-
-
-def test_a_worker_killed_three_times_equals_a_replay(group: Group, tmp_path: Path) -> None:
-    clean, _ = _market(tmp_path, "dirty")
+def test_a_worker_killed_three_times_equals_a_replay(group: Group, market: Market, tmp_path: Path) -> None:
     dirty = tmp_path / "dirty.jsonl"
-    total = _spoil(clean, dirty)
+    total = _spoil(market.events, dirty)
     group.command("feed", "--input", str(dirty))
     for part in (0.2, 0.4, 0.6):
         worker = Worker(group)
@@ -82,16 +70,17 @@ def test_a_worker_killed_three_times_equals_a_replay(group: Group, tmp_path: Pat
     assert json.loads(worker.page("/health/ready"))["ready"]
     assert worker.stop() == 0
 
-    alerts = tmp_path / "alerts.jsonl"
-    expected = json.loads(
-        group.command("replay", "--input", str(dirty), "--partitions", str(PARTITIONS), "--alerts", str(alerts))
-    )
-    assert json.loads(group.command("state", "digest")) == expected["state_digest"]
-    read_back = _ids(group.command("alerts", "--json"))
-    assert read_back == _ids(alerts.read_text())
-    assert len(read_back) == len(set(read_back)) > 0
+    expected, ids = replay(dirty, tmp_path)
+    group.assert_equals(expected, ids)
+    found = {
+        alert.subject.id for alert in mailbox.alerts(group.settings, group.kafka) if alert.subject.type == "seller"
+    }
+    assert found & {seller for seller, paid in market.cheats.items() if paid >= 20}
+    assert len(found - market.cheats.keys()) <= 1
     dead = [
-        x for topic in group.settings.input_topics for x in mailbox.dead_letters(group.settings, group.kafka, topic)
+        letter
+        for topic in group.settings.input_topics
+        for letter in mailbox.dead_letters(group.settings, group.kafka, topic, pytest.fail)
     ]
     assert len(dead) == expected["dead"] > 0
     assert expected["late"] > 0
@@ -108,33 +97,10 @@ def test_a_worker_killed_three_times_equals_a_replay(group: Group, tmp_path: Pat
     }
 
 
-def test_cheats_are_found_and_explained(group: Group, tmp_path: Path) -> None:
-    events, total = _market(tmp_path, "bribes")
-    group.command("feed", "--input", str(events))
-    worker = Worker(group)
-    worker.wait_for(total)
-    assert worker.stop() == 0
-    truth = [json.loads(line) for line in (tmp_path / "truth.jsonl").read_text().splitlines()]
-    large = {cheat["seller_id"] for cheat in truth if cheat["paid_flips"] >= 30}
-    found = {
-        alert.subject.id for alert in mailbox.alerts(group.settings, group.kafka) if alert.subject.type == "seller"
-    }
-    assert large
-    assert 2 * len(large & found) >= len(large)
-    assert len(found - {cheat["seller_id"] for cheat in truth}) <= 1
-
-
 def test_a_worker_does_not_start_on_wrong_topics(group: Group) -> None:
     group.settings = group.settings.model_copy(update={"outreach_topic": group.settings.dead_letter_topic("reviews")})
     with pytest.raises(AssertionError, match=r"topic dlq\.reviews is missing: run `volteface topics create`"):
         group.command("worker")
-
-
-def _wait(true: Callable[[], bool], seconds: float, why: str) -> None:
-    until = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < until, why
-        time.sleep(0.1)
 
 
 def _newcomers(path: Path, name: str, streams: int) -> int:
@@ -154,31 +120,29 @@ def _newcomers(path: Path, name: str, streams: int) -> int:
     return len(events)
 
 
-def test_workers_that_join_and_leave_equal_a_replay(group: Group, tmp_path: Path) -> None:
+def test_workers_that_join_and_leave_equal_a_replay(group: Group, market: Market, tmp_path: Path) -> None:
     """One worker, then two, then only the second: the partitions move, and their state with them."""
-    events, total = _market(tmp_path, "dirty")
-    group.command("feed", "--input", str(events))
+    group.command("feed", "--input", str(market.events))
     first = Worker(group)
-    first.wait_for(total // 4)
+    first.wait_for(market.total // 4)
     second = Worker(group)
-    _wait(lambda: second.events() > 0, 60, "the second worker was given nothing")
+    wait(lambda: second.events() > 0, 60, "the second worker was given nothing")
     assert first.stop() == 0
-    second.wait_for(total)
-    expected = json.loads(group.command("replay", "--input", str(events), "--partitions", str(PARTITIONS)))
+    second.wait_for(market.total)
     assert second.stop() == 0
-    assert json.loads(group.command("state", "digest")) == expected["state_digest"]
+    group.assert_equals(market.expected, market.alert_ids)
     assert '"event": "assigned"' in (tmp_path / "worker.log").read_text()
 
 
 def test_streams_at_rest_are_not_waited_for_after_the_partitions_moved(group: Group, tmp_path: Path) -> None:
     """What a worker read before a rebalance must not make its streams look unread after it."""
     first, second = Worker(group), Worker(group)
-    _wait(lambda: all(worker.ready() for worker in (first, second)), 60, "the workers do not share the partitions")
+    wait(lambda: all(worker.ready() for worker in (first, second)), 60, "the workers do not share the partitions")
     time.sleep(3)  # the group settles: both have joined, the later one's rebalance included
-    _wait(lambda: all(worker.ready() for worker in (first, second)), 60, "the workers do not share the partitions")
+    wait(lambda: all(worker.ready() for worker in (first, second)), 60, "the workers do not share the partitions")
     some = _newcomers(tmp_path / "some.jsonl", "some", streams=3)
     group.command("feed", "--input", str(tmp_path / "some.jsonl"))
-    _wait(lambda: first.events() + second.events() >= some, 60, "the first events were not applied")
+    wait(lambda: first.events() + second.events() >= some, 60, "the first events were not applied")
     assert first.stop() == 0
     second.wait_for(some)
     more = _newcomers(tmp_path / "more.jsonl", "more", streams=1)
