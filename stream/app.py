@@ -8,6 +8,8 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import faust
@@ -25,7 +27,19 @@ from stream.engine.task import State
 from stream.ops import logs, topics
 from stream.ops.metrics import CONTENT_TYPE, Metrics, Pulse, TaskView
 
-settings, kafka = config.load()
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    """What a person can mend ends the start with one line, not a trace."""
+    try:
+        yield
+    except (config.SettingsError, KafkaError, LookupError, OSError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+
+
+with _one_line():
+    settings, kafka = config.load()
+    _credentials = credentials(kafka)
 log = structlog.get_logger()
 
 _urls = ";".join(f"batched://{server}" for server in kafka.bootstrap_servers.split(","))
@@ -34,7 +48,7 @@ app = faust.App(
     settings.app_id,
     broker=_urls.replace("batched://", "kafka://"),
     broker_consumer=_urls,
-    broker_credentials=credentials(kafka),
+    broker_credentials=_credentials,
     key_serializer="raw",
     value_serializer="raw",
     topic_allow_declare=False,
@@ -146,10 +160,8 @@ async def intake(batches: Any) -> None:
 @app.on_worker_init.connect
 def _check_topics(sender: Any, **_: Any) -> None:
     # Wrong topics would split a seller's events over tasks, or start with an empty state: better not to start.
-    try:
+    with _one_line():
         problems = topics.check(settings, kafka)
-    except KafkaError as error:
-        problems = [f"{type(error).__name__}: {error}"]
     if problems:
         sys.exit("\n".join(problems))
 

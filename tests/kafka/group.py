@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,12 +46,22 @@ def wait(true: Callable[[], bool], seconds: float, why: str) -> float:
     return time.monotonic() - begun
 
 
+def command(environment: Mapping[str, str], *arguments: str) -> str:
+    """What a command prints on standard output; it must succeed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "stream.cli", *arguments],
+        env=environment, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def replay(events: Path, folder: Path) -> tuple[dict[str, Any], list[str]]:
     """What `volteface replay` says of a file, and the ids of its alerts."""
     alerts = folder / "alerts.jsonl"
-    command = ["replay", "--input", str(events), "--partitions", str(PARTITIONS), "--alerts", str(alerts)]
-    told = subprocess.run([sys.executable, "-m", "stream.cli", *command], capture_output=True, text=True, check=True)
-    return json.loads(told.stdout), alert_ids(alerts.read_text())
+    options = ("--partitions", str(PARTITIONS), "--alerts", str(alerts))
+    told = command(os.environ, "replay", "--input", str(events), *options)
+    return json.loads(told), alert_ids(alerts.read_text())
 
 
 class Group:
@@ -73,13 +83,8 @@ class Group:
         return os.environ | own | {"KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers}
 
     def command(self, *arguments: str) -> str:
-        """What a command prints on standard output; it must succeed."""
-        done = subprocess.run(
-            [sys.executable, "-m", "stream.cli", *arguments],
-            env=self.environment, capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        """A command with the group's settings; see `command`."""
+        return command(self.environment, *arguments)
 
     def assert_equals(self, expected: dict[str, Any], ids: list[str]) -> None:
         """State and alerts in Kafka are those of a replay, and no alert is there twice."""
@@ -129,7 +134,7 @@ class Worker:
         assert self.process.poll() is None, "the worker ended by itself"
         return self.events() >= events
 
-    def wait_for(self, events: int, seconds: float = 150) -> None:
+    def wait_for(self, events: int, seconds: float = 90) -> None:
         wait(lambda: self.has(events), seconds, f"{events} events were not done")
 
     def kill(self) -> None:

@@ -75,7 +75,8 @@ def test_a_worker_killed_three_times_equals_a_replay(group: Group, market: Marke
     found = {
         alert.subject.id for alert in mailbox.alerts(group.settings, group.kafka) if alert.subject.type == "seller"
     }
-    assert found & {seller for seller, paid in market.cheats.items() if paid >= 20}
+    large = {seller for seller, paid in market.cheats.items() if paid >= 20}
+    assert 2 * len(found & large) >= len(large) > 0
     assert len(found - market.cheats.keys()) <= 1
     dead = [
         letter

@@ -111,6 +111,13 @@ def test_a_plain_faust_worker_does_not_start_without_its_state_topic_either(grou
     assert "topic stateless-faust-state is missing: run `volteface topics create`" in said
 
 
+def test_what_a_person_can_mend_ends_the_start_with_one_line(group: Group, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_SECURITY_PROTOCOL", "SSL")
+    monkeypatch.setenv("KAFKA_SSL_CAFILE", "/no/such/file")
+    for module in (("stream.cli", "worker"), ("faust", "-A", "stream.app", "worker")):
+        assert _refused(group, *module).split("\n") == ["FileNotFoundError: [Errno 2] No such file or directory", ""]
+
+
 def test_a_worker_does_not_start_on_a_state_topic_of_another_size(group: Group) -> None:
     group.settings = group.settings.model_copy(update={"app_id": "narrow"})
     options = {"num_partitions": PARTITIONS - 1, "replication_factor": 1, "configs": {"cleanup.policy": "compact"}}
