@@ -13,10 +13,11 @@ import msgspec
 import numpy as np
 
 from stream.core.evidence import COLUMNS, WINDOWS
+from stream.core.flips import Flip
 from stream.core.norm import Norm
 from stream.core.patterns import BINS, Display, Tape
 from stream.core.reviews import Review
-from stream.core.subjects import Flip, Held, Seller
+from stream.core.subjects import Held, Seller
 
 VERSION: Final = 1
 
@@ -48,7 +49,7 @@ class SellerRow(msgspec.Struct, array_like=True, gc=False):
     version: int
     first_seen: float
     voice: float
-    held: dict[int, Held]
+    held: dict[int, tuple[int, int, float, float, float]]  # by band, a `Held`
     flips_by_arm: list[float]
     expected: list[float]
     expected_long: list[float]
@@ -155,7 +156,10 @@ _PLAIN_FIELDS: Final = tuple(name for name in SellerRow.__struct_fields__ if nam
 
 
 def seller_row(seller: Seller) -> bytes:
-    held = dict(sorted(seller.held.items()))
+    held = {
+        number: (one.plain, one.looked_up, one.hazard, one.long_plain, one.long_looked_up)
+        for number, one in sorted(seller.held.items())
+    }
     return encode(SellerRow(version=VERSION, held=held, **{name: getattr(seller, name) for name in _PLAIN_FIELDS}))
 
 
@@ -164,7 +168,7 @@ def seller_of(seller_id: str, value: bytes) -> Seller:
     seller = Seller(seller_id, row.first_seen)
     for name in _PLAIN_FIELDS:
         setattr(seller, name, getattr(row, name))
-    seller.held = row.held
+    seller.held = {number: Held(*one) for number, one in row.held.items()}
     return seller
 
 

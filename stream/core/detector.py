@@ -19,10 +19,11 @@ from stream.core import codec
 from stream.core.bands import HOUR
 from stream.core.cases import Accuser
 from stream.core.evidence import WINDOWS
+from stream.core.flips import Flip
 from stream.core.patterns import Display
 from stream.core.reviews import Review
 from stream.core.risk import AtRisk
-from stream.core.subjects import Flip, Seller
+from stream.core.subjects import Seller
 from stream.events import (
     CRITICAL_STARS,
     INCENTIVES,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-import msgspec
-
 from stream.core.bands import AGE_EDGES, FOLLOW_SECONDS, PLACES, locate
 from stream.core.subjects import Seller
 
@@ -13,23 +11,46 @@ from stream.core.subjects import Seller
 _NEXT_EDGE: Final = (*AGE_EDGES[1:], FOLLOW_SECONDS)
 
 
-class Review(msgspec.Struct, gc=False, eq=False):
-    """An open critical review; `cell` and `due` follow from the rest and the time of the last timer.
+class Review:
+    """An open critical review; `cell` and `due` follow from the rest and the time of the last timer."""
 
-    The garbage collector does not follow it: there are millions, and none can be part of a cycle.
-    """
+    __slots__ = (
+        "cell",
+        "contacted_at",
+        "created_at",
+        "due",
+        "incentive",
+        "looked_up_at",
+        "product_id",
+        "rating",
+        "review_id",
+        "reviewer_id",
+        "seller",
+    )
 
-    review_id: str
-    seller: Seller
-    product_id: str
-    reviewer_id: str
-    rating: int
-    created_at: float
-    contacted_at: float | None = None
-    looked_up_at: float | None = None
-    incentive: bool = False
-    cell: int = -1
-    due: float = 0.0
+    def __init__(
+        self,
+        review_id: str,
+        seller: Seller,
+        product_id: str,
+        reviewer_id: str,
+        rating: int,
+        created_at: float,
+        contacted_at: float | None = None,
+        looked_up_at: float | None = None,
+        incentive: bool = False,
+    ) -> None:
+        self.review_id = review_id
+        self.seller = seller
+        self.product_id = product_id
+        self.reviewer_id = reviewer_id
+        self.rating = rating
+        self.created_at = created_at
+        self.contacted_at = contacted_at
+        self.looked_up_at = looked_up_at
+        self.incentive = incentive
+        self.cell = -1
+        self.due = 0.0
 
     def place(self, now: float) -> None:
         """Find its cell at `now` and the time of its next change."""
@@ -47,7 +68,3 @@ class Review(msgspec.Struct, gc=False, eq=False):
             self.place(self.due)
         else:
             self.cell, self.due = self.cell + 2, due
-
-    def __lt__(self, other: Review) -> bool:
-        """Timers of equal time and id (a review that went and came again) need an order, and any will do."""
-        return False

@@ -9,10 +9,9 @@ from __future__ import annotations
 import math
 from typing import Final
 
-import msgspec
-
 from stream.core.bands import ARM_OF, ARMS, DAY, LOOKED_UP
 from stream.core.evidence import EMPTY, WINDOWS, Floats, appended, log_prior
+from stream.core.flips import Flip
 from stream.core.norm import Band, Norm
 
 #: Memory of the expected flips that set a voice.
@@ -21,29 +20,21 @@ VOICE_SECONDS: Final = 60 * DAY
 ALONE: Final = 0.5
 
 
-class Flip(msgspec.Struct, array_like=True, gc=False):
-    """What an alert tells about one flip."""
-
-    at: float
-    review_id: str
-    stars: float
-    retracted: bool
-    incentive: bool
-    contact_hours: float | None
-
-
-class Held(msgspec.Struct, array_like=True, gc=False):
+class Held:
     """A seller's reviews in one band, not looked up and looked up.
 
     `hazard` is where the band's L stood when last settled. The long run needs no settling at every change: of n
     reviews that came at clocks C_i it expects n C - sum C_i, and `long_...` holds - sum C_i.
     """
 
-    plain: int
-    looked_up: int
-    hazard: float
-    long_plain: float
-    long_looked_up: float
+    __slots__ = ("hazard", "long_looked_up", "long_plain", "looked_up", "plain")
+
+    def __init__(self, plain: int, looked_up: int, hazard: float, long_plain: float, long_looked_up: float) -> None:
+        self.plain = plain
+        self.looked_up = looked_up
+        self.hazard = hazard
+        self.long_plain = long_plain
+        self.long_looked_up = long_looked_up
 
 
 class Seller:

@@ -15,18 +15,22 @@ from collections import deque
 from collections.abc import Iterable
 from heapq import heapify, heappop, heappush, heapreplace
 
-import msgspec
-
 from stream.core.bands import PLACES
 from stream.core.reviews import Review
 
 
-class Timer(msgspec.Struct, order=True, gc=False):
-    """A review that may come out at `due`; the garbage collector need not follow what cannot be part of a cycle."""
+class Timer:
+    """A review that may come out at `due`."""
 
-    due: float
-    review_id: str
-    review: Review
+    __slots__ = ("due", "review", "review_id")
+
+    def __init__(self, due: float, review_id: str, review: Review) -> None:
+        self.due = due
+        self.review_id = review_id
+        self.review = review
+
+    def __lt__(self, other: Timer) -> bool:
+        return self.due < other.due or (self.due == other.due and self.review_id < other.review_id)
 
 
 class Timers:
