@@ -17,10 +17,11 @@ from stream import MODEL_VERSION
 from stream.alerts import Alert, Evidence, Kind, Severity, Subject, alert_id
 from stream.core import explain
 from stream.core.bands import DAY
+from stream.core.display import Tape
 from stream.core.evidence import E, Verdict
 from stream.core.flips import Flip
 from stream.core.norm import Norm
-from stream.core.patterns import Tape, features
+from stream.core.patterns import features
 from stream.core.subjects import Seller
 from stream.core.watches import SCALES, SELLER_WATCHES, Watch, log_threshold
 

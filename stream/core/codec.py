@@ -12,10 +12,11 @@ from typing import Annotated, Any, Final, TypeVar
 import msgspec
 import numpy as np
 
+from stream.core.display import Display, Tape
 from stream.core.evidence import COLUMNS, WINDOWS
 from stream.core.flips import Flip
 from stream.core.norm import Norm
-from stream.core.patterns import BINS, Display, Tape
+from stream.core.patterns import BINS
 from stream.core.reviews import Review
 from stream.core.subjects import Held, Seller
 
@@ -77,7 +78,7 @@ class ProductRow(msgspec.Struct, array_like=True, gc=False):
     stars: int
     events: int
     last_at: float
-    tape: Tape
+    tape: tuple[int, list[tuple[int, float, float]]]
 
 
 class MetaRow(msgspec.Struct, array_like=True, gc=False):
@@ -203,14 +204,15 @@ def load_flips(seller: Seller, rows: list[FlipRow]) -> None:
 
 
 def product_row(display: Display) -> bytes:
-    return encode(ProductRow(VERSION, display.reviews, display.stars, display.events, display.last_at, display.tape))
+    tape = (display.tape.length, display.tape.turns)
+    return encode(ProductRow(VERSION, display.reviews, display.stars, display.events, display.last_at, tape))
 
 
 def product_of(value: bytes) -> Display:
     row = decode(value, ProductRow)
     display = Display()
     display.reviews, display.stars, display.events, display.last_at = row.reviews, row.stars, row.events, row.last_at
-    display.load(row.tape)
+    display.load(Tape(*row.tape))
     return display
 
 

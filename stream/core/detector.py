@@ -18,9 +18,9 @@ from stream.alerts import Alert
 from stream.core import codec
 from stream.core.bands import HOUR
 from stream.core.cases import Accuser
+from stream.core.display import Display
 from stream.core.evidence import WINDOWS
 from stream.core.flips import Flip
-from stream.core.patterns import Display
 from stream.core.reviews import Review
 from stream.core.risk import AtRisk
 from stream.core.subjects import Seller

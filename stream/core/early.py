@@ -5,16 +5,14 @@ Rule of this room: bounded; the one that was remembered first goes first.
 
 from __future__ import annotations
 
-from typing import Final
-
-import msgspec
+from typing import Final, NamedTuple
 
 from stream.core.codec import decode, encode
 
 LIMIT: Final = 10_000
 
 
-class EarlyRow(msgspec.Struct, array_like=True, gc=False):
+class EarlyRow(NamedTuple):
     """When the change occurred, the rating it left (None: deleted), and its place in the order of remembering."""
 
     at: float

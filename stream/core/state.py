@@ -11,9 +11,10 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 
 from stream.core import codec
+from stream.core.display import Display
 from stream.core.early import Early
 from stream.core.norm import Norm
-from stream.core.patterns import Display, FlipPatterns
+from stream.core.patterns import FlipPatterns
 from stream.core.reviews import Review
 from stream.core.seen import Seen
 from stream.core.subjects import Seller
