@@ -40,7 +40,7 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q -m "not kafka"
+	$(BIN)/pytest -q -m "not kafka" --numprocesses=auto --dist=worksteal
 
 test: check
 	$(BIN)/pytest -q -m kafka

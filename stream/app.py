@@ -5,7 +5,6 @@ Rule of this room: it knows all the others, and nobody knows it.
 
 from __future__ import annotations
 
-import gc
 import sys
 import tempfile
 import time
@@ -25,7 +24,7 @@ from stream.core.evidence import YEAR_SECONDS
 from stream.engine.crew import Crew
 from stream.engine.ledger import KafkaLedger, credentials
 from stream.engine.task import State
-from stream.ops import logs, topics
+from stream.ops import logs, memory, topics
 from stream.ops.metrics import CONTENT_TYPE, Metrics, Pulse, TaskView
 
 
@@ -42,10 +41,6 @@ with _one_line():
     settings, kafka = config.load()
     _credentials = credentials(kafka)
 log = structlog.get_logger()
-
-# A task holds its reviews for months, and none is part of a cycle: at Python's thresholds a tenth of a worker's time
-# went into looking them through. What does make cycles (clients, exceptions) is still collected, only less often.
-_COLLECT_EVERY = 50_000
 
 _urls = ";".join(f"batched://{server}" for server in kafka.bootstrap_servers.split(","))
 
@@ -169,8 +164,7 @@ def _check_topics(sender: Any, **_: Any) -> None:
         problems = topics.check(settings, kafka)
     if problems:
         sys.exit("\n".join(problems))
-    gc.freeze()
-    gc.set_threshold(_COLLECT_EVERY)
+    memory.collect_less_often()
 
 
 @app.on_partitions_assigned.connect

@@ -63,9 +63,11 @@ def replay(
     partitions: Annotated[int, typer.Option(min=1, max=10_000, help="partitions, as the topics have")] = 1,
 ) -> None:
     """The same core without Kafka; with the worker's partition count it gives the worker's alerts."""
+    from stream.ops.memory import collect_less_often
     from stream.replay import replay as run
 
     settings, _ = config.load()
+    collect_less_often()
     found: list[Alert] = []
     result = run(settings, source, partitions, found.append)
     if alerts is not None:

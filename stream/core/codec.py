@@ -72,6 +72,14 @@ class FlipRow(msgspec.Struct, array_like=True, gc=False):
     flip: Flip
 
 
+class EarlyRow(msgspec.Struct, array_like=True, gc=False):
+    """When the change occurred, the rating it left (None: deleted), and its place in the order of remembering."""
+
+    at: float
+    rating: int | None
+    number: int
+
+
 class ProductRow(msgspec.Struct, array_like=True, gc=False):
     version: int
     reviews: int

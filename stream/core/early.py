@@ -5,19 +5,11 @@ Rule of this room: bounded; the one that was remembered first goes first.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
-from stream.core.codec import decode, encode
+from stream.core.codec import EarlyRow, decode, encode
 
 LIMIT: Final = 10_000
-
-
-class EarlyRow(NamedTuple):
-    """When the change occurred, the rating it left (None: deleted), and its place in the order of remembering."""
-
-    at: float
-    rating: int | None
-    number: int
 
 
 class Early:

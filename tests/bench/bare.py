@@ -14,6 +14,7 @@ from stream.core.merge import Merge
 from stream.engine.ledger import connection
 from stream.events import STREAMS, Event
 from stream.intake.decode import Intake
+from stream.ops.memory import collect_less_often
 from tests.bench.rate import Rate
 from tests.kafka.group import PARTITIONS
 
@@ -62,5 +63,6 @@ async def _loop(settings: Settings, kafka: KafkaSettings, total: int) -> float:
 
 def run(settings: Settings, kafka: KafkaSettings, total: int) -> float:
     """Events a second."""
+    collect_less_often()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_loop(settings, kafka, total))
