@@ -2,7 +2,7 @@
 # make check  - the fast part, without a broker      make bench - rates, side by side, on a real Kafka
 # Python 3.11 or newer is enough to begin: uv is brought along.
 .DEFAULT_GOAL := help
-.PHONY: help install run check test bench clean
+.PHONY: help install run check test stack stack-test bench clean
 
 PYTHON ?= python3
 UV := .venv/bin/uv
@@ -40,10 +40,18 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q -m "not kafka" --numprocesses=auto --dist=worksteal
+	$(BIN)/pytest -q -m "not kafka and not slow and not stack" --numprocesses=auto --dist=worksteal
 
 test: check
+	$(BIN)/pytest -q -m slow --numprocesses=auto
 	$(BIN)/pytest -q -m kafka
+
+# Needs Debian's prometheus and prometheus-alertmanager.
+stack: install
+	@$(BIN)/python -m tests.stack
+
+stack-test: install
+	$(BIN)/pytest -q -m stack
 
 bench: install
 	$(BIN)/python -m tests.bench

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,8 +18,7 @@ from faust.types import TP
 from faust.web import Request, Response, View
 from kafka.errors import KafkaError
 
-from stream import config
-from stream.core.evidence import YEAR_SECONDS
+from stream import config, views
 from stream.engine.crew import Crew
 from stream.engine.ledger import KafkaLedger, credentials
 from stream.engine.task import State
@@ -106,42 +104,24 @@ def _tp(stream: int, partition: int) -> TP:
     return TP(settings.input_topics[stream], partition)
 
 
+def _tail(stream: int, partition: int) -> tuple[int | None, int | None]:
+    position, end, _ = app.consumer.tail(_tp(stream, partition))
+    return position, end
+
+
 async def _rejoin() -> None:
     await app.consumer.rejoin()
 
 
-def _views() -> dict[int, TaskView]:
-    views: dict[int, TaskView] = {}
-    for partition, member in crew.members.items():
-        task = member.task
-        if task.state is not State.RUNNING:
-            continue
-        lag: dict[str, int] = {}
-        for stream, topic in enumerate(settings.input_topics):
-            position, end, _ = app.consumer.tail(_tp(stream, partition))
-            if position is not None and end is not None:
-                lag[topic] = max(0, end - position) + task.merge.streams[stream].waiting
-        detector = task.detector
-        views[partition] = TaskView(
-            counts=detector.counts,
-            dead=task.dead,
-            unknown_fields=task.unknown_fields,
-            lag_records=lag,
-            evidence=detector.evidence(),
-            gauges={
-                "watermark_timestamp_seconds": max(detector.clock, 0.0),
-                "at_risk_reviews": len(detector.reviews),
-                "subjects": len(detector.sellers),
-                "products": len(detector.products),
-                "checkpoint_age_seconds": time.monotonic() - member.checkpointed_at,
-                "alerts_past_year": detector.alerted_since(detector.clock - YEAR_SECONDS),
-                "alerts_allowed_per_year": settings.alert_budget * len(detector.sellers) / 1000,
-            },
-        )
-    return views
+def _task_views() -> dict[int, TaskView]:
+    return views.of_tasks(crew.members, settings, _tail)
 
 
-metrics = Metrics(_views)
+def _task_states() -> dict[int, str]:
+    return views.of_states(crew.members)
+
+
+metrics = Metrics(_task_views, _task_states)
 pulse = Pulse()
 crew = Crew(settings, lambda partition: KafkaLedger(partition, settings, kafka), _Tap(), metrics, _rejoin)
 _streams = {topic: stream for stream, topic in enumerate(settings.input_topics)}
@@ -177,6 +157,7 @@ async def _assigned(sender: Any, assigned: set[TP], **_: Any) -> None:
         raise ImproperlyConfigured(f"the input topics need the same number of partitions, they have {counts}")
     count = counts[settings.lifecycle_topic]
     log.info("assigned", partitions=sorted(partitions), of=count)
+    metrics.assigned(count)
     crew.assign(partitions, count)
 
 
@@ -194,6 +175,11 @@ async def _stopping(sender: Any, **_: Any) -> None:
 @app.timer(1.0)
 async def _beat() -> None:
     pulse.beat()
+
+
+@app.timer(5.0)
+async def _probe() -> None:
+    metrics.saw_kafka(await app.consumer.reachable())
 
 
 @app.page("/metrics")
@@ -221,6 +207,6 @@ class Ready(View):
 
     async def get(self, request: Request) -> Response:
         """The tasks and their states."""
-        states = {str(partition): member.task.state.value for partition, member in crew.members.items()}
+        states = {str(partition): state for partition, state in _task_states().items()}
         ready = bool(states) and set(states.values()) == {State.RUNNING.value}
         return self.json({"ready": ready, "tasks": states}, status=200 if ready else 503)

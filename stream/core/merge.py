@@ -88,9 +88,14 @@ class Stream(Generic[R, E]):
         return len(self.inbox) + len(self.heap) + len(self.queue)
 
     @property
+    def lowest(self) -> int:
+        """The lowest offset still to do."""
+        return self.open[0] if self.open else self.next_offset
+
+    @property
     def position(self) -> tuple[int, list[int]]:
         """The lowest offset still to do, and those above it that are done already."""
-        return (self.open[0] if self.open else self.next_offset), sorted(self.done)
+        return self.lowest, sorted(self.done)
 
 
 class Merge(Generic[R, E]):

@@ -81,6 +81,10 @@ class Norm:
             self.day_began = self.next_day
             self.next_day += DAY
 
+    def flips_per_second(self) -> float:
+        """Flips that the long run says are to be expected of all reviews now at risk."""
+        return sum(band.rate * band.reviews for band in self.bands)
+
     def count(self, retracted: bool) -> None:
         """Tally a flip for the market's share of retractions."""
         self.total_flips += 1

@@ -110,6 +110,11 @@ class Task:
         """Events that came with fields which the contract does not know, since the task was restored."""
         return self._intake.unknown_fields
 
+    def oldest_sent_at(self, stream: int) -> float | None:
+        """When Kafka was given the oldest fetched batch of a stream that is not done with (epoch seconds)."""
+        lowest = self.merge.streams[stream].lowest
+        return next((at for last, at in self._batches[stream] if last >= lowest), None)
+
     async def restore(self) -> int:
         """Fence the former owner, read the state back; the number of rows."""
         self.state = State.RESTORING

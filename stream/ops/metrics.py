@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import math
 import time
+from bisect import bisect_left
+from collections import Counter as CollectedCounter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
-from typing import Final, NamedTuple
+from itertools import accumulate, product
+from typing import Final, NamedTuple, get_args
 
 from prometheus_client import (
     CollectorRegistry,
     Counter,
+    Gauge,
     GCCollector,
     Histogram,
     Info,
@@ -25,17 +29,21 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.openmetrics import exposition
 
 from stream import MODEL_VERSION
-from stream.alerts import Alert
+from stream.alerts import Alert, Kind, Severity
 
 CONTENT_TYPE: Final = exposition.CONTENT_TYPE_LATEST
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _QUANTILES: Final = (0.5, 0.9, 0.99, 1.0)
+_STATES: Final = ("new", "restoring", "running")
+#: Told from zero on: Prometheus sees a rise only between two samples.
+_COUNTED: Final = dict.fromkeys(("applied", "duplicate", "late", "upgraded", "retracted"), 0)
 _GAUGES: Final = {
     "watermark_timestamp_seconds": "Latest event time applied",
     "at_risk_reviews": "Open critical reviews",
     "subjects": "Sellers known",
     "products": "Products known",
     "checkpoint_age_seconds": "Time since the last checkpoint",
+    "expected_flips_per_second": "Flips of event time expected of all reviews at risk, by the market's long run",
     "alerts_past_year": "Alerts about sellers in the last 365 days of event time",
     "alerts_allowed_per_year": "Alerts that the budget allows, were all of them false, for the sellers known",
 }
@@ -48,9 +56,13 @@ class TaskView(NamedTuple):
     #: Dead letters by "topic/reason".
     dead: Mapping[str, int]
     unknown_fields: int
+    #: By topic.
     lag_records: Mapping[str, int]
+    lag_seconds: Mapping[str, float]
     #: The largest ln R of each seller.
     evidence: Sequence[float]
+    #: How many flips had a pattern score in each of equal parts of [0, 1].
+    pattern_scores: Sequence[int]
     #: By the names of _GAUGES.
     gauges: Mapping[str, float]
 
@@ -58,8 +70,8 @@ class TaskView(NamedTuple):
 class Metrics:
     """All metrics of one worker, and its health."""
 
-    def __init__(self, tasks: Callable[[], Mapping[int, TaskView]]) -> None:
-        """`tasks` gives the running tasks' views, by partition number."""
+    def __init__(self, tasks: Callable[[], Mapping[int, TaskView]], states: Callable[[], Mapping[int, str]]) -> None:
+        """`tasks` gives the running tasks' views, `states` the state of every task, both by partition number."""
         self.registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
@@ -69,6 +81,10 @@ class Metrics:
         self._alerts = Counter(
             "volteface_alerts", "Alerts sent by this worker", ["kind", "severity"], registry=self.registry
         )
+        for kind, severity in product(get_args(Kind), get_args(Severity)):  # from zero, so that the first one is a rise
+            self._alerts.labels(kind, severity)
+        self._partitions = Gauge("volteface_partitions", "Partitions of the input topics", registry=self.registry)
+        self._kafka = Gauge("volteface_kafka_reachable", "1 while a broker answers", registry=self.registry)
         self._event_to_alert = self._seconds("event_to_alert", "From the trigger's record in Kafka to its alert there")
         self._batch = self._seconds("batch", "Time to apply a batch of events")
         self._checkpoint = self._seconds("checkpoint", "Time of a checkpoint")
@@ -76,7 +92,7 @@ class Metrics:
         self._checkpoint_rows = Counter("volteface_checkpoint_rows", "Rows of state written", registry=self.registry)
         self._restored_rows = Counter("volteface_restored_rows", "Rows read by restores", registry=self.registry)
         self._failures = Counter("volteface_task_failures", "Tasks dropped because of an error", registry=self.registry)
-        self._tasks = tasks
+        self._tasks, self._states = tasks, states
         self.registry.register(self)
 
     def _seconds(self, name: str, text: str) -> Histogram:
@@ -100,6 +116,14 @@ class Metrics:
             self._alerts.labels(alert.kind, alert.severity).inc()
             self._event_to_alert.observe(max(0.0, now - sent_at), exemplar={"alert_id": alert.alert_id})
 
+    def assigned(self, partitions: int) -> None:
+        """The group has given this worker its share of so many partitions."""
+        self._partitions.set(partitions)
+
+    def saw_kafka(self, reachable: bool) -> None:
+        """Whether a broker answered just now."""
+        self._kafka.set(reachable)
+
     def failed(self, partition: int, error: BaseException) -> None:
         """A task was dropped because of an error."""
         self._failures.inc()
@@ -120,13 +144,23 @@ class Metrics:
         dead = CounterMetricFamily("volteface_dead_letters", "Records refused", labels=["task", "topic", "reason"])
         unknown = CounterMetricFamily("volteface_unknown_field_events", "Events with unknown fields", labels=["task"])
         lag = GaugeMetricFamily("volteface_lag_records", "Records not yet applied", labels=["task", "topic"])
+        behind = GaugeMetricFamily("volteface_lag_seconds", "Age of the oldest of them", labels=["task", "topic"])
         evidence = GaugeMetricFamily(
             "volteface_evidence_log_odds", "ln R of the sellers, by quantile", labels=["task", "quantile"]
         )
+        scores = GaugeMetricFamily(
+            "volteface_pattern_score",
+            "HalfSpaceTrees' score of the flips so far, by quantile",
+            labels=["task", "quantile"],
+        )
+        tasks = GaugeMetricFamily("volteface_tasks", "Tasks of this worker by state", labels=["state"])
+        states = CollectedCounter(self._states().values())
+        for state in _STATES:
+            tasks.add_metric([state], states[state])
         gauges = {name: GaugeMetricFamily(f"volteface_{name}", text, labels=["task"]) for name, text in _GAUGES.items()}
         for partition, view in sorted(self._tasks().items()):
             task = str(partition)
-            for name, count in view.counts.items():
+            for name, count in {**_COUNTED, **view.counts}.items():
                 family = flips if name in {"upgraded", "retracted"} else events
                 if name != "alerts":
                     family.add_metric([task, name], count)
@@ -135,12 +169,24 @@ class Metrics:
             unknown.add_metric([task], view.unknown_fields)
             for topic, records in view.lag_records.items():
                 lag.add_metric([task, topic], records)
+            for topic, seconds in view.lag_seconds.items():
+                behind.add_metric([task, topic], seconds)
             ranked = sorted(view.evidence)
             for quantile in _QUANTILES if ranked else ():
                 evidence.add_metric([task, str(quantile)], ranked[math.ceil(quantile * len(ranked)) - 1])
+            for quantile, score in _of_histogram(view.pattern_scores):
+                scores.add_metric([task, str(quantile)], score)
             for name, value in view.gauges.items():
                 gauges[name].add_metric([task], value)
-        yield from (events, flips, dead, unknown, lag, evidence, *gauges.values())
+        yield from (tasks, events, flips, dead, unknown, lag, behind, evidence, scores, *gauges.values())
+
+
+def _of_histogram(counts: Sequence[int]) -> Iterator[tuple[float, float]]:
+    """The upper ends of the parts of [0, 1] in which the quantiles lie; none where nothing was counted."""
+    running = list(accumulate(counts))
+    if running and running[-1]:
+        for quantile in _QUANTILES:
+            yield quantile, (bisect_left(running, quantile * running[-1]) + 1) / len(counts)
 
 
 class Pulse:

@@ -46,10 +46,15 @@ def wait(true: Callable[[], bool], seconds: float, why: str) -> float:
     return time.monotonic() - begun
 
 
+def argv(*arguments: str) -> list[str]:
+    """The command line of a `volteface` command."""
+    return [sys.executable, "-m", "stream.cli", *arguments]
+
+
 def command(environment: Mapping[str, str], *arguments: str) -> str:
     """What a command prints on standard output; it must succeed."""
     done = subprocess.run(
-        [sys.executable, "-m", "stream.cli", *arguments],
+        argv(*arguments),
         env=environment, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -97,13 +102,11 @@ class Group:
 class Worker:
     """A real worker process."""
 
-    def __init__(self, group: Group) -> None:
-        self.port = free_port()
+    def __init__(self, group: Group, port: int | None = None) -> None:
+        self.port = port or free_port()
         log = (group.folder / "worker.log").open("ab")
         environment = group.environment | {"VOLTEFACE_WEB_PORT": str(self.port)}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "stream.cli", "worker"], env=environment, stdout=log, stderr=log
-        )
+        self.process = subprocess.Popen(argv("worker"), env=environment, stdout=log, stderr=log)
         log.close()
         group.workers.append(self)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -20,9 +21,15 @@ def _view(evidence: list[float]) -> TaskView:
         dead={"reviews.lifecycle.v1/undecodable": 4, "a/b/future": 1},
         unknown_fields=5,
         lag_records={"reviews.lifecycle.v1": 7},
+        lag_seconds={"reviews.lifecycle.v1": 1.5},
         evidence=evidence,
+        pattern_scores=[0, 90, 0, 10],
         gauges=dict.fromkeys(_GAUGES, 2.0),
     )
+
+
+def _views(evidence: list[float]) -> dict[int, TaskView]:
+    return {0: _view(evidence)}
 
 
 def _samples(metrics: Metrics) -> dict[str, float]:
@@ -36,13 +43,20 @@ def _samples(metrics: Metrics) -> dict[str, float]:
 
 
 def test_the_page_tells_what_the_tasks_counted() -> None:
-    found = _samples(Metrics(lambda: {0: _view([-3.0, 1.5, -1.0])}))
+    metrics = Metrics(lambda: {0: _view([-3.0, 1.5, -1.0])}, lambda: {0: "running", 1: "restoring"})
+    metrics.assigned(4)
+    found = _samples(metrics)
     assert found["volteface_events_total{outcome=applied}"] == 10
     assert found["volteface_flips_total{kind=upgraded}"] == 3
     assert found["volteface_dead_letters_total{reason=undecodable,topic=reviews.lifecycle.v1}"] == 4
     assert found["volteface_dead_letters_total{reason=future,topic=a/b}"] == 1
     assert found["volteface_unknown_field_events_total{}"] == 5
     assert found["volteface_lag_records{topic=reviews.lifecycle.v1}"] == 7
+    assert found["volteface_lag_seconds{topic=reviews.lifecycle.v1}"] == 1.5
+    assert [found[f"volteface_tasks{{state={state}}}"] for state in ("new", "restoring", "running")] == [0, 1, 1]
+    assert found["volteface_partitions{}"] == 4
+    assert found["volteface_pattern_score{quantile=0.9}"] == 0.5
+    assert found["volteface_pattern_score{quantile=0.99}"] == 1.0
     assert found["volteface_evidence_log_odds{quantile=0.5}"] == -1.0
     assert found["volteface_evidence_log_odds{quantile=1.0}"] == 1.5
     assert found["volteface_alerts_allowed_per_year{}"] == 2
@@ -50,7 +64,7 @@ def test_the_page_tells_what_the_tasks_counted() -> None:
 
 
 def test_an_alert_leaves_its_id_as_an_exemplar() -> None:
-    metrics = Metrics(dict)
+    metrics = Metrics(dict, dict)
     alert = msgspec.json.decode(_ALERTS.read_bytes().splitlines()[0], type=Alert)
     metrics.checkpointed(0.01, rows=9, raised=[(alert, 0.0)])
     page = metrics.exposition().decode()
@@ -59,6 +73,14 @@ def test_an_alert_leaves_its_id_as_an_exemplar() -> None:
 
 
 def test_subjects_do_not_make_series() -> None:
-    few, many = _samples(Metrics(lambda: {0: _view([0.1] * 3)})), _samples(Metrics(lambda: {0: _view([0.1] * 30_000)}))
+    few, many = (_samples(Metrics(partial(_views, [0.1] * sellers), dict)) for sellers in (3, 30_000))
     assert few.keys() == many.keys()
     assert not [name for name in many if not name.startswith(("volteface_", "process_", "python_"))]
+
+
+def test_a_rise_from_nothing_can_be_seen() -> None:
+    """Prometheus counts what a series gained between two samples: one that begins with its first event hides that."""
+    found = _samples(Metrics(lambda: {0: _view([])._replace(counts=Counter())}, dict))
+    assert found["volteface_events_total{outcome=duplicate}"] == 0
+    assert found["volteface_flips_total{kind=retracted}"] == 0
+    assert found["volteface_alerts_total{kind=seller.flips,severity=low}"] == 0

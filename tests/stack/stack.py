@@ -1,0 +1,169 @@
+"""All of it without containers: Kafka, two workers, a feed, Prometheus, Alertmanager and a webhook that they reach.
+
+Rule of this room: the configuration is the one that `docker/` ships; only addresses and intervals are others. What it
+starts, it stops.
+"""
+
+from __future__ import annotations
+
+import http.server
+import json
+import shutil
+import subprocess
+import tempfile
+import threading
+import urllib.error
+import urllib.parse
+import urllib.request
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+import yaml
+
+from stream.config import KafkaSettings
+from stream.market import simulate
+from stream.ops.broker import Broker, free_port
+from tests.kafka.group import Group, Worker, argv, wait
+
+DOCKER: Final = Path(__file__).parents[2] / "docker"
+APP_ID: Final = "volteface"
+WORKERS: Final = 2
+#: Eight months of a market pass in this time.
+FEED_SECONDS: Final = 900
+_DAYS: Final = 240
+_INTERVAL: Final = "2s"
+
+
+def tool(name: str) -> str:
+    """Where a program of the Prometheus world is."""
+    found = shutil.which(name)
+    if found is None:
+        raise FileNotFoundError(f"{name} is missing: install Debian's `prometheus` and `prometheus-alertmanager`")
+    return found
+
+
+class Webhook:
+    """Keeps the alerts that Alertmanager sends, each as (name, "firing" or "resolved", labels)."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str, dict[str, str]]] = []
+        told = self.told
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                told.extend((one["labels"]["alertname"], one["status"], one["labels"]) for one in body["alerts"])
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the library's name
+                """Silent."""
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def has(self, name: str, status: str) -> bool:
+        """Whether such an alert has come in that state."""
+        return any((one, state) == (name, status) for one, state, _ in self.told)
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class Stack:
+    """A context: entered, everything runs and the feed has begun."""
+
+    def __init__(self) -> None:
+        self._exit = ExitStack()
+        self.webhook = Webhook()
+        self._exit.callback(self.webhook.close)
+        self.folder = Path(self._exit.enter_context(tempfile.TemporaryDirectory(prefix="volteface-stack-")))
+        self._prometheus, self._alertmanager = free_port(), free_port()
+        self.prometheus_url = f"http://127.0.0.1:{self._prometheus}"
+        self.alertmanager_url = f"http://127.0.0.1:{self._alertmanager}"
+
+    def __enter__(self) -> Stack:
+        try:
+            self._start()
+        except BaseException:
+            self._exit.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._exit.close()
+
+    def _start(self) -> None:
+        programs = [tool("prometheus"), tool("prometheus-alertmanager")]
+        broker = self._exit.enter_context(Broker())
+        self.group = Group(APP_ID, KafkaSettings(bootstrap_servers=broker.bootstrap_servers), self.folder)
+        self._exit.callback(self._kill_workers)
+        self.workers = [Worker(self.group) for _ in range(WORKERS)]
+        prometheus, alertmanager = self._configure()
+        data = self.folder / "data"
+        self._run(
+            programs[1], f"--config.file={alertmanager}", f"--storage.path={data}/alertmanager",
+            f"--web.listen-address=127.0.0.1:{self._alertmanager}", "--cluster.listen-address=",
+        )  # fmt: skip
+        self._run(
+            programs[0], f"--config.file={prometheus}", f"--storage.tsdb.path={data}/prometheus",
+            f"--web.listen-address=127.0.0.1:{self._prometheus}", "--enable-feature=exemplar-storage",
+        )  # fmt: skip
+        wait(lambda: all(worker.ready() for worker in self.workers), 90, "the workers are not ready")
+        events = self.folder / "market.jsonl"
+        simulate.write("bribes", 1, 300, _DAYS, events, self.folder / "truth.jsonl")
+        speed = f"{_DAYS * 86400 // FEED_SECONDS}x"
+        self._run(*argv("feed", "--input", str(events), "--speed", speed), env=self.group.environment)
+
+    def _kill_workers(self) -> None:
+        for worker in self.group.workers:
+            worker.kill()
+
+    def _configure(self) -> tuple[Path, Path]:
+        """The shipped configuration, with the addresses of this stack."""
+        shutil.copytree(DOCKER / "prometheus", self.folder / "prometheus")
+        config = yaml.safe_load((DOCKER / "prometheus" / "prometheus.yml").read_text())
+        config["global"] = {"scrape_interval": _INTERVAL, "evaluation_interval": _INTERVAL}
+        config["alerting"]["alertmanagers"] = [{"static_configs": [{"targets": [f"127.0.0.1:{self._alertmanager}"]}]}]
+        (job,) = config["scrape_configs"]
+        del job["dns_sd_configs"]
+        job["static_configs"] = [{"targets": [f"127.0.0.1:{worker.port}" for worker in self.workers]}]
+        prometheus = self.folder / "prometheus" / "prometheus.yml"
+        prometheus.write_text(yaml.safe_dump(config))
+        url = self.folder / "webhook_url"
+        url.write_text(self.webhook.url)
+        config = yaml.safe_load((DOCKER / "alertmanager" / "alertmanager.yml").read_text())
+        for receiver in config["receivers"]:
+            receiver["webhook_configs"] = [{"url_file": str(url)}]
+        for route in (config["route"], *config["route"]["routes"]):
+            route |= {"group_wait": "1s", "group_interval": "5s"}
+        alertmanager = self.folder / "alertmanager.yml"
+        alertmanager.write_text(yaml.safe_dump(config))
+        return prometheus, alertmanager
+
+    def _run(self, *command: str, env: dict[str, str] | None = None) -> None:
+        """A child that ends with the stack."""
+        log = self._exit.enter_context((self.folder / f"{Path(command[0]).name}.log").open("ab"))
+        child = subprocess.Popen(command, stdout=log, stderr=log, env=env)
+        self._exit.callback(child.wait, 20)
+        self._exit.callback(child.terminate)
+
+    def get(self, path: str, **arguments: str) -> Any:
+        """What Prometheus' API says."""
+        url = f"{self.prometheus_url}/api/v1/{path}?{urllib.parse.urlencode(arguments)}"
+        try:
+            with urllib.request.urlopen(url, timeout=30) as answer:
+                return json.load(answer)["data"]
+        except urllib.error.HTTPError as error:
+            raise AssertionError(f"{arguments}: {error.read().decode()}") from None
+
+    def query(self, expression: str) -> list[Any]:
+        """The result of an instant query; a number counts as a result."""
+        data = self.get("query", query=expression)
+        return list(data["result"])

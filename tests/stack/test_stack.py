@@ -1,0 +1,85 @@
+"""The promise: what the dashboards show and the rules watch is there, and an alert of theirs arrives and goes.
+
+A real Prometheus scrapes real workers under load, with the rules that are shipped, and a real Alertmanager sends on.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from kafka import KafkaProducer
+
+from tests.kafka.group import Worker, wait
+from tests.stack.panels import expressions
+from tests.stack.stack import APP_ID, Stack
+
+pytestmark = pytest.mark.stack
+GARBAGE = 3000
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    with Stack() as stack:
+        alerted = 'sum(volteface_alerts_total{app_id="volteface"}) > 0'
+        wait(lambda: bool(stack.query(alerted)), 300, "no alert about a cheat yet")
+        yield stack
+
+
+def test_every_target_is_up_and_every_rule_is_evaluated(stack: Stack) -> None:
+    targets = stack.get("targets")["activeTargets"]
+    assert [target["health"] for target in targets] == ["up", "up"], targets
+    rules = [rule for group in stack.get("rules")["groups"] for rule in group["rules"]]
+    assert {rule["health"] for rule in rules} == {"ok"}, [rule for rule in rules if rule["health"] != "ok"]
+    silent = [rule["name"] for rule in rules if rule["type"] == "recording" and not stack.query(rule["name"])]
+    assert not silent, "recording rules without data"
+
+
+def test_what_the_alerting_rules_watch_is_there(stack: Stack) -> None:
+    """Quiet rules give nothing, so it is their metrics that are asked for."""
+    names = {row["__name__"] for row in stack.get("series", **{"match[]": f'{{app_id="{APP_ID}"}}'})}
+    rules = [rule for group in stack.get("rules")["groups"] for rule in group["rules"] if rule["type"] == "alerting"]
+    assert len(rules) > 10
+    for rule in rules:
+        watched = set(re.findall(r"\b(?:app_id\w*:)?volteface_[\w:]+|\bup\b|\bscrape_samples_scraped\b", rule["query"]))
+        assert watched, rule["name"]
+        assert watched <= names, f"{rule['name']} watches {watched - names}, which nobody exposes"
+
+
+@pytest.mark.parametrize(("title", "expression"), expressions())
+def test_every_panel_shows_data(stack: Stack, title: str, expression: str) -> None:
+    assert stack.query(expression), f"{title}: {expression}"
+
+
+def test_an_exemplar_names_the_alert(stack: Stack) -> None:
+    found: list[Any] = stack.get(
+        "query_exemplars", query="volteface_event_to_alert_seconds_bucket", start="0", end="99999999999"
+    )
+    ids = {exemplar["labels"]["alert_id"] for series in found for exemplar in series["exemplars"]}
+    alerts = {json.loads(line)["alert_id"] for line in stack.group.command("alerts", "--json").splitlines()}
+    assert ids
+    assert ids <= alerts
+
+
+def test_garbage_is_told_and_nothing_else_is_lost(stack: Stack) -> None:
+    producer = KafkaProducer(bootstrap_servers=stack.group.kafka.bootstrap_servers)
+    for number in range(GARBAGE):
+        producer.send(stack.group.settings.lifecycle_topic, b"garbage", key=str(number).encode())
+    producer.close()
+    refused = f'sum(volteface_dead_letters_total{{app_id="{APP_ID}", reason="undecodable"}}) == {GARBAGE}'
+    wait(lambda: bool(stack.query(refused)), 60, "not all the garbage was counted")
+    wait(lambda: stack.webhook.has("VoltefaceDeadLetterBurst", "firing"), 180, "the burst was not told")
+
+
+def test_a_killed_worker_is_told_and_its_return_too(stack: Stack) -> None:
+    killed = stack.workers[0]
+    killed.kill()
+    wait(lambda: stack.webhook.has("VoltefaceWorkerDown", "firing"), 180, "the dead worker was not told")
+    running = f'sum(volteface_tasks{{app_id="{APP_ID}", state="running"}}) == 4'
+    wait(lambda: bool(stack.query(running)), 90, "the other worker has not taken the tasks")
+    assert not stack.webhook.has("VoltefaceNotReady", "firing"), "the tasks were soon taken"
+    stack.workers[0] = Worker(stack.group, killed.port)
+    wait(lambda: stack.webhook.has("VoltefaceWorkerDown", "resolved"), 180, "its return was not told")

@@ -1,0 +1,127 @@
+"""Grafana's dashboards: the JSON is what the code writes, and asks only for what a worker or a rule gives."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from stream.ops.metrics import Metrics
+from tests.unit.test_metrics import _samples, _view
+
+_DOCKER = Path(__file__).parent.parent.parent / "docker"
+_COMMITTED = _DOCKER / "grafana" / "dashboards"
+_NAMES = ("operations", "integrity")
+#: Variables do not hide a metric's name, quoted text may look like one.
+_QUOTED = re.compile(r'"[^"]*"')
+_METRIC = re.compile(r"[a-z_:]*volteface_[a-z0-9_:]+")
+
+Json = dict[str, Any]
+
+
+def _board(name: str) -> Json:
+    board: Json = json.loads((_COMMITTED / f"{name}.json").read_bytes())
+    return board
+
+
+def _panels(name: str) -> list[Json]:
+    """The panels that show data."""
+    return [panel for panel in _board(name)["panels"] if panel["type"] != "row"]
+
+
+def _questions(name: str) -> Iterator[str]:
+    """All that a dashboard asks Prometheus about."""
+    for panel in _panels(name):
+        yield from (target["expr"] for target in panel["targets"])
+    yield from (annotation["target"]["expr"] for annotation in _board(name)["annotations"]["list"])
+
+
+def _exposed() -> set[str]:
+    metrics = Metrics(lambda: {0: _view([1.0])}, lambda: {0: "running"})
+    return {sample.partition("{")[0] for sample in _samples(metrics)}
+
+
+def _recorded() -> set[str]:
+    groups = yaml.safe_load((_DOCKER / "prometheus" / "recording.rules.yml").read_text())["groups"]
+    return {rule["record"] for group in groups for rule in group["rules"]}
+
+
+def test_the_json_is_what_the_code_writes(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, _DOCKER / "grafana" / "dashboards.py", tmp_path], check=True)
+    written = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert written == {path.name: path.read_text() for path in _COMMITTED.iterdir()}
+    assert written.keys() == {f"{name}.json" for name in _NAMES}
+    assert all(text.endswith("}\n") for text in written.values())
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_every_panel_says_what_it_shows_and_from_where_on_it_is_bad(name: str) -> None:
+    assert _board(name)["uid"] == f"volteface-{name}"
+    for panel in _panels(name):
+        defaults = panel["fieldConfig"]["defaults"]
+        assert panel["description"].endswith("."), panel["title"]
+        assert defaults["unit"], panel["title"]
+        assert defaults["thresholds"]["steps"], panel["title"]
+        assert panel["targets"], panel["title"]
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_panels_are_told_apart_and_fill_the_grid_without_overlap(name: str) -> None:
+    panels = _board(name)["panels"]
+    ids, titles = ([panel[key] for panel in panels] for key in ("id", "title"))
+    assert len(set(ids)) == len(ids)
+    assert len(set(titles)) == len(titles)
+    cells = [
+        (x, y)
+        for place in (panel["gridPos"] for panel in panels)
+        for x in range(place["x"], place["x"] + place["w"])
+        for y in range(place["y"], place["y"] + place["h"])
+    ]
+    assert len(set(cells)) == len(cells)
+    assert {x for x, _ in cells} == set(range(24))
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_every_metric_exists(name: str) -> None:
+    variables = [variable["query"] for variable in _board(name)["templating"]["list"]]
+    asked = {metric for text in (*_questions(name), *variables) for metric in _METRIC.findall(_QUOTED.sub("", text))}
+    assert asked
+    assert asked <= _exposed() | _recorded()
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_every_question_is_about_the_chosen_app(name: str) -> None:
+    for question in _questions(name):
+        selectors = re.findall(r"\{[^}]*\}", question)
+        assert selectors
+        assert all('app_id="$app_id"' in selector for selector in selectors), question
+        bare = _QUOTED.sub("", question)
+        assert len(_METRIC.findall(bare)) == len(re.findall(_METRIC.pattern + r"\{", bare)), question
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_every_runbook_is_there(name: str) -> None:
+    headings = re.findall(r"^## (\w+)$", (_DOCKER / "runbooks.md").read_text(), flags=re.MULTILINE)
+    anchors = {f"docker/runbooks.md#{heading.lower()}" for heading in headings}
+    linked = {link["url"] for panel in _panels(name) for link in panel["links"]}
+    assert linked
+    assert linked <= anchors
+
+
+def test_the_data_source_knows_how_often_prometheus_looks() -> None:
+    sources = yaml.safe_load((_DOCKER / "grafana/provisioning/datasources/prometheus.yaml").read_text())["datasources"]
+    scraped = yaml.safe_load((_DOCKER / "prometheus" / "prometheus.yml").read_text())["global"]["scrape_interval"]
+    assert [(source["uid"], source["jsonData"]["timeInterval"]) for source in sources] == [("prometheus", scraped)]
+
+
+def test_operations_shows_what_every_alert_is_about() -> None:
+    rules = yaml.safe_load((_DOCKER / "prometheus" / "alerting.rules.yml").read_text())["groups"]
+    runbooks = {rule["annotations"]["runbook_url"] for group in rules for rule in group["rules"]}
+    assert runbooks == {link["url"] for panel in _panels("operations") for link in panel["links"]}
