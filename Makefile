@@ -2,7 +2,7 @@
 # make check  - the fast part, without a broker      make bench - rates, side by side, on a real Kafka
 # Python 3.11 or newer is enough to begin: uv is brought along.
 .DEFAULT_GOAL := help
-.PHONY: help install run check test stack stack-test bench clean
+.PHONY: help install run check test stack stack-test soak bench clean
 
 PYTHON ?= python3
 UV := .venv/bin/uv
@@ -52,6 +52,10 @@ stack: install
 
 stack-test: install
 	$(BIN)/pytest -q -m stack
+
+soak: install
+	$(UV) sync --quiet --frozen --inexact --group pictures
+	$(BIN)/python -m tests.stack.soak
 
 bench: install
 	$(BIN)/python -m tests.bench

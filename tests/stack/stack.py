@@ -16,6 +16,8 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from contextlib import ExitStack
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -30,9 +32,9 @@ from tests.kafka.group import Group, Worker, argv, wait
 DOCKER: Final = Path(__file__).parents[2] / "docker"
 APP_ID: Final = "volteface"
 WORKERS: Final = 2
-#: Eight months of a market pass in this time.
-FEED_SECONDS: Final = 900
 _DAYS: Final = 240
+#: The part of the market that is fed at once; the rest passes in `feed_seconds`.
+_PAST: Final = 0.62
 _INTERVAL: Final = "2s"
 
 
@@ -77,7 +79,10 @@ class Webhook:
 class Stack:
     """A context: entered, everything runs and the feed has begun."""
 
-    def __init__(self) -> None:
+    def __init__(self, feed_seconds: float = 900) -> None:
+        self._feed_seconds = feed_seconds
+        #: Events fed, once it runs.
+        self.total = 0
         self._exit = ExitStack()
         self.webhook = Webhook()
         self._exit.callback(self.webhook.close)
@@ -116,10 +121,20 @@ class Stack:
             f"--web.listen-address=127.0.0.1:{self._prometheus}", "--enable-feature=exemplar-storage",
         )  # fmt: skip
         wait(lambda: all(worker.ready() for worker in self.workers), 90, "the workers are not ready")
-        events = self.folder / "market.jsonl"
-        simulate.write("bribes", 1, 300, _DAYS, events, self.folder / "truth.jsonl")
-        speed = f"{_DAYS * 86400 // FEED_SECONDS}x"
-        self._run(*argv("feed", "--input", str(events), "--speed", speed), env=self.group.environment)
+        for url in (self.prometheus_url, self.alertmanager_url):
+            wait(partial(_answers, f"{url}/-/ready"), 30, f"{url} does not answer: see the logs in {self.folder}")
+        self._feed()
+
+    def _feed(self) -> None:
+        """Months of a market at once, so that there are cheats to be found; then the rest as time passes."""
+        events, past, present = (self.folder / f"{name}.jsonl" for name in ("market", "past", "present"))
+        self.total = simulate.write("bribes", 1, 300, _DAYS, events, self.folder / "truth.jsonl")
+        with events.open("rb") as lines:
+            past.write_bytes(b"".join(islice(lines, int(_PAST * self.total))))
+            present.write_bytes(lines.read())
+        self.group.command("feed", "--input", str(past))
+        speed = f"{(1 - _PAST) * _DAYS * 86400 / self._feed_seconds:.0f}x"
+        self._run(*argv("feed", "--input", str(present), "--speed", speed), env=self.group.environment)
 
     def _kill_workers(self) -> None:
         for worker in self.group.workers:
@@ -136,11 +151,9 @@ class Stack:
         job["static_configs"] = [{"targets": [f"127.0.0.1:{worker.port}" for worker in self.workers]}]
         prometheus = self.folder / "prometheus" / "prometheus.yml"
         prometheus.write_text(yaml.safe_dump(config))
-        url = self.folder / "webhook_url"
-        url.write_text(self.webhook.url)
         config = yaml.safe_load((DOCKER / "alertmanager" / "alertmanager.yml").read_text())
         for receiver in config["receivers"]:
-            receiver["webhook_configs"] = [{"url_file": str(url)}]
+            receiver["webhook_configs"] = [{"url": self.webhook.url}]  # Debian's version reads no url_file yet
         for route in (config["route"], *config["route"]["routes"]):
             route |= {"group_wait": "1s", "group_interval": "5s"}
         alertmanager = self.folder / "alertmanager.yml"
@@ -167,3 +180,11 @@ class Stack:
         """The result of an instant query; a number counts as a result."""
         data = self.get("query", query=expression)
         return list(data["result"])
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5):
+            return True
+    except OSError:
+        return False
