@@ -2,7 +2,7 @@
 # make check  - the fast part, without a broker      make bench - rates, side by side, on a real Kafka
 # Python 3.11 or newer is enough to begin: uv is brought along.
 .DEFAULT_GOAL := help
-.PHONY: help install run check test stack stack-test soak bench clean
+.PHONY: help install run check test stack stack-test image-test soak bench clean
 
 PYTHON ?= python3
 UV := .venv/bin/uv
@@ -40,7 +40,7 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q -m "not kafka and not slow and not stack" --numprocesses=auto --dist=worksteal
+	$(BIN)/pytest -q -m "not kafka and not slow and not stack and not image" --numprocesses=auto --dist=worksteal
 
 test: check
 	$(BIN)/pytest -q -m slow --numprocesses=auto
@@ -52,6 +52,10 @@ stack: install
 
 stack-test: install
 	$(BIN)/pytest -q -m stack
+
+# Needs root and Debian's podman, runc and debootstrap; no registry of images.
+image-test: install
+	$(BIN)/pytest -q -m image
 
 soak: install
 	$(UV) sync --quiet --frozen --inexact --group pictures
