@@ -25,7 +25,7 @@ import yaml
 
 from stream.market import simulate
 from stream.ops.broker import Broker, free_port
-from tests.kafka.group import replay, wait
+from tests.kafka.group import alert_ids, replay, wait
 
 pytestmark = pytest.mark.image
 
@@ -143,11 +143,21 @@ def confined(service: dict[str, Any]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def worker(image: str) -> Iterator[Container]:
+def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("market")
+    simulate.write("dirty", 1, 80, 200, folder / "market.jsonl", folder / "truth.jsonl")
+    return folder / "market.jsonl"
+
+
+@pytest.fixture(scope="module")
+def worker(image: str, market: Path) -> Iterator[Container]:
+    """One that finds a market in its topics: the order between the topics depends on nothing else then."""
     one = Container(f"volteface-test-{os.getpid()}", free_port())
     with Broker() as broker:
         settings = [f"--env=KAFKA_BOOTSTRAP_SERVERS={broker.bootstrap_servers}", f"--env=VOLTEFACE_WEB_PORT={one.port}"]
-        podman("run", "--rm", *confined(SERVICES["topics"]), *settings, image, *SERVICES["topics"]["command"])
+        once = ("run", "--rm", *confined(SERVICES["topics"]), *settings, f"--volume={market}:/market.jsonl:ro", image)
+        podman(*once, *SERVICES["topics"]["command"])
+        podman(*once, "feed", "--input", "/market.jsonl")
         # Without systemd nobody would ask for its health but the test.
         name = (f"--name={one.name}", "--detach", "--health-interval=disable")
         podman("run", *name, *confined(SERVICES["worker"]), *settings, image)
@@ -205,17 +215,14 @@ def test_nothing_to_build_with_is_there(worker: Container) -> None:
     assert worker.python(f"[one for one in {modules} if __import__('importlib.util').util.find_spec(one)]") == []
 
 
-def test_its_state_is_that_of_this_checkout(worker: Container, tmp_path: Path) -> None:
-    events = tmp_path / "market.jsonl"
-    simulate.write("dirty", 1, 40, 120, events, tmp_path / "truth.jsonl")
-    expected, _ = replay(events, tmp_path)
-    podman("cp", events, f"{worker.name}:/tmp/market.jsonl")
-    podman("exec", worker.name, "volteface", "feed", "--input", "/tmp/market.jsonl")
+def test_its_state_is_that_of_this_checkout(worker: Container, market: Path, tmp_path: Path) -> None:
+    expected, ids = replay(market, tmp_path)
 
     def digest() -> Any:
         return json.loads(podman("exec", worker.name, "volteface", "state", "digest"))
 
     wait(lambda: digest() == expected["state_digest"], 60, "it did not come to the state of a replay")
+    assert alert_ids(podman("exec", worker.name, "volteface", "alerts", "--json")) == ids != []
 
 
 def test_it_ends_when_asked(worker: Container) -> None:
