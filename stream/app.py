@@ -165,6 +165,7 @@ async def _assigned(sender: Any, assigned: set[TP], **_: Any) -> None:
 async def _revoked(sender: Any, revoked: set[TP], **_: Any) -> None:
     log.info("revoked", partitions=sorted({tp.partition for tp in revoked}))
     await crew.revoke()
+    memory.collect_now()
 
 
 @app.on_before_shutdown.connect

@@ -1,4 +1,4 @@
-"""How often Python looks for garbage in a process that holds a task's state."""
+"""When Python looks for garbage in a process that holds the state of tasks."""
 
 from __future__ import annotations
 
@@ -16,3 +16,8 @@ def collect_less_often() -> None:
     """
     gc.freeze()
     gc.set_threshold(_COLLECT_EVERY)
+
+
+def collect_now() -> None:
+    """Give back what dropped tasks held: parts of a task know each other, so only the collector can let it go."""
+    gc.collect()
