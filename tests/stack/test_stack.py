@@ -54,6 +54,13 @@ def test_every_panel_shows_data(stack: Stack, title: str, expression: str) -> No
     assert stack.query(expression), f"{title}: {expression}"
 
 
+def test_series_stay_few(stack: Stack) -> None:
+    """Hundreds of thousands of events, of hundreds of sellers, have passed by now; a task makes some hundred series."""
+    (applied,) = stack.query(f'sum(volteface_events_total{{app_id="{APP_ID}", outcome="applied"}})')
+    assert float(applied["value"][1]) > 150_000
+    assert not stack.query('scrape_samples_scraped{job="volteface"} > 800')
+
+
 def test_an_exemplar_names_the_alert(stack: Stack) -> None:
     found: list[Any] = stack.get(
         "query_exemplars", query="volteface_event_to_alert_seconds_bucket", start="0", end="99999999999"
