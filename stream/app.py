@@ -121,7 +121,11 @@ def _task_states() -> dict[int, str]:
     return views.of_states(crew.members)
 
 
-metrics = Metrics(_task_views, _task_states)
+def _kafka_connected() -> bool:
+    return bool(app.consumer.connected())
+
+
+metrics = Metrics(_task_views, _task_states, _kafka_connected)
 pulse = Pulse()
 crew = Crew(settings, lambda partition: KafkaLedger(partition, settings, kafka), _Tap(), metrics, _rejoin)
 _streams = {topic: stream for stream, topic in enumerate(settings.input_topics)}
@@ -176,11 +180,6 @@ async def _stopping(sender: Any, **_: Any) -> None:
 @app.timer(1.0)
 async def _beat() -> None:
     pulse.beat()
-
-
-@app.timer(5.0)
-async def _probe() -> None:
-    metrics.saw_kafka(await app.consumer.reachable())
 
 
 @app.page("/metrics")

@@ -70,8 +70,15 @@ class TaskView(NamedTuple):
 class Metrics:
     """All metrics of one worker, and its health."""
 
-    def __init__(self, tasks: Callable[[], Mapping[int, TaskView]], states: Callable[[], Mapping[int, str]]) -> None:
-        """`tasks` gives the running tasks' views, `states` the state of every task, both by partition number."""
+    def __init__(
+        self,
+        tasks: Callable[[], Mapping[int, TaskView]],
+        states: Callable[[], Mapping[int, str]],
+        kafka: Callable[[], bool],
+    ) -> None:
+        """`tasks` gives the running tasks' views, `states` the state of every task, both by partition number;
+        `kafka` tells whether a broker is connected.
+        """
         self.registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
@@ -84,7 +91,8 @@ class Metrics:
         for kind, severity in product(get_args(Kind), get_args(Severity)):  # from zero, so that the first one is a rise
             self._alerts.labels(kind, severity)
         self._partitions = Gauge("volteface_partitions", "Partitions of the input topics", registry=self.registry)
-        self._kafka = Gauge("volteface_kafka_reachable", "1 while a broker answers", registry=self.registry)
+        reachable = Gauge("volteface_kafka_reachable", "1 while a broker is connected", registry=self.registry)
+        reachable.set_function(kafka)
         self._event_to_alert = self._seconds("event_to_alert", "From the trigger's record in Kafka to its alert there")
         self._batch = self._seconds("batch", "Time to apply a batch of events")
         self._checkpoint = self._seconds("checkpoint", "Time of a checkpoint")
@@ -119,10 +127,6 @@ class Metrics:
     def assigned(self, partitions: int) -> None:
         """The group has given this worker its share of so many partitions."""
         self._partitions.set(partitions)
-
-    def saw_kafka(self, reachable: bool) -> None:
-        """Whether a broker answered just now."""
-        self._kafka.set(reachable)
 
     def failed(self, partition: int, error: BaseException) -> None:
         """A task was dropped because of an error."""

@@ -44,7 +44,7 @@ def _questions(name: str) -> Iterator[str]:
 
 
 def _exposed() -> set[str]:
-    metrics = Metrics(lambda: {0: _view([1.0])}, lambda: {0: "running"})
+    metrics = Metrics(lambda: {0: _view([1.0])}, lambda: {0: "running"}, bool)
     return {sample.partition("{")[0] for sample in _samples(metrics)}
 
 

@@ -43,7 +43,7 @@ def _samples(metrics: Metrics) -> dict[str, float]:
 
 
 def test_the_page_tells_what_the_tasks_counted() -> None:
-    metrics = Metrics(lambda: {0: _view([-3.0, 1.5, -1.0])}, lambda: {0: "running", 1: "restoring"})
+    metrics = Metrics(lambda: {0: _view([-3.0, 1.5, -1.0])}, lambda: {0: "running", 1: "restoring"}, bool)
     metrics.assigned(4)
     found = _samples(metrics)
     assert found["volteface_events_total{outcome=applied}"] == 10
@@ -64,7 +64,7 @@ def test_the_page_tells_what_the_tasks_counted() -> None:
 
 
 def test_an_alert_leaves_its_id_as_an_exemplar() -> None:
-    metrics = Metrics(dict, dict)
+    metrics = Metrics(dict, dict, bool)
     alert = msgspec.json.decode(_ALERTS.read_bytes().splitlines()[0], type=Alert)
     metrics.checkpointed(0.01, rows=9, raised=[(alert, 0.0)])
     page = metrics.exposition().decode()
@@ -73,14 +73,14 @@ def test_an_alert_leaves_its_id_as_an_exemplar() -> None:
 
 
 def test_subjects_do_not_make_series() -> None:
-    few, many = (_samples(Metrics(partial(_views, [0.1] * sellers), dict)) for sellers in (3, 30_000))
+    few, many = (_samples(Metrics(partial(_views, [0.1] * sellers), dict, bool)) for sellers in (3, 30_000))
     assert few.keys() == many.keys()
     assert not [name for name in many if not name.startswith(("volteface_", "process_", "python_"))]
 
 
 def test_a_rise_from_nothing_can_be_seen() -> None:
     """Prometheus counts what a series gained between two samples: one that begins with its first event hides that."""
-    found = _samples(Metrics(lambda: {0: _view([])._replace(counts=Counter())}, dict))
+    found = _samples(Metrics(lambda: {0: _view([])._replace(counts=Counter())}, dict, bool))
     assert found["volteface_events_total{outcome=duplicate}"] == 0
     assert found["volteface_flips_total{kind=retracted}"] == 0
     assert found["volteface_alerts_total{kind=seller.flips,severity=low}"] == 0
