@@ -63,11 +63,13 @@ def test_a_broker_that_went_away_and_came_back_costs_nothing(
             worker.wait_for(total // 4)
             how(broker)
             assert worker.events() < total, "the backlog is too small: it was done before the broker went"
+            wait(lambda: "volteface_kafka_reachable 0.0" in worker.page("/metrics"), 20, "the outage is not told")
             broker.start()
             begun = time.monotonic()
             worker.wait_for(total, seconds=60)
             print(f"all done {time.monotonic() - begun:.1f} s after the broker was back")  # noqa: T201
             assert worker.events() == total
+            assert "volteface_kafka_reachable 1.0" in worker.page("/metrics")
             assert worker.stop() == 0
             group.assert_equals(market.expected, market.alert_ids)
         finally:
