@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, cast
 
 import aiokafka
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import IllegalStateError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
@@ -79,7 +80,10 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no types
         if records is None or self.should_stop:
             return
         if not self.flow_active:
-            await self.perform_seek()
+            # What was just assigned may be revoked while this seeks; let out of here that would end the worker, and
+            # the next assignment seeks again.
+            with contextlib.suppress(IllegalStateError):
+                await self.perform_seek()
             return
         for tp, batch in records.items():
             if not self.flow_active or self.app.consumer_generation_id != generation:
