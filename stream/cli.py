@@ -77,19 +77,35 @@ def replay(
 
 @cli.command()
 def market(
-    scenario: Annotated[str, typer.Option(help="kind of market: honest, bribes, dirty")],
     seed: Annotated[int, typer.Option(min=0)],
     out_file: Annotated[Path, typer.Option("--out", help="events, .jsonl or .jsonl.gz")],
     truth: Annotated[Path, typer.Option(help="the cheats and what they paid, .jsonl")],
-    sellers: Annotated[int, typer.Option(min=1, max=100_000)] = 500,
-    days: Annotated[int, typer.Option(min=1, max=3650)] = 240,
+    scenario: Annotated[str | None, typer.Option(help="kind of market: honest, bribes, confounded, cheats ...")] = None,
+    background: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="instead, plant cheats among the events of this file"),
+    ] = None,
+    sellers: Annotated[int, typer.Option(min=1, max=100_000, help="of a scenario")] = 500,
+    days: Annotated[int, typer.Option(min=1, max=3650, help="of a scenario")] = 240,
+    world: Annotated[int, typer.Option(min=0, help="other habits of sellers and reviewers; 0 is the usual world")] = 0,
 ) -> None:
     """The seeded simulator: the same arguments give the same market."""
     from stream.market import simulate
+    from stream.market.background import simulate_background
 
-    if scenario not in simulate.SCENARIOS:
+    if (scenario is None) == (background is None):
+        raise typer.BadParameter("give either --scenario or --background")
+    if background:
+        try:
+            made = simulate_background(background, seed, world)
+        except msgspec.MsgspecError as error:
+            raise typer.BadParameter(f"{background}: {error}") from error
+    elif scenario in simulate.SCENARIOS:
+        made = simulate.simulate(scenario, seed, sellers, days, world)
+    else:
         raise typer.BadParameter(f"no scenario {scenario!r}: there are {', '.join(sorted(simulate.SCENARIOS))}")
-    said.print(f"{simulate.write(scenario, seed, sellers, days, out_file, truth):,} events")
+    made.write(out_file, truth)
+    said.print(f"{len(made.lines):,} events")
 
 
 @topics_cli.command("create")

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import Generic, TypeVar
 
@@ -15,16 +17,26 @@ import numpy as np
 Chosen = TypeVar("Chosen")
 
 
+@dataclass(frozen=True)
 class Weighted(Generic[Chosen]):
     """A choice with weights; far quicker for single draws than numpy's `choice`."""
 
-    def __init__(self, weights: dict[Chosen, float]) -> None:
-        self._values = list(weights)
-        total = sum(weights.values())
-        self._edges = list(accumulate(weight / total for weight in weights.values()))[:-1]
+    values: tuple[Chosen, ...]
+    edges: tuple[float, ...]
 
     def draw(self, random: np.random.Generator) -> Chosen:
-        return self._values[bisect_right(self._edges, random.random())]
+        return self.values[bisect_right(self.edges, random.random())]
+
+
+def weighted(weights: dict[Chosen, float]) -> Weighted[Chosen]:
+    """A choice among the keys."""
+    total = sum(weights.values())
+    return Weighted(tuple(weights), tuple(accumulate(weight / total for weight in weights.values()))[:-1])
+
+
+def one_of(random: np.random.Generator, values: Sequence[Chosen]) -> Chosen:
+    """One of them, all alike; where there is no choice no draw is spent."""
+    return values[0] if len(values) == 1 else values[int(random.integers(len(values)))]
 
 
 def lognormal(random: np.random.Generator, median: float, sigma: float) -> float:
@@ -35,3 +47,8 @@ def lognormal(random: np.random.Generator, median: float, sigma: float) -> float
 def between(random: np.random.Generator, ends: tuple[float, float]) -> float:
     """A uniform draw."""
     return float(random.uniform(*ends))
+
+
+def times_between(random: np.random.Generator, ends: tuple[float, float]) -> float:
+    """A draw uniform in the logarithm: for factors and rates, of which half and double are equally far."""
+    return math.exp(random.uniform(math.log(ends[0]), math.log(ends[1])))

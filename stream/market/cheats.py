@@ -1,76 +1,103 @@
-"""Cheats: what dishonest sellers add to an honest life.
+"""Cheats: the kinds there are, who is one, and the lines of the truth file.
 
-Rule of this room: a cheat changes plans (a contact more, a paid flip) with draws of its own and never an honest draw.
-What came of it is for `story` to tell: whoever turns before the money comes was not paid.
+Rule of this room: a kind is a line in a table; what it does is told by its fields and carried out by `payments`. Who
+cheats is decided by number, lowest first: detectors see ids as keys and nothing more.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import dataclass
+from itertools import cycle, islice
+from typing import Final, Literal
 
 import msgspec
-import numpy as np
 
-from stream.market.chance import Weighted, between, lognormal
-from stream.market.hazards import DAY
-from stream.market.honest import Review, Seller, Turn, contact
-from stream.market.scenarios import Bribes
+from stream.market.scenarios import Cheats
 
-_CHANNELS: Final = Weighted({"message": 0.6, "gift_card": 0.25, "refund": 0.15})
-#: Money buys the full score.
-_BETTER: Final = Weighted({5: 0.9, 4: 0.1})
-#: Payers know which review they pay for; their mailing tools are as forgetful as those of others.
-_UNNAMED: Final = 0.1
+#: How the reviewer is reached: by a message on the platform, by contact data that staff sold, by ways that leave no
+#: trace; or not at all, because staff remove the review.
+Channel = Literal["contact", "access", "none", "removal"]
+_ANY: Final[tuple[Channel, ...]] = ("contact", "access", "none")
 
 
-class Run(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class Kind:
+    """What sets one kind of cheat apart from the habits of its world (`Payments`)."""
+
+    #: One is drawn for each seller.
+    channels: tuple[Channel, ...] = ("contact",)
+    #: The start, in shares of its life: time enough before it to know the seller, and after it to see the cheat.
+    start: tuple[float, float] = (0.2, 0.8)
+    #: For how many days it pays, a little every day; None: to the end.
+    lasts_days: tuple[float, float] | None = None
+    #: How quickly it approaches and pays, as a share of the usual delays.
+    hurry: float = 1.0
+    #: Critical reviews open at the start are wanted up to this age; the share of them, None: the world's.
+    old_days: float = 60.0
+    approached_old: float | None = None
+    #: Reviews are left alone until they have reached an age in this range.
+    ripe_days: tuple[float, float] | None = None
+    #: No more than so many paid flips a month.
+    flips_a_month: tuple[float, float] | None = None
+    #: Writes to everybody, and honestly, all its life.
+    replies: bool = False
+    #: Pays under cover of a product fix or a review bomb of its own.
+    covered: bool = False
+    #: One of many small sellers with the same broker, who all begin when the broker does.
+    ring: bool = False
+
+
+#: By name. Days and shares are chosen so that a kind shows what it is for in a run of some months.
+KINDS: Final[dict[str, Kind]] = {
+    "bribes": Kind(),
+    "leaked": Kind(channels=("access",)),
+    "hidden": Kind(channels=("none",)),
+    "drip": Kind(channels=_ANY, start=(0.05, 0.35), approached_old=0.0, flips_a_month=(2.0, 5.0)),
+    # A burst takes what is there: in a few days too few reviews are born.
+    "burst": Kind(channels=_ANY, lasts_days=(3.0, 10.0), hurry=0.3, old_days=120.0, approached_old=0.7),
+    "ring": Kind(channels=("access",), ring=True),
+    "replier": Kind(channels=("none",), replies=True),
+    "first_day": Kind(channels=_ANY, start=(0.0, 0.0)),
+    "cover": Kind(channels=_ANY, lasts_days=(10.0, 20.0), hurry=0.5, approached_old=0.4, covered=True),
+    # Later in a run there is more that is old; and its authors are hard to find, which takes five times as long.
+    "old": Kind(
+        channels=_ANY, start=(0.3, 0.7), hurry=5.0, old_days=300.0, approached_old=0.6, ripe_days=(60.0, 300.0)
+    ),
+    "removals": Kind(channels=("removal",)),
+}
+
+
+class Run(msgspec.Struct, frozen=True, omit_defaults=True):
     """The parameters of a run."""
 
     scenario: str
     seed: int
     sellers: int
     days: int
+    world: int = 0
 
 
-class Cheat(msgspec.Struct):
-    """A line of the truth file."""
+class Cheat(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A line of the truth file: about a seller, or about a member of staff."""
 
-    seller_id: str
+    seller_id: str = ""
+    actor_id: str = ""
+    #: A seller's is a key of `KINDS`; a member of staff sold `access` or `removals`.
     kind: str
     started_at: str
+    #: A removal is no flip: sellers who bought removals have none, and of staff who sold them the removals are told.
     paid_flips: int
     paid_review_ids: list[str]
     run: Run
 
 
-def count(ways: Bribes, sellers: int) -> int:
-    """How many of so many sellers cheat."""
+def wanted(ways: Cheats, sellers: int) -> list[str]:
+    """The kinds of cheats in a market of so many sellers, one for each cheat."""
     least = ways.at_least if ways.share and sellers >= 20 else 0
-    return max(round(ways.share * sellers), least)
+    return list(islice(cycle(ways.kinds), max(round(ways.share * sellers), least)))
 
 
-def bribe(
-    ways: Bribes, of: Seller, reviews: list[Review], start: float, until: float, random: np.random.Generator
-) -> float:
-    """Approach the authors of critical reviews from some day on; the time of that start."""
-    since = start + between(random, ways.start) * (until - start)
-    approached, power, retracts = (between(random, ends) for ends in (ways.approached, ways.power, ways.retracts))
-    for review in reviews:
-        if review.critical_from == np.inf:
-            continue
-        share = _share(ways, since - review.critical_from, approached)
-        if random.random() >= share:
-            continue
-        at = max(since, review.critical_from) + lognormal(random, ways.approach_days, ways.approach_sigma) * DAY
-        review.contacts.append(contact(of, at, _CHANNELS.draw(random), _UNNAMED, random))
-        if random.random() < power:
-            paid_at = at + lognormal(random, ways.delay_days, ways.delay_sigma) * DAY
-            review.paid = Turn(paid_at, None if random.random() < retracts else _BETTER.draw(random))
-    return since
-
-
-def _share(ways: Bribes, open_before_start_seconds: float, approached: float) -> float:
-    """The chance that a critical review is approached, by how long it had stood when the cheating began."""
-    if open_before_start_seconds <= 0:
-        return approached
-    return ways.approached_old if open_before_start_seconds < ways.old_days * DAY else 0.0
+def take(left: list[str], small: bool) -> str | None:
+    """The next kind for a seller, taken from those that are left; a ring has small sellers only."""
+    place = next((place for place, kind in enumerate(left) if small or not KINDS[kind].ring), None)
+    return None if place is None else left.pop(place)

@@ -1,93 +1,32 @@
 """Honest life: who a seller is, its reviews, and what would become of them if nobody paid.
 
-Rule of this room: a seller's draws come from its own generator, and no draw depends on whether the seller cheats. So
-a cheat has the same customers in an honest market of the same seed. Nothing is told here yet: plans only, which
-`story` turns into events.
+Rule of this room: a seller's draws come from its own generator, and no draw depends on whether the seller cheats or
+what else befalls it. So a cheat has the same customers in an honest market of the same seed.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
 from stream.events import CRITICAL_STARS, INCENTIVES
-from stream.market.chance import Weighted, lognormal
+from stream.market import staff
+from stream.market.chance import lognormal, weighted
+from stream.market.habits import Honest
 from stream.market.hazards import DAY, HOUR
-from stream.market.scenarios import Honest
+from stream.market.life import Contact, LookUp, Review, Seller
+from stream.market.rhythm import Rhythm
 
-_CRITICAL_STARS: Final = Weighted({1: 0.5, 2: 0.2, 3: 0.3})
-_GOOD_STARS: Final = Weighted({5: 0.72, 4: 0.28})
+_CRITICAL_STARS: Final = weighted({1: 0.5, 2: 0.2, 3: 0.3})
+_GOOD_STARS: Final = weighted({5: 0.72, 4: 0.28})
 #: Who is won back is mostly won back for good.
-_BETTER: Final = Weighted({5: 0.6, 4: 0.4})
-_CHANNELS: Final = Weighted({"message": 0.5, "public_reply": 0.2, "refund": 0.12, "replacement": 0.1, "coupon": 0.08})
-_MARKETPLACES: Final = Weighted({"US": 0.5, "UK": 0.2, "DE": 0.2, "FR": 0.1})
-#: People who review much, and the staff of the platform's support and moderation: the same for all sellers.
+_BETTER: Final = weighted({5: 0.6, 4: 0.4})
+_MARKETPLACES: Final = weighted({"US": 0.5, "UK": 0.2, "DE": 0.2, "FR": 0.1})
+#: People who review much, the same for all sellers.
 _REGULARS: Final = 5000
-_STAFF: Final = 40
 #: What a coupon is worth, in shares of the price.
 _COUPON: Final = 0.15
-
-
-@dataclass(frozen=True, slots=True)
-class Seller:
-    """What stays the same in a seller's life."""
-
-    number: int
-    volume_per_day: float
-    critical_share: float
-    frailty: float
-    outreach_share: float
-    products: int
-    price: float
-    marketplace: str
-
-    @property
-    def seller_id(self) -> str:
-        return f"seller-{self.number:04d}"
-
-
-@dataclass(frozen=True, slots=True)
-class Contact:
-    """The seller writes to a reviewer; without the review's id if not `named`."""
-
-    at: float
-    channel: str
-    named: bool
-    incentive_value: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """A flip: to this rating, or retracted (None)."""
-
-    at: float
-    rating: int | None
-
-
-@dataclass(slots=True)
-class Review:
-    """A review and the plans for it; a plan that comes too late is never carried out."""
-
-    number: int
-    born: float
-    rating: int
-    product: int
-    reviewer_id: str
-    verified: bool
-    #: An edit that is no flip: when, and the new rating (None: text only).
-    edit: tuple[float, int | None] | None = None
-    removed_at: float = math.inf
-    removed_by: str | None = None
-    #: From when it is critical, and what it takes then: the patience left, and what the author would do.
-    critical_from: float = math.inf
-    budget: float = math.inf
-    organic_rating: int | None = None
-    looked_up: tuple[float, str] | None = None
-    contacts: list[Contact] = field(default_factory=list)
-    paid: Turn | None = None
 
 
 def seller(ways: Honest, number: int, random: np.random.Generator) -> Seller:
@@ -104,10 +43,20 @@ def seller(ways: Honest, number: int, random: np.random.Generator) -> Seller:
     )
 
 
-def reviews(ways: Honest, of: Seller, start: float, until: float, random: np.random.Generator) -> list[Review]:
-    """Draw all its reviews of the run, in the order of their births: a Poisson process."""
-    births = random.uniform(start, until, random.poisson(of.volume_per_day * (until - start) / DAY))
-    return [_review(ways, of, number, float(born), random) for number, born in enumerate(np.sort(births))]
+def reviews(
+    ways: Honest,
+    rhythm: Rhythm,
+    of: Seller,
+    per_day: float,
+    span: tuple[float, float],
+    first: int,
+    random: np.random.Generator,
+) -> list[Review]:
+    """Draw the reviews of a span of time, numbered from `first` in the order of their births: a Poisson process."""
+    start, until = span
+    births = random.uniform(start, until, random.poisson(per_day * (until - start) / DAY))
+    moved = rhythm.moved(np.sort(births), start, until)
+    return [_review(ways, of, number, float(born), random) for number, born in enumerate(moved, first)]
 
 
 def _review(ways: Honest, of: Seller, number: int, born: float, random: np.random.Generator) -> Review:
@@ -124,12 +73,12 @@ def _review(ways: Honest, of: Seller, number: int, born: float, random: np.rando
     review.edit = _edit(ways, review, random)
     if random.random() < ways.removed:
         review.removed_at = born + lognormal(random, 2.0, 1.2) * DAY
-        review.removed_by = _staff(random) if random.random() < ways.removed_by_hand else None
+        review.removed_by = staff.anyone(random) if random.random() < ways.removed_by_hand else None
     if review.rating <= CRITICAL_STARS:
         review.critical_from = born
     elif review.edit and (review.edit[1] or review.rating) <= CRITICAL_STARS:
         review.critical_from = review.edit[0]
-    if review.critical_from < math.inf:
+    if review.critical:
         _plan_critical(ways, of, review, random)
     return review
 
@@ -154,9 +103,10 @@ def _plan_critical(ways: Honest, of: Seller, review: Review, random: np.random.G
     review.organic_rating = None if random.random() < ways.retracts else _BETTER.draw(random)
     if random.random() < of.outreach_share:
         at = review.critical_from + lognormal(random, ways.outreach_hours, ways.outreach_sigma) * HOUR
-        review.contacts.append(contact(of, at, _CHANNELS.draw(random), ways.outreach_unnamed, random))
+        review.contacts.append(contact(of, at, ways.channels.draw(random), ways.outreach_unnamed, random))
     if random.random() < ways.looked_up:
-        review.looked_up = review.critical_from + lognormal(random, 1.0, 1.0) * DAY, _staff(random)
+        at = review.critical_from + lognormal(random, 1.0, 1.0) * DAY
+        review.look_ups.append(LookUp(at, staff.anyone(random)))
 
 
 def contact(of: Seller, at: float, channel: str, unnamed: float, random: np.random.Generator) -> Contact:
@@ -164,7 +114,3 @@ def contact(of: Seller, at: float, channel: str, unnamed: float, random: np.rand
     worth = of.price * random.uniform(0.8, 1.2) * (_COUPON if channel == "coupon" else 1.0)
     value = round(worth, 2) if channel in INCENTIVES else None
     return Contact(at, channel, named=random.random() >= unnamed, incentive_value=value)
-
-
-def _staff(random: np.random.Generator) -> str:
-    return f"staff-{random.integers(_STAFF):02d}"

@@ -1,4 +1,4 @@
-"""What a market is made of: every number that an arena may want to turn, with its reason.
+"""Kinds of markets by name: which cheats, which confounders, what dirt.
 
 Rule of this room: parameters only, frozen. A new kind of cheat or a new confounder is a new part of `Scenario` with a
 default that changes nothing, so that the markets of older names stay what they were.
@@ -6,73 +6,40 @@ default that changes nothing, so that the markets of older names stay what they 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Final
 
 
 @dataclass(frozen=True)
-class Honest:
-    """The life that everybody leads, cheats too."""
+class Confounders:
+    """Shares of the sellers that each befalls; what they are is told in `confounders`."""
 
-    #: Reviews a day: lognormal, the median and the spread. Marketplaces have a few giants and a long tail.
-    volume_median: float = 2.5
-    volume_sigma: float = 0.85
-    #: No seller has more a day: one giant must not fill the file.
-    volume_most: float = 30.0
-    #: Share of critical reviews, beta: 22.5 % in the mean, most sellers between 12 % and 35 %.
-    critical: tuple[float, float] = (9.0, 31.0)
-    #: Frailty, gamma with mean 1: honest sellers win back several times more, or less, than others.
-    frailty_shape: float = 2.0
-    #: A seller writes to a share of its critical reviewers, uniform up to this: from no support to a diligent one.
-    outreach_most: float = 0.6
-    #: Hours from a critical review to a legitimate contact, lognormal: the next working day, some within the hour.
-    outreach_hours: float = 24.0
-    outreach_sigma: float = 1.0
-    #: Contacts that name only the reviewer: mailing tools know customers, not reviews.
-    outreach_unnamed: float = 0.1
-    #: Flips that are retractions: most who are content again say so, few delete.
-    retracts: float = 0.18
-    #: Edits without a flip: text only, of any review; a good one moved between 4 and 5; a good one turned bad; a
-    #: critical one moved within 1-3.
-    edits_text: float = 0.02
-    edits_good: float = 0.01
-    edits_down: float = 0.002
-    edits_critical: float = 0.01
-    #: `previous_rating` is optional in the contract, and not all producers know it.
-    previous_known: float = 0.7
-    #: Removed by the platform whatever the stars (spam, abuse), and how often a member of staff did it by hand.
-    removed: float = 0.012
-    removed_by_hand: float = 0.6
-    #: Critical reviews whose author's contact data honest support looks up.
-    looked_up: float = 0.04
-    #: Reviews by people who review much, from a pool that all sellers share; all others review once.
-    regulars: float = 0.05
+    tiny: float = 0.0
+    giant: float = 0.0
+    new: float = 0.0
+    passing: float = 0.0
+    bomb: float = 0.0
+    superb: float = 0.0
+    mass_reply: float = 0.0
+    fix: float = 0.0
+    season: float = 0.0
+    desk: float = 0.0
+    sweep: float = 0.0
+    reimport: float = 0.0
+    merge: float = 0.0
 
 
 @dataclass(frozen=True)
-class Bribes:
+class Cheats:
     """Sellers who pay for flips."""
 
     #: Share of sellers, and at least so many where there are 20 sellers: a market for tests must not be empty of them.
     share: float = 0.0
     at_least: int = 2
-    #: The start, in shares of the run: time enough before it to know the seller, and after it to see the cheat.
-    start: tuple[float, float] = (0.2, 0.8)
-    #: Share of the critical reviews after the start that are approached: not all have an address for sale.
-    approached: tuple[float, float] = (0.6, 1.0)
-    #: Share of those still open at the start, up to 60 days old: payers mostly want fresh ones.
-    approached_old: float = 0.12
-    old_days: float = 60.0
-    #: Days from review to approach, lognormal: an address has to be bought first.
-    approach_days: float = 1.2
-    approach_sigma: float = 0.8
-    #: Chance that an approach brings a paid flip, by seller. Reported brokers promised more than they reached.
-    power: tuple[float, float] = (0.25, 0.6)
-    #: Days from approach to flip, lognormal: an exchange of messages, then the money.
-    delay_days: float = 2.0
-    delay_sigma: float = 0.8
-    #: Share of paid flips that are deletions, by seller: brokers sold both.
-    retracts: tuple[float, float] = (0.3, 0.7)
+    #: Their kinds, over and over again.
+    kinds: tuple[str, ...] = ("bribes",)
+    #: Members of staff who sell look-ups, the ring's not counted.
+    leaking: int = 2
 
 
 @dataclass(frozen=True)
@@ -93,17 +60,52 @@ class Dirt:
 class Scenario:
     """A kind of market."""
 
-    honest: Honest = field(default_factory=Honest)
-    bribes: Bribes = field(default_factory=Bribes)
+    confounders: Confounders = field(default_factory=Confounders)
+    cheats: Cheats = field(default_factory=Cheats)
     dirt: Dirt = field(default_factory=Dirt)
 
 
-_PAYERS: Final = Bribes(share=0.04)
+#: Enough of everything that each befalls someone among 500 sellers, and most sellers have one or none that is rare.
+_ALL_CONFOUNDERS: Final = Confounders(
+    tiny=0.1,
+    giant=0.006,
+    new=0.15,
+    passing=0.006,
+    bomb=0.04,
+    superb=0.04,
+    mass_reply=0.05,
+    fix=0.06,
+    season=1.0,
+    desk=1.0,
+    sweep=0.02,
+    reimport=0.01,
+    merge=0.01,
+)
+#: A ring and the clients of a rogue are several each; fifteen cheats are the least that have all kinds.
+_ALL_KINDS: Final = (
+    *("bribes", "leaked", "hidden", "ring", "removals", "drip", "ring", "burst"),
+    *("leaked", "replier", "ring", "first_day", "cover", "removals", "old"),
+)
+#: Kinds that a scenario has alone. Look-ups are sold by many members of staff to a seller or two each in `leaked`, and
+#: by one to all of them in `access`.
+_ALONE: Final = {kind: Cheats(share=0.04, kinds=(kind,)) for kind in sorted(set(_ALL_KINDS))} | {
+    "leaked": Cheats(share=0.04, kinds=("leaked",), leaking=12),
+    "access": Cheats(share=0.04, kinds=("leaked",), leaking=1),
+}
+
+
+def _befalling(name: str) -> Scenario:
+    """A confounder alone, with a fifth of the sellers or everybody, to see what it does to a detector."""
+    return Scenario(confounders=Confounders(**{name: max(0.2, getattr(_ALL_CONFOUNDERS, name))}))
+
 
 SCENARIOS: Final[dict[str, Scenario]] = {
     "honest": Scenario(),
-    "bribes": Scenario(bribes=_PAYERS),
-    "dirty": Scenario(bribes=_PAYERS, dirt=Dirt(duplicates=0.01, disorder_seconds=8.0, late=0.0005)),
+    "dirty": Scenario(cheats=_ALONE["bribes"], dirt=Dirt(duplicates=0.01, disorder_seconds=8.0, late=0.0005)),
+    "confounded": Scenario(confounders=_ALL_CONFOUNDERS),
+    "cheats": Scenario(_ALL_CONFOUNDERS, Cheats(share=0.06, kinds=_ALL_KINDS, leaking=1)),
+    **{kind: Scenario(cheats=ways) for kind, ways in _ALONE.items()},
+    **{each.name: _befalling(each.name) for each in fields(Confounders)},
 }
 
 

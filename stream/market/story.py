@@ -10,8 +10,8 @@ import math
 from collections.abc import Iterator
 from typing import Final
 
-from stream.market.hazards import flip_at
-from stream.market.honest import Contact, Review, Seller, Turn
+from stream.market.hazards import Hazards
+from stream.market.life import Contact, Life, Review, Turn
 
 #: An event without its id and time; fields as in the contract.
 Fields = dict[str, str | int | float | bool]
@@ -20,17 +20,17 @@ Told = list[tuple[float, Fields]]
 _CURRENCY: Final = {"US": "USD", "UK": "GBP", "DE": "EUR", "FR": "EUR"}
 
 
-def review_id(of: Seller, review: Review) -> str:
-    return f"r{of.number:04d}x{review.number}"
-
-
-def tell(of: Seller, review: Review, until: float, previous_known: bool) -> tuple[Told, bool]:
-    """Everything that happens to a review before `until`, in order, and whether its flip was paid for."""
+def tell(hazards: Hazards, life: Life, review: Review, until: float) -> tuple[Told, str | None]:
+    """Everything that happens to a review before `until`, in order; and its id, if a flip or removal was paid for."""
     end = min(until, review.removed_at)
-    flip, paid = _flip(of, review, end)
+    flip = _flip(hazards, life, review, end)
+    removed_at = review.removed_at
+    if review.removal_paid and flip:  # nobody pays for the removal of what does no more harm
+        removed_at = math.inf
+    of = life.seller
     about: Fields = {
-        "seller_id": of.seller_id,
-        "review_id": review_id(of, review),
+        "seller_id": review.seller_id or of.seller_id,
+        "review_id": _id(of.number, review, review.born),
         "reviewer_id": review.reviewer_id,
     }
     what = about | {"product_id": f"p{of.number:04d}x{review.product}", "marketplace": of.marketplace}
@@ -38,31 +38,39 @@ def tell(of: Seller, review: Review, until: float, previous_known: bool) -> tupl
     told: Told = [(review.born, {"type": "review.created", **created})]
     # Only the patience of an open critical review is worth a contact or a look-up.
     open_until = min(flip.at if flip else math.inf, end)
-    told += ((each.at, _outreach(of, about, each)) for each in review.contacts if each.at < open_until)
-    if review.looked_up and review.looked_up[0] < open_until:
-        at, actor = review.looked_up
-        told.append((at, {"type": "contact.accessed", **about, "actor_id": actor, "purpose": "support"}))
-    told += _changes(review, flip, until, what, previous_known)
+    told += ((each.at, outreach(about, each, of.marketplace)) for each in review.contacts if each.at < open_until)
+    told += ((each.at, look_up(about, each.actor_id)) for each in review.look_ups if each.at < open_until)
+    told += _changes(review, flip, removed_at, until, what)
     told.sort(key=lambda each: each[0])
-    return told, paid
+    if review.imported_at < until:
+        told = _imported(told, created, review.imported_at, _id(of.number, review, review.imported_at))
+    paid_at = flip.at if flip and flip.paid else removed_at if review.removal_paid else math.inf
+    return told, _id(of.number, review, paid_at) if paid_at < until else None
 
 
-def _flip(of: Seller, review: Review, end: float) -> tuple[Turn | None, bool]:
-    """The first flip before `end`, if any, and whether it was the paid one."""
+def _id(number: int, review: Review, at: float) -> str:
+    """The review's id at that time."""
+    return f"r{number:04d}{'x' if at < review.imported_at else 'y'}{review.number}"
+
+
+def _flip(hazards: Hazards, life: Life, review: Review, end: float) -> Turn | None:
+    """The first flip before `end`, if any."""
     if review.critical_from >= end:
-        return None, False
+        return None
     contacts = [each.at for each in review.contacts]
-    at = flip_at(review.born, review.critical_from, contacts, of.frailty, review.budget, end)
-    if review.paid and review.paid.at < min(at or math.inf, end):
-        return review.paid, True
-    return (None if at is None else Turn(at, review.organic_rating)), False
+    boosts = [*life.boosts, *review.boosts]
+    at = hazards.flip_at(review.born, review.critical_from, contacts, life.seller.frailty, review.budget, end, boosts)
+    turns = [turn for turn in review.turns if turn.at < end]
+    if at is not None:
+        turns.insert(0, Turn(at, review.organic_rating))
+    return min(turns, key=lambda turn: turn.at, default=None)
 
 
 def _changes(
-    review: Review, flip: Turn | None, until: float, what: Fields, previous_known: bool
+    review: Review, flip: Turn | None, removed_at: float, until: float, what: Fields
 ) -> Iterator[tuple[float, Fields]]:
     """The edits and the end of a review, as the rating moves on."""
-    plans: list[tuple[float, str, int | None]] = [(review.removed_at, "platform", None)]
+    plans: list[tuple[float, str, int | None]] = [(removed_at, "platform", None)]
     if flip:
         plans.append((flip.at, "edited" if flip.rating else "author", flip.rating))
     if review.edit:
@@ -77,15 +85,40 @@ def _changes(
             gone: Fields = {"type": "review.deleted", **what, "deleted_by": plan, "rating": rating}
             yield at, gone | ({"actor_id": review.removed_by} if plan == "platform" and review.removed_by else {})
             return
-        before: Fields = {"previous_rating": rating} if previous_known else {}
+        before: Fields = {"previous_rating": rating} if review.previous_known else {}
         rating = stars or rating
         yield at, {"type": "review.edited", **what, "rating": rating, **before}
 
 
-def _outreach(of: Seller, about: Fields, contact: Contact) -> Fields:
+def _imported(told: Told, created: Fields, at: float, new_id: str) -> Told:
+    """The same story if the review was deleted and created again at some time, with what it was then.
+
+    It looks new; its author's patience is as old as it was.
+    """
+    before = [each for each in told if each[0] < at]
+    if before[-1][1]["type"] == "review.deleted":
+        return told
+    renamed = [
+        (when, fields | {"review_id": new_id} if "review_id" in fields else fields)
+        for when, fields in told[len(before) :]
+    ]
+    rating = next(fields["rating"] for _, fields in reversed(before) if "rating" in fields)
+    gone = {name: value for name, value in created.items() if name != "verified_purchase"}
+    deleted: Fields = {"type": "review.deleted", **gone, "deleted_by": "platform", "rating": rating}
+    again: Fields = {"type": "review.created", **created, "review_id": new_id, "rating": rating}
+    return [*before, (at, deleted), (at, again), *renamed]
+
+
+def outreach(about: Fields, contact: Contact, marketplace: str) -> Fields:
+    """The event of a contact about a review."""
     event: Fields = {"type": "outreach.sent", **about, "channel": contact.channel}
     if not contact.named:
         del event["review_id"]
     if contact.incentive_value is not None:
-        event |= {"incentive_value": contact.incentive_value, "currency": _CURRENCY[of.marketplace]}
+        event |= {"incentive_value": contact.incentive_value, "currency": _CURRENCY[marketplace]}
     return event
+
+
+def look_up(about: Fields, actor_id: str) -> Fields:
+    """The event of a look-up; whatever it was for, it says that it was for support."""
+    return {"type": "contact.accessed", **about, "actor_id": actor_id, "purpose": "support"}
