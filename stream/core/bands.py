@@ -4,7 +4,10 @@ Rule of this room: only reviews of one band are comparable, and a band is what a
 a review depends on: its stars and its age or, once the seller has been in touch, the time since. So legitimate
 outreach is part of the norm. A look-up by staff makes an arm but never a band: rogues would be their own norm.
 
-A *cell* is a band with the flag "looked up"; it determines the arm.
+A *cell* is a band with the flag "looked up"; it determines the arm, which tells who could have been at work. Nobody
+buys an address, finds an agreement and pays within a day, and most who pay want what is fresh: so a review is *new* for
+a day, then *ripe* for a month, then *old*; unless it was *contacted*, or *looked up* while it was ripe or contacted.
+Watches accuse some arms and take others of the same seller as their controls.
 """
 
 from __future__ import annotations
@@ -19,8 +22,6 @@ AGE_EDGES: Final = tuple(x * DAY for x in (1 / 24, 1, 7, 30, 60, 90, 180))
 CONTACT_EDGES: Final = tuple(x * DAY for x in (1 / 24, 1, 3, 7, 30))
 #: A contact, or a look-up, is held to act for so long.
 REACH_SECONDS: Final = 30 * DAY
-#: Reviews older than this are the arm "old", which an accusation about fresh reviews may use as its control.
-OLD_SECONDS: Final = 90 * DAY
 #: A critical review that stood for so long is no longer followed: the bound on a task's memory.
 FOLLOW_SECONDS: Final = 730 * DAY
 
@@ -29,18 +30,17 @@ PLACES: Final = len(AGE_EDGES) + 1 + len(CONTACT_EDGES)
 BANDS: Final = 3 * PLACES
 CELLS: Final = 2 * BANDS
 
-LOOKED_UP, CONTACTED, OLD, PLAIN = range(4)
-ARMS: Final = 4
+NEW, RIPE, OLD, CONTACTED, LOOKED_UP = range(5)
+ARMS: Final = 5
+#: By place of age.
+_BY_AGE: Final = (NEW, NEW, RIPE, RIPE, OLD, OLD, OLD, OLD)
 
 
 def _arm(cell: int) -> int:
     band, looked_up = divmod(cell, 2)
     place = band % PLACES
-    if looked_up:
-        return LOOKED_UP
-    if place > len(AGE_EDGES):
-        return CONTACTED
-    return OLD if place > AGE_EDGES.index(OLD_SECONDS) else PLAIN
+    arm = CONTACTED if place > len(AGE_EDGES) else _BY_AGE[place]
+    return LOOKED_UP if looked_up and arm in (RIPE, CONTACTED) else arm
 
 
 #: Arm of each cell.

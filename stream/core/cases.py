@@ -1,7 +1,7 @@
 """From evidence to an alert: the watches are asked, and what passes the budgeted threshold is put into words.
 
-Rule of this room: one alert a subject, watch and 30 days. A later change adds staff, innocent explanations
-(`excuses`), calibration and ranking; they enter here and in `watches`.
+Rule of this room: one alert a subject, kind and 30 days. A later change adds staff, calibration and ranking; they enter
+here and in `watches`.
 """
 
 from __future__ import annotations
@@ -74,10 +74,8 @@ class Accuser:
     def _accuse(
         self, watch: Watch, verdict: Verdict, seller: Seller, event_id: str, now: float, percentile: float
     ) -> Alert:
-        window = seller.flips[verdict.window :]
-        contacted_only = watch.kind == "seller.contact_flips"
-        told = [flip for flip in window if flip.contact_hours is not None] if contacted_only else window
-        evidence = self._evidence(told or window, verdict, round(verdict.flips), event_id)
+        told = [flip for flip in seller.flips[verdict.window :] if flip.arm in watch.accused]
+        evidence = self._evidence(told, verdict, event_id)
         sentence = explain.seller_sentence(
             watch.kind, seller.seller_id, evidence.since, evidence.flips, evidence.expected,
             evidence.upgraded, evidence.retracted, evidence.incentives, evidence.odds,
@@ -113,13 +111,13 @@ class Accuser:
             state_digest="",
         )
 
-    def _evidence(self, told: list[Flip], verdict: Verdict, flips: int, event_id: str) -> Evidence:
+    def _evidence(self, told: list[Flip], verdict: Verdict, event_id: str) -> Evidence:
         hours = [flip.contact_hours for flip in told if flip.contact_hours is not None]
         retracted = sum(flip.retracted for flip in told)
         return Evidence(
-            flips=flips,
+            flips=len(told),
             expected=verdict.expected,
-            ratio=flips / verdict.expected,
+            ratio=len(told) / verdict.expected,
             odds=math.exp(min(verdict.log_odds, _LOG_ODDS_CAP)),
             threshold=math.exp(self._log_threshold),
             since=instant(told[0].at),

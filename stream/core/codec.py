@@ -7,17 +7,17 @@ can at worst be refused (StateError); they can never run code.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 import numpy as np
 
 from stream.core.display import Display, Tape
 from stream.core.evidence import COLUMNS, WINDOWS
-from stream.core.flips import Flip
+from stream.core.excuses import Births
 from stream.core.norm import Norm
-from stream.core.patterns import BINS
 from stream.core.reviews import Review
+from stream.core.rows import BandRow, FlipRow, MetaRow, NormRow, ProductRow, ReviewRow, SellerRow
 from stream.core.subjects import Held, Seller
 
 VERSION: Final = 1
@@ -32,94 +32,6 @@ encode = msgspec.msgpack.Encoder().encode
 
 class StateError(Exception):
     """A row of the state topic that this version cannot read."""
-
-
-class ReviewRow(msgspec.Struct, array_like=True, gc=False):
-    version: int
-    seller_id: str
-    product_id: str
-    reviewer_id: str
-    rating: int
-    created_at: float
-    contacted_at: float | None
-    looked_up_at: float | None
-    incentive: bool
-
-
-class SellerRow(msgspec.Struct, array_like=True, gc=False):
-    version: int
-    first_seen: float
-    voice: float
-    held: dict[int, tuple[int, int, float, float, float]]  # by band, a `Held`
-    flips_by_arm: list[float]
-    expected: list[float]
-    expected_long: list[float]
-    retracted_by_arm: list[float]
-    spoken: float
-    spoken_at: float
-    spoken_total: float
-    flip_count: int
-    log_odds: list[float]
-    alerted_at: dict[str, float]
-
-
-class FlipRow(msgspec.Struct, array_like=True, gc=False):
-    """A flip and the totals before it: one row for each of a seller's latest flips, written once."""
-
-    version: int
-    number: int
-    history: list[float]
-    flip: Flip
-
-
-class EarlyRow(msgspec.Struct, array_like=True, gc=False):
-    """When the change occurred, the rating it left (None: deleted), and its place in the order of remembering."""
-
-    at: float
-    rating: int | None
-    number: int
-
-
-class ProductRow(msgspec.Struct, array_like=True, gc=False):
-    version: int
-    reviews: int
-    stars: int
-    events: int
-    last_at: float
-    tape: tuple[int, list[tuple[int, float, float]]]
-
-
-class MetaRow(msgspec.Struct, array_like=True, gc=False):
-    version: int
-    clock: float
-    seen: int
-    counts: dict[str, int]
-
-
-class PatternsRow(msgspec.Struct, array_like=True, gc=False):
-    version: int
-    count: int
-    scores: Annotated[list[int], msgspec.Meta(min_length=BINS, max_length=BINS)]
-
-
-class BandRow(msgspec.Struct, array_like=True, gc=False):
-    hazard: float
-    voices: float
-    reviews: int
-    clock: float
-    rate: float
-    flips: float
-    exposure: float
-    today: float
-
-
-class NormRow(msgspec.Struct, array_like=True, gc=False):
-    version: int
-    bands: list[BandRow]
-    day_began: float
-    next_day: float
-    total_flips: int
-    total_retracted: int
 
 
 _decoders: dict[Any, msgspec.msgpack.Decoder[Any]] = {}
@@ -144,7 +56,7 @@ def review_row(review: Review) -> bytes:
     return encode(
         ReviewRow(
             VERSION, review.seller.seller_id, review.product_id, review.reviewer_id, review.rating, review.created_at,
-            review.contacted_at, review.looked_up_at, review.incentive,
+            review.contacted_at, review.looked_up_at, review.incentive, review.outside,
         )
     )  # fmt: skip
 
@@ -156,12 +68,12 @@ def review_of(review_id: str, value: bytes, sellers: Mapping[str, Seller]) -> Re
         raise StateError(f"the state topic holds review {review_id} of seller {row.seller_id}, but not the seller")
     return Review(
         review_id, seller, row.product_id, row.reviewer_id, row.rating, row.created_at, row.contacted_at,
-        row.looked_up_at, row.incentive,
+        row.looked_up_at, row.incentive, row.outside,
     )  # fmt: skip
 
 
 #: Fields of a seller that its row holds as they are.
-_PLAIN_FIELDS: Final = tuple(name for name in SellerRow.__struct_fields__ if name not in {"version", "held"})
+_PLAIN_FIELDS: Final = tuple(name for name in SellerRow.__struct_fields__ if name not in {"version", "held", "births"})
 
 
 def seller_row(seller: Seller) -> bytes:
@@ -169,7 +81,11 @@ def seller_row(seller: Seller) -> bytes:
         number: (one.plain, one.looked_up, one.hazard, one.long_plain, one.long_looked_up)
         for number, one in sorted(seller.held.items())
     }
-    return encode(SellerRow(version=VERSION, held=held, **{name: getattr(seller, name) for name in _PLAIN_FIELDS}))
+    born = seller.births
+    births = (born.day, born.today, born.yesterday, born.bombed, born.usual, born.seen_days)
+    return encode(
+        SellerRow(version=VERSION, held=held, births=births, **{name: getattr(seller, name) for name in _PLAIN_FIELDS})
+    )
 
 
 def seller_of(seller_id: str, value: bytes) -> Seller:
@@ -177,6 +93,7 @@ def seller_of(seller_id: str, value: bytes) -> Seller:
     seller = Seller(seller_id, row.first_seen)
     for name in _PLAIN_FIELDS:
         setattr(seller, name, getattr(row, name))
+    seller.births = Births(*row.births)
     seller.held = {number: Held(*one) for number, one in row.held.items()}
     return seller
 
@@ -228,9 +145,13 @@ def meta_row(clock: float, seen: int, counts: dict[str, int]) -> bytes:
     return encode(MetaRow(VERSION, clock, seen, counts))
 
 
+#: Fields of a norm that its row holds as they are.
+_NORM_FIELDS: Final = tuple(name for name in NormRow.__struct_fields__ if name not in {"version", "bands"})
+
+
 def norm_row(norm: Norm) -> bytes:
     bands = [BandRow(*(getattr(band, name) for name in BandRow.__struct_fields__)) for band in norm.bands]
-    return encode(NormRow(VERSION, bands, norm.day_began, norm.next_day, norm.total_flips, norm.total_retracted))
+    return encode(NormRow(version=VERSION, bands=bands, **{name: getattr(norm, name) for name in _NORM_FIELDS}))
 
 
 def load_norm(norm: Norm, value: bytes) -> None:
@@ -242,5 +163,5 @@ def load_norm(norm: Norm, value: bytes) -> None:
     for band, saved in zip(norm.bands, row.bands, strict=True):
         for name in BandRow.__struct_fields__:
             setattr(band, name, getattr(saved, name))
-    norm.day_began, norm.next_day = row.day_began, row.next_day
-    norm.total_flips, norm.total_retracted = row.total_flips, row.total_retracted
+    for name in _NORM_FIELDS:
+        setattr(norm, name, getattr(row, name))

@@ -16,7 +16,7 @@ import msgspec
 
 from stream.alerts import Alert
 from stream.core import codec
-from stream.core.bands import HOUR
+from stream.core.bands import ARM_OF, HOUR
 from stream.core.cases import Accuser
 from stream.core.display import Display
 from stream.core.evidence import WINDOWS
@@ -186,6 +186,11 @@ class Detector(AtRisk):
         now, seller = self.clock, review.seller
         shown = self.products.get(review.product_id)
         lift = max(0.0, shown.rating - review.rating) if retracted and shown else float(moved)
+        stars = -review.rating if retracted else moved
+        gone = -1 if retracted else 0
+        if review.outside:
+            self._remove(review)
+            return self._display(review.product_id, seller.seller_id, gone, stars, lift, event_id)
         contact = review.contacted_at
         flip = Flip(
             at=now,
@@ -194,6 +199,7 @@ class Detector(AtRisk):
             retracted=retracted,
             incentive=review.incentive,
             contact_hours=None if contact is None else max(0.0, now - contact) / HOUR,
+            arm=ARM_OF[review.cell],
         )
         self.counts["retracted" if retracted else "upgraded"] += 1
         seller.settle_all(self.norm, now)
@@ -202,8 +208,7 @@ class Detector(AtRisk):
         alerts = self._accuser.judge(seller, self.norm, event_id, now, percentile)
         self._remove(review)
         self._changed[codec.FLIP].add(codec.flip_name(seller.seller_id, seller.flip_count - 1))
-        stars = -review.rating if retracted else moved
-        alerts += self._display(review.product_id, seller.seller_id, -1 if retracted else 0, stars, lift, event_id)
+        alerts += self._display(review.product_id, seller.seller_id, gone, stars, lift, event_id)
         return alerts
 
     def _display(

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from stream.core.codec import EarlyRow, decode, encode
+from stream.core.codec import decode, encode
+from stream.core.rows import EarlyRow
 
 LIMIT: Final = 10_000
 

@@ -5,8 +5,9 @@ Rule of this room: arrays in, numbers out, everything in logs; no review, seller
 For each window that begins at one of the subject's last flips a Bayes factor compares "flips came theta times as
 often as expected" (mean over THETAS) with "as expected", the subject's own level being gamma distributed and
 learned from its control arms in the window and, at half weight, from its whole past. It is taken against what peers
-do now (A) and against what the band's long run says (H), and the smaller one counts. Retractions speak for
-themselves in `marks`. The windows' factors, each weighed by the prior chance that cheating began in the gap before
+do now (A) and against what the band's long run says (H), and the smaller one counts; where a watch grants it, also
+against the rest of the window when its busiest days were a surge (`excuses`). Retractions speak for themselves in
+`marks`. The windows' factors, each weighed by the prior chance that cheating began in the gap before
 it (one start a year), add up to R: Shiryaev-Roberts (Shiryaev 1963, Roberts 1966; e-detectors: Shin, Ramdas and
 Rinaldo 2023), read as the odds that a start lies in the kept past.
 """
@@ -17,11 +18,9 @@ import math
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stream.core.bands import ARMS, DAY
-
-Floats = NDArray[np.float64]
+from stream.core.excuses import SURGE_PRICE, Floats, surges
 
 #: How many times more flips a cheat may have; the mean over them needs no guess.
 THETAS: Final = (2.0, 3.0, 5.0, 10.0, 20.0)
@@ -78,12 +77,14 @@ def log_prior(gap_seconds: float) -> float:
 class Scales:
     """Weighs a subject's history for all its watches at once.
 
-    accused, controls: (ARMS, watches), 1 where the watch takes the arm. The two innocent stories lie side by side in
-    the columns (each watch by peers, then each watch by the long run), and numpy is called as seldom as can be: its
-    calls, not its sums, are the dearest part of a flip.
+    accused, controls: (ARMS, watches), 1 where the watch takes the arm; excused: (watches,), whether a surge may
+    explain what it sees. The two innocent stories lie side by side in the columns (each watch by peers, then each watch
+    by the long run), and numpy is called as seldom as can be: its calls, not its sums, are the dearest part of a flip.
     """
 
-    def __init__(self, accused: Floats, controls: Floats) -> None:
+    def __init__(self, accused: Floats, controls: Floats, excused: Floats) -> None:
+        #: What a surge costs a watch; it can pay no price that is infinite.
+        self.price = np.where(excused, SURGE_PRICE, np.inf)
         self.watches = accused.shape[1]
         self.columns = columns = 2 * self.watches
         none = np.zeros((ARMS, columns))
@@ -111,19 +112,25 @@ class Scales:
         history: (w, COLUMNS), 1 <= w <= WINDOWS, the latest last. totals: (4 * ARMS,), the same totals after the flip.
         retracted: peers' share of retractions.
         """
-        columns, before = self.columns, history[:, 2:]
-        inside = (totals - before) @ self.inside
-        level = before @ self.before
-        level += inside[:, 2 * columns : 4 * columns]
-        level += self.prior
-        flips, gone = inside[:, :columns], inside[:, 4 * columns : 4 * columns + self.watches]
-        factors = _log_bayes_factors(
-            flips, inside[:, columns : 2 * columns] + E, level[:, :columns], level[:, columns:]
-        )
-        terms = np.minimum(factors[:, : self.watches], factors[:, self.watches :])
-        terms += _log_marks(flips[:, : self.watches], gone, retracted)
+        before = history[:, 2:]
+        level = before @ self.before + self.prior
+        inside = totals - before
+        sums, factors, terms = self._terms(inside, level, retracted)
+        _, _, excused = self._terms(inside - surges(history, totals), level, retracted)
+        terms = np.minimum(terms, excused + self.price)
         terms += history[:, 1:2] - _MEANS
-        return Weights(self, inside, factors, terms)
+        return Weights(self, sums, factors, terms)
+
+    def _terms(self, inside: Floats, level: Floats, retracted: float) -> tuple[Floats, Floats, Floats]:
+        """Of each window what is in it by column, the factors of both stories, and what a watch makes of them."""
+        columns, watches = self.columns, self.watches
+        sums = inside @ self.inside
+        level = level + sums[:, 2 * columns : 4 * columns]
+        flips, gone = sums[:, :columns], sums[:, 4 * columns :]
+        factors = _log_bayes_factors(flips, sums[:, columns : 2 * columns] + E, level[:, :columns], level[:, columns:])
+        terms = np.minimum(factors[:, :watches], factors[:, watches:])
+        terms += _log_marks(flips[:, :watches], gone[:, :watches], retracted)
+        return sums, factors, terms
 
 
 class Weights:

@@ -8,6 +8,7 @@ from stream.alerts import Action, Kind, Severity
 
 _HOW: Final[dict[Kind, str]] = {
     "seller.flips": "{noun} turned since {since:%d %b %Y}",
+    "seller.access_flips": "{noun} turned within 30 days of a look-up by staff since {since:%d %b %Y}",
     "seller.contact_flips": "{noun} turned within 30 days of a contact since {since:%d %b %Y}",
 }
 

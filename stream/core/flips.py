@@ -14,3 +14,4 @@ class Flip(msgspec.Struct, array_like=True, gc=False):
     retracted: bool
     incentive: bool
     contact_hours: float | None
+    arm: int

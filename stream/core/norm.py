@@ -7,6 +7,10 @@ band keeps the long run: h_b, flips per unit of voice and second with a year's m
 by h_b dt, which tells what a subject would have had "had nothing changed in the market".
 
 h_b is fixed once a day of event time, from the days before: what happens today cannot explain itself.
+
+A look-up makes no band, for rogues would be their own norm; but honest staff look up what they then solve. So what the
+norm expects of looked-up reviews is multiplied by the market's *lift*: the looked-up flips there were, in voices, over
+those that the bands expected (a year's memory). A suspect has no voice, so it cannot excuse itself.
 """
 
 from __future__ import annotations
@@ -19,14 +23,19 @@ from stream.core.bands import BANDS, DAY
 _KEEP_A_DAY = math.exp(-1 / 365)
 
 
+#: Flips that a market must show before its look-ups are held to do anything.
+_LIFT_PRIOR = 2.0
+
+
 class Band:
     """What a task knows of one band of its market."""
 
-    __slots__ = ("clock", "exposure", "flips", "hazard", "rate", "reviews", "today", "voices")
+    __slots__ = ("clock", "exposure", "flips", "hazard", "looked_up", "rate", "reviews", "today", "voices")
 
     def __init__(self) -> None:
         self.hazard = 0.0  # L_b: expected flips of one review that was always at risk in b
         self.voices = 0.0  # G_b
+        self.looked_up = 0.0  # the part of G_b that stands for reviews which were looked up
         self.reviews = 0  # reviews at risk; tells exactly when G_b is zero
         self.clock = 0.0  # C_b as this day began
         self.rate = 0.0  # h_b, per second, through this day
@@ -65,6 +74,9 @@ class Norm:
         self.bands = [Band() for _ in range(BANDS)]
         self.day_began = 0.0
         self.next_day = 0.0
+        self.looked_up_flips = 0.0
+        self.looked_up_expected = 0.0
+        self.lift = 1.0
         self.total_flips = 0
         self.total_retracted = 0
 
@@ -78,12 +90,27 @@ class Norm:
         while self.next_day <= now:
             for band in self.bands:
                 band.end_day(self.next_day - self.day_began)
+            self.looked_up_flips *= _KEEP_A_DAY
+            self.looked_up_expected *= _KEEP_A_DAY
+            self.lift = self.lifted()
             self.day_began = self.next_day
             self.next_day += DAY
 
     def flips_per_second(self) -> float:
         """Flips that the long run says are to be expected of all reviews now at risk."""
         return sum(band.rate * band.reviews for band in self.bands)
+
+    def lifted(self) -> float:
+        """How many times as often looked-up reviews flip as others of their bands; never less than 1."""
+        return max(1.0, (self.looked_up_flips + _LIFT_PRIOR) / (self.looked_up_expected + _LIFT_PRIOR))
+
+    def flip(self, band: Band, voice: float, looked_up: bool) -> None:
+        """A review of the band, of a seller with that voice, has flipped."""
+        if band.voices > 0:
+            self.looked_up_expected += voice * band.looked_up / band.voices
+        if looked_up:
+            self.looked_up_flips += voice
+        band.flip(voice)
 
     def count(self, retracted: bool) -> None:
         """Tally a flip for the market's share of retractions."""

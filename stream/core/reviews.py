@@ -12,7 +12,10 @@ _NEXT_EDGE: Final = (*AGE_EDGES[1:], FOLLOW_SECONDS)
 
 
 class Review:
-    """An open critical review; `cell` and `due` follow from the rest and the time of the last timer."""
+    """An open critical review; `cell` and `due` follow from the rest and the time of the last timer.
+
+    One that is `outside` is part of no comparison: it lies in no cell (-1), and its only timer is its retirement.
+    """
 
     __slots__ = (
         "cell",
@@ -21,6 +24,7 @@ class Review:
         "due",
         "incentive",
         "looked_up_at",
+        "outside",
         "product_id",
         "rating",
         "review_id",
@@ -39,6 +43,7 @@ class Review:
         contacted_at: float | None = None,
         looked_up_at: float | None = None,
         incentive: bool = False,
+        outside: bool = False,
     ) -> None:
         self.review_id = review_id
         self.seller = seller
@@ -49,11 +54,15 @@ class Review:
         self.contacted_at = contacted_at
         self.looked_up_at = looked_up_at
         self.incentive = incentive
+        self.outside = outside
         self.cell = -1
         self.due = 0.0
 
     def place(self, now: float) -> None:
         """Find its cell at `now` and the time of its next change."""
+        if self.outside:
+            self.cell, self.due = -1, self.created_at + FOLLOW_SECONDS
+            return
         self.cell, self.due = locate(self.rating, self.created_at, self.contacted_at, self.looked_up_at, now)
 
     def advance(self) -> None:

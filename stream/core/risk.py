@@ -73,11 +73,30 @@ class AtRisk(State):
         review = Review(event.review_id, seller, event.product_id, event.reviewer_id, rating, at)
         self.reviews[review.review_id] = review
         seller.follow(review.reviewer_id, review.review_id)
+        bombed_before = seller.births.bombed
+        review.outside = seller.births.count(self.clock)
         review.place(self.clock)
-        seller.enter(review.cell, self.norm, self.clock)
+        if not review.outside:
+            seller.enter(review.cell, self.norm, self.clock)
+        else:
+            self.counts["bombed"] += 1
+            if not bombed_before:
+                self._leave_since(seller, (seller.births.day - 1) * DAY)
         self._timers.set(review)
         self._changed_reviews.add(review.review_id)
         self._changed_sellers.add(seller.seller_id)
+
+    def _leave_since(self, seller: Seller, since: float) -> None:
+        """A bomb shows itself only after some of it has fallen: what was born since leaves the comparison, too."""
+        for review_id in seller.open_ids():
+            review = self.reviews[review_id]
+            if review.created_at >= since and not review.outside:
+                seller.leave(review.cell, self.norm, self.clock)
+                review.outside = True
+                review.place(self.clock)
+                self._timers.set(review)
+                self._changed_reviews.add(review_id)
+                self.counts["bombed"] += 1
 
     def _replace(self, review: Review) -> None:
         """Something about the review has changed: it may lie in another band, and have another timer."""
@@ -93,7 +112,8 @@ class AtRisk(State):
 
     def _remove(self, review: Review) -> None:
         seller = review.seller
-        seller.leave(review.cell, self.norm, self.clock)
+        if not review.outside:
+            seller.leave(review.cell, self.norm, self.clock)
         seller.unfollow(review.reviewer_id, review.review_id)
         review.due = math.inf
         del self.reviews[review.review_id]

@@ -16,6 +16,7 @@ from stream.core.early import Early
 from stream.core.norm import Norm
 from stream.core.patterns import FlipPatterns
 from stream.core.reviews import Review
+from stream.core.rows import FlipRow, MetaRow, PatternsRow
 from stream.core.seen import Seen
 from stream.core.subjects import Seller
 from stream.core.timers import Timers
@@ -99,7 +100,7 @@ class State:
     def _pattern_row(self, name: str) -> bytes:
         if name:
             return codec.encode(self.patterns.learned(name))
-        return codec.encode(codec.PatternsRow(codec.VERSION, self.patterns.count, self.patterns.scores))
+        return codec.encode(PatternsRow(codec.VERSION, self.patterns.count, self.patterns.scores))
 
     def _review_row(self, name: str) -> bytes | None:
         review = self.reviews.get(name)
@@ -135,7 +136,7 @@ class State:
         """Take on the state that `changed` gave; raises StateError for a row that cannot be read."""
         reviews: list[tuple[str, bytes]] = []
         learned: dict[str, list[float]] = {}
-        flips: defaultdict[str, list[codec.FlipRow]] = defaultdict(list)
+        flips: defaultdict[str, list[FlipRow]] = defaultdict(list)
         for key, value in rows:
             kind, name = key[:2], key[2:].decode()
             if kind == codec.REVIEW:
@@ -143,7 +144,7 @@ class State:
             elif kind == codec.SELLER:
                 self.sellers[name] = codec.seller_of(name, value)
             elif kind == codec.FLIP:
-                flips[name.partition("/")[2]].append(codec.decode(value, codec.FlipRow))
+                flips[name.partition("/")[2]].append(codec.decode(value, FlipRow))
             elif kind == codec.PRODUCT:
                 self.products[name] = codec.product_of(value)
             elif kind == codec.SEEN:
@@ -169,12 +170,12 @@ class State:
 
     def _restore_single(self, key: bytes, value: bytes) -> None:
         if key == codec.META:
-            meta = codec.decode(value, codec.MetaRow)
+            meta = codec.decode(value, MetaRow)
             self.clock, self._seen.count, self.counts = meta.clock, meta.seen, Counter(meta.counts)
         elif key == codec.NORM:
             codec.load_norm(self.norm, value)
         elif key == codec.PATTERNS:
-            row = codec.decode(value, codec.PatternsRow)
+            row = codec.decode(value, PatternsRow)
             self.patterns.count, self.patterns.scores = row.count, row.scores
         else:
             raise codec.StateError(f"the state topic holds a row {key!r} that this version does not know")

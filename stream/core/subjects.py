@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from stream.core.bands import ARM_OF, ARMS, DAY, LOOKED_UP
-from stream.core.evidence import EMPTY, WINDOWS, Floats, appended, log_prior
+from stream.core.bands import ARM_OF, ARMS, DAY
+from stream.core.evidence import EMPTY, WINDOWS, appended, log_prior
+from stream.core.excuses import Births, Floats
 from stream.core.flips import Flip
-from stream.core.norm import Band, Norm
+from stream.core.norm import Norm
 
 #: Memory of the expected flips that set a voice.
 VOICE_SECONDS: Final = 60 * DAY
@@ -42,6 +43,7 @@ class Seller:
 
     __slots__ = (
         "alerted_at",
+        "births",
         "expected",
         "expected_long",
         "first_seen",
@@ -63,6 +65,7 @@ class Seller:
     def __init__(self, seller_id: str, first_seen: float) -> None:
         self.seller_id = seller_id
         self.first_seen = first_seen
+        self.births = Births(int(first_seen // DAY))
         self.voice = 1.0
         self.held: dict[int, Held] = {}
         self.flips_by_arm = [0.0] * ARMS
@@ -92,6 +95,10 @@ class Seller:
         else:
             del self.reviewers[reviewer_id]
 
+    def open_ids(self) -> list[str]:
+        """Its open critical reviews, in order of their ids."""
+        return sorted(review_id for ids in self.reviewers.values() for review_id in ids)
+
     def enter(self, cell: int, norm: Norm, now: float) -> None:
         """One of its reviews comes into a cell. (Written out, as `leave`: they run oftener than there are events.)"""
         number = cell >> 1
@@ -100,9 +107,10 @@ class Seller:
         if held is None:
             held = self.held[number] = Held(0, 0, band.hazard, 0.0, 0.0)
         elif held.hazard != band.hazard:
-            self._settle_peers(number, held, band)
+            self._settle_peers(number, held, norm)
         if cell & 1:
             held.looked_up += 1
+            band.looked_up += self.voice
             held.long_looked_up -= band.clock + band.rate * day_seconds
         else:
             held.plain += 1
@@ -118,31 +126,36 @@ class Seller:
         band, day_seconds = norm.bands[number], now - norm.day_began
         held = self.held[number]
         if held.hazard != band.hazard:
-            self._settle_peers(number, held, band)
+            self._settle_peers(number, held, norm)
         if cell & 1:
             held.looked_up -= 1
+            band.looked_up -= self.voice
             held.long_looked_up += band.clock + band.rate * day_seconds
         else:
             held.plain -= 1
             held.long_plain += band.clock + band.rate * day_seconds
         if not held.plain and not held.looked_up:
             self.expected_long[ARM_OF[2 * number]] += held.long_plain
-            self.expected_long[LOOKED_UP] += held.long_looked_up
+            self.expected_long[ARM_OF[2 * number + 1]] += held.long_looked_up * norm.lift
             del self.held[number]
         voice = self.voice
         band.reviews -= 1
-        band.voices = band.voices - voice if band.reviews else 0.0
+        if band.reviews:
+            band.voices -= voice
+        else:
+            band.voices = band.looked_up = 0.0
         band.today += voice * day_seconds
 
-    def _settle_peers(self, number: int, held: Held, band: Band) -> None:
+    def _settle_peers(self, number: int, held: Held, norm: Norm) -> None:
         """Add what peers' flips make expected of what it holds, before that changes."""
+        band = norm.bands[number]
         peers = band.hazard - held.hazard
         held.hazard = band.hazard
         share = band.share(self.voice, held.plain + held.looked_up)
         if share <= ALONE:
             peers /= 1.0 - share
         self.expected[ARM_OF[2 * number]] += held.plain * peers
-        self.expected[LOOKED_UP] += held.looked_up * peers
+        self.expected[ARM_OF[2 * number + 1]] += held.looked_up * peers * norm.lift
 
     def settle_all(self, norm: Norm, now: float) -> None:
         """Bring all that is expected of it up to now."""
@@ -150,10 +163,11 @@ class Seller:
         for number in sorted(self.held):  # in order: sums of floats depend on it, and digests on sums
             held, band = self.held[number], norm.bands[number]
             if held.hazard != band.hazard:
-                self._settle_peers(number, held, band)
+                self._settle_peers(number, held, norm)
             clock = band.clock + band.rate * day_seconds
             self.expected_long[ARM_OF[2 * number]] += held.plain * clock + held.long_plain
-            self.expected_long[LOOKED_UP] += held.looked_up * clock + held.long_looked_up
+            looked_up = held.looked_up * clock + held.long_looked_up
+            self.expected_long[ARM_OF[2 * number + 1]] += looked_up * norm.lift
             held.long_plain, held.long_looked_up = -held.plain * clock, -held.looked_up * clock
 
     def flip(self, cell: int, flip: Flip, norm: Norm) -> None:
@@ -165,7 +179,7 @@ class Seller:
         self.flip_count += 1
         band, held = norm.bands[number], self.held[number]
         alone = band.share(self.voice, held.plain + held.looked_up) > ALONE
-        band.flip(self.voice)
+        norm.flip(band, self.voice, bool(cell & 1))
         norm.count(flip.retracted)
         if not alone:
             held.hazard = band.hazard
@@ -195,7 +209,9 @@ class Seller:
         honest = 1.0 / (1.0 + math.exp(min(max(log_odds), 700.0)))
         voice = honest / (1.0 + self.spoken / 2)
         for number, held in self.held.items():
-            change = (voice - self.voice) * (held.plain + held.looked_up)
-            norm.bands[number].voices += change
-            norm.bands[number].today -= change * (now - norm.day_began)
+            band, louder = norm.bands[number], voice - self.voice
+            change = louder * (held.plain + held.looked_up)
+            band.voices += change
+            band.looked_up += louder * held.looked_up
+            band.today -= change * (now - norm.day_began)
         self.voice = voice

@@ -11,21 +11,26 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from stream.alerts import Kind
-from stream.core.bands import ARMS, CONTACTED, LOOKED_UP, OLD, PLAIN
-from stream.core.evidence import Floats, Scales
+from stream.core.bands import ARMS, CONTACTED, LOOKED_UP, NEW, OLD, RIPE
+from stream.core.evidence import Scales
+from stream.core.excuses import Floats
 
 
 class Watch(NamedTuple):
-    """Whom it may raise an alert about, the arms it accuses, and those of the same seller it takes as control."""
+    """What it may raise an alert for, the arms it accuses, those of the same seller it takes as control."""
 
     kind: Kind
     accused: tuple[int, ...]
     controls: tuple[int, ...]
+    #: Whether a surge may explain what it sees: it strikes all arms alike, so only who compares arms may do without.
+    excused: bool = False
 
 
 SELLER_WATCHES: Final = (
-    Watch("seller.flips", accused=(PLAIN, CONTACTED, LOOKED_UP), controls=(OLD,)),
-    Watch("seller.contact_flips", accused=(CONTACTED,), controls=(PLAIN, OLD)),
+    # Who pays wants what is fresh. With old reviews as the accused more cheats were found, and an honest app accused.
+    Watch("seller.flips", accused=(RIPE, CONTACTED, LOOKED_UP), controls=(NEW, OLD), excused=True),
+    Watch("seller.contact_flips", accused=(CONTACTED,), controls=(NEW, RIPE, OLD)),
+    Watch("seller.access_flips", accused=(LOOKED_UP,), controls=(NEW, RIPE, OLD, CONTACTED)),
 )
 
 
@@ -39,11 +44,12 @@ def _mask(arms: list[tuple[int, ...]]) -> Floats:
 SCALES: Final = Scales(
     accused=_mask([watch.accused for watch in SELLER_WATCHES]),
     controls=_mask([watch.controls for watch in SELLER_WATCHES]),
+    excused=np.array([watch.excused for watch in SELLER_WATCHES]),
 )
 
-#: Honest subjects alarm so much less often than Ville's inequality allows. It is 1, no slack at all, until innocent
-#: explanations are weighed and the slack is measured: without them a surge of honest flips can pass for a start.
-SLACK: Final = 1.0
+#: Honest subjects alarm so much less often than Ville's inequality allows: measured on simulated markets of four worlds
+#: with every confounder on, six worlds with cheats among them, and real events (see docs/detection.md).
+SLACK: Final = 8.0
 
 
 def log_threshold(budget: float) -> float:

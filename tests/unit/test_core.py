@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from stream.alerts import Alert
 from stream.core import codec
-from stream.core.bands import ARM_OF, BANDS, CELLS, DAY, FOLLOW_SECONDS, locate
+from stream.core.bands import ARM_OF, ARMS, BANDS, CELLS, CONTACTED, DAY, FOLLOW_SECONDS, locate
 from stream.core.detector import Detector
 from stream.core.early import LIMIT, Early
 from stream.core.evidence import COLUMNS, log_prior
@@ -137,9 +137,10 @@ def test_evidence_grows_with_flips_and_falls_with_what_is_expected() -> None:
     def log_odds(flips: int, expected: float) -> float:
         history = np.zeros((1, COLUMNS))
         history[0, 1] = log_prior(30 * DAY)
-        history[0, [3, 7, 11]] = 20  # a past of 20 flips, as many as expected: what its level is, is known
-        totals = np.zeros(16)
-        totals[[1, 5, 9]] = 20 + flips, 20 + expected, 20 + expected
+        contacted = CONTACTED + ARMS * np.arange(3)  # flips, expected by peers, expected by the long run
+        history[0, 2 + contacted] = 20  # a past of 20 flips, as many as expected: what its level is, is known
+        totals = np.zeros(4 * ARMS)
+        totals[contacted] = 20 + flips, 20 + expected, 20 + expected
         return SCALES.weigh(history, totals, 0.2).log_odds[1]
 
     assert log_odds(20, 2) > log_odds(10, 2) > log_odds(10, 5) > log_odds(10, 10)
@@ -163,7 +164,7 @@ def test_a_review_leaves_its_band_exactly_when_its_timer_fires(
     now = max(t for t in (born + age, contact, look) if t is not None)
     cell, due = locate(stars, born, contact, look, now)
     assert 0 <= cell < CELLS
-    assert 0 <= ARM_OF[cell] < 4
+    assert 0 <= ARM_OF[cell] < ARMS
     if now < born + FOLLOW_SECONDS:
         assert due > now
         if due < born + FOLLOW_SECONDS:
