@@ -10,11 +10,11 @@ from typing import Final
 from panels import Row, app, graph, number, or_zero, rate, task, worker
 
 from stream.config import Settings
-from stream.core.watches import log_threshold
+from stream.core.watches import SELLER_SLACK, log_threshold
 
 #: ln R at which a watch alarms, for the budget that holds where nobody has set another.
 _BUDGET: Final[float] = Settings.model_fields["alert_budget"].default
-_THRESHOLD: Final = round(log_threshold(_BUDGET), 3)
+_THRESHOLD: Final = round(log_threshold(_BUDGET, SELLER_SLACK), 3)
 
 _FLIPS = "volteface_flips_total"
 _AT_RISK = f"sum({task('volteface_at_risk_reviews')})"

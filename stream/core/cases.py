@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from stream import MODEL_VERSION
-from stream.alerts import Alert, Evidence, Kind, Severity, Subject, alert_id
+from stream.alerts import Alert, Evidence, Kind, Severity, Subject, SubjectType, alert_id
 from stream.core import explain
 from stream.core.bands import DAY
 from stream.core.display import Tape
@@ -22,8 +22,17 @@ from stream.core.evidence import E, Verdict
 from stream.core.flips import Flip
 from stream.core.norm import Norm
 from stream.core.patterns import features
+from stream.core.staff import Staff
 from stream.core.subjects import Seller
-from stream.core.watches import SCALES, SELLER_WATCHES, Watch, log_threshold
+from stream.core.watches import (
+    SCALES,
+    SELLER_SLACK,
+    SELLER_WATCHES,
+    STAFF_SCALES,
+    STAFF_SLACK,
+    STAFF_WATCH,
+    log_threshold,
+)
 
 #: A watch keeps still about a subject for so long after an alert.
 PAUSE_SECONDS: Final = 30 * DAY
@@ -37,7 +46,10 @@ class Accuser:
     """Judges a subject after each of its flips."""
 
     def __init__(self, budget: float, config_digest: str) -> None:
-        self._log_threshold = log_threshold(budget)
+        self._thresholds: dict[SubjectType, float] = {
+            "seller": log_threshold(budget, SELLER_SLACK),
+            "staff": log_threshold(budget, STAFF_SLACK),
+        }
         self._config_digest = config_digest
 
     def features(self, seller: Seller, flip: Flip, age_seconds: float) -> dict[str, float]:
@@ -54,35 +66,48 @@ class Accuser:
     def judge(self, seller: Seller, norm: Norm, event_id: str, now: float, percentile: float) -> list[Alert]:
         """Weigh the evidence after the seller's latest flip, set its voice, and accuse where it must be."""
         own_flips, own_gone = sum(seller.flips_by_arm), sum(seller.retracted_by_arm)
-        # Laplace's rule with the weight of five flips, one of them a retraction, for a market that has shown few.
-        gone = (norm.total_retracted - own_gone + 1) / (norm.total_flips - own_flips + 5)
+        gone = norm.retracted_share(own_flips, own_gone)
         weights = SCALES.weigh(seller.history, np.array(seller.totals()), gone)
         seller.speak(weights.log_odds, norm, now)
+        subject, threshold = Subject("seller", seller.seller_id), self._thresholds["seller"]
         return [
-            self._accuse(watch, weights.verdict(number), seller, event_id, now, percentile)
+            self._accuse(
+                watch.kind, subject, [flip for flip in seller.flips if flip.arm in watch.accused],
+                seller.history[weights.verdict(number).window, 0], weights.verdict(number), event_id, now, percentile,
+            )
             for number, watch in enumerate(SELLER_WATCHES)
-            if weights.log_odds[number] >= self._log_threshold and self._may_speak(seller, watch.kind, now)
-        ]
+            if weights.log_odds[number] >= threshold and _may_speak(seller, watch.kind, now)
+        ]  # fmt: skip
 
-    def _may_speak(self, seller: Seller, name: str, now: float) -> bool:
-        last = seller.alerted_at.get(name)
-        if last is not None and now < last + PAUSE_SECONDS:
-            return False
-        seller.alerted_at[name] = now
-        return True
+    def judge_staff(self, staff: Staff, norm: Norm, event_id: str, now: float, percentile: float) -> list[Alert]:
+        """The same after a flip that the member of staff answers for."""
+        gone = norm.retracted_share(staff.flip_count, staff.retracted)
+        weights = STAFF_SCALES.weigh(staff.history, np.array(staff.totals()), gone)
+        staff.log_odds = weights.log_odds
+        if weights.log_odds[0] < self._thresholds["staff"] or not _may_speak(staff, STAFF_WATCH, now):
+            return []
+        verdict, subject = weights.verdict(0), Subject("staff", staff.actor_id)
+        since = staff.history[verdict.window, 0]
+        return [self._accuse(STAFF_WATCH, subject, staff.flips, since, verdict, event_id, now, percentile)]
 
     def _accuse(
-        self, watch: Watch, verdict: Verdict, seller: Seller, event_id: str, now: float, percentile: float
+        self,
+        kind: Kind,
+        subject: Subject,
+        flips: list[Flip],
+        since: float,
+        verdict: Verdict,
+        event_id: str,
+        now: float,
+        percentile: float,
     ) -> Alert:
-        told = [flip for flip in seller.flips[verdict.window :] if flip.arm in watch.accused]
-        evidence = self._evidence(told, verdict, event_id)
-        sentence = explain.seller_sentence(
-            watch.kind, seller.seller_id, evidence.since, evidence.flips, evidence.expected,
-            evidence.upgraded, evidence.retracted, evidence.incentives, evidence.odds,
-        )  # fmt: skip
-        grave = explain.severity(verdict.log_odds - self._log_threshold)
-        subject = Subject("seller", seller.seller_id)
-        return self._alert(watch.kind, subject, now, grave, evidence, {"half_space_trees": percentile}, sentence)
+        """The alert about a subject, with those of its flips that are in the window which speaks loudest."""
+        told = [flip for flip in flips if flip.at >= since]
+        threshold = self._thresholds[subject.type]
+        evidence = _evidence(told, verdict, threshold, event_id)
+        sentence = explain.sentence(kind, subject.id, evidence)
+        grave = explain.severity(verdict.log_odds - threshold)
+        return self._alert(kind, subject, now, grave, evidence, {"half_space_trees": percentile}, sentence)
 
     def _alert(
         self,
@@ -105,35 +130,16 @@ class Accuser:
             evidence=evidence,
             patterns=patterns,
             explanation=sentence,
-            recommended_action=explain.action(grave, evidence.incentives, evidence.flips),
+            recommended_action=explain.action(subject.type, grave, evidence.incentives, evidence.flips),
             model_version=MODEL_VERSION,
             config_digest=self._config_digest,
             state_digest="",
         )
 
-    def _evidence(self, told: list[Flip], verdict: Verdict, event_id: str) -> Evidence:
-        hours = [flip.contact_hours for flip in told if flip.contact_hours is not None]
-        retracted = sum(flip.retracted for flip in told)
-        return Evidence(
-            flips=len(told),
-            expected=verdict.expected,
-            ratio=len(told) / verdict.expected,
-            odds=math.exp(min(verdict.log_odds, _LOG_ODDS_CAP)),
-            threshold=math.exp(self._log_threshold),
-            since=instant(told[0].at),
-            stars_moved=sum(flip.stars for flip in told),
-            upgraded=len(told) - retracted,
-            retracted=retracted,
-            median_hours_from_contact=median(hours) if hours else None,
-            incentives=sum(flip.incentive for flip in told),
-            review_ids=[flip.review_id for flip in told[-REVIEWS_NAMED:]],
-            event_ids=[event_id],
-        )
-
     def shift(self, seller: Seller, product_id: str, tape: Tape, event_id: str, now: float) -> list[Alert]:
         """A product's turned reviews lift it more than before: told where its seller's evidence leans that way."""
         log_odds = max(seller.log_odds, default=-math.inf)
-        if log_odds < 0 or not self._may_speak(seller, f"product.rating_shift/{product_id}", now):
+        if log_odds < 0 or not _may_speak(seller, f"product.rating_shift/{product_id}", now):
             return []
         recent = tape.latest_half()
         turns = [lift for _, _, lift in recent.turns if lift > 0]
@@ -161,6 +167,34 @@ class Accuser:
         subject = Subject("product", product_id)
         patterns = {"adwin_width": float(tape.length)}
         return [self._alert("product.rating_shift", subject, now, "low", evidence, patterns, sentence)]
+
+
+def _evidence(told: list[Flip], verdict: Verdict, log_least: float, event_id: str) -> Evidence:
+    hours = [flip.contact_hours for flip in told if flip.contact_hours is not None]
+    retracted = sum(flip.retracted for flip in told)
+    return Evidence(
+        flips=len(told),
+        expected=verdict.expected,
+        ratio=len(told) / verdict.expected,
+        odds=math.exp(min(verdict.log_odds, _LOG_ODDS_CAP)),
+        threshold=math.exp(log_least),
+        since=instant(told[0].at),
+        stars_moved=sum(flip.stars for flip in told),
+        upgraded=len(told) - retracted,
+        retracted=retracted,
+        median_hours_from_contact=median(hours) if hours else None,
+        incentives=sum(flip.incentive for flip in told),
+        review_ids=[flip.review_id for flip in told[-REVIEWS_NAMED:]],
+        event_ids=[event_id],
+    )
+
+
+def _may_speak(about: Seller | Staff, name: str, now: float) -> bool:
+    last = about.alerted_at.get(name)
+    if last is not None and now < last + PAUSE_SECONDS:
+        return False
+    about.alerted_at[name] = now
+    return True
 
 
 def instant(at: float) -> dt.datetime:

@@ -17,14 +17,16 @@ from stream.core.evidence import COLUMNS, WINDOWS
 from stream.core.excuses import Births
 from stream.core.norm import Norm
 from stream.core.reviews import Review
-from stream.core.rows import BandRow, FlipRow, MetaRow, NormRow, ProductRow, ReviewRow, SellerRow
+from stream.core.rows import BandRow, FlipRow, MetaRow, NormRow, ProductRow, ReviewRow, SellerRow, StaffRow
+from stream.core.staff import COLUMNS as STAFF_COLUMNS
+from stream.core.staff import Access, Portion, Staff
 from stream.core.subjects import Held, Seller
 
 VERSION: Final = 1
 
 #: Kinds of rows, and the beginnings of their keys; of the first three there is one row a task.
 META, NORM, PATTERNS = b"m/", b"n/", b"h/"
-REVIEW, SELLER, FLIP, PRODUCT, SEEN, EARLY = b"r/", b"s/", b"f/", b"p/", b"d/", b"e/"
+REVIEW, SELLER, FLIP, PRODUCT, SEEN, EARLY, STAFF = b"r/", b"s/", b"f/", b"p/", b"d/", b"e/", b"a/"
 
 T = TypeVar("T")
 encode = msgspec.msgpack.Encoder().encode
@@ -57,19 +59,49 @@ def review_row(review: Review) -> bytes:
         ReviewRow(
             VERSION, review.seller.seller_id, review.product_id, review.reviewer_id, review.rating, review.created_at,
             review.contacted_at, review.looked_up_at, review.incentive, review.outside,
+            [(access.staff.actor_id, access.at, access.weight) for access in review.accesses],
         )
     )  # fmt: skip
 
 
-def review_of(review_id: str, value: bytes, sellers: Mapping[str, Seller]) -> Review:
+def review_of(review_id: str, value: bytes, sellers: Mapping[str, Seller], staff: Mapping[str, Staff]) -> Review:
     row = decode(value, ReviewRow)
     seller = sellers.get(row.seller_id)
     if seller is None:
         raise StateError(f"the state topic holds review {review_id} of seller {row.seller_id}, but not the seller")
-    return Review(
+    review = Review(
         review_id, seller, row.product_id, row.reviewer_id, row.rating, row.created_at, row.contacted_at,
         row.looked_up_at, row.incentive, row.outside,
     )  # fmt: skip
+    try:
+        review.accesses = tuple(Access(staff[actor_id], at, weight) for actor_id, at, weight in row.accesses)
+    except KeyError as error:
+        raise StateError(
+            f"the state topic holds review {review_id} that {error} looked up, but not the latter"
+        ) from None
+    return review
+
+
+#: Fields of a member of staff that the row holds as they are.
+_STAFF_FIELDS: Final = tuple(name for name in StaffRow.__struct_fields__ if name not in {"version", "held", "history"})
+
+
+def staff_row(staff: Staff) -> bytes:
+    held = {number: (one.reviews, one.weight, one.hazard, one.long) for number, one in sorted(staff.held.items())}
+    plain = {name: getattr(staff, name) for name in _STAFF_FIELDS}
+    return encode(StaffRow(version=VERSION, held=held, history=staff.history.tolist(), **plain))
+
+
+def staff_of(actor_id: str, value: bytes) -> Staff:
+    row = decode(value, StaffRow)
+    if any(len(each) != STAFF_COLUMNS for each in row.history):
+        raise StateError(f"the history of staff {actor_id} has not {STAFF_COLUMNS} columns")
+    staff = Staff(actor_id, row.first_seen)
+    for name in _STAFF_FIELDS:
+        setattr(staff, name, getattr(row, name))
+    staff.held = {number: Portion(*one) for number, one in row.held.items()}
+    staff.history = np.array(row.history).reshape(-1, STAFF_COLUMNS)
+    return staff
 
 
 #: Fields of a seller that its row holds as they are.

@@ -67,12 +67,13 @@ class Detector(AtRisk):
         return self._sign(alerts, self.sellers[event.seller_id]) if alerts else []
 
     def _sign(self, alerts: list[Alert], seller: Seller) -> list[Alert]:
-        """Give alerts the digest of what they go out with: the rows of their seller and of the norm."""
+        """Give alerts the digest of what they go out with: the rows of their seller, its staff and the norm."""
         self._changed_sellers.add(seller.seller_id)  # the time of the alert is part of its row
         rows = (
             codec.seller_row(seller)
             + codec.flip_row(seller, (seller.flip_count - 1) % WINDOWS)
             + codec.norm_row(self.norm)
+            + b"".join(codec.staff_row(self.staff[one.subject.id]) for one in alerts if one.subject.type == "staff")
         )
         digest = hashlib.blake2b(rows, digest_size=16).hexdigest()
         self.counts["alerts"] += len(alerts)
@@ -164,8 +165,10 @@ class Detector(AtRisk):
         review = self._own(event.review_id, event.seller_id)
         if review is None:
             self.counts["unmatched_access"] += 1
-        elif review.looked_up_at is None or at > review.looked_up_at:
-            review.looked_up_at = max(at, review.created_at)
+        elif not review.outside:
+            at = max(at, review.created_at)
+            self._look_up(review, event.actor_id, at)
+            review.looked_up_at = max(at, review.looked_up_at or at)
             self._replace(review)
         return []
 
@@ -203,9 +206,15 @@ class Detector(AtRisk):
         )
         self.counts["retracted" if retracted else "upgraded"] += 1
         seller.settle_all(self.norm, now)
+        staff = [access.staff for access in review.accesses]
+        for each in staff:
+            each.settle_all(self.norm, now)
         seller.flip(review.cell, flip, self.norm)
         percentile = self.patterns.score(self._accuser.features(seller, flip, now - review.created_at))
         alerts = self._accuser.judge(seller, self.norm, event_id, now, percentile)
+        for each in staff:
+            each.flip(flip, review.cell >> 1, self.norm)
+            alerts += self._accuser.judge_staff(each, self.norm, event_id, now, percentile)
         self._remove(review)
         self._changed[codec.FLIP].add(codec.flip_name(seller.seller_id, seller.flip_count - 1))
         alerts += self._display(review.product_id, seller.seller_id, gone, stars, lift, event_id)

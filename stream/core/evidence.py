@@ -30,9 +30,6 @@ DELTAS: Final = (1.0, 2.0, 4.0)
 E: Final = 0.3
 #: Windows kept: the bound on a subject's history.
 WINDOWS: Final = 60
-#: Prior of a subject's level: mean K0 / R0 flips per expected flip.
-K0: Final = 1.0
-R0: Final = 0.5
 YEAR_SECONDS: Final = 365 * DAY
 
 #: Columns of a history row: time, log of the prior chance that cheating began in the gap before it, then the totals
@@ -75,41 +72,42 @@ def log_prior(gap_seconds: float) -> float:
 
 
 class Scales:
-    """Weighs a subject's history for all its watches at once.
+    """Weighs a subject's history for all watches of a family at once.
 
-    accused, controls: (ARMS, watches), 1 where the watch takes the arm; excused: (watches,), whether a surge may
-    explain what it sees. The two innocent stories lie side by side in the columns (each watch by peers, then each watch
-    by the long run), and numpy is called as seldom as can be: its calls, not its sums, are the dearest part of a flip.
+    accused, controls: (arms, watches), 1 where the watch takes the arm; excused: (watches,), whether a surge may
+    explain what it sees; prior: of a subject's level, K0 and R0; past: with what weight its past tells its level. The
+    two innocent stories lie side by side in the columns (each watch by peers, then each watch by the long run), and
+    numpy is called as seldom as can be: its calls, not its sums, are the dearest part of a flip.
     """
 
-    def __init__(self, accused: Floats, controls: Floats, excused: Floats) -> None:
+    def __init__(
+        self, accused: Floats, controls: Floats, excused: Floats, prior: tuple[float, float], past: float
+    ) -> None:
         #: What a surge costs a watch; it can pay no price that is infinite.
         self.price = np.where(excused, SURGE_PRICE, np.inf)
-        self.watches = accused.shape[1]
+        arms, self.watches = accused.shape
         self.columns = columns = 2 * self.watches
-        none = np.zeros((ARMS, columns))
-        by_peers, by_long_run = np.zeros((ARMS, columns)), np.zeros((ARMS, columns))
+        none = np.zeros((arms, columns))
+        by_peers, by_long_run = np.zeros((arms, columns)), np.zeros((arms, columns))
         by_peers[:, : self.watches] = by_long_run[:, self.watches :] = 1
-        accused, controls = np.tile(accused, 2), np.tile(controls, 2)
-        # Rows as in `totals`: flips, expected by peers, expected by the long run, retracted; ARMS each.
-        flips, expected = np.vstack((accused, none, none, none)), _expected(none, by_peers, by_long_run, accused)
-        control_flips, control_expected = (
-            np.vstack((controls, none, none, none)),
-            _expected(none, by_peers, by_long_run, controls),
-        )
-        self.inside = np.hstack(
-            (flips, expected, control_flips, control_expected, np.vstack((none, none, none, accused)))
-        )
-        every = np.ones((ARMS, columns))
-        self.before = (
-            np.hstack((np.vstack((every, none, none, none)), _expected(none, by_peers, by_long_run, every))) / 2
-        )
-        self.prior = np.array([K0] * columns + [R0] * columns)
+        accused, controls, every = np.tile(accused, 2), np.tile(controls, 2), np.ones((arms, columns))
+
+        def expected(chosen: Floats) -> Floats:
+            return np.vstack((none, by_peers * chosen, by_long_run * chosen, none))
+
+        # Rows as in `totals`: flips, expected by peers, expected by the long run, retracted; one for each arm.
+        def flips(chosen: Floats) -> Floats:
+            return np.vstack((chosen, none, none, none))
+
+        retracted = np.vstack((none, none, none, accused))
+        self.inside = np.hstack((flips(accused), expected(accused), flips(controls), expected(controls), retracted))
+        self.before = past * np.hstack((flips(every), expected(every)))
+        self.prior = np.repeat(prior, columns)
 
     def weigh(self, history: Floats, totals: Floats, retracted: float) -> Weights:
         """What each watch makes of a subject, after its latest flip.
 
-        history: (w, COLUMNS), 1 <= w <= WINDOWS, the latest last. totals: (4 * ARMS,), the same totals after the flip.
+        history: (w, 2 + 4 * arms), 1 <= w <= WINDOWS, the latest last. totals: (4 * arms,), the same after the flip.
         retracted: peers' share of retractions.
         """
         before = history[:, 2:]
@@ -148,10 +146,6 @@ class Weights:
         story = watch if by_peers <= by_long_run else watch + self._scales.watches
         expected = self._inside[window, self._scales.columns + story] + E
         return Verdict(self.log_odds[watch], window, float(self._inside[window, watch]), float(expected))
-
-
-def _expected(none: Floats, by_peers: Floats, by_long_run: Floats, arms: Floats) -> Floats:
-    return np.vstack((none, by_peers * arms, by_long_run * arms, none))
 
 
 def _log_bayes_factors(flips: Floats, expected: Floats, shape: Floats, rate: Floats) -> Floats:

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.core.bands import ARMS, DAY
+from stream.core.bands import DAY
 
 Floats = NDArray[np.float64]
 
@@ -83,9 +83,9 @@ class Births:
 def surges(history: Floats, totals: Floats) -> Floats:
     """For each window that begins at a flip, what its busiest stretch of SURGE_SECONDS holds.
 
-    history: (w, 2 + 4 * ARMS), the latest flip last, as in `evidence`. totals: (4 * ARMS,), after the latest flip.
+    history: (w, 2 + 4 * arms), the latest flip last, as in `evidence`. totals: (4 * arms,), after the latest flip.
     """
-    count = len(history)
+    count, arms = len(history), len(totals) // 4
     times, numbers = history[:, 0], np.arange(count)
     ends = np.searchsorted(times, times + SURGE_SECONDS, side="right")
     # Of the stretches that begin within the window the one with most flips; of equal ones the latest.
@@ -95,6 +95,6 @@ def surges(history: Floats, totals: Floats) -> Floats:
     rows = np.vstack((history[:, 2:], totals))
     inside: Floats = rows[ends] - rows[begins]
     # What is expected between a stretch's last flip and the next flip is not the stretch's.
-    expected = slice(ARMS, 3 * ARMS)
+    expected = slice(arms, 3 * arms)
     inside[:, expected] = rows[ends - 1, expected] - rows[begins, expected]
     return inside

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from stream.alerts import Action, Kind, Severity
+from stream.alerts import Action, Evidence, Kind, Severity, SubjectType
 
 _HOW: Final[dict[Kind, str]] = {
+    "staff.access_flips": "{noun} turned within 30 days of a look-up by this member of staff since {since:%d %b %Y}",
     "seller.flips": "{noun} turned since {since:%d %b %Y}",
     "seller.access_flips": "{noun} turned within 30 days of a look-up by staff since {since:%d %b %Y}",
     "seller.contact_flips": "{noun} turned within 30 days of a contact since {since:%d %b %Y}",
@@ -22,28 +23,31 @@ def severity(log_excess: float) -> Severity:
     return "high" if log_excess < 9.2 else "critical"
 
 
-def action(grave: Severity, incentives: int, flips: int) -> Action:
+def action(about: SubjectType, grave: Severity, incentives: int, flips: int) -> Action:
     """Advice for an analyst; nothing is ever done by itself."""
     if grave == "low":
         return "watch"
     if grave == "medium":
         return "investigate"
+    if about == "staff":
+        return "refer_to_legal" if grave == "critical" else "revoke_access"
     if grave == "critical":
         return "withhold_funds" if 2 * incentives >= flips else "suspend_seller"
     return "restore_ratings"
 
 
-def seller_sentence(
-    kind: Kind, seller_id: str, since: object, flips: int, expected: float, upgraded: int, retracted: int,
-    incentives: int, odds: float,
-) -> str:  # fmt: skip
-    """One sentence on a seller's flips."""
-    how = _HOW[kind].format(since=since, noun="critical review" if flips == 1 else "critical reviews")
-    gifts = f", {incentives} after something of value was offered" if incentives else ""
+def sentence(kind: Kind, subject_id: str, evidence: Evidence) -> str:
+    """One sentence on a seller's flips, or on those a member of staff answers for."""
+    flips, expected = evidence.flips, evidence.expected
+    how = _HOW[kind].format(since=evidence.since, noun="critical review" if flips == 1 else "critical reviews")
+    who, peers = (
+        ("Staff", "all that is looked up") if kind == "staff.access_flips" else ("Seller", "peers and its own past")
+    )
+    gifts = f", {evidence.incentives} after something of value was offered" if evidence.incentives else ""
     return (
-        f"Seller {seller_id}: {flips} {how}; {expected:.1f} expected from peers and its own past "
-        f"({flips / expected:.1f} times as many). {upgraded} upgraded, {retracted} deleted by their authors{gifts}. "
-        f"Odds that this began by other means than chance: {_odds(odds)} to 1."
+        f"{who} {subject_id}: {flips} {how}; {expected:.1f} expected from {peers} "
+        f"({flips / expected:.1f} times as many). {evidence.upgraded} upgraded, {evidence.retracted} deleted by their "
+        f"authors{gifts}. Odds that this began by other means than chance: {_odds(evidence.odds)} to 1."
     )
 
 

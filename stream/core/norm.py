@@ -112,6 +112,11 @@ class Norm:
             self.looked_up_flips += voice
         band.flip(voice)
 
+    def retracted_share(self, own_flips: float, own_retracted: float) -> float:
+        """The share of retractions among the flips of others."""
+        # Laplace's rule with the weight of five flips, one of them a retraction, for a market that has shown few.
+        return (self.total_retracted - own_retracted + 1) / (self.total_flips - own_flips + 5)
+
     def count(self, retracted: bool) -> None:
         """Tally a flip for the market's share of retractions."""
         self.total_flips += 1

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from stream.core.bands import AGE_EDGES, FOLLOW_SECONDS, PLACES, locate
+from stream.core.bands import AGE_EDGES, FOLLOW_SECONDS, PLACES, REACH_SECONDS, locate
+from stream.core.staff import Access
 from stream.core.subjects import Seller
 
 #: By place of age: when a review that comes out of it leaves the next.
@@ -18,6 +19,7 @@ class Review:
     """
 
     __slots__ = (
+        "accesses",
         "cell",
         "contacted_at",
         "created_at",
@@ -55,6 +57,8 @@ class Review:
         self.looked_up_at = looked_up_at
         self.incentive = incentive
         self.outside = outside
+        #: Look-ups that are answered for, in order of time; never changed in place.
+        self.accesses: tuple[Access, ...] = ()
         self.cell = -1
         self.due = 0.0
 
@@ -64,6 +68,9 @@ class Review:
             self.cell, self.due = -1, self.created_at + FOLLOW_SECONDS
             return
         self.cell, self.due = locate(self.rating, self.created_at, self.contacted_at, self.looked_up_at, now)
+        for access in self.accesses:
+            if access.reaches(now):
+                self.due = min(self.due, access.at + REACH_SECONDS)
 
     def advance(self) -> None:
         """Its timer has fired, at `due`: find the next cell. Nearly always that is the next age."""

@@ -9,14 +9,17 @@ import math
 from typing import Final
 
 from stream.core import codec
-from stream.core.bands import DAY, FOLLOW_SECONDS
+from stream.core.bands import DAY, FOLLOW_SECONDS, LOOKED_UP
 from stream.core.reviews import Review
+from stream.core.staff import Access, Staff
 from stream.core.state import State
 from stream.core.subjects import Seller
 from stream.events import ReviewCreated, ReviewEdited
 
 #: Subjects are looked through for those to be forgotten when such a stretch of event time has passed.
 _MONTH_SECONDS: Final = 30 * DAY
+#: Members of staff who answer for one review at a time.
+MOST_ACCESSES: Final = 8
 
 
 class AtRisk(State):
@@ -27,6 +30,7 @@ class AtRisk(State):
         self._changed_reviews = self._changed[codec.REVIEW]
         self._changed_sellers = self._changed[codec.SELLER]
         self._changed_products = self._changed[codec.PRODUCT]
+        self._changed_staff = self._changed[codec.STAFF]
 
     def _advance(self, now: float) -> None:
         norm, timers, changed = self.norm, self._timers, self._changed_sellers.add
@@ -42,8 +46,12 @@ class AtRisk(State):
             else:
                 seller = review.seller
                 seller.leave(review.cell, norm, due)
+                if review.accesses:
+                    self._disown(review, due)
                 review.advance()
                 seller.enter(review.cell, norm, due)
+                if review.accesses:
+                    self._own_up(review, due)
                 changed(seller.seller_id)
                 timers.set(review)
         if now >= norm.next_day:
@@ -64,6 +72,41 @@ class AtRisk(State):
         for name in [name for name, seller in self.sellers.items() if seller.silent_since(horizon)]:
             self._changed[codec.FLIP].update(codec.flip_names(self.sellers.pop(name)))
             self._changed_sellers.add(name)
+        for name in [name for name, staff in self.staff.items() if staff.silent_since(horizon)]:
+            del self.staff[name]
+            self._changed_staff.add(name)
+
+    def _disown(self, review: Review, now: float) -> None:
+        """The review goes out of its band for those who looked it up."""
+        for access in review.accesses:
+            access.staff.leave(review.cell >> 1, access.weight, self.norm, now)
+            self._changed_staff.add(access.staff.actor_id)
+
+    def _own_up(self, review: Review, now: float) -> None:
+        """It comes into its band for those who still answer for it."""
+        kept = tuple(access for access in review.accesses if access.reaches(now))
+        if len(kept) < len(review.accesses):
+            review.accesses = kept
+            self._changed_reviews.add(review.review_id)
+        for access in kept:
+            access.staff.enter(review.cell >> 1, access.weight, self.norm, now)
+            self._changed_staff.add(access.staff.actor_id)
+
+    def _look_up(self, review: Review, actor_id: str, at: float) -> None:
+        """Somebody looked the review up; only the latest MOST_ACCESSES members of staff answer for it."""
+        staff = self.staff.get(actor_id)
+        if staff is None:
+            staff = self.staff[actor_id] = Staff(actor_id, self.clock)
+        own = next((each for each in review.accesses if each.staff is staff), None)
+        if own is not None and own.at >= at:
+            return
+        self._disown(review, self.clock)
+        access = Access(staff, at, max(1.0, review.seller.level(LOOKED_UP)) if own is None else own.weight)
+        others = (each for each in review.accesses if each is not own)
+        review.accesses = tuple(sorted((*others, access), key=lambda each: (each.at, each.staff.actor_id)))[
+            -MOST_ACCESSES:
+        ]
+        self._own_up(review, self.clock)
 
     def _follow(self, event: ReviewCreated | ReviewEdited, rating: int, at: float) -> None:
         if at + FOLLOW_SECONDS <= self.clock:
@@ -92,7 +135,8 @@ class AtRisk(State):
             review = self.reviews[review_id]
             if review.created_at >= since and not review.outside:
                 seller.leave(review.cell, self.norm, self.clock)
-                review.outside = True
+                self._disown(review, self.clock)
+                review.outside, review.accesses = True, ()
                 review.place(self.clock)
                 self._timers.set(review)
                 self._changed_reviews.add(review_id)
@@ -106,6 +150,9 @@ class AtRisk(State):
             seller.leave(cell, self.norm, now)
             seller.enter(review.cell, self.norm, now)
             self._changed_sellers.add(seller.seller_id)
+            for access in review.accesses:
+                access.staff.leave(cell >> 1, access.weight, self.norm, now)
+            self._own_up(review, now)
         if review.due != due:
             self._timers.set(review)
         self._changed_reviews.add(review.review_id)
@@ -114,6 +161,7 @@ class AtRisk(State):
         seller = review.seller
         if not review.outside:
             seller.leave(review.cell, self.norm, self.clock)
+            self._disown(review, self.clock)
         seller.unfollow(review.reviewer_id, review.review_id)
         review.due = math.inf
         del self.reviews[review.review_id]

@@ -24,6 +24,7 @@ class ReviewRow(msgspec.Struct, array_like=True, gc=False):
     looked_up_at: float | None
     incentive: bool
     outside: bool
+    accesses: list[tuple[str, float, float]]  # staff, when, weight
 
 
 class SellerRow(msgspec.Struct, array_like=True, gc=False):
@@ -51,6 +52,20 @@ class FlipRow(msgspec.Struct, array_like=True, gc=False):
     number: int
     history: list[float]
     flip: Flip
+
+
+class StaffRow(msgspec.Struct, array_like=True, gc=False):
+    version: int
+    first_seen: float
+    held: dict[int, tuple[int, float, float, float]]  # by band, a `Portion`
+    expected: float
+    expected_long: float
+    retracted: int
+    flip_count: int
+    flips: list[Flip]
+    history: list[list[float]]
+    log_odds: list[float]
+    alerted_at: dict[str, float]
 
 
 class EarlyRow(msgspec.Struct, array_like=True, gc=False):

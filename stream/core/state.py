@@ -18,6 +18,7 @@ from stream.core.patterns import FlipPatterns
 from stream.core.reviews import Review
 from stream.core.rows import FlipRow, MetaRow, PatternsRow
 from stream.core.seen import Seen
+from stream.core.staff import Staff
 from stream.core.subjects import Seller
 from stream.core.timers import Timers
 
@@ -32,6 +33,7 @@ class State:
         self.reviews: dict[str, Review] = {}
         self.sellers: dict[str, Seller] = {}
         self.products: dict[str, Display] = {}
+        self.staff: dict[str, Staff] = {}
         self.patterns = FlipPatterns()
         self._seen = Seen()
         self._early = Early()
@@ -47,6 +49,7 @@ class State:
             codec.PRODUCT: set(),
             codec.SEEN: self._seen.changed,
             codec.EARLY: self._early.changed,
+            codec.STAFF: set(),
         }
         self._writers: dict[bytes, Callable[[str], bytes | None]] = {
             codec.META: lambda _: codec.meta_row(self.clock, self._seen.count, dict(sorted(self.counts.items()))),
@@ -58,6 +61,7 @@ class State:
             codec.PRODUCT: self._product_row,
             codec.SEEN: self._seen.row,
             codec.EARLY: self._early.row,
+            codec.STAFF: self._staff_row,
         }
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
@@ -96,6 +100,7 @@ class State:
         yield codec.PRODUCT, self.products
         yield codec.SEEN, self._seen.names()
         yield codec.EARLY, self._early.names()
+        yield codec.STAFF, self.staff
 
     def _pattern_row(self, name: str) -> bytes:
         if name:
@@ -113,6 +118,10 @@ class State:
     def _product_row(self, name: str) -> bytes | None:
         display = self.products.get(name)
         return None if display is None else codec.product_row(display)
+
+    def _staff_row(self, name: str) -> bytes | None:
+        staff = self.staff.get(name)
+        return None if staff is None else codec.staff_row(staff)
 
     def _flip_row(self, name: str) -> bytes | None:
         slot, _, seller_id = name.partition("/")
@@ -147,6 +156,8 @@ class State:
                 flips[name.partition("/")[2]].append(codec.decode(value, FlipRow))
             elif kind == codec.PRODUCT:
                 self.products[name] = codec.product_of(value)
+            elif kind == codec.STAFF:
+                self.staff[name] = codec.staff_of(name, value)
             elif kind == codec.SEEN:
                 self._seen.load(name, value)
             elif kind == codec.EARLY:
@@ -165,7 +176,7 @@ class State:
             raise codec.StateError(
                 f"the state topic lacks features of earlier flips, or holds others: {error}"
             ) from None
-        self.reviews = {name: codec.review_of(name, value, self.sellers) for name, value in sorted(reviews)}
+        self.reviews = {name: codec.review_of(name, value, self.sellers, self.staff) for name, value in sorted(reviews)}
         self._rebuild()
 
     def _restore_single(self, key: bytes, value: bytes) -> None:

@@ -186,6 +186,11 @@ class Seller:
         self.flips_by_arm[arm] += 1
         self.retracted_by_arm[arm] += flip.retracted
 
+    def level(self, but: int) -> float:
+        """Flips over those expected by peers, with one of each added, in all arms but one."""
+        flips = sum(self.flips_by_arm) - self.flips_by_arm[but]
+        return (flips + 1) / (sum(self.expected) - self.expected[but] + 1)
+
     def silent_since(self, horizon: float) -> bool:
         """Whether it has no open review and nothing has happened to it since then."""
         last = self.flips[-1].at if self.flips else self.first_seen

@@ -41,20 +41,30 @@ def _mask(arms: list[tuple[int, ...]]) -> Floats:
     return mask
 
 
+#: A seller's level may be anything, about 1 or 2; its past tells it at half its weight, for people change.
 SCALES: Final = Scales(
     accused=_mask([watch.accused for watch in SELLER_WATCHES]),
     controls=_mask([watch.controls for watch in SELLER_WATCHES]),
     excused=np.array([watch.excused for watch in SELLER_WATCHES]),
+    prior=(1.0, 0.5),
+    past=0.5,
+)
+#: Of staff one thing is asked. They have no arms to compare, and no merit in what flips: their level is near 1, as all
+#: sellers' is together.
+STAFF_WATCH: Final[Kind] = "staff.access_flips"
+STAFF_SCALES: Final = Scales(
+    accused=np.ones((1, 1)), controls=np.zeros((1, 1)), excused=np.array([False]), prior=(4.0, 4.0), past=0.0
 )
 
 #: Honest subjects alarm so much less often than Ville's inequality allows: measured on simulated markets of four worlds
-#: with every confounder on, six worlds with cheats among them, and real events (see docs/detection.md).
-SLACK: Final = 8.0
+#: with every confounder on, of six worlds with cheats among them, and on real events (docs/detection.md).
+SELLER_SLACK: Final = 8.0
+STAFF_SLACK: Final = 40.0
 
 
-def log_threshold(budget: float) -> float:
+def log_threshold(budget: float, slack: float) -> float:
     """ln R at which a watch alarms, for a budget of false alarms per 1,000 subjects a year.
 
     Ville: P(R ever >= x) <= 1/x for one subject and year; so x = 1000 / budget would hold without slack.
     """
-    return math.log(1000 / (SLACK * budget))
+    return math.log(1000 / (slack * budget))

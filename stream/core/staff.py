@@ -1,0 +1,140 @@
+"""A member of staff as a subject: the reviews whose authors he or she looked up, and what became of them.
+
+Rule of this room: whoever looked a review up answers for it for REACH_SECONDS, everybody who did alike. What the norm
+expects of it is what it expects of any review of its band, times the market's lift of look-ups, times its seller's own
+level where that is above 1: staff who serve superb sellers are not rogues. As in `subjects` it is settled lazily.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from stream.core.bands import REACH_SECONDS
+from stream.core.evidence import WINDOWS, log_prior
+from stream.core.excuses import Floats
+from stream.core.flips import Flip
+from stream.core.norm import Norm
+
+#: Columns of a history row: time, log prior, then the totals before that flip: flips, expected by peers, expected by
+#: the long run, retracted flips.
+COLUMNS: Final = 6
+EMPTY: Final[Floats] = np.zeros((0, COLUMNS))
+
+
+class Portion:
+    """What a member of staff answers for in one band: `weight` of so many reviews.
+
+    `hazard` is where the band's L stood when last settled, `long` minus the sum of weights times the clocks at which
+    they came, as in `subjects.Held`.
+    """
+
+    __slots__ = ("hazard", "long", "reviews", "weight")
+
+    def __init__(self, reviews: int, weight: float, hazard: float, long: float) -> None:
+        self.reviews = reviews
+        self.weight = weight
+        self.hazard = hazard
+        self.long = long
+
+
+class Staff:
+    """One member's account."""
+
+    __slots__ = (
+        "actor_id",
+        "alerted_at",
+        "expected",
+        "expected_long",
+        "first_seen",
+        "flip_count",
+        "flips",
+        "held",
+        "history",
+        "log_odds",
+        "retracted",
+    )
+
+    def __init__(self, actor_id: str, first_seen: float) -> None:
+        self.actor_id = actor_id
+        self.first_seen = first_seen
+        self.held: dict[int, Portion] = {}
+        self.expected = 0.0
+        self.expected_long = 0.0
+        self.retracted = 0
+        self.flip_count = 0
+        self.flips: list[Flip] = []
+        self.history: Floats = EMPTY
+        self.log_odds: list[float] = []
+        self.alerted_at: dict[str, float] = {}
+
+    def enter(self, number: int, weight: float, norm: Norm, now: float) -> None:
+        """A review comes into band `number`."""
+        band = norm.bands[number]
+        held = self.held.get(number)
+        if held is None:
+            held = self.held[number] = Portion(0, 0.0, band.hazard, 0.0)
+        self._settle_peers(held, number, norm)
+        held.reviews += 1
+        held.weight += weight
+        held.long -= weight * (band.clock + band.rate * (now - norm.day_began))
+
+    def leave(self, number: int, weight: float, norm: Norm, now: float) -> None:
+        """A review goes out of band `number`."""
+        band, held = norm.bands[number], self.held[number]
+        self._settle_peers(held, number, norm)
+        held.reviews -= 1
+        held.weight -= weight
+        held.long += weight * (band.clock + band.rate * (now - norm.day_began))
+        if not held.reviews:
+            self.expected_long += held.long * norm.lift
+            del self.held[number]
+
+    def _settle_peers(self, held: Portion, number: int, norm: Norm) -> None:
+        hazard = norm.bands[number].hazard
+        self.expected += held.weight * (hazard - held.hazard) * norm.lift
+        held.hazard = hazard
+
+    def settle_all(self, norm: Norm, now: float) -> None:
+        """Bring all that is expected up to now."""
+        for number in sorted(self.held):
+            held, band = self.held[number], norm.bands[number]
+            self._settle_peers(held, number, norm)
+            clock = band.clock + band.rate * (now - norm.day_began)
+            self.expected_long += (held.weight * clock + held.long) * norm.lift
+            held.long = -held.weight * clock
+
+    def flip(self, flip: Flip, number: int, norm: Norm) -> None:
+        """A review of band `number` has flipped, and the norm knows; all was settled before."""
+        last = self.flips[-1].at if self.flips else self.first_seen
+        row = np.array([[flip.at, log_prior(flip.at - last), *self.totals()]])
+        self.history = np.vstack((self.history[-WINDOWS + 1 :], row))
+        self.flips = [*self.flips, flip][-WINDOWS:]
+        self.flip_count += 1
+        self.retracted += flip.retracted
+        self.held[number].hazard = norm.bands[number].hazard
+
+    def totals(self) -> list[float]:
+        """Flips, expected by peers, expected by the long run, retracted."""
+        return [float(self.flip_count), self.expected, self.expected_long, float(self.retracted)]
+
+    def silent_since(self, horizon: float) -> bool:
+        """Whether nothing has happened since then, and nothing is left to answer for."""
+        last = self.flips[-1].at if self.flips else self.first_seen
+        return not self.held and last < horizon
+
+
+class Access:
+    """A look-up of one review by one member of staff, and how readily its seller's reviews flip."""
+
+    __slots__ = ("at", "staff", "weight")
+
+    def __init__(self, staff: Staff, at: float, weight: float) -> None:
+        self.staff = staff
+        self.at = at
+        self.weight = weight
+
+    def reaches(self, now: float) -> bool:
+        """Whether it is still answered for."""
+        return now < self.at + REACH_SECONDS

@@ -1,0 +1,123 @@
+"""Innocent explanations: what befalls honest sellers is told from cheating, and cheats are still found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.alerts import Alert
+from stream.core.bands import ARMS, CONTACTED, DAY, OLD, RIPE
+from stream.core.detector import Detector
+from stream.core.evidence import COLUMNS, log_prior
+from stream.core.excuses import Births, surges
+from stream.core.watches import SCALES
+from stream.events import AnyEvent
+from stream.market import simulate
+
+_DECODER = msgspec.json.Decoder(AnyEvent)
+
+
+def alerts(detector: Detector, market: simulate.Market) -> Iterator[Alert]:
+    for line in market.lines:
+        event = _DECODER.decode(line)
+        yield from detector.apply(event, event.occurred_at.timestamp())
+
+
+def days(births: Births, counts: list[int], first: int = 0) -> list[bool]:
+    """Whether each birth was one too many, so many on each day."""
+    return [births.count((first + day) * DAY + at) for day, count in enumerate(counts) for at in range(count)]
+
+
+def test_a_bomb_is_more_than_chance_within_two_days() -> None:
+    births = Births(0)
+    assert not any(days(births, [3] * 30))
+    bombed = days(births, [60], first=30)
+    # Two usual days are 6: 6 + 5 sqrt(6) + 5 is 23.2, and 3 had come yesterday.
+    assert bombed.index(True) == 20
+    assert all(bombed[20:])
+    assert not any(days(births, [3] * 10, first=32))
+
+
+def test_who_has_not_been_seen_for_a_week_has_no_usual() -> None:
+    assert not any(days(Births(0), [50, 80, 20]))
+
+
+def test_a_bomb_does_not_become_what_is_usual() -> None:
+    births = Births(0)
+    days(births, [3] * 30 + [500])
+    days(births, [3] * 5, first=31)
+    assert any(days(births, [60], first=36))
+
+
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=60), st.integers(0, 59))
+def test_births_are_what_their_numbers_are(counts: list[int], cut: int) -> None:
+    whole, first = Births(0), Births(0)
+    told = days(whole, counts)
+    head = days(first, counts[:cut])
+    second = Births(first.day, first.today, first.yesterday, first.bombed, first.usual, first.seen_days)
+    assert head + days(second, counts[cut:], first=min(cut, len(counts))) == told
+
+
+def window(at_days: list[float], arm: int) -> tuple[np.ndarray, np.ndarray]:
+    """A history of flips in one arm on those days, a tenth of a flip expected a day; and the totals after them."""
+    rows = np.zeros((len(at_days) + 1, COLUMNS))
+    for number, day in enumerate([*at_days, at_days[-1]]):
+        rows[number, 0] = day * DAY
+        rows[number, 1] = log_prior(DAY)
+        rows[number, 2 + arm] = number
+        rows[number, [2 + ARMS + arm, 2 + 2 * ARMS + arm]] = day / 10
+    return rows[:-1], rows[-1, 2:]
+
+
+def test_a_surge_is_the_busiest_ten_days_of_what_follows() -> None:
+    history, totals = window([0, 1, 2, 3, 40, 41, 90], RIPE)
+    found = surges(history, totals)
+    assert found[:, RIPE].tolist() == [4, 3, 2, 2, 2, 1, 1]
+    assert found[0, ARMS + RIPE] == pytest.approx(0.3)  # three days' worth: not what came until the next flip
+
+
+def test_a_surge_is_no_evidence_and_what_goes_on_is() -> None:
+    def log_odds(step_days: float) -> list[float]:
+        history, totals = window([step_days * number for number in range(20)], CONTACTED)
+        for row in (history[:, 2:], totals):  # a past in which all was as expected
+            row[..., [OLD, ARMS + OLD, 2 * ARMS + OLD]] = 20
+        return SCALES.weigh(history, totals, 0.2).log_odds
+
+    at_once, for_a_month = log_odds(0.5), log_odds(1.5)
+    assert at_once[0] < 0 < for_a_month[0]
+    assert at_once[1] > 10  # who compares arms needs no such excuse
+
+
+#: What befalls a fifth of the sellers, or all. Of 120 one may be accused by chance; without their excuse bombs have
+#: raised alerts about seven of 150.
+TRAPS = ("bomb", "fix", "mass_reply", "superb", "season", "desk")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trap", TRAPS)
+def test_what_befalls_honest_sellers_is_not_held_against_them(trap: str) -> None:
+    detector = Detector(3, "digest")
+    market = simulate.simulate(trap, 20, 120, 200)
+    accused = {alert.subject.id for alert in alerts(detector, market) if alert.subject.type != "product"}
+    assert len(accused) <= 1
+    assert (detector.counts["bombed"] > 0) == (trap == "bomb")
+    assert (detector.norm.lift > 1.2) == (trap == "desk")
+
+
+@pytest.mark.slow
+def test_staff_who_sell_look_ups_are_accused_and_no_others() -> None:
+    market = simulate.simulate("access", 3, 200, 240)
+    rogues = {cheat.actor_id for cheat in market.truth if cheat.actor_id and cheat.paid_flips >= 20}
+    found = {
+        alert.subject.id: alert for alert in alerts(Detector(3, "digest"), market) if alert.subject.type == "staff"
+    }
+    assert found.keys() == rogues
+    alert = next(iter(found.values()))
+    assert alert.kind == "staff.access_flips"
+    assert "look-up by this member of staff" in alert.explanation
+    assert alert.recommended_action in {"watch", "investigate", "revoke_access", "refer_to_legal"}
