@@ -83,6 +83,7 @@ class Scales:
     def __init__(
         self, accused: Floats, controls: Floats, excused: Floats, prior: tuple[float, float], past: float
     ) -> None:
+        self.excused = np.flatnonzero(excused).tolist()
         #: What a surge costs a watch; it can pay no price that is infinite.
         self.price = np.where(excused, SURGE_PRICE, np.inf)
         arms, self.watches = accused.shape
@@ -113,11 +114,13 @@ class Scales:
         before = history[:, 2:]
         level = before @ self.before + self.prior
         inside = totals - before
+        prior = history[:, 1:2] - _MEANS
         sums, factors, terms = self._terms(inside, level, retracted)
-        _, _, excused = self._terms(inside - surges(history, totals), level, retracted)
-        terms = np.minimum(terms, excused + self.price)
-        terms += history[:, 1:2] - _MEANS
-        return Weights(self, sums, factors, terms)
+        weights = Weights(self, sums, factors, terms + prior)
+        if not self.excused or max(weights.log_odds[watch] for watch in self.excused) < 0:
+            return weights  # nothing to excuse
+        _, _, rest = self._terms(inside - surges(history, totals), level, retracted)
+        return Weights(self, sums, factors, np.minimum(terms, rest + self.price) + prior)
 
     def _terms(self, inside: Floats, level: Floats, retracted: float) -> tuple[Floats, Floats, Floats]:
         """Of each window what is in it by column, the factors of both stories, and what a watch makes of them."""

@@ -50,6 +50,7 @@ def run(events: list[Any]) -> Detector:
     return detector
 
 
+@pytest.mark.slow
 def test_expected_flips_add_up_to_those_seen() -> None:
     """With voices and leaving oneself out the sum is near, not equal; without the norm it would be far off."""
     detector = run(market("honest", 3, 150, 200))
@@ -124,6 +125,7 @@ def test_app_store_events_raise_no_alarm() -> None:
     assert alerts == []
 
 
+@pytest.mark.slow
 def test_cheats_are_accused_before_honest_sellers() -> None:
     events, truth = simulate.market("bribes", 2, 200, 240)
     detector = Detector(3, "digest")
