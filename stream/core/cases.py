@@ -26,12 +26,14 @@ from stream.core.staff import Staff
 from stream.core.subjects import Seller
 from stream.core.watches import (
     SCALES,
+    SELLER_PRIOR,
     SELLER_SLACK,
     SELLER_WATCHES,
     STAFF_SCALES,
     STAFF_SLACK,
     STAFF_WATCH,
     log_threshold,
+    staff_prior,
 )
 
 #: A watch keeps still about a subject for so long after an alert.
@@ -67,7 +69,7 @@ class Accuser:
         """Weigh the evidence after the seller's latest flip, set its voice, and accuse where it must be."""
         own_flips, own_gone = sum(seller.flips_by_arm), sum(seller.retracted_by_arm)
         gone = norm.retracted_share(own_flips, own_gone)
-        weights = SCALES.weigh(seller.history, np.array(seller.totals()), gone)
+        weights = SCALES.weigh(seller.history, np.array(seller.totals()), gone, SELLER_PRIOR)
         seller.speak(weights.log_odds, norm, now)
         subject, threshold = Subject("seller", seller.seller_id), self._thresholds["seller"]
         return [
@@ -82,7 +84,8 @@ class Accuser:
     def judge_staff(self, staff: Staff, norm: Norm, event_id: str, now: float, percentile: float) -> list[Alert]:
         """The same after a flip that the member of staff answers for."""
         gone = norm.retracted_share(staff.flip_count, staff.retracted)
-        weights = STAFF_SCALES.weigh(staff.history, np.array(staff.totals()), gone)
+        prior = staff_prior(norm.looked_up_flips)
+        weights = STAFF_SCALES.weigh(staff.history, np.array(staff.totals()), gone, prior)
         staff.log_odds = weights.log_odds
         if weights.log_odds[0] < self._thresholds["staff"] or not _may_speak(staff, STAFF_WATCH, now):
             return []

@@ -213,7 +213,7 @@ class Detector(AtRisk):
         percentile = self.patterns.score(self._accuser.features(seller, flip, now - review.created_at))
         alerts = self._accuser.judge(seller, self.norm, event_id, now, percentile)
         for each in staff:
-            each.flip(flip, review.cell >> 1, self.norm)
+            each.flip(flip)
             alerts += self._accuser.judge_staff(each, self.norm, event_id, now, percentile)
         self._remove(review)
         self._changed[codec.FLIP].add(codec.flip_name(seller.seller_id, seller.flip_count - 1))

@@ -75,14 +75,12 @@ class Scales:
     """Weighs a subject's history for all watches of a family at once.
 
     accused, controls: (arms, watches), 1 where the watch takes the arm; excused: (watches,), whether a surge may
-    explain what it sees; prior: of a subject's level, K0 and R0; past: with what weight its past tells its level. The
-    two innocent stories lie side by side in the columns (each watch by peers, then each watch by the long run), and
-    numpy is called as seldom as can be: its calls, not its sums, are the dearest part of a flip.
+    explain what it sees; past: with what weight a subject's past tells its level. The two innocent stories lie side by
+    side in the columns (each watch by peers, then each watch by the long run), and numpy is called as seldom as can be:
+    its calls, not its sums, are the dearest part of a flip.
     """
 
-    def __init__(
-        self, accused: Floats, controls: Floats, excused: Floats, prior: tuple[float, float], past: float
-    ) -> None:
+    def __init__(self, accused: Floats, controls: Floats, excused: Floats, past: float) -> None:
         self.excused = np.flatnonzero(excused).tolist()
         #: What a surge costs a watch; it can pay no price that is infinite.
         self.price = np.where(excused, SURGE_PRICE, np.inf)
@@ -103,24 +101,23 @@ class Scales:
         retracted = np.vstack((none, none, none, accused))
         self.inside = np.hstack((flips(accused), expected(accused), flips(controls), expected(controls), retracted))
         self.before = past * np.hstack((flips(every), expected(every)))
-        self.prior = np.repeat(prior, columns)
 
-    def weigh(self, history: Floats, totals: Floats, retracted: float) -> Weights:
+    def weigh(self, history: Floats, totals: Floats, retracted: float, prior: tuple[float, float]) -> Weights:
         """What each watch makes of a subject, after its latest flip.
 
         history: (w, 2 + 4 * arms), 1 <= w <= WINDOWS, the latest last. totals: (4 * arms,), the same after the flip.
-        retracted: peers' share of retractions.
+        retracted: peers' share of retractions. prior: of the subject's level, K0 flips where R0 were expected.
         """
         before = history[:, 2:]
-        level = before @ self.before + self.prior
+        level = before @ self.before + np.repeat(prior, self.columns)
         inside = totals - before
-        prior = history[:, 1:2] - _MEANS
+        starts = history[:, 1:2] - _MEANS
         sums, factors, terms = self._terms(inside, level, retracted)
-        weights = Weights(self, sums, factors, terms + prior)
+        weights = Weights(self, sums, factors, terms + starts)
         if not self.excused or max(weights.log_odds[watch] for watch in self.excused) < 0:
             return weights  # nothing to excuse
         _, _, rest = self._terms(inside - surges(history, totals), level, retracted)
-        return Weights(self, sums, factors, np.minimum(terms, rest + self.price) + prior)
+        return Weights(self, sums, factors, np.minimum(terms, rest + self.price) + starts)
 
     def _terms(self, inside: Floats, level: Floats, retracted: float) -> tuple[Floats, Floats, Floats]:
         """Of each window what is in it by column, the factors of both stories, and what a watch makes of them."""

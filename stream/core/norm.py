@@ -23,8 +23,8 @@ from stream.core.bands import BANDS, DAY
 _KEEP_A_DAY = math.exp(-1 / 365)
 
 
-#: Flips that a market must show before its look-ups are held to do anything.
-_LIFT_PRIOR = 2.0
+#: Flips in voices, of as many expected, that keep a lift of few flips finite; `watches` knows how uncertain it is.
+_LIFT_PRIOR = 0.5
 
 
 class Band:

@@ -105,15 +105,18 @@ class Staff:
             self.expected_long += (held.weight * clock + held.long) * norm.lift
             held.long = -held.weight * clock
 
-    def flip(self, flip: Flip, number: int, norm: Norm) -> None:
-        """A review of band `number` has flipped, and the norm knows; all was settled before."""
+    def flip(self, flip: Flip) -> None:
+        """A review that it answers for has flipped; all is settled.
+
+        Its flips stay in what is expected of it: a support desk looks up a good part of all such reviews, and without
+        them little would be left to compare it with.
+        """
         last = self.flips[-1].at if self.flips else self.first_seen
         row = np.array([[flip.at, log_prior(flip.at - last), *self.totals()]])
         self.history = np.vstack((self.history[-WINDOWS + 1 :], row))
         self.flips = [*self.flips, flip][-WINDOWS:]
         self.flip_count += 1
         self.retracted += flip.retracted
-        self.held[number].hazard = norm.bands[number].hazard
 
     def totals(self) -> list[float]:
         """Flips, expected by peers, expected by the long run, retracted."""

@@ -41,25 +41,34 @@ def _mask(arms: list[tuple[int, ...]]) -> Floats:
     return mask
 
 
-#: A seller's level may be anything, about 1 or 2; its past tells it at half its weight, for people change.
 SCALES: Final = Scales(
     accused=_mask([watch.accused for watch in SELLER_WATCHES]),
     controls=_mask([watch.controls for watch in SELLER_WATCHES]),
     excused=np.array([watch.excused for watch in SELLER_WATCHES]),
-    prior=(1.0, 0.5),
-    past=0.5,
+    past=0.5,  # people change
 )
-#: Of staff one thing is asked. They have no arms to compare, and no merit in what flips: their level is near 1, as all
-#: sellers' is together.
+#: A seller's level may be anything, about 1 or 2.
+SELLER_PRIOR: Final = (1.0, 0.5)
+
+#: Of staff one thing is asked, and they have no arms to compare.
 STAFF_WATCH: Final[Kind] = "staff.access_flips"
-STAFF_SCALES: Final = Scales(
-    accused=np.ones((1, 1)), controls=np.zeros((1, 1)), excused=np.array([False]), prior=(4.0, 4.0), past=0.0
-)
+STAFF_SCALES: Final = Scales(accused=np.ones((1, 1)), controls=np.zeros((1, 1)), excused=np.array([False]), past=0.0)
+
+
+def staff_prior(looked_up_flips: float) -> tuple[float, float]:
+    """Of the level of a member of staff, where honest look-ups have shown so many flips to learn their lift from.
+
+    What flips is nobody's merit, so the level is near 1, as all sellers' is together: as if 4 of 4 had been seen. But
+    it is known no better than the lift is, and uncertainties add: 1/K = 1/4 + 1/(flips + 1).
+    """
+    known = 1 / (1 / 4 + 1 / (looked_up_flips + 1))
+    return known, known
+
 
 #: Honest subjects alarm so much less often than Ville's inequality allows: measured on simulated markets of four worlds
 #: with every confounder on, of six worlds with cheats among them, and on real events (docs/detection.md).
 SELLER_SLACK: Final = 8.0
-STAFF_SLACK: Final = 40.0
+STAFF_SLACK: Final = 20.0
 
 
 def log_threshold(budget: float, slack: float) -> float:

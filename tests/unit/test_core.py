@@ -26,7 +26,7 @@ from stream.core.reviews import Review
 from stream.core.seen import SEGMENT, SEGMENTS, Seen
 from stream.core.subjects import Seller
 from stream.core.timers import Timers
-from stream.core.watches import SCALES
+from stream.core.watches import SCALES, SELLER_PRIOR
 from stream.events import AnyEvent
 from stream.market import simulate
 
@@ -143,7 +143,7 @@ def test_evidence_grows_with_flips_and_falls_with_what_is_expected() -> None:
         history[0, 2 + contacted] = 20  # a past of 20 flips, as many as expected: what its level is, is known
         totals = np.zeros(4 * ARMS)
         totals[contacted] = 20 + flips, 20 + expected, 20 + expected
-        return SCALES.weigh(history, totals, 0.2).log_odds[1]
+        return SCALES.weigh(history, totals, 0.2, SELLER_PRIOR).log_odds[1]
 
     assert log_odds(20, 2) > log_odds(10, 2) > log_odds(10, 5) > log_odds(10, 10)
     assert log_odds(10, 10) < 0 < log_odds(20, 2)

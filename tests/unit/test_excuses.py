@@ -15,7 +15,7 @@ from stream.core.bands import ARMS, CONTACTED, DAY, OLD, RIPE
 from stream.core.detector import Detector
 from stream.core.evidence import COLUMNS, log_prior
 from stream.core.excuses import Births, surges
-from stream.core.watches import SCALES
+from stream.core.watches import SCALES, SELLER_PRIOR
 from stream.events import AnyEvent
 from stream.market import simulate
 
@@ -86,7 +86,7 @@ def test_a_surge_is_no_evidence_and_what_goes_on_is() -> None:
         history, totals = window([step_days * number for number in range(20)], CONTACTED)
         for row in (history[:, 2:], totals):  # a past in which all was as expected
             row[..., [OLD, ARMS + OLD, 2 * ARMS + OLD]] = 20
-        return SCALES.weigh(history, totals, 0.2).log_odds
+        return SCALES.weigh(history, totals, 0.2, SELLER_PRIOR).log_odds
 
     at_once, for_a_month = log_odds(0.5), log_odds(1.5)
     assert at_once[0] < 0 < for_a_month[0]
