@@ -1,7 +1,6 @@
 """From evidence to an alert: the watches are asked, and what passes the budgeted threshold is put into words.
 
-Rule of this room: one alert a subject, kind and 30 days. A later change adds staff, calibration and ranking; they enter
-here and in `watches`.
+Rule of this room: one alert a subject, kind and 30 days.
 """
 
 from __future__ import annotations
@@ -71,15 +70,13 @@ class Accuser:
         gone = norm.retracted_share(own_flips, own_gone)
         weights = SCALES.weigh(seller.history, np.array(seller.totals()), gone, SELLER_PRIOR)
         seller.speak(weights.log_odds, norm, now)
-        subject, threshold = Subject("seller", seller.seller_id), self._thresholds["seller"]
-        return [
-            self._accuse(
-                watch.kind, subject, [flip for flip in seller.flips if flip.arm in watch.accused],
-                seller.history[weights.verdict(number).window, 0], weights.verdict(number), event_id, now, percentile,
-            )
-            for number, watch in enumerate(SELLER_WATCHES)
-            if weights.log_odds[number] >= threshold and _may_speak(seller, watch.kind, now)
-        ]  # fmt: skip
+        subject, alerts = Subject("seller", seller.seller_id), list[Alert]()
+        for number, watch in enumerate(SELLER_WATCHES):
+            if weights.log_odds[number] >= self._thresholds["seller"] and _may_speak(seller, watch.kind, now):
+                verdict = weights.verdict(number)
+                told = [flip for flip in seller.flips[verdict.window :] if flip.arm in watch.accused]
+                alerts.append(self._accuse(watch.kind, subject, told, verdict, event_id, now, percentile))
+        return alerts
 
     def judge_staff(self, staff: Staff, norm: Norm, event_id: str, now: float, percentile: float) -> list[Alert]:
         """The same after a flip that the member of staff answers for."""
@@ -90,22 +87,20 @@ class Accuser:
         if weights.log_odds[0] < self._thresholds["staff"] or not _may_speak(staff, STAFF_WATCH, now):
             return []
         verdict, subject = weights.verdict(0), Subject("staff", staff.actor_id)
-        since = staff.history[verdict.window, 0]
-        return [self._accuse(STAFF_WATCH, subject, staff.flips, since, verdict, event_id, now, percentile)]
+        told = staff.flips[verdict.window :]
+        return [self._accuse(STAFF_WATCH, subject, told, verdict, event_id, now, percentile)]
 
     def _accuse(
         self,
         kind: Kind,
         subject: Subject,
-        flips: list[Flip],
-        since: float,
+        told: list[Flip],
         verdict: Verdict,
         event_id: str,
         now: float,
         percentile: float,
     ) -> Alert:
-        """The alert about a subject, with those of its flips that are in the window which speaks loudest."""
-        told = [flip for flip in flips if flip.at >= since]
+        """The alert about a subject, for its accused flips in the window that speaks loudest."""
         threshold = self._thresholds[subject.type]
         evidence = _evidence(told, verdict, threshold, event_id)
         sentence = explain.sentence(kind, subject.id, evidence)

@@ -50,14 +50,13 @@ class Verdict(NamedTuple):
 
     log_odds: float
     window: int
-    flips: float
     expected: float
 
 
 def appended(history: Floats, row: list[float]) -> Floats:
     """A history with one row more; beyond WINDOWS the oldest goes."""
     kept = history[-WINDOWS + 1 :]
-    grown = np.empty((len(kept) + 1, COLUMNS))
+    grown = np.empty((len(kept) + 1, history.shape[1]))
     grown[:-1] = kept
     grown[-1] = row
     return grown
@@ -145,7 +144,7 @@ class Weights:
         by_peers, by_long_run = self._factors[window, watch], self._factors[window, watch + self._scales.watches]
         story = watch if by_peers <= by_long_run else watch + self._scales.watches
         expected = self._inside[window, self._scales.columns + story] + E
-        return Verdict(self.log_odds[watch], window, float(self._inside[window, watch]), float(expected))
+        return Verdict(self.log_odds[watch], window, float(expected))
 
 
 def _log_bayes_factors(flips: Floats, expected: Floats, shape: Floats, rate: Floats) -> Floats:

@@ -76,6 +76,7 @@ class Norm:
         self.next_day = 0.0
         self.looked_up_flips = 0.0
         self.looked_up_expected = 0.0
+        #: How many times as often looked-up reviews flip as others of their bands, through this day; 1 at least.
         self.lift = 1.0
         self.total_flips = 0
         self.total_retracted = 0
@@ -92,7 +93,8 @@ class Norm:
                 band.end_day(self.next_day - self.day_began)
             self.looked_up_flips *= _KEEP_A_DAY
             self.looked_up_expected *= _KEEP_A_DAY
-            self.lift = self.lifted()
+            lift = (self.looked_up_flips + _LIFT_PRIOR) / (self.looked_up_expected + _LIFT_PRIOR)
+            self.lift = max(1.0, lift)
             self.day_began = self.next_day
             self.next_day += DAY
 
@@ -100,24 +102,17 @@ class Norm:
         """Flips that the long run says are to be expected of all reviews now at risk."""
         return sum(band.rate * band.reviews for band in self.bands)
 
-    def lifted(self) -> float:
-        """How many times as often looked-up reviews flip as others of their bands; never less than 1."""
-        return max(1.0, (self.looked_up_flips + _LIFT_PRIOR) / (self.looked_up_expected + _LIFT_PRIOR))
-
-    def flip(self, band: Band, voice: float, looked_up: bool) -> None:
+    def flip(self, band: Band, voice: float, looked_up: bool, retracted: bool) -> None:
         """A review of the band, of a seller with that voice, has flipped."""
         if band.voices > 0:
             self.looked_up_expected += voice * band.looked_up / band.voices
         if looked_up:
             self.looked_up_flips += voice
         band.flip(voice)
+        self.total_flips += 1
+        self.total_retracted += retracted
 
     def retracted_share(self, own_flips: float, own_retracted: float) -> float:
         """The share of retractions among the flips of others."""
         # Laplace's rule with the weight of five flips, one of them a retraction, for a market that has shown few.
         return (self.total_retracted - own_retracted + 1) / (self.total_flips - own_flips + 5)
-
-    def count(self, retracted: bool) -> None:
-        """Tally a flip for the market's share of retractions."""
-        self.total_flips += 1
-        self.total_retracted += retracted

@@ -47,7 +47,7 @@ class AtRisk(State):
                 seller = review.seller
                 seller.leave(review.cell, norm, due)
                 if review.accesses:
-                    self._disown(review, due)
+                    self._disown(review, review.cell, due)
                 review.advance()
                 seller.enter(review.cell, norm, due)
                 if review.accesses:
@@ -76,10 +76,10 @@ class AtRisk(State):
             del self.staff[name]
             self._changed_staff.add(name)
 
-    def _disown(self, review: Review, now: float) -> None:
-        """The review goes out of its band for those who looked it up."""
+    def _disown(self, review: Review, cell: int, now: float) -> None:
+        """The review goes out of a cell for those who looked it up."""
         for access in review.accesses:
-            access.staff.leave(review.cell >> 1, access.weight, self.norm, now)
+            access.staff.leave(cell >> 1, access.weight, self.norm, now)
             self._changed_staff.add(access.staff.actor_id)
 
     def _own_up(self, review: Review, now: float) -> None:
@@ -100,7 +100,7 @@ class AtRisk(State):
         own = next((each for each in review.accesses if each.staff is staff), None)
         if own is not None and own.at >= at:
             return
-        self._disown(review, self.clock)
+        self._disown(review, review.cell, self.clock)
         access = Access(staff, at, max(1.0, review.seller.level(LOOKED_UP)) if own is None else own.weight)
         others = (each for each in review.accesses if each is not own)
         review.accesses = tuple(sorted((*others, access), key=lambda each: (each.at, each.staff.actor_id)))[
@@ -135,7 +135,7 @@ class AtRisk(State):
             review = self.reviews[review_id]
             if review.created_at >= since and not review.outside:
                 seller.leave(review.cell, self.norm, self.clock)
-                self._disown(review, self.clock)
+                self._disown(review, review.cell, self.clock)
                 review.outside, review.accesses = True, ()
                 review.place(self.clock)
                 self._timers.set(review)
@@ -150,8 +150,7 @@ class AtRisk(State):
             seller.leave(cell, self.norm, now)
             seller.enter(review.cell, self.norm, now)
             self._changed_sellers.add(seller.seller_id)
-            for access in review.accesses:
-                access.staff.leave(cell >> 1, access.weight, self.norm, now)
+            self._disown(review, cell, now)
             self._own_up(review, now)
         if review.due != due:
             self._timers.set(review)
@@ -161,7 +160,7 @@ class AtRisk(State):
         seller = review.seller
         if not review.outside:
             seller.leave(review.cell, self.norm, self.clock)
-            self._disown(review, self.clock)
+            self._disown(review, review.cell, self.clock)
         seller.unfollow(review.reviewer_id, review.review_id)
         review.due = math.inf
         del self.reviews[review.review_id]

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from stream.core.bands import REACH_SECONDS
-from stream.core.evidence import WINDOWS, log_prior
+from stream.core.evidence import WINDOWS, appended, log_prior
 from stream.core.excuses import Floats
 from stream.core.flips import Flip
 from stream.core.norm import Norm
@@ -112,8 +112,7 @@ class Staff:
         them little would be left to compare it with.
         """
         last = self.flips[-1].at if self.flips else self.first_seen
-        row = np.array([[flip.at, log_prior(flip.at - last), *self.totals()]])
-        self.history = np.vstack((self.history[-WINDOWS + 1 :], row))
+        self.history = appended(self.history, [flip.at, log_prior(flip.at - last), *self.totals()])
         self.flips = [*self.flips, flip][-WINDOWS:]
         self.flip_count += 1
         self.retracted += flip.retracted

@@ -179,8 +179,7 @@ class Seller:
         self.flip_count += 1
         band, held = norm.bands[number], self.held[number]
         alone = band.share(self.voice, held.plain + held.looked_up) > ALONE
-        norm.flip(band, self.voice, bool(cell & 1))
-        norm.count(flip.retracted)
+        norm.flip(band, self.voice, bool(cell & 1), flip.retracted)
         if not alone:
             held.hazard = band.hazard
         self.flips_by_arm[arm] += 1
