@@ -16,6 +16,7 @@ from stream import MODEL_VERSION
 from stream.alerts import Alert, Evidence, Kind, Severity, Subject, SubjectType, alert_id
 from stream.core import explain
 from stream.core.bands import DAY
+from stream.core.clients import CLIENT_ODDS, as_client
 from stream.core.display import Tape
 from stream.core.evidence import E, Verdict
 from stream.core.flips import Flip
@@ -24,6 +25,8 @@ from stream.core.patterns import features
 from stream.core.staff import Staff
 from stream.core.subjects import Seller
 from stream.core.watches import (
+    ACCESS_WATCH,
+    CLIENT_SCALES,
     SCALES,
     SELLER_PRIOR,
     SELLER_SLACK,
@@ -64,16 +67,18 @@ class Accuser:
         burst = week * weeks / len(seller.flips)
         return features(flip.contact_hours, flip.stars, age_seconds / DAY, burst, flip.retracted, flip.incentive)
 
-    def judge(self, seller: Seller, norm: Norm, event_id: str, now: float, percentile: float) -> list[Alert]:
-        """Weigh the evidence after the seller's latest flip, set its voice, and accuse where it must be."""
-        own_flips, own_gone = sum(seller.flips_by_arm), sum(seller.retracted_by_arm)
-        gone = norm.retracted_share(own_flips, own_gone)
-        weights = SCALES.weigh(seller.history, np.array(seller.totals()), gone, SELLER_PRIOR)
-        seller.speak(weights.log_odds, norm, now)
+    def judge(
+        self, seller: Seller, norm: Norm, sold: list[bool], event_id: str, now: float, percentile: float
+    ) -> list[Alert]:
+        """Weigh the evidence after the seller's latest flip, set its voice, and accuse where it must be.
+
+        sold: of each kept flip, whether staff answer for it who are accused over other sellers' reviews.
+        """
+        verdicts = _weighed(seller, norm, sold)
+        seller.speak([verdict.log_odds for verdict in verdicts], norm, now)
         subject, alerts = Subject("seller", seller.seller_id), list[Alert]()
-        for number, watch in enumerate(SELLER_WATCHES):
-            if weights.log_odds[number] >= self._thresholds["seller"] and _may_speak(seller, watch.kind, now):
-                verdict = weights.verdict(number)
+        for watch, verdict in zip(SELLER_WATCHES, verdicts, strict=True):
+            if verdict.log_odds >= self._thresholds["seller"] and _may_speak(seller, watch.kind, now):
                 told = [flip for flip in seller.flips[verdict.window :] if flip.arm in watch.accused]
                 alerts.append(self._accuse(watch.kind, subject, told, verdict, event_id, now, percentile))
         return alerts
@@ -165,6 +170,20 @@ class Accuser:
         subject = Subject("product", product_id)
         patterns = {"adwin_width": float(tape.length)}
         return [self._alert("product.rating_shift", subject, now, "low", evidence, patterns, sentence)]
+
+
+def _weighed(seller: Seller, norm: Norm, sold: list[bool]) -> list[Verdict]:
+    """What each watch says of a seller after its latest flip."""
+    gone = norm.retracted_share(sum(seller.flips_by_arm), sum(seller.retracted_by_arm))
+    totals = np.array(seller.totals())
+    weights = SCALES.weigh(seller.history, totals, gone, SELLER_PRIOR)
+    verdicts = [weights.verdict(number) for number in range(len(SELLER_WATCHES))]
+    if any(sold):
+        history = as_client(seller.history, totals, sold, norm.lift)
+        verdict = CLIENT_SCALES.weigh(history, totals, gone, SELLER_PRIOR).verdict(0)
+        if verdict.log_odds + CLIENT_ODDS > verdicts[ACCESS_WATCH].log_odds:
+            verdicts[ACCESS_WATCH] = verdict._replace(log_odds=verdict.log_odds + CLIENT_ODDS)
+    return verdicts
 
 
 def _evidence(told: list[Flip], verdict: Verdict, log_least: float, event_id: str) -> Evidence:

@@ -195,23 +195,25 @@ class Detector(AtRisk):
             self._remove(review)
             return self._display(review.product_id, seller.seller_id, gone, stars, lift, event_id)
         contact = review.contacted_at
+        staff = [access.staff for access in review.accesses]
         flip = Flip(
             at=now,
+            born_at=review.created_at,
             review_id=review.review_id,
             stars=lift,
             retracted=retracted,
             incentive=review.incentive,
             contact_hours=None if contact is None else max(0.0, now - contact) / HOUR,
             arm=ARM_OF[review.cell],
+            actors=tuple(each.actor_id for each in staff),
         )
         self.counts["retracted" if retracted else "upgraded"] += 1
         seller.settle_all(self.norm, now)
-        staff = [access.staff for access in review.accesses]
         for each in staff:
             each.settle_all(self.norm, now)
         seller.flip(review.cell, flip, self.norm)
         percentile = self.patterns.score(self._accuser.features(seller, flip, now - review.created_at))
-        alerts = self._accuser.judge(seller, self.norm, event_id, now, percentile)
+        alerts = self._accuser.judge(seller, self.norm, self._sold(seller), event_id, now, percentile)
         for each in staff:
             each.flip(flip)
             alerts += self._accuser.judge_staff(each, self.norm, event_id, now, percentile)
@@ -219,6 +221,15 @@ class Detector(AtRisk):
         self._changed[codec.FLIP].add(codec.flip_name(seller.seller_id, seller.flip_count - 1))
         alerts += self._display(review.product_id, seller.seller_id, gone, stars, lift, event_id)
         return alerts
+
+    def _sold(self, seller: Seller) -> list[bool]:
+        """Of each of the seller's kept flips, whether staff answer for it who are accused over others' reviews."""
+        asked = {actor_id for flip in seller.flips for actor_id in flip.actors}
+        accused = {actor_id for actor_id in asked if actor_id in self.staff and self.staff[actor_id].alerted_at}
+        if accused:
+            own = {flip.review_id for flip in seller.flips}
+            accused = {actor_id for actor_id in accused if self.staff[actor_id].accused_without(own)}
+        return [not accused.isdisjoint(flip.actors) for flip in seller.flips]
 
     def _display(
         self, product_id: str, seller_id: str, reviews: int, stars: int, lift: float, event_id: str

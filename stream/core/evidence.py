@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from stream.core.bands import ARMS, DAY
-from stream.core.excuses import SURGE_PRICE, Floats, surges
+from stream.core.excuses import CROWD_PRICE, SURGE_PRICE, Floats, crowds, surges
 
 #: How many times more flips a cheat may have; the mean over them needs no guess.
 THETAS: Final = (2.0, 3.0, 5.0, 10.0, 20.0)
@@ -32,9 +32,10 @@ E: Final = 0.3
 WINDOWS: Final = 60
 YEAR_SECONDS: Final = 365 * DAY
 
-#: Columns of a history row: time, log of the prior chance that cheating began in the gap before it, then the totals
-#: *before* that flip, ARMS columns each: flips, expected by peers, expected by the long run, retracted flips.
-COLUMNS: Final = 2 + 4 * ARMS
+#: Columns of a history row: time, log of the prior chance that cheating began in the gap before it, when the review was
+#: born, then the totals *before* that flip, ARMS columns each: flips, expected by peers, by the long run, retracted.
+LEAD: Final = 3
+COLUMNS: Final = LEAD + 4 * ARMS
 EMPTY: Final[Floats] = np.zeros((0, COLUMNS))
 
 #: Shaped so that they run along the first axis, before windows and columns. 1 stands for "as expected".
@@ -74,15 +75,18 @@ class Scales:
     """Weighs a subject's history for all watches of a family at once.
 
     accused, controls: (arms, watches), 1 where the watch takes the arm; excused: (watches,), whether a surge may
-    explain what it sees; past: with what weight a subject's past tells its level. The two innocent stories lie side by
-    side in the columns (each watch by peers, then each watch by the long run), and numpy is called as seldom as can be:
-    its calls, not its sums, are the dearest part of a flip.
+    explain what it sees; known: (watches,), the number of flips that the level of the accused arms is known from at
+    most; past: with what weight a subject's past tells its level. The two innocent stories lie side by side in the
+    columns (each watch by peers, then each watch by the long run), and numpy is called as seldom as can be: its calls,
+    not its sums, are the dearest part of a flip.
     """
 
-    def __init__(self, accused: Floats, controls: Floats, excused: Floats, past: float) -> None:
+    def __init__(self, accused: Floats, controls: Floats, excused: Floats, known: Floats, past: float) -> None:
         self.excused = np.flatnonzero(excused).tolist()
         #: What a surge costs a watch; it can pay no price that is infinite.
         self.price = np.where(excused, SURGE_PRICE, np.inf)
+        #: Uncertainties add: 1 / flips that are known from, for both stories.
+        self.doubt = np.tile(1 / known, 2)
         arms, self.watches = accused.shape
         self.columns = columns = 2 * self.watches
         none = np.zeros((arms, columns))
@@ -104,19 +108,24 @@ class Scales:
     def weigh(self, history: Floats, totals: Floats, retracted: float, prior: tuple[float, float]) -> Weights:
         """What each watch makes of a subject, after its latest flip.
 
-        history: (w, 2 + 4 * arms), 1 <= w <= WINDOWS, the latest last. totals: (4 * arms,), the same after the flip.
+        history: (w, LEAD + 4 * arms), 1 <= w <= WINDOWS, the latest last. totals: (4 * arms,), the same after the flip.
         retracted: peers' share of retractions. prior: of the subject's level, K0 flips where R0 were expected.
         """
-        before = history[:, 2:]
+        before = history[:, LEAD:]
         level = before @ self.before + np.repeat(prior, self.columns)
         inside = totals - before
         starts = history[:, 1:2] - _MEANS
         sums, factors, terms = self._terms(inside, level, retracted)
         weights = Weights(self, sums, factors, terms + starts)
-        if not self.excused or max(weights.log_odds[watch] for watch in self.excused) < 0:
+        if max(weights.log_odds) < 0:
             return weights  # nothing to excuse
-        _, _, rest = self._terms(inside - surges(history, totals), level, retracted)
-        return Weights(self, sums, factors, np.minimum(terms, rest + self.price) + starts)
+        rows, times, born = np.vstack((before, totals)), history[:, 0], history[:, 2]
+        _, _, rest = self._terms(inside - crowds(born, rows), level, retracted)
+        terms = np.minimum(terms, rest + CROWD_PRICE)
+        if self.excused:
+            _, _, rest = self._terms(inside - surges(times, rows), level, retracted)
+            terms = np.minimum(terms, rest + self.price)
+        return Weights(self, sums, factors, terms + starts)
 
     def _terms(self, inside: Floats, level: Floats, retracted: float) -> tuple[Floats, Floats, Floats]:
         """Of each window what is in it by column, the factors of both stories, and what a watch makes of them."""
@@ -124,7 +133,9 @@ class Scales:
         sums = inside @ self.inside
         level = level + sums[:, 2 * columns : 4 * columns]
         flips, gone = sums[:, :columns], sums[:, 4 * columns :]
-        factors = _log_bayes_factors(flips, sums[:, columns : 2 * columns] + E, level[:, :columns], level[:, columns:])
+        shape, rate = level[:, :columns], level[:, columns:]
+        doubted = 1 + self.doubt * shape
+        factors = _log_bayes_factors(flips, sums[:, columns : 2 * columns] + E, shape / doubted, rate / doubted)
         terms = np.minimum(factors[:, :watches], factors[:, watches:])
         terms += _log_marks(flips[:, :watches], gone[:, :watches], retracted)
         return sums, factors, terms

@@ -12,14 +12,13 @@ from typing import Final
 import numpy as np
 
 from stream.core.bands import REACH_SECONDS
-from stream.core.evidence import WINDOWS, appended, log_prior
+from stream.core.evidence import LEAD, WINDOWS, appended, log_prior
 from stream.core.excuses import Floats
 from stream.core.flips import Flip
 from stream.core.norm import Norm
 
-#: Columns of a history row: time, log prior, then the totals before that flip: flips, expected by peers, expected by
-#: the long run, retracted flips.
-COLUMNS: Final = 6
+#: Columns of a history row as in `evidence`, with one arm.
+COLUMNS: Final = LEAD + 4
 EMPTY: Final[Floats] = np.zeros((0, COLUMNS))
 
 
@@ -112,7 +111,7 @@ class Staff:
         them little would be left to compare it with.
         """
         last = self.flips[-1].at if self.flips else self.first_seen
-        self.history = appended(self.history, [flip.at, log_prior(flip.at - last), *self.totals()])
+        self.history = appended(self.history, [flip.at, log_prior(flip.at - last), flip.born_at, *self.totals()])
         self.flips = [*self.flips, flip][-WINDOWS:]
         self.flip_count += 1
         self.retracted += flip.retracted
@@ -120,6 +119,11 @@ class Staff:
     def totals(self) -> list[float]:
         """Flips, expected by peers, expected by the long run, retracted."""
         return [float(self.flip_count), self.expected, self.expected_long, float(self.retracted)]
+
+    def accused_without(self, own: set[str]) -> bool:
+        """Whether there was an alert, and at least half of its kept flips are of other reviews than those."""
+        others = sum(flip.review_id not in own for flip in self.flips)
+        return bool(self.alerted_at) and 2 * others >= len(self.flips)
 
     def silent_since(self, horizon: float) -> bool:
         """Whether nothing has happened since then, and nothing is left to answer for."""

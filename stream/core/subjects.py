@@ -174,7 +174,7 @@ class Seller:
         """One of its reviews in `cell` flips; all bands are settled. A subject's own flip is not its own norm."""
         number, arm = cell >> 1, ARM_OF[cell]
         last = self.flips[-1].at if self.flips else self.first_seen
-        self.history = appended(self.history, [flip.at, log_prior(flip.at - last), *self.totals()])
+        self.history = appended(self.history, [flip.at, log_prior(flip.at - last), flip.born_at, *self.totals()])
         self.flips = [*self.flips, flip][-WINDOWS:]
         self.flip_count += 1
         band, held = norm.bands[number], self.held[number]

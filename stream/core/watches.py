@@ -24,14 +24,19 @@ class Watch(NamedTuple):
     controls: tuple[int, ...]
     #: Whether a surge may explain what it sees: it strikes all arms alike, so only who compares arms may do without.
     excused: bool = False
+    #: The level of the accused arms is known from the controls no better than from so many flips.
+    known: float = math.inf
 
 
 SELLER_WATCHES: Final = (
-    # Who pays wants what is fresh. With old reviews as the accused more cheats were found, and an honest app accused.
+    # With reviews of all ages as the accused a few more cheats were found, and an honest app was accused.
     Watch("seller.flips", accused=(RIPE, CONTACTED, LOOKED_UP), controls=(NEW, OLD), excused=True),
     Watch("seller.contact_flips", accused=(CONTACTED,), controls=(NEW, RIPE, OLD)),
-    Watch("seller.access_flips", accused=(LOOKED_UP,), controls=(NEW, RIPE, OLD, CONTACTED)),
+    # What is looked up has troubles of its own, which support mends at some sellers better than at others.
+    Watch("seller.access_flips", accused=(LOOKED_UP,), controls=(NEW, RIPE, OLD, CONTACTED), known=4.0),
 )
+#: The watch that is asked again of those whose reviews accused staff looked up.
+ACCESS_WATCH: Final = 2
 
 
 def _mask(arms: list[tuple[int, ...]]) -> Floats:
@@ -41,18 +46,27 @@ def _mask(arms: list[tuple[int, ...]]) -> Floats:
     return mask
 
 
-SCALES: Final = Scales(
-    accused=_mask([watch.accused for watch in SELLER_WATCHES]),
-    controls=_mask([watch.controls for watch in SELLER_WATCHES]),
-    excused=np.array([watch.excused for watch in SELLER_WATCHES]),
-    past=0.5,  # people change
-)
-#: A seller's level may be anything, about 1 or 2.
-SELLER_PRIOR: Final = (1.0, 0.5)
+def _scales(watches: tuple[Watch, ...]) -> Scales:
+    return Scales(
+        accused=_mask([watch.accused for watch in watches]),
+        controls=_mask([watch.controls for watch in watches]),
+        excused=np.array([watch.excused for watch in watches]),
+        known=np.array([watch.known for watch in watches]),
+        past=0.5,  # people change
+    )
+
+
+SCALES: Final = _scales(SELLER_WATCHES)
+CLIENT_SCALES: Final = _scales((SELLER_WATCHES[ACCESS_WATCH]._replace(known=math.inf),))
+#: A seller's level: gamma with mean 1 and shape 2, as if 2 of 2 expected flips had been seen. Measured among honest
+#: sellers of simulated markets and of real events: shapes of 1.4 to 2.8 (docs/detection.md).
+SELLER_PRIOR: Final = (2.0, 2.0)
 
 #: Of staff one thing is asked, and they have no arms to compare.
 STAFF_WATCH: Final[Kind] = "staff.access_flips"
-STAFF_SCALES: Final = Scales(accused=np.ones((1, 1)), controls=np.zeros((1, 1)), excused=np.array([False]), past=0.0)
+STAFF_SCALES: Final = Scales(
+    accused=np.ones((1, 1)), controls=np.zeros((1, 1)), excused=np.array([False]), known=np.array([math.inf]), past=0.0
+)
 
 
 def staff_prior(looked_up_flips: float) -> tuple[float, float]:
@@ -67,8 +81,8 @@ def staff_prior(looked_up_flips: float) -> tuple[float, float]:
 
 #: Honest subjects alarm so much less often than Ville's inequality allows: measured on simulated markets of four worlds
 #: with every confounder on, of six worlds with cheats among them, and on real events (docs/detection.md).
-SELLER_SLACK: Final = 8.0
-STAFF_SLACK: Final = 20.0
+SELLER_SLACK: Final = 12.0
+STAFF_SLACK: Final = 50.0
 
 
 def log_threshold(budget: float, slack: float) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -44,17 +44,16 @@ class Hazards:
     contact_edges: tuple[float, ...] = (12 * HOUR, 3 * DAY, 14 * DAY, 30 * DAY)
     lifts: tuple[float, ...] = (4.0, 3.0, 2.0, 1.3, 1.0)
 
-    def flip_at(
+    def pieces(
         self,
         born: float,
         critical_from: float,
         contacts: Sequence[float],
         frailty: float,
-        budget: float,
         until: float,
         boosts: Iterable[Boost] = (),
-    ) -> float | None:
-        """When the cumulative hazard since `critical_from` reaches `budget`, epoch seconds; None if not by `until`."""
+    ) -> Iterator[tuple[float, float, float]]:
+        """The hazard from `critical_from` to `until`: begin, end and flips a second of each piece, in order."""
         near = [boost for boost in boosts if boost.since < until and boost.until > critical_from]
         edges = [born + edge for edge in self.age_edges]
         for contact in contacts:
@@ -68,12 +67,18 @@ class Hazards:
             for boost in near:
                 if boost.since <= begin < boost.until:
                     per_second *= boost.factor
-            if per_second * (end - begin) >= budget:
-                return begin + budget / per_second
-            budget -= per_second * (end - begin)
-        return None
+            yield begin, end, per_second
 
     def rate(self, age_seconds: float, since_contacts_seconds: Sequence[float]) -> float:
         """Flips a day at this age; of several contacts the strongest counts, one still to come counts nothing."""
         lifts = (self.lifts[bisect_right(self.contact_edges, since)] for since in since_contacts_seconds if since >= 0)
         return self.flips_a_day[bisect_right(self.age_edges, age_seconds)] * max(lifts, default=1.0)
+
+
+def reached(pieces: Iterable[tuple[float, float, float]], budget: float) -> float | None:
+    """When the cumulative hazard reaches `budget`, epoch seconds; None if the pieces do not add up to it."""
+    for begin, end, per_second in pieces:
+        if per_second * (end - begin) >= budget:
+            return begin + budget / per_second
+        budget -= per_second * (end - begin)
+    return None

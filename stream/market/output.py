@@ -30,6 +30,8 @@ class Market:
     truth: list[Cheat]
     #: What befell each seller, cheat or not: to tell which confounder a false alarm is about. In no file.
     befallen: dict[str, list[str]]
+    #: What it was made from; the scenario of a real background is `background`.
+    run: Run
 
     def write(self, out: Path, truth: Path) -> None:
         """Write both files, compressed if the name ends in `.gz`."""
@@ -75,7 +77,7 @@ class Making:
             Cheat(actor_id=actor_id, kind=kind, run=self.run, **_figures(min(starts), reviews))
             for (actor_id, kind), (starts, reviews) in sorted(self._staff.items())
         ]
-        return Market([self._lines[place] for place in order], self._sellers + staff, self.befallen)
+        return Market([self._lines[place] for place in order], self._sellers + staff, self.befallen, self.run)
 
 
 def _figures(since: float, reviews: list[str]) -> dict[str, Any]:

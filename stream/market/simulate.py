@@ -7,6 +7,8 @@ sizes share their sellers, and the same arguments give the same bytes.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +20,7 @@ from stream.market.cheats import KINDS, Cheat, Run
 from stream.market.hazards import DAY
 from stream.market.life import Life
 from stream.market.output import Making, Market, written
+from stream.market.payments import Deal
 from stream.market.scenarios import SCENARIOS, Scenario, find
 from stream.market.setting import Setting, setting
 from stream.market.worlds import world as find_world
@@ -35,12 +38,36 @@ def simulate(scenario: str, seed: int, sellers: int, days: int, world: int = 0) 
 
 def make(ways: Scenario, run: Run) -> Market:
     """Make a market of a scenario that need not have a name."""
+    making = Making(run)
+    for lived in lives(ways, run):
+        _tell(ways, lived, making)
+    return making.market()
+
+
+@dataclass(frozen=True)
+class Lived:
+    """One seller's life with all that it plans, and what is left to draw for its telling."""
+
+    here: Setting
+    life: Life
+    befallen: list[str]
+    kind: str | None
+    deal: Deal | None
+    delivering: np.random.Generator
+
+
+def lives(ways: Scenario, run: Run) -> Iterator[Lived]:
+    """All sellers' lives; a seller takes the kind of its cheating, if any, from those that are left."""
     here = setting(ways, find_world(run.world), run.seed, START, START + run.days * DAY)
     left = cheats.wanted(ways.cheats, run.sellers)
-    making = Making(run)
     for number, seeds in enumerate(np.random.SeedSequence(run.seed).spawn(run.sellers)):
-        _live(ways, here, number, left, seeds, making)
-    return making.market()
+        *drawing, confounding = seeds.spawn(5)
+        honestly, dishonestly, telling, delivering = (np.random.default_rng(each) for each in drawing)
+        life = _born(here, number, honestly, telling)
+        kind = cheats.take(left, life.seller.volume_per_day < here.world.honest.volume_median)
+        befallen = confounders.apply(ways.confounders, life, here, confounding)
+        deal = payments.plan(KINDS[kind], life, here, dishonestly) if kind else None
+        yield Lived(here, life, befallen, kind, deal, delivering)
 
 
 def market(
@@ -62,17 +89,10 @@ def write(scenario: str, seed: int, sellers: int, days: int, out: Path, truth: P
     return len(made.lines)
 
 
-def _live(
-    ways: Scenario, here: Setting, number: int, left: list[str], seeds: np.random.SeedSequence, making: Making
-) -> None:
-    """Live one seller's life; it takes the kind of its cheating, if any, from those that are `left`."""
-    *drawing, confounding = seeds.spawn(5)
-    honestly, dishonestly, telling, delivering = (np.random.default_rng(each) for each in drawing)
-    life = _born(here, number, honestly, telling)
-    kind = cheats.take(left, life.seller.volume_per_day < here.world.honest.volume_median)
-    seller_id = life.seller.seller_id
-    making.befallen[seller_id] = confounders.apply(ways.confounders, life, here, confounding)
-    deal = payments.plan(KINDS[kind], life, here, dishonestly) if kind else None
+def _tell(ways: Scenario, lived: Lived, making: Making) -> None:
+    """Deliver what happens in a seller's life, and put on record what it paid for."""
+    here, life, seller_id = lived.here, lived.life, lived.life.seller.seller_id
+    making.befallen[seller_id] = lived.befallen
     paid: list[str] = []
     count = 0
     for review in life.reviews:
@@ -81,10 +101,10 @@ def _live(
         for at, fields in told:
             at_ms = int(at * 1000)
             event = {"event_id": f"{seller_id}-{count:x}", "occurred_at": written(at_ms), **fields}
-            making.deliver(event, dirt.arrivals(ways.dirt, at_ms, delivering))
+            making.deliver(event, dirt.arrivals(ways.dirt, at_ms, lived.delivering))
             count += 1
-    if kind and deal:
-        making.judge(seller_id, kind, deal, paid)
+    if lived.kind and lived.deal:
+        making.judge(seller_id, lived.kind, lived.deal, paid)
 
 
 def _born(here: Setting, number: int, honestly: np.random.Generator, telling: np.random.Generator) -> Life:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator
 from typing import Final
 
-from stream.market.hazards import Hazards
+from stream.market.hazards import Hazards, reached
 from stream.market.life import Contact, Life, Review, Turn
 
 #: An event without its id and time; fields as in the contract.
@@ -23,7 +23,7 @@ _CURRENCY: Final = {"US": "USD", "UK": "GBP", "DE": "EUR", "FR": "EUR"}
 def tell(hazards: Hazards, life: Life, review: Review, until: float) -> tuple[Told, str | None]:
     """Everything that happens to a review before `until`, in order; and its id, if a flip or removal was paid for."""
     end = min(until, review.removed_at)
-    flip = _flip(hazards, life, review, end)
+    flip = turned(hazards, life, review, end)
     removed_at = review.removed_at
     if review.removal_paid and flip:  # nobody pays for the removal of what does no more harm
         removed_at = math.inf
@@ -53,13 +53,20 @@ def _id(number: int, review: Review, at: float) -> str:
     return f"r{number:04d}{'x' if at < review.imported_at else 'y'}{review.number}"
 
 
-def _flip(hazards: Hazards, life: Life, review: Review, end: float) -> Turn | None:
+def hazard(hazards: Hazards, life: Life, review: Review, end: float) -> Iterator[tuple[float, float, float]]:
+    """The pieces of a critical review's honest hazard, until `end`; none if it is not critical by then."""
+    if review.critical_from >= end:
+        return iter(())
+    contacts = [each.at for each in review.contacts]
+    boosts = [*life.boosts, *review.boosts]
+    return hazards.pieces(review.born, review.critical_from, contacts, life.seller.frailty, end, boosts)
+
+
+def turned(hazards: Hazards, life: Life, review: Review, end: float) -> Turn | None:
     """The first flip before `end`, if any."""
     if review.critical_from >= end:
         return None
-    contacts = [each.at for each in review.contacts]
-    boosts = [*life.boosts, *review.boosts]
-    at = hazards.flip_at(review.born, review.critical_from, contacts, life.seller.frailty, review.budget, end, boosts)
+    at = reached(hazard(hazards, life, review, end), review.budget)
     turns = [turn for turn in review.turns if turn.at < end]
     if at is not None:
         turns.insert(0, Turn(at, review.organic_rating))

@@ -20,7 +20,7 @@ from stream.core import codec
 from stream.core.bands import ARM_OF, ARMS, BANDS, CELLS, CONTACTED, DAY, FOLLOW_SECONDS, locate
 from stream.core.detector import Detector
 from stream.core.early import LIMIT, Early
-from stream.core.evidence import COLUMNS, log_prior
+from stream.core.evidence import COLUMNS, LEAD, log_prior
 from stream.core.merge import Merge
 from stream.core.reviews import Review
 from stream.core.seen import SEGMENT, SEGMENTS, Seen
@@ -137,12 +137,13 @@ def test_cheats_are_accused_before_honest_sellers() -> None:
 
 def test_evidence_grows_with_flips_and_falls_with_what_is_expected() -> None:
     def log_odds(flips: int, expected: float) -> float:
-        history = np.zeros((1, COLUMNS))
-        history[0, 1] = log_prior(30 * DAY)
-        contacted = CONTACTED + ARMS * np.arange(3)  # flips, expected by peers, expected by the long run
-        history[0, 2 + contacted] = 20  # a past of 20 flips, as many as expected: what its level is, is known
-        totals = np.zeros(4 * ARMS)
-        totals[contacted] = 20 + flips, 20 + expected, 20 + expected
+        rows = np.zeros((flips + 1, COLUMNS))
+        rows[:, 1] = log_prior(30 * DAY)
+        rows[:, 2] = 30 * DAY * np.arange(flips + 1)  # born far from each other
+        contacted = LEAD + CONTACTED + ARMS * np.arange(3)  # flips, expected by peers, expected by the long run
+        # A past of 20 flips, as many as expected: what its level is, is known.
+        rows[:, contacted] = 20 + np.outer(np.arange(flips + 1) / flips, (flips, expected, expected))
+        history, totals = rows[:-1], rows[-1, LEAD:]
         return SCALES.weigh(history, totals, 0.2, SELLER_PRIOR).log_odds[1]
 
     assert log_odds(20, 2) > log_odds(10, 2) > log_odds(10, 5) > log_odds(10, 10)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from stream.alerts import Alert
 from stream.core.bands import ARMS, CONTACTED, DAY, OLD, RIPE
 from stream.core.detector import Detector
-from stream.core.evidence import COLUMNS, log_prior
-from stream.core.excuses import Births, surges
+from stream.core.evidence import COLUMNS, LEAD, log_prior
+from stream.core.excuses import Births, crowds, surges
 from stream.core.watches import SCALES, SELLER_PRIOR
 from stream.events import AnyEvent
 from stream.market import simulate
@@ -63,34 +63,51 @@ def test_births_are_what_their_numbers_are(counts: list[int], cut: int) -> None:
     assert head + days(second, counts[cut:], first=min(cut, len(counts))) == told
 
 
-def window(at_days: list[float], arm: int) -> tuple[np.ndarray, np.ndarray]:
+def window(at_days: list[float], arm: int, born_days: list[float]) -> tuple[np.ndarray, np.ndarray]:
     """A history of flips in one arm on those days, a tenth of a flip expected a day; and the totals after them."""
     rows = np.zeros((len(at_days) + 1, COLUMNS))
     for number, day in enumerate([*at_days, at_days[-1]]):
-        rows[number, 0] = day * DAY
-        rows[number, 1] = log_prior(DAY)
-        rows[number, 2 + arm] = number
-        rows[number, [2 + ARMS + arm, 2 + 2 * ARMS + arm]] = day / 10
-    return rows[:-1], rows[-1, 2:]
+        rows[number, :LEAD] = day * DAY, log_prior(DAY), born_days[number % len(at_days)] * DAY
+        rows[number, LEAD + arm] = number
+        rows[number, [LEAD + ARMS + arm, LEAD + 2 * ARMS + arm]] = day / 10
+    return rows[:-1], rows[-1, LEAD:]
 
 
 def test_a_surge_is_the_busiest_ten_days_of_what_follows() -> None:
-    history, totals = window([0, 1, 2, 3, 40, 41, 90], RIPE)
-    found = surges(history, totals)
+    at_days = [0.0, 1, 2, 3, 40, 41, 90]
+    history, totals = window(at_days, RIPE, at_days)
+    found = surges(history[:, 0], np.vstack((history[:, LEAD:], totals)))
     assert found[:, RIPE].tolist() == [4, 3, 2, 2, 2, 1, 1]
     assert found[0, ARMS + RIPE] == pytest.approx(0.3)  # three days' worth: not what came until the next flip
 
 
 def test_a_surge_is_no_evidence_and_what_goes_on_is() -> None:
     def log_odds(step_days: float) -> list[float]:
-        history, totals = window([step_days * number for number in range(20)], CONTACTED)
-        for row in (history[:, 2:], totals):  # a past in which all was as expected
+        at_days = [step_days * number for number in range(20)]
+        history, totals = window(at_days, CONTACTED, [10 * day for day in at_days])
+        for row in (history[:, LEAD:], totals):  # a past in which all was as expected
             row[..., [OLD, ARMS + OLD, 2 * ARMS + OLD]] = 20
         return SCALES.weigh(history, totals, 0.2, SELLER_PRIOR).log_odds
 
     at_once, for_a_month = log_odds(0.5), log_odds(1.5)
     assert at_once[0] < 0 < for_a_month[0]
     assert at_once[1] > 10  # who compares arms needs no such excuse
+
+
+def test_a_crowd_is_those_who_were_born_together() -> None:
+    history, totals = window([5.0, 6, 7, 8, 9], RIPE, [0.0, 1, -9, 2.5, 4])
+    found = crowds(history[:, 2], np.vstack((history[:, LEAD:], totals)))
+    assert found[:, RIPE].tolist() == [3, 3, 2, 2, 1]
+    assert not found[:, ARMS : 3 * ARMS].any()
+
+
+def test_the_flips_of_a_crowd_are_no_evidence() -> None:
+    def log_odds(apart_days: float) -> float:
+        at_days = [1.5 * number for number in range(20)]
+        history, totals = window(at_days, CONTACTED, [apart_days * number for number in range(20)])
+        return SCALES.weigh(history, totals, 0.2, SELLER_PRIOR).log_odds[1]
+
+    assert log_odds(0.1) < 0 < log_odds(1.0)
 
 
 #: What befalls a fifth of the sellers, or all. Of 120 one may be accused by chance; without their excuse bombs have

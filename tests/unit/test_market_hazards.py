@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from stream.market.hazards import DAY, HOUR, Boost, Hazards
+from stream.market.hazards import DAY, HOUR, Boost, Hazards, reached
 
 _HAZARDS = Hazards()
 
@@ -16,7 +16,9 @@ def test_the_hazard_is_sampled_exactly() -> None:
     """Survival of many draws against the sum of the rates by hand, with a contact on the second day."""
     born, contact, frailty, until = 1e9, 1e9 + 1.5 * DAY, 2.0, 1e9 + 60 * DAY
     budgets = np.random.default_rng(1).exponential(size=20_000)
-    drawn = [_HAZARDS.flip_at(born, born, [contact], frailty, float(budget), until) or math.inf for budget in budgets]
+    drawn = [
+        reached(_HAZARDS.pieces(born, born, [contact], frailty, until), float(budget)) or math.inf for budget in budgets
+    ]
     for age in (0.5 * HOUR, HOUR, DAY, 1.5 * DAY, 2 * DAY, 5 * DAY, 20 * DAY, 60 * DAY):
         steps = (np.arange(20_000) + 0.5) * age / 20_000
         summed = sum(_HAZARDS.rate(step, [step - 1.5 * DAY]) for step in steps) * frailty * age / DAY / 20_000
@@ -38,11 +40,11 @@ def test_the_hazard_falls_with_age_and_a_contact_lifts_it_for_a_while() -> None:
 
 def test_a_flip_comes_after_its_causes() -> None:
     for budget in np.random.default_rng(2).exponential(size=500):
-        alone = _HAZARDS.flip_at(0, 0, [], 1.0, float(budget), 1e3 * DAY) or math.inf
-        helped = _HAZARDS.flip_at(0, 0, [2 * DAY], 1.0, float(budget), 1e3 * DAY) or math.inf
+        alone = reached(_HAZARDS.pieces(0, 0, [], 1.0, 1e3 * DAY), float(budget)) or math.inf
+        helped = reached(_HAZARDS.pieces(0, 0, [2 * DAY], 1.0, 1e3 * DAY), float(budget)) or math.inf
         assert helped <= alone
         assert helped == alone or helped > 2 * DAY
-    assert _HAZARDS.flip_at(0, 3 * DAY, [], 1.0, 1e-9, 10 * DAY) == pytest.approx(
+    assert reached(_HAZARDS.pieces(0, 3 * DAY, [], 1.0, 10 * DAY), 1e-9) == pytest.approx(
         3 * DAY, abs=1
     )  # critical since a drop only
 
@@ -53,5 +55,5 @@ def test_a_boost_multiplies_while_it_lasts() -> None:
     per_day = _HAZARDS.rate(age, [])
     for budget, day in ((0.5, 0.5), (1 + 4 * 0.5, 1.5), (1 + 4 + 1, 3.0)):
         boosts = [Boost(DAY, 2 * DAY, 2.0), Boost(DAY, 2 * DAY, 2.0), Boost(-9 * DAY, 0, 5.0)]
-        at = _HAZARDS.flip_at(-age, 0, [], 1.0, budget * per_day, 10 * DAY, boosts)
+        at = reached(_HAZARDS.pieces(-age, 0, [], 1.0, 10 * DAY, boosts), budget * per_day)
         assert at == pytest.approx(day * DAY)

@@ -1,0 +1,42 @@
+"""Clients: sellers whose reviews were looked up by staff who stand accused over others.
+
+Rule of this room: an accusation makes the next one likelier and never proves it. A seller is asked about only those
+flips for which accused staff answer, against what is expected of all its looked-up reviews if nobody had solved a
+ticket; and the answer counts CLIENT_ODDS times as much, because among those whom a seller of contact data has looked
+up there are so many times as many buyers as elsewhere.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+
+from stream.core.bands import ARMS, LOOKED_UP
+from stream.core.evidence import LEAD
+from stream.core.excuses import Floats
+
+#: Log of how much likelier. Few honest sellers have turned reviews that accused staff looked up: at ten times the
+#: chance of a false alarm they still have a small part of the budget.
+CLIENT_ODDS: Final = math.log(10)
+
+_FLIPS: Final = LOOKED_UP
+_EXPECTED: Final = [ARMS + LOOKED_UP, 2 * ARMS + LOOKED_UP]
+_RETRACTED: Final = 3 * ARMS + LOOKED_UP
+
+
+def as_client(history: Floats, totals: Floats, sold: list[bool], lift: float) -> Floats:
+    """The history of a seller in which of the looked-up flips only those count that may have been sold.
+
+    history: (w, LEAD + 4 * ARMS), totals: (4 * ARMS,), as in `evidence`. sold: of each of the w flips, whether accused
+    staff answer for it. lift: what the norm expects more of looked-up reviews.
+    """
+    rows = np.vstack((history[:, LEAD:], totals))
+    flips = np.diff(rows, axis=0) * np.array(sold)[:, None]
+    out = history.copy()
+    for column in (_FLIPS, _RETRACTED):
+        out[:, LEAD + column] = totals[column] - np.cumsum(flips[::-1, column])[::-1]
+    for column in _EXPECTED:
+        out[:, LEAD + column] = totals[column] - (totals[column] - history[:, LEAD + column]) / lift
+    return out
