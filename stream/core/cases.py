@@ -10,6 +10,7 @@ import math
 from statistics import median
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from stream import MODEL_VERSION
@@ -22,18 +23,20 @@ from stream.core.evidence import E, Verdict
 from stream.core.flips import Flip
 from stream.core.norm import Norm
 from stream.core.patterns import features
+from stream.core.removals import Removals
 from stream.core.staff import Staff
 from stream.core.subjects import Seller
 from stream.core.watches import (
     ACCESS_WATCH,
     CLIENT_SCALES,
+    REMOVALS_PRIOR,
     SCALES,
     SELLER_PRIOR,
     SELLER_SLACK,
     SELLER_WATCHES,
     STAFF_SCALES,
     STAFF_SLACK,
-    STAFF_WATCH,
+    STAFF_WATCHES,
     log_threshold,
     staff_prior,
 )
@@ -80,20 +83,37 @@ class Accuser:
         for watch, verdict in zip(SELLER_WATCHES, verdicts, strict=True):
             if verdict.log_odds >= self._thresholds["seller"] and _may_speak(seller, watch.kind, now):
                 told = [flip for flip in seller.flips[verdict.window :] if flip.arm in watch.accused]
-                alerts.append(self._accuse(watch.kind, subject, told, verdict, event_id, now, percentile))
+                patterns = {"half_space_trees": percentile}
+                alerts.append(self._accuse(watch.kind, subject, told, verdict, event_id, now, patterns))
         return alerts
 
     def judge_staff(self, staff: Staff, norm: Norm, event_id: str, now: float, percentile: float) -> list[Alert]:
         """The same after a flip that the member of staff answers for."""
         gone = norm.retracted_share(staff.flip_count, staff.retracted)
         prior = staff_prior(norm.looked_up_flips)
-        weights = STAFF_SCALES.weigh(staff.history, np.array(staff.totals()), gone, prior)
-        staff.log_odds = weights.log_odds
-        if weights.log_odds[0] < self._thresholds["staff"] or not _may_speak(staff, STAFF_WATCH, now):
+        verdict = STAFF_SCALES.weigh(staff.history, np.array(staff.totals()), gone, prior).verdict(0)
+        if not self._of_staff(staff, 0, verdict, now):
             return []
-        verdict, subject = weights.verdict(0), Subject("staff", staff.actor_id)
-        told = staff.flips[verdict.window :]
-        return [self._accuse(STAFF_WATCH, subject, told, verdict, event_id, now, percentile)]
+        subject, told = Subject("staff", staff.actor_id), staff.flips[verdict.window :]
+        patterns = {"half_space_trees": percentile}
+        return [self._accuse(STAFF_WATCHES[0], subject, told, verdict, event_id, now, patterns)]
+
+    def judge_removals(self, staff: Staff, removals: Removals, event_id: str, now: float) -> list[Alert]:
+        """The same after the removal of a critical review by the member of staff."""
+        weights = STAFF_SCALES.weigh(removals.history, np.array(removals.totals()), 0.0, REMOVALS_PRIOR)
+        verdict = weights.verdict(0)
+        if not self._of_staff(staff, 1, verdict, now):
+            return []
+        count, told = removals.since(verdict.window)
+        evidence = _evidence(told, verdict, self._thresholds["staff"], event_id)
+        # Nobody changed his or her mind, and more may have been removed than are kept.
+        evidence = msgspec.structs.replace(evidence, flips=count, ratio=count / verdict.expected, upgraded=0)
+        return [self._told(STAFF_WATCHES[1], Subject("staff", staff.actor_id), evidence, verdict, now, {})]
+
+    def _of_staff(self, staff: Staff, watch: int, verdict: Verdict, now: float) -> bool:
+        """Note what a watch says of a member of staff, and tell whether it is to be said aloud."""
+        staff.log_odds[watch] = verdict.log_odds
+        return verdict.log_odds >= self._thresholds["staff"] and _may_speak(staff, STAFF_WATCHES[watch], now)
 
     def _accuse(
         self,
@@ -103,14 +123,18 @@ class Accuser:
         verdict: Verdict,
         event_id: str,
         now: float,
-        percentile: float,
+        patterns: dict[str, float],
     ) -> Alert:
         """The alert about a subject, for its accused flips in the window that speaks loudest."""
-        threshold = self._thresholds[subject.type]
-        evidence = _evidence(told, verdict, threshold, event_id)
+        evidence = _evidence(told, verdict, self._thresholds[subject.type], event_id)
+        return self._told(kind, subject, evidence, verdict, now, patterns)
+
+    def _told(
+        self, kind: Kind, subject: Subject, evidence: Evidence, verdict: Verdict, now: float, patterns: dict[str, float]
+    ) -> Alert:
         sentence = explain.sentence(kind, subject.id, evidence)
-        grave = explain.severity(verdict.log_odds - threshold)
-        return self._alert(kind, subject, now, grave, evidence, {"half_space_trees": percentile}, sentence)
+        grave = explain.severity(verdict.log_odds - self._thresholds[subject.type])
+        return self._alert(kind, subject, now, grave, evidence, patterns, sentence)
 
     def _alert(
         self,

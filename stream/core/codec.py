@@ -16,8 +16,19 @@ from stream.core.display import Display, Tape
 from stream.core.evidence import COLUMNS, WINDOWS
 from stream.core.excuses import Births
 from stream.core.norm import Norm
+from stream.core.removals import Removals
 from stream.core.reviews import Review
-from stream.core.rows import BandRow, FlipRow, MetaRow, NormRow, ProductRow, ReviewRow, SellerRow, StaffRow
+from stream.core.rows import (
+    BandRow,
+    FlipRow,
+    MetaRow,
+    NormRow,
+    ProductRow,
+    RemovalsRow,
+    ReviewRow,
+    SellerRow,
+    StaffRow,
+)
 from stream.core.staff import COLUMNS as STAFF_COLUMNS
 from stream.core.staff import Access, Portion, Staff
 from stream.core.subjects import Held, Seller
@@ -83,24 +94,50 @@ def review_of(review_id: str, value: bytes, sellers: Mapping[str, Seller], staff
 
 
 #: Fields of a member of staff that the row holds as they are.
-_STAFF_FIELDS: Final = tuple(name for name in StaffRow.__struct_fields__ if name not in {"version", "held", "history"})
+_STAFF_FIELDS: Final = tuple(
+    name for name in StaffRow.__struct_fields__ if name not in {"version", "held", "history", "removals"}
+)
+_REMOVALS_FIELDS: Final = tuple(name for name in RemovalsRow.__struct_fields__ if name != "history")
 
 
 def staff_row(staff: Staff) -> bytes:
     held = {number: (one.reviews, one.weight, one.hazard, one.long) for number, one in sorted(staff.held.items())}
     plain = {name: getattr(staff, name) for name in _STAFF_FIELDS}
-    return encode(StaffRow(version=VERSION, held=held, history=staff.history.tolist(), **plain))
+    return encode(
+        StaffRow(
+            version=VERSION, held=held, history=staff.history.tolist(), removals=_removals_row(staff.removals), **plain
+        )
+    )
+
+
+def _removals_row(removals: Removals | None) -> RemovalsRow | None:
+    if removals is None:
+        return None
+    plain = {name: getattr(removals, name) for name in _REMOVALS_FIELDS}
+    return RemovalsRow(history=removals.history.tolist(), **plain)
+
+
+def _removals_of(row: RemovalsRow | None) -> Removals | None:
+    if row is None:
+        return None
+    removals = Removals()
+    for name in _REMOVALS_FIELDS:
+        setattr(removals, name, getattr(row, name))
+    removals.history = np.array(row.history).reshape(-1, STAFF_COLUMNS)
+    return removals
 
 
 def staff_of(actor_id: str, value: bytes) -> Staff:
     row = decode(value, StaffRow)
-    if any(len(each) != STAFF_COLUMNS for each in row.history):
+    histories = row.history + (row.removals.history if row.removals else [])
+    if any(len(each) != STAFF_COLUMNS for each in histories):
         raise StateError(f"the history of staff {actor_id} has not {STAFF_COLUMNS} columns")
     staff = Staff(actor_id, row.first_seen)
     for name in _STAFF_FIELDS:
         setattr(staff, name, getattr(row, name))
     staff.held = {number: Portion(*one) for number, one in row.held.items()}
     staff.history = np.array(row.history).reshape(-1, STAFF_COLUMNS)
+    staff.removals = _removals_of(row.removals)
     return staff
 
 

@@ -16,11 +16,9 @@ import msgspec
 
 from stream.alerts import Alert
 from stream.core import codec
-from stream.core.bands import ARM_OF, HOUR
 from stream.core.cases import Accuser
 from stream.core.display import Display
 from stream.core.evidence import WINDOWS
-from stream.core.flips import Flip
 from stream.core.reviews import Review
 from stream.core.risk import AtRisk
 from stream.core.subjects import Seller
@@ -71,7 +69,7 @@ class Detector(AtRisk):
         self._changed_sellers.add(seller.seller_id)  # the time of the alert is part of its row
         rows = (
             codec.seller_row(seller)
-            + codec.flip_row(seller, (seller.flip_count - 1) % WINDOWS)
+            + (codec.flip_row(seller, (seller.flip_count - 1) % WINDOWS) if seller.flips else b"")
             + codec.norm_row(self.norm)
             + b"".join(codec.staff_row(self.staff[one.subject.id]) for one in alerts if one.subject.type == "staff")
         )
@@ -136,18 +134,40 @@ class Detector(AtRisk):
 
     def _deleted(self, event: ReviewDeleted, at: float) -> list[Alert]:
         review = self._own(event.review_id, event.seller_id)
+        by_platform = event.deleted_by == "platform"
         if review is None:
             if event.rating is None or event.rating <= CRITICAL_STARS:
                 self.counts["unseen_deletion"] += 1
                 self._early.remember(event.review_id, at, None, self.counts["applied"])
+            elif by_platform:
+                self._removed(event.actor_id, None)
             if event.rating is None:
                 return []
             return self._display(event.product_id, event.seller_id, -1, -event.rating, 0.0, event.event_id)
-        if event.deleted_by == "platform":
-            self.counts["removed"] += 1
-            self._remove(review)
-            return self._display(review.product_id, event.seller_id, -1, -review.rating, 0.0, event.event_id)
-        return self._flip(review, event.event_id, 0, retracted=True)
+        if not by_platform:
+            return self._flip(review, event.event_id, 0, retracted=True)
+        self.counts["removed"] += 1
+        alerts: list[Alert] = []
+        if not review.outside:  # to clear up after a bomb is what moderators are for
+            self._removed(event.actor_id, review)
+            staff = self.staff.get(event.actor_id or "")
+            if staff is not None and staff.removals is not None:
+                alerts = self._accuser.judge_removals(staff, staff.removals, event.event_id, self.clock)
+        self._remove(review)
+        return alerts + self._display(review.product_id, event.seller_id, -1, -review.rating, 0.0, event.event_id)
+
+    def _removed(self, actor_id: str | None, review: Review | None) -> None:
+        """The platform removes a review that is critical, or (None) one that is not."""
+        if actor_id is None:
+            self.norm.remove(1.0, review is not None)
+            return
+        removed = None
+        if review is not None:
+            shown = self.products.get(review.product_id)
+            lift = max(0.0, shown.rating - review.rating) if shown else 0.0
+            removed = review.told(self.clock, lift, False)
+        self._member(actor_id).remove(removed, self.clock, self.norm)
+        self._changed_staff.add(actor_id)
 
     def _outreach(self, event: OutreachSent, at: float) -> list[Alert]:
         touched = 0
@@ -194,19 +214,8 @@ class Detector(AtRisk):
         if review.outside:
             self._remove(review)
             return self._display(review.product_id, seller.seller_id, gone, stars, lift, event_id)
-        contact = review.contacted_at
         staff = [access.staff for access in review.accesses]
-        flip = Flip(
-            at=now,
-            born_at=review.created_at,
-            review_id=review.review_id,
-            stars=lift,
-            retracted=retracted,
-            incentive=review.incentive,
-            contact_hours=None if contact is None else max(0.0, now - contact) / HOUR,
-            arm=ARM_OF[review.cell],
-            actors=tuple(each.actor_id for each in staff),
-        )
+        flip = review.told(now, lift, retracted)
         self.counts["retracted" if retracted else "upgraded"] += 1
         seller.settle_all(self.norm, now)
         for each in staff:

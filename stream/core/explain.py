@@ -39,6 +39,12 @@ def action(about: SubjectType, grave: Severity, incentives: int, flips: int) -> 
 def sentence(kind: Kind, subject_id: str, evidence: Evidence) -> str:
     """One sentence on a seller's flips, or on those a member of staff answers for."""
     flips, expected = evidence.flips, evidence.expected
+    if kind == "staff.removals":
+        return (
+            f"Staff {subject_id}: {flips} critical reviews removed since {evidence.since:%d %b %Y}; {expected:.1f} "
+            f"expected, if as much of it were critical as of what others remove ({flips / expected:.1f} times as "
+            f"many). Odds that this began by other means than chance: {_odds(evidence.odds)} to 1."
+        )
     how = _HOW[kind].format(since=evidence.since, noun="critical review" if flips == 1 else "critical reviews")
     who, peers = (
         ("Staff", "all that is looked up") if kind == "staff.access_flips" else ("Seller", "peers and its own past")

@@ -80,6 +80,9 @@ class Norm:
         self.lift = 1.0
         self.total_flips = 0
         self.total_retracted = 0
+        #: Removals by the platform, and those of critical reviews, in voices; a year's memory.
+        self.removed = 0.0
+        self.removed_critical = 0.0
 
     def start(self, now: float) -> None:
         """Begin at the first event's time."""
@@ -91,6 +94,8 @@ class Norm:
         while self.next_day <= now:
             for band in self.bands:
                 band.end_day(self.next_day - self.day_began)
+            self.removed *= _KEEP_A_DAY
+            self.removed_critical *= _KEEP_A_DAY
             self.looked_up_flips *= _KEEP_A_DAY
             self.looked_up_expected *= _KEEP_A_DAY
             lift = (self.looked_up_flips + _LIFT_PRIOR) / (self.looked_up_expected + _LIFT_PRIOR)
@@ -116,3 +121,15 @@ class Norm:
         """The share of retractions among the flips of others."""
         # Laplace's rule with the weight of five flips, one of them a retraction, for a market that has shown few.
         return (self.total_retracted - own_retracted + 1) / (self.total_flips - own_flips + 5)
+
+    def remove(self, voice: float, critical: bool) -> None:
+        """The platform removed a review; a machine has a voice of 1."""
+        self.removed += voice
+        self.removed_critical += voice if critical else 0.0
+
+    def removed_share(self, own: float, own_critical: float) -> float:
+        """The share of critical reviews among what others removed."""
+        # Laplace's rule, with the weight of five removals and no opinion, for a market that has shown few. What is own
+        # may be older than what the norm remembers.
+        critical = max(self.removed_critical - own_critical, 0.0)
+        return (critical + 2.5) / (max(self.removed - own, critical) + 5)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from stream.core.bands import AGE_EDGES, FOLLOW_SECONDS, PLACES, REACH_SECONDS, locate
+from stream.core.bands import AGE_EDGES, ARM_OF, FOLLOW_SECONDS, HOUR, PLACES, REACH_SECONDS, locate
+from stream.core.flips import Flip
 from stream.core.staff import Access
 from stream.core.subjects import Seller
 
@@ -61,6 +62,21 @@ class Review:
         self.accesses: tuple[Access, ...] = ()
         self.cell = -1
         self.due = 0.0
+
+    def told(self, now: float, stars: float, retracted: bool) -> Flip:
+        """What is kept of it when it turns, or is removed, and `stars` of its product's rating are won by that."""
+        contact = self.contacted_at
+        return Flip(
+            at=now,
+            born_at=self.created_at,
+            review_id=self.review_id,
+            stars=stars,
+            retracted=retracted,
+            incentive=self.incentive,
+            contact_hours=None if contact is None else max(0.0, now - contact) / HOUR,
+            arm=ARM_OF[self.cell],
+            actors=tuple(access.staff.actor_id for access in self.accesses),
+        )
 
     def place(self, now: float) -> None:
         """Find its cell at `now` and the time of its next change."""

@@ -94,9 +94,7 @@ class AtRisk(State):
 
     def _look_up(self, review: Review, actor_id: str, at: float) -> None:
         """Somebody looked the review up; only the latest MOST_ACCESSES members of staff answer for it."""
-        staff = self.staff.get(actor_id)
-        if staff is None:
-            staff = self.staff[actor_id] = Staff(actor_id, self.clock)
+        staff = self._member(actor_id)
         own = next((each for each in review.accesses if each.staff is staff), None)
         if own is not None and own.at >= at:
             return
@@ -172,3 +170,9 @@ class AtRisk(State):
         if seller is None:
             seller = self.sellers[seller_id] = Seller(seller_id, self.clock)
         return seller
+
+    def _member(self, actor_id: str) -> Staff:
+        staff = self.staff.get(actor_id)
+        if staff is None:
+            staff = self.staff[actor_id] = Staff(actor_id, self.clock)
+        return staff

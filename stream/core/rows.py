@@ -54,6 +54,16 @@ class FlipRow(msgspec.Struct, array_like=True, gc=False):
     flip: Flip
 
 
+class RemovalsRow(msgspec.Struct, array_like=True, gc=False):
+    critical: int
+    expected: float
+    said: float
+    said_critical: float
+    last_at: float
+    history: list[list[float]]
+    kept: list[Flip]
+
+
 class StaffRow(msgspec.Struct, array_like=True, gc=False):
     version: int
     first_seen: float
@@ -66,6 +76,7 @@ class StaffRow(msgspec.Struct, array_like=True, gc=False):
     history: list[list[float]]
     log_odds: list[float]
     alerted_at: dict[str, float]
+    removals: RemovalsRow | None  # of those who have removed any
 
 
 class EarlyRow(msgspec.Struct, array_like=True, gc=False):
@@ -120,3 +131,5 @@ class NormRow(msgspec.Struct, array_like=True, gc=False):
     lift: float
     total_flips: int
     total_retracted: int
+    removed: float
+    removed_critical: float

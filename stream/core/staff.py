@@ -1,4 +1,4 @@
-"""A member of staff as a subject: the reviews whose authors he or she looked up, and what became of them.
+"""A member of staff as a subject: the reviews whose authors he or she looked up, what became of them, and removals.
 
 Rule of this room: whoever looked a review up answers for it for REACH_SECONDS, everybody who did alike. What the norm
 expects of it is what it expects of any review of its band, times the market's lift of look-ups, times its seller's own
@@ -7,6 +7,7 @@ level where that is above 1: staff who serve superb sellers are not rogues. As i
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
@@ -16,6 +17,7 @@ from stream.core.evidence import LEAD, WINDOWS, appended, log_prior
 from stream.core.excuses import Floats
 from stream.core.flips import Flip
 from stream.core.norm import Norm
+from stream.core.removals import Removals
 
 #: Columns of a history row as in `evidence`, with one arm.
 COLUMNS: Final = LEAD + 4
@@ -52,6 +54,7 @@ class Staff:
         "held",
         "history",
         "log_odds",
+        "removals",
         "retracted",
     )
 
@@ -65,8 +68,10 @@ class Staff:
         self.flip_count = 0
         self.flips: list[Flip] = []
         self.history: Floats = EMPTY
-        self.log_odds: list[float] = []
+        #: Of each watch on staff.
+        self.log_odds = [-math.inf, -math.inf]
         self.alerted_at: dict[str, float] = {}
+        self.removals: Removals | None = None
 
     def enter(self, number: int, weight: float, norm: Norm, now: float) -> None:
         """A review comes into band `number`."""
@@ -121,13 +126,21 @@ class Staff:
         return [float(self.flip_count), self.expected, self.expected_long, float(self.retracted)]
 
     def accused_without(self, own: set[str]) -> bool:
-        """Whether there was an alert, and at least half of its kept flips are of other reviews than those."""
+        """Whether look-ups raised an alert, and at least half of the kept flips are of other reviews than those."""
         others = sum(flip.review_id not in own for flip in self.flips)
-        return bool(self.alerted_at) and 2 * others >= len(self.flips)
+        return "staff.access_flips" in self.alerted_at and 2 * others >= len(self.flips)
+
+    def remove(self, removed: Flip | None, at: float, norm: Norm) -> None:
+        """It removes a review; `removed` tells of a critical one."""
+        if self.removals is None:
+            self.removals = Removals()
+        self.removals.remove(removed, at, self.first_seen, self.log_odds[1], norm)
 
     def silent_since(self, horizon: float) -> bool:
         """Whether nothing has happened since then, and nothing is left to answer for."""
         last = self.flips[-1].at if self.flips else self.first_seen
+        if self.removals is not None:
+            last = max(last, self.removals.last_at)
         return not self.held and last < horizon
 
 

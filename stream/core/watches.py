@@ -62,8 +62,10 @@ CLIENT_SCALES: Final = _scales((SELLER_WATCHES[ACCESS_WATCH]._replace(known=math
 #: sellers of simulated markets and of real events: shapes of 1.4 to 2.8 (docs/detection.md).
 SELLER_PRIOR: Final = (2.0, 2.0)
 
-#: Of staff one thing is asked, and they have no arms to compare.
-STAFF_WATCH: Final[Kind] = "staff.access_flips"
+#: Of staff it is asked what became of what they looked up, and what they removed; they have no arms to compare.
+STAFF_WATCHES: Final[tuple[Kind, Kind]] = ("staff.access_flips", "staff.removals")
+#: As much of a level about 1 as if so many of as many had been seen: moderators differ in what they are given to do.
+REMOVALS_PRIOR: Final = (4.0, 4.0)
 STAFF_SCALES: Final = Scales(
     accused=np.ones((1, 1)), controls=np.zeros((1, 1)), excused=np.array([False]), known=np.array([math.inf]), past=0.0
 )

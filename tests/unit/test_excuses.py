@@ -73,6 +73,13 @@ def window(at_days: list[float], arm: int, born_days: list[float]) -> tuple[np.n
     return rows[:-1], rows[-1, LEAD:]
 
 
+def weighed(history: np.ndarray, totals: np.ndarray) -> list[float]:
+    """What the watches say, after a past in which all was as expected."""
+    for row in (history[:, LEAD:], totals):
+        row[..., [OLD, ARMS + OLD, 2 * ARMS + OLD]] = 20
+    return SCALES.weigh(history, totals, 0.2, SELLER_PRIOR).log_odds
+
+
 def test_a_surge_is_the_busiest_ten_days_of_what_follows() -> None:
     at_days = [0.0, 1, 2, 3, 40, 41, 90]
     history, totals = window(at_days, RIPE, at_days)
@@ -85,9 +92,7 @@ def test_a_surge_is_no_evidence_and_what_goes_on_is() -> None:
     def log_odds(step_days: float) -> list[float]:
         at_days = [step_days * number for number in range(20)]
         history, totals = window(at_days, CONTACTED, [10 * day for day in at_days])
-        for row in (history[:, LEAD:], totals):  # a past in which all was as expected
-            row[..., [OLD, ARMS + OLD, 2 * ARMS + OLD]] = 20
-        return SCALES.weigh(history, totals, 0.2, SELLER_PRIOR).log_odds
+        return weighed(history, totals)
 
     at_once, for_a_month = log_odds(0.5), log_odds(1.5)
     assert at_once[0] < 0 < for_a_month[0]
@@ -105,7 +110,7 @@ def test_the_flips_of_a_crowd_are_no_evidence() -> None:
     def log_odds(apart_days: float) -> float:
         at_days = [1.5 * number for number in range(20)]
         history, totals = window(at_days, CONTACTED, [apart_days * number for number in range(20)])
-        return SCALES.weigh(history, totals, 0.2, SELLER_PRIOR).log_odds[1]
+        return weighed(history, totals)[1]
 
     assert log_odds(0.1) < 0 < log_odds(1.0)
 
