@@ -129,17 +129,3 @@ def test_what_befalls_honest_sellers_is_not_held_against_them(trap: str) -> None
     assert len(accused) <= 1
     assert (detector.counts["bombed"] > 0) == (trap == "bomb")
     assert (detector.norm.lift > 1.2) == (trap == "desk")
-
-
-@pytest.mark.slow
-def test_staff_who_sell_look_ups_are_accused_and_no_others() -> None:
-    market = simulate.simulate("access", 3, 200, 240)
-    rogues = {cheat.actor_id for cheat in market.truth if cheat.actor_id and cheat.paid_flips >= 20}
-    found = {
-        alert.subject.id: alert for alert in alerts(Detector(3, "digest"), market) if alert.subject.type == "staff"
-    }
-    assert found.keys() == rogues
-    alert = next(iter(found.values()))
-    assert alert.kind == "staff.access_flips"
-    assert "look-up by this member of staff" in alert.explanation
-    assert alert.recommended_action in {"watch", "investigate", "revoke_access", "refer_to_legal"}

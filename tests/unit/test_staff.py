@@ -1,0 +1,113 @@
+"""Staff: who sells look-ups or removals is found, who sweeps is not, and clients of the accused are looked at twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+import numpy as np
+import pytest
+
+from stream.alerts import Alert
+from stream.core.bands import ARMS, CONTACTED, DAY, LOOKED_UP
+from stream.core.clients import CLIENT_ODDS, as_client
+from stream.core.detector import Detector
+from stream.core.evidence import COLUMNS, LEAD, log_prior
+from stream.core.flips import Flip
+from stream.core.norm import Norm
+from stream.core.removals import Removals
+from stream.core.watches import CLIENT_SCALES, REMOVALS_PRIOR, SELLER_PRIOR, STAFF_SCALES, STAFF_SLACK, log_threshold
+from stream.events import AnyEvent
+from stream.market import simulate
+
+_DECODER = msgspec.json.Decoder(AnyEvent)
+
+
+def alerts(detector: Detector, market: simulate.Market) -> Iterator[Alert]:
+    for line in market.lines:
+        event = _DECODER.decode(line)
+        yield from detector.apply(event, event.occurred_at.timestamp())
+
+
+def removed(at: float) -> Flip:
+    return Flip(at, at - 9 * DAY, f"r{at}", 1.0, False, False, None, 0, ())
+
+
+def log_odds(critical: list[bool], others_critical: float) -> float:
+    """ln R of a member of staff who removes a review every eight hours, critical or not."""
+    norm = Norm()
+    norm.removed, norm.removed_critical = 1000.0, 1000 * others_critical
+    account = Removals()
+    for number, bad in enumerate(critical):
+        at = number * DAY / 3
+        account.remove(removed(at) if bad else None, at, -30 * DAY, -5.0, norm)
+    return STAFF_SCALES.weigh(account.history, np.array(account.totals()), 0.0, REMOVALS_PRIOR).log_odds[0]
+
+
+def test_it_is_not_how_much_is_removed_but_what() -> None:
+    only_bad, as_others = [True] * 60, [True, False, False, False] * 60
+    assert log_odds(only_bad, 0.25) > log_threshold(3, STAFF_SLACK)
+    assert log_odds(as_others, 0.25) < 0
+    assert log_odds(only_bad, 0.95) < 0  # where moderators are only asked about bad reviews
+
+
+def test_a_busy_remover_has_a_past_and_what_is_said_of_it_is_counted() -> None:
+    account, norm = Removals(), Norm()
+    for number in range(500):
+        account.remove(removed(number * DAY / 10), number * DAY / 10, 0.0, -5.0, norm)
+    assert len(account.history) == 50
+    assert len(account.kept) == 60
+    count, kept = account.since(0)
+    assert (count, len(kept)) == (500, 60)
+    assert norm.removed_share(account.said, account.said_critical) == pytest.approx(0.5)  # nobody else has removed any
+
+
+def test_only_what_may_have_been_sold_counts_against_a_client() -> None:
+    rows = np.zeros((5, COLUMNS))
+    rows[:, 0], rows[:, 1] = np.arange(5) * DAY, log_prior(DAY)
+    rows[:, LEAD + LOOKED_UP] = [0, 1, 1, 2, 3]
+    rows[:, LEAD + CONTACTED] = [0, 0, 1, 1, 1]
+    rows[:, LEAD + 3 * ARMS + LOOKED_UP] = [0, 1, 1, 1, 2]
+    rows[:, [LEAD + ARMS + LOOKED_UP, LEAD + 2 * ARMS + LOOKED_UP]] = np.arange(5)[:, None]
+    history, totals = rows[:-1], rows[-1, LEAD:]
+    client = as_client(history, totals, [True, True, False, True], 2.0)
+    assert (totals - client[:, LEAD:])[:, LOOKED_UP].tolist() == [2, 1, 1, 1]
+    assert (totals - client[:, LEAD:])[:, 3 * ARMS + LOOKED_UP].tolist() == [2, 1, 1, 1]
+    assert (totals - client[:, LEAD:])[:, ARMS + LOOKED_UP].tolist() == [2.0, 1.5, 1.0, 0.5]
+    assert (client[:, LEAD + CONTACTED] == history[:, LEAD + CONTACTED]).all()
+
+
+def test_a_client_of_accused_staff_is_accused_with_less() -> None:
+    """Eight sold flips where one was expected: too few of themselves, enough for a client."""
+    rows = np.zeros((9, COLUMNS))
+    rows[:, 0], rows[:, 1], rows[:, 2] = np.arange(9) * 5 * DAY, log_prior(5 * DAY), np.arange(9) * 5 * DAY
+    rows[:, LEAD + LOOKED_UP] = np.arange(9)
+    rows[:, [LEAD + ARMS + LOOKED_UP, LEAD + 2 * ARMS + LOOKED_UP]] = np.arange(9)[:, None] / 4
+
+    def weighed(sold: bool) -> float:
+        history = as_client(rows[:-1], rows[-1, LEAD:], [sold] * 8, 2.0)
+        return CLIENT_SCALES.weigh(history, rows[-1, LEAD:], 0.2, SELLER_PRIOR).log_odds[0] + CLIENT_ODDS
+
+    assert weighed(sold=False) < weighed(sold=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("scenario", "kind"), [("access", "staff.access_flips"), ("removals", "staff.removals")])
+def test_staff_who_sell_are_accused_and_no_others(scenario: str, kind: str) -> None:
+    market = simulate.simulate(scenario, 3, 200, 240)
+    rogues = {cheat.actor_id for cheat in market.truth if cheat.actor_id and cheat.paid_flips >= 20}
+    found = {
+        alert.subject.id: alert for alert in alerts(Detector(3, "digest"), market) if alert.subject.type == "staff"
+    }
+    assert found.keys() == rogues
+    alert = next(iter(found.values()))
+    assert alert.kind == kind
+    assert ("look-up" if kind == "staff.access_flips" else "removed") in alert.explanation
+    assert alert.evidence.flips > alert.evidence.expected
+    assert alert.recommended_action in {"watch", "investigate", "revoke_access", "refer_to_legal"}
+
+
+@pytest.mark.slow
+def test_a_sweep_accuses_nobody() -> None:
+    market = simulate.simulate("sweep", 20, 120, 200)
+    assert not [alert for alert in alerts(Detector(3, "digest"), market) if alert.subject.type == "staff"]
