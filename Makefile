@@ -2,7 +2,7 @@
 # make check  - the fast part, without a broker      make bench - rates, side by side, on a real Kafka
 # Python 3.11 or newer is enough to begin: uv is brought along.
 .DEFAULT_GOAL := help
-.PHONY: help install run check test stack stack-test image-test soak bench clean
+.PHONY: help install run check test stack stack-test image-test soak bench arena clean
 
 PYTHON ?= python3
 UV := .venv/bin/uv
@@ -60,6 +60,12 @@ image-test: install
 soak: install
 	$(UV) sync --quiet --frozen --inexact --group pictures
 	$(BIN)/python -m tests.stack.soak
+
+# Hours; a run that was ended goes on where it was. After a change of the core or the arena remove dist/arena.jsonl first.
+arena: install
+	$(UV) sync --quiet --frozen --inexact --group pictures
+	@mkdir -p dist
+	$(BIN)/volteface arena --out docs --lines dist/arena.jsonl
 
 bench: install
 	$(BIN)/python -m tests.bench

@@ -10,40 +10,26 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import msgspec
 import typer
 from kafka.errors import KafkaError
 from pydantic import SecretStr
-from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from stream import config
 from stream.alerts import Alert
+from stream.cli_groups import committed_tasks, dlq_cli, state_cli, topics_cli
+from stream.console import fail, out, print_json, said
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-topics_cli = typer.Typer(no_args_is_help=True, help="Make or check the topics.")
-dlq_cli = typer.Typer(no_args_is_help=True, help="Dead letters: show them, or send them again after a fix.")
-state_cli = typer.Typer(no_args_is_help=True, help="The committed state of a group.")
 cli.add_typer(topics_cli, name="topics")
 cli.add_typer(dlq_cli, name="dlq")
 cli.add_typer(state_cli, name="state")
 
-said = Console(stderr=True)
-out = Console()
-
 Input = Annotated[str, typer.Option("--input", help="a .jsonl or .jsonl.gz file, or - for standard input")]
-
-
-def _print_json(value: object) -> None:
-    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
-
-
-def _fail(message: str) -> NoReturn:
-    said.print(message, style="red", markup=False)
-    raise typer.Exit(1)
 
 
 @cli.command()
@@ -72,7 +58,30 @@ def replay(
     result = run(settings, source, partitions, found.append)
     if alerts is not None:
         alerts.write_bytes(b"".join(msgspec.json.encode(alert) + b"\n" for alert in found))
-    _print_json(result)
+    print_json(result)
+
+
+@cli.command()
+def calibrate(
+    source: Input,
+    partitions: Annotated[int, typer.Option(min=1, max=10_000, help="partitions, as the topics have")] = 1,
+    permutations: Annotated[int, typer.Option(min=1, max=10_000, help="how often labels are dealt anew")] = 20,
+    seed: Annotated[int, typer.Option(min=0, help="of the permutations")] = 1,
+) -> None:
+    """How often honest labels would alarm on your own history, and the setting that keeps the budget."""
+    from stream import calibrate as calibration
+    from stream.ops.memory import collect_less_often
+
+    settings, _ = config.load()
+    collect_less_often()
+    with Progress(console=said) as progress:
+        bar = progress.add_task("permutations", total=permutations)
+        found = calibration.calibrate(
+            settings, source, partitions, permutations, seed, lambda done: progress.update(bar, completed=done)
+        )
+    for sentence in calibration.words(found):
+        said.print(sentence, markup=False, highlight=False, soft_wrap=True)
+    print_json(found)
 
 
 @cli.command()
@@ -108,30 +117,40 @@ def market(
     said.print(f"{len(made.lines):,} events")
 
 
-@topics_cli.command("create")
-def topics_create(
-    partitions: Annotated[int, typer.Option(min=1, max=10_000)] = 4,
-    replication_factor: Annotated[int, typer.Option(min=1, max=10)] = 1,
+@cli.command()
+def arena(
+    folder: Annotated[Path, typer.Option("--out", file_okay=False, help="for arena.md, arena.json and figures")] = Path(
+        "arena"
+    ),
+    lines: Annotated[Path | None, typer.Option(dir_okay=False, help="raw results; a contest goes on there")] = None,
+    kinds: Annotated[str | None, typer.Option(help="scenarios of `market`, or files for its --background")] = None,
+    worlds: Annotated[str, typer.Option(help="worlds of `market`, each with all kinds")] = "0,1,2",
+    competitors: Annotated[str, typer.Option(help="their names or groups")] = "products,baselines,bounds",
+    sellers: Annotated[int, typer.Option(min=1, max=100_000)] = 500,
+    days: Annotated[int, typer.Option(min=1, max=3650)] = 240,
+    seed: Annotated[int, typer.Option(min=0, help="a market's is this + 1000 x world + a number of its kind")] = 1,
 ) -> None:
-    """Make what is missing; never shrinks or deletes."""
-    from stream.ops import topics
+    """Compare detectors on the same markets, at equal numbers of false alarms."""
+    from functools import partial
+    from importlib.util import find_spec
 
-    made = topics.create(*config.load(), partitions, replication_factor)
-    for name in made.made:
-        said.print(f"made {name}")
-    for name in made.there:
-        said.print(f"there already: {name}")
+    from stream.arena import contest, report, roster
 
+    try:
+        numbers = [int(world) for world in worlds.split(",")]
+    except ValueError as error:
+        raise typer.BadParameter(f"--worlds takes numbers such as 0,1, not {worlds!r}") from error
+    where = contest.rounds(kinds.split(",") if kinds else contest.KINDS, numbers, seed, sellers, days)
+    folder.mkdir(parents=True, exist_ok=True)
+    who = roster.chosen(competitors.split(","))
+    say = partial(said.print, markup=False, highlight=False)
+    performances = contest.hold(where, who, lines or folder / "arena.jsonl", say)
+    drawn: list[Path] = []
+    if find_spec("matplotlib"):
+        from stream.arena import pictures
 
-@topics_cli.command("check")
-def topics_check() -> None:
-    """Say what is wrong with the topics; exit code 1 if anything is."""
-    from stream.ops import topics
-
-    problems = topics.check(*config.load())
-    if problems:
-        _fail("\n".join(problems))
-    said.print("all topics are as they should be")
+        drawn = pictures.draw(performances, folder / "figures")
+    sys.stdout.write(report.write(report.report(performances), drawn, folder))
 
 
 @cli.command()
@@ -155,7 +174,7 @@ def feed(
         bar = progress.add_task("feed", total=None)
         done = feeding.feed(*config.load(), source, factor, lambda n: progress.update(bar, completed=n))
     if done.failed:
-        _fail(f"{done.failed} of {done.events} events were not acknowledged by Kafka: feed the file again")
+        fail(f"{done.failed} of {done.events} events were not acknowledged by Kafka: feed the file again")
     said.print(f"{done.events:,} events acknowledged in {done.seconds:.1f} s")
 
 
@@ -170,7 +189,7 @@ def alerts(
     table = Table("raised at", "kind", "subject", "severity", "explanation", "alert id")
     for alert in mailbox.alerts(*config.load(), follow=follow):
         if json:
-            _print_json(alert)
+            print_json(alert)
         elif follow:
             out.print(f"[bold]{alert.severity}[/] {alert.explanation} [dim]{alert.alert_id}[/]")
         else:
@@ -180,55 +199,25 @@ def alerts(
         out.print(table)
 
 
-def _pass_over(why: str) -> None:
-    said.print(why, style="yellow", markup=False, soft_wrap=True)
-
-
-@dlq_cli.command("list")
-def dlq_list() -> None:
-    """Dead letters of all input topics, as JSON lines."""
-    from stream.ops import mailbox
-
-    settings, kafka = config.load()
-    for topic in settings.input_topics:
-        for letter in mailbox.dead_letters(settings, kafka, topic, _pass_over):
-            _print_json(
-                {
-                    "topic": letter.topic,
-                    "partition": letter.partition,
-                    "offset": letter.offset,
-                    "reason": letter.reason,
-                    "detail": letter.detail,
-                    "value": (letter.value or b"")[:200].decode(errors="replace"),
-                }
-            )
-
-
-@dlq_cli.command("replay")
-def dlq_replay() -> None:
-    """Send the original bytes again; what was sent before is not sent twice."""
-    from stream.ops import mailbox
+@cli.command()
+def watchlist(
+    count: Annotated[int, typer.Option(min=1, max=1000, help="at most so many, the strongest evidence first")] = 20,
+    json: Annotated[bool, typer.Option("--json", help="JSON lines instead of a table")] = False,
+) -> None:
+    """Whom the committed evidence leans against, below the threshold of an alert."""
+    from stream.watchlist import rank
 
     settings, kafka = config.load()
-    for topic in settings.input_topics:
-        count = mailbox.replay_dead_letters(settings, kafka, topic, _pass_over)
-        said.print(f"{topic}: {count} sent again")
-
-
-@state_cli.command("digest")
-def state_digest() -> None:
-    """One digest a partition of the committed state, equal to `replay`'s for the same events."""
-    from stream.core.detector import Detector
-    from stream.engine.task import POSITION
-    from stream.ops import mailbox
-
-    settings, kafka = config.load()
-    digests = {}
-    for partition, rows in sorted(mailbox.committed_state(settings, kafka).items()):
-        detector = Detector(settings.alert_budget, settings.config_digest)
-        detector.restore((key, value) for key, value in rows.items() if key != POSITION)
-        digests[str(partition)] = detector.digest()
-    _print_json(digests)
+    subject = Column("subject", no_wrap=True)  # a name that is cut off names nobody
+    table = Table("watch", subject, "odds", "of the threshold", "flips kept", "since", "latest flip")
+    for one in rank(committed_tasks(settings, kafka).values(), settings.alert_budget, count):
+        if json:
+            print_json(one)
+        else:
+            figures = (f"{one.odds:.1f}", f"{one.share:.0%}", str(one.flips))
+            table.add_row(one.kind, one.subject.id, *figures, f"{one.since:%Y-%m-%d}", f"{one.latest:%Y-%m-%d %H:%M}")
+    if table.row_count:
+        out.print(table)
 
 
 @cli.command()

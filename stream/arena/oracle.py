@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.arena.competitor import NOTHING
 from stream.core.bands import DAY, REACH_SECONDS
 from stream.core.evidence import DELTAS, THETAS, log_prior
 from stream.events import Event
@@ -76,7 +77,7 @@ class Oracle:
     def score_one(self, x: Event) -> float:
         """ln R of the seller now; a seller without a flip has none."""
         count = self._flips.get(x.seller_id, 0)
-        return self._scores[x.seller_id][1][count - 1] if count else -math.inf
+        return self._scores[x.seller_id][1][count - 1] if count else NOTHING
 
 
 def _know(lived: Lived, review: Review, turns: list[_Turn], pieces: list[_Piece]) -> None:

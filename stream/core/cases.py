@@ -81,8 +81,10 @@ class Accuser:
         seller.speak([verdict.log_odds for verdict in verdicts], norm, now)
         subject, alerts = Subject("seller", seller.seller_id), list[Alert]()
         for watch, verdict in zip(SELLER_WATCHES, verdicts, strict=True):
-            if verdict.log_odds >= self._thresholds["seller"] and _may_speak(seller, watch.kind, now):
-                told = [flip for flip in seller.flips[verdict.window :] if flip.arm in watch.accused]
+            if verdict.log_odds < self._thresholds["seller"]:
+                continue
+            told = [flip for flip in seller.flips[verdict.window :] if flip.arm in watch.accused]
+            if told and _may_speak(seller, watch.kind, now):
                 patterns = {"half_space_trees": percentile}
                 alerts.append(self._accuse(watch.kind, subject, told, verdict, event_id, now, patterns))
         return alerts

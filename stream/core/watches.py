@@ -83,13 +83,14 @@ def staff_prior(looked_up_flips: float) -> tuple[float, float]:
 
 #: Honest subjects alarm so much less often than Ville's inequality allows: measured on simulated markets of four worlds
 #: with every confounder on, of six worlds with cheats among them, and on real events (docs/detection.md).
-SELLER_SLACK: Final = 12.0
+SELLER_SLACK: Final = 10.0
 STAFF_SLACK: Final = 50.0
 
 
 def log_threshold(budget: float, slack: float) -> float:
     """ln R at which a watch alarms, for a budget of false alarms per 1,000 subjects a year.
 
-    Ville: P(R ever >= x) <= 1/x for one subject and year; so x = 1000 / budget would hold without slack.
+    Ville: P(R ever >= x) <= 1/x for one subject and year; so x = 1000 / budget would hold without slack. Nobody is
+    accused whose flips speak for rather than against him, however large the budget.
     """
-    return math.log(1000 / (slack * budget))
+    return max(0.0, math.log(1000 / (slack * budget)))

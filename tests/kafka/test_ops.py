@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -15,12 +16,14 @@ import pytest
 from kafka import KafkaAdminClient, KafkaProducer
 
 from stream.alerts import Alert
+from stream.cli_groups import committed_tasks
 from stream.config import KafkaSettings
 from stream.intake.dead_letters import DeadLetter, outgoing
 from stream.ops import feed, mailbox, topics
 from stream.ops.broker import Broker, BrokerError, free_port
 from stream.ops.client import connection
-from tests.kafka.group import PARTITIONS, Group
+from stream.watchlist import Watched, rank
+from tests.kafka.group import PARTITIONS, Group, Market, Worker
 
 pytestmark = pytest.mark.kafka
 _ALERTS = Path(__file__).parent.parent.parent / "schemas" / "examples" / "alert.v1.jsonl"
@@ -140,3 +143,18 @@ def test_a_replay_that_kafka_did_not_acknowledge_is_not_done(group: Group, monke
         with pytest.raises(OSError, match="not acknowledged"):
             mailbox.replay_dead_letters(group.settings, group.kafka, topic, print)
     assert mailbox.replay_dead_letters(group.settings, group.kafka, topic, print) == len(letters)
+
+
+def test_the_watch_list_is_read_from_the_committed_state(group: Group, market: Market) -> None:
+    assert group.command("watchlist", "--json") == ""  # nothing is committed yet
+    feed.feed(group.settings, group.kafka, str(market.events), None, lambda count: None)
+    worker = Worker(group)
+    worker.wait_for(market.total)
+    assert worker.stop() == 0
+    lines = group.command("watchlist", "--json", "--count", "5").splitlines()
+    tasks = committed_tasks(group.settings, group.kafka)
+    assert len(tasks) == PARTITIONS
+    assert [msgspec.json.decode(line, type=Watched) for line in lines] == rank(tasks.values(), 3, 5)
+    assert 0 < len(lines) <= 5
+    table = group.command("watchlist")
+    assert all(json.loads(line)["subject"]["id"] in table for line in lines)

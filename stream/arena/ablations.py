@@ -1,0 +1,105 @@
+"""The product without one of its parts: what is each worth?
+
+Rule of this room: an ablation is a few lines of a table, patches by name of a fresh copy of the core; if a name is
+gone, it fails and says so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+
+from stream.arena.fresh_core import Patch, detector
+from stream.arena.product import Product
+
+
+def without(name: str) -> Product:
+    """The product in which `ABLATIONS[name]` is replaced."""
+    return Product(detector=detector(ABLATIONS[name]))
+
+
+def _always(value: Any) -> Callable[[Any], Any]:
+    """Whatever it was, it becomes this."""
+    return lambda _: value
+
+
+def _scales(**changed: Callable[[Any], Any]) -> Patch:
+    """Scales that are made from other arguments than were asked for."""
+
+    def replace(scales: Any) -> Any:
+        def make(**given: Any) -> Any:
+            return scales(**given | {name: change(given[name]) for name, change in changed.items()})
+
+        return make
+
+    return Patch("evidence", "Scales", replace)
+
+
+def _one_band_an_arm(locate: Any) -> Any:
+    """Neither stars nor age nor time since contact tell reviews of one arm apart."""
+    places: dict[int, int] = {}  # the first cell that was seen of each arm stands for all of them
+
+    def coarse(*review: Any) -> tuple[int, float]:
+        cell, due = locate(*review)
+        arm_of = locate.__globals__["ARM_OF"]
+        # Look-ups make an arm within a band: the band follows the arm that the review would have without.
+        plain = places.setdefault(arm_of[cell & ~1], cell & ~1)
+        return plain | (cell & 1), due
+
+    return coarse
+
+
+def _by_peers_alone(log_bayes_factors: Any) -> Any:
+    """The second half of the columns, which compares with the long run, says what the first half says."""
+
+    def same(*arrays: Any) -> Any:
+        factors = log_bayes_factors(*arrays)
+        watches = factors.shape[1] // 2
+        factors[:, watches:] = factors[:, :watches]
+        return factors
+
+    return same
+
+
+def _hear_all_alike(speak: Any) -> Any:
+    def silent(seller: Any, log_odds: list[float], *_: Any) -> None:
+        seller.log_odds = log_odds
+
+    return silent
+
+
+def _no_marks(log_marks: Any) -> Any:
+    """As if retractions were as frequent as upgrades under each of DELTAS: the log of their number."""
+    deltas = log_marks.__globals__["DELTAS"]
+    return lambda flips, *_: np.full(flips.shape, math.log(len(deltas)))
+
+
+def _no_lift(roll: Any) -> Any:
+    def level(norm: Any, now: float) -> None:
+        roll(norm, now)
+        norm.lift = 1.0
+
+    return level
+
+
+#: By name: the parts of docs/detection.md.
+ABLATIONS: Final[dict[str, tuple[Patch, ...]]] = {
+    "no bands": (
+        Patch("bands", "locate", _one_band_an_arm),
+        Patch("reviews", "Review.advance", _always(lambda review: review.place(review.due))),  # not by counting places
+    ),
+    "no controls": (_scales(controls=np.zeros_like),),
+    "no own past": (_scales(past=_always(0.0)),),
+    "no long run": (Patch("evidence", "_log_bayes_factors", _by_peers_alone),),
+    "no voices": (Patch("subjects", "Seller.speak", _hear_all_alike),),
+    "no e": (Patch("evidence", "E", _always(1e-9)),),
+    "no marks": (Patch("evidence", "_log_marks", _no_marks),),
+    "no surge": (_scales(excused=np.zeros_like),),
+    "no bombs": (Patch("excuses", "Births.count", _always(lambda births, now: False)),),
+    "no crowds": (Patch("evidence", "crowds", _always(lambda born, rows: np.zeros((len(born), rows.shape[1])))),),
+    "no clients": (Patch("detector", "Detector._sold", _always(lambda detector, seller: [])),),
+    "no lift": (Patch("norm", "Norm.roll", _no_lift),),
+}
