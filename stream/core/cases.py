@@ -86,7 +86,9 @@ class Accuser:
             told = [flip for flip in seller.flips[verdict.window :] if flip.arm in watch.accused]
             if told and _may_speak(seller, watch.kind, now):
                 patterns = {"half_space_trees": percentile}
-                alerts.append(self._accuse(watch.kind, subject, told, verdict, event_id, now, patterns))
+                alert = self._accuse(watch.kind, subject, told, verdict, event_id, now, patterns)
+                by_accused = sum(sold[verdict.window :]) if watch.kind == "seller.access_flips" else 0
+                alerts.append(explain.with_accused_staff(alert, by_accused))
         return alerts
 
     def judge_staff(self, staff: Staff, norm: Norm, event_id: str, now: float, percentile: float) -> list[Alert]:

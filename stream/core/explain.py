@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from stream.alerts import Action, Evidence, Kind, Severity, SubjectType
+import msgspec
+
+from stream.alerts import Action, Alert, Evidence, Kind, Severity, SubjectType
 
 _HOW: Final[dict[Kind, str]] = {
     "staff.access_flips": "{noun} turned within 30 days of a look-up by this member of staff since {since:%d %b %Y}",
@@ -55,6 +57,14 @@ def sentence(kind: Kind, subject_id: str, evidence: Evidence) -> str:
         f"({flips / expected:.1f} times as many). {evidence.upgraded} upgraded, {evidence.retracted} deleted by their "
         f"authors{gifts}. Odds that this began by other means than chance: {_odds(evidence.odds)} to 1."
     )
+
+
+def with_accused_staff(alert: Alert, flips: int) -> Alert:
+    """The alert about a client of accused staff, who answer for so many of its flips."""
+    if not flips:
+        return alert
+    more = f" Of these reviews {flips} were looked up by staff who stand accused over other sellers."
+    return msgspec.structs.replace(alert, explanation=alert.explanation + more)
 
 
 def product_sentence(product_id: str, seller_id: str, turned: int, events: int, lift: float) -> str:

@@ -126,9 +126,9 @@ class Staff:
         return [float(self.flip_count), self.expected, self.expected_long, float(self.retracted)]
 
     def accused_without(self, own: set[str]) -> bool:
-        """Whether look-ups raised an alert, and at least half of the kept flips are of other reviews than those."""
+        """Whether look-ups raised an alert, and at least a quarter of the kept flips are of other reviews than those."""
         others = sum(flip.review_id not in own for flip in self.flips)
-        return "staff.access_flips" in self.alerted_at and 2 * others >= len(self.flips)
+        return "staff.access_flips" in self.alerted_at and 4 * others >= len(self.flips)
 
     def remove(self, removed: Flip | None, at: float, norm: Norm) -> None:
         """It removes a review; `removed` tells of a critical one."""

@@ -96,10 +96,12 @@ def test_a_client_of_accused_staff_is_accused_with_less() -> None:
 def test_staff_who_sell_are_accused_and_no_others(scenario: str, kind: str) -> None:
     market = simulate.simulate(scenario, 3, 200, 240)
     rogues = {cheat.actor_id for cheat in market.truth if cheat.actor_id and cheat.paid_flips >= 20}
-    found = {
-        alert.subject.id: alert for alert in alerts(Detector(3, "digest"), market) if alert.subject.type == "staff"
-    }
+    raised = list(alerts(Detector(3, "digest"), market))
+    found = {alert.subject.id: alert for alert in raised if alert.subject.type == "staff"}
     assert found.keys() == rogues
+    clients = [alert for alert in raised if "stand accused over other sellers" in alert.explanation]
+    assert bool(clients) == (scenario == "access")
+    assert {alert.subject.id for alert in clients} <= {cheat.seller_id for cheat in market.truth}
     alert = next(iter(found.values()))
     assert alert.kind == kind
     assert ("look-up" if kind == "staff.access_flips" else "removed") in alert.explanation
