@@ -126,7 +126,7 @@ class Staff:
         return [float(self.flip_count), self.expected, self.expected_long, float(self.retracted)]
 
     def accused_without(self, own: set[str]) -> bool:
-        """Whether look-ups raised an alert, and at least a quarter of the kept flips are of other reviews than those."""
+        """Whether look-ups raised an alert, and at least a quarter of the kept flips are of other reviews."""
         others = sum(flip.review_id not in own for flip in self.flips)
         return "staff.access_flips" in self.alerted_at and 4 * others >= len(self.flips)
 
