@@ -58,12 +58,10 @@ image-test: install
 	$(BIN)/pytest -q -m image
 
 soak: install
-	$(UV) sync --quiet --frozen --inexact --group pictures
 	$(BIN)/python -m tests.stack.soak
 
 # Hours; a run that was ended goes on where it was. After a change of the core or the arena remove dist/arena.jsonl first.
 arena: install
-	$(UV) sync --quiet --frozen --inexact --group pictures
 	@mkdir -p dist
 	$(BIN)/volteface arena --out docs --lines dist/arena.jsonl
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from stream.arena import contest, records, report
+from stream.arena import contest, pictures, records, report
 from stream.arena.competitor import Competitor
 from stream.arena.judge import Share, alarm, curve, level, own, threshold
 from stream.arena.records import Course, Performance, Staff
@@ -132,8 +131,7 @@ def test_a_contest_is_told_in_words_and_numbers(tmp_path: Path) -> None:
     assert msgspec.json.decode((tmp_path / "arena.json").read_bytes(), type=report.Report).markets == [found[0].run]
 
 
-def test_a_contest_is_drawn_where_matplotlib_is(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
-    files = importlib.import_module("stream.arena.pictures").draw(TWO, tmp_path / "figures")
+def test_a_contest_is_drawn(tmp_path: Path) -> None:
+    files = pictures.draw(TWO, tmp_path / "figures")
     assert [file.name for file in files] == ["arena_recall.png", "arena_delay.png"]
     assert all(file.stat().st_size > 10_000 for file in files)
