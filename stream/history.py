@@ -6,9 +6,9 @@ when first told of, in the same calendar month (UTC); removers among all removal
 reviews of each kind as there were.
 
 A story is what became of one critical review. Reviews that never were critical cannot flip and are left out, but for
-their removal by the platform, with which the removal of critical ones is compared. Outreach
-that names no review is told once to each review that its reviewer had written for its seller by then, as the core
-would understand it. An event that gives a review to another seller than the first is left out, as in the core.
+their removal by the platform, with which the removal of critical ones is compared. Outreach that names no review is
+told once to each review that its reviewer had written for its seller by then, as the core would understand it. An
+event that gives a review to another seller than the first is left out, as in the core.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class History:
         for (at, story, event), hand in zip(self.scenes, self._hands, strict=True):
             seller_id = event.seller_id if story.number is None else sellers[story.number]
             if hand is not None:
-                yield (at, msgspec.structs.replace(event, seller_id=seller_id, actor_id=next(actors)))
+                yield at, msgspec.structs.replace(event, seller_id=seller_id, actor_id=next(actors))
             elif event.seller_id != seller_id:
                 yield at, msgspec.structs.replace(event, seller_id=seller_id)
             else:
@@ -159,7 +159,7 @@ def _concerned(event: Event, of_reviewer: dict[tuple[str, str], list[str]]) -> I
         # By name, for two reviews of one reviewer may come to one seller who contacted only the author of the other.
         for number, review_id in enumerate(of_reviewer.get((event.seller_id, event.reviewer_id), ())):
             event_id = f"{event.event_id}/{number}"
-            yield (review_id, msgspec.structs.replace(event, review_id=review_id, event_id=event_id))
+            yield review_id, msgspec.structs.replace(event, review_id=review_id, event_id=event_id)
 
 
 def _removes_uncritical(event: Event) -> bool:

@@ -87,7 +87,7 @@ def _accounts(tasks: list[Detector], budget: float) -> Iterator[_Account]:
                 yield _Account(subject, kind, log_odds, seller_threshold, seller.flips, alerted_at)
         for staff in task.staff.values():
             kind, log_odds, alerted_at = _loudest(staff, STAFF_WATCHES)
-            flips = staff.removals.kept if staff.removals and kind == "staff.removals" else staff.flips
+            flips = staff.removals.kept if kind == "staff.removals" else staff.flips
             if log_odds > -math.inf:
                 subject = Subject("staff", staff.actor_id)
                 yield _Account(subject, kind, log_odds, staff_threshold, flips, alerted_at)

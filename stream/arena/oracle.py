@@ -55,8 +55,6 @@ class _Piece(NamedTuple):
 class Oracle:
     """A competitor of the arena; ValueError for a market with a real background, whose hazards nobody knows."""
 
-    name = "oracle"
-
     def __init__(self, market: Market) -> None:
         turns: dict[str, list[_Turn]] = defaultdict(list)
         pieces: dict[str, list[_Piece]] = defaultdict(list)

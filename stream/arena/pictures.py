@@ -27,40 +27,22 @@ def draw(performances: list[Performance], folder: Path) -> list[Path]:
     recall, delay = Figure(figsize=(12, 5)), Figure(figsize=(8, 5))
     large, small = recall.subplots(1, 2, sharey=True)
     _recall(large, groups, "20 and more paid flips", lambda cheat: cheat.paid_flips >= 20)
-    _recall(
-        small,
-        groups,
-        "8 to 19 paid flips",
-        lambda cheat: FEWEST <= cheat.paid_flips < 20,
-    )
+    _recall(small, groups, "8 to 19 paid flips", lambda cheat: FEWEST <= cheat.paid_flips < 20)
     large.set_ylabel("found")
     _delay(delay.subplots(), groups)
     files = [folder / "arena_recall.png", folder / "arena_delay.png"]
     for figure, file in zip((recall, delay), files, strict=True):
-        figure.legend(
-            *figure.axes[0].get_legend_handles_labels(),
-            loc="outside right upper",
-            fontsize="small",
-        )
+        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside right upper", fontsize="small")
         figure.set_layout_engine("constrained")
         figure.savefig(file, dpi=110)
     return files
 
 
 def _style(number: int) -> dict[str, Any]:
-    return {
-        "color": f"C{number % 10}",
-        "linestyle": ("-", "--", ":")[number // 10 % 3],
-        "marker": ".",
-    }
+    return {"color": f"C{number % 10}", "linestyle": ("-", "--", ":")[number // 10 % 3], "marker": "."}
 
 
-def _recall(
-    axes: Axes,
-    groups: dict[str, list[Performance]],
-    title: str,
-    of: Callable[[Course], bool],
-) -> None:
+def _recall(axes: Axes, groups: dict[str, list[Performance]], title: str, of: Callable[[Course], bool]) -> None:
     for number, (name, performances) in enumerate(groups.items()):
         points = curve(performances, _RATES, of)
         axes.plot(*zip(*points, strict=True), label=name, **_style(number))
@@ -72,16 +54,6 @@ def _delay(axes: Axes, groups: dict[str, list[Performance]]) -> None:
     for number, (name, performances) in enumerate(groups.items()):
         delays = [(rate, level(performances, threshold(performances, rate)).delay_flips) for rate in _RATES]
         points = [(rate, delay) for rate, delay in delays if delay is not None]
-        axes.plot(
-            [rate for rate, _ in points],
-            [delay for _, delay in points],
-            label=name,
-            **_style(number),
-        )
-    axes.set(
-        xscale="log",
-        yscale="log",
-        xlabel="false sellers a market",
-        ylabel="own paid flips until found, median",
-    )
+        axes.plot([rate for rate, _ in points], [delay for _, delay in points], label=name, **_style(number))
+    axes.set(xscale="log", yscale="log", xlabel="false sellers a market", ylabel="own paid flips until found, median")
     axes.grid(alpha=0.3)

@@ -2,8 +2,8 @@
 
 Rule of this room: only reviews of one band are comparable, and a band is what an honest reviewer's wish to change
 a review depends on: its stars and its age or, once the seller has been in touch, the time since and how old it was
-then. So legitimate
-outreach is part of the norm. A look-up by staff makes an arm but never a band: rogues would be their own norm.
+then. So legitimate outreach is part of the norm. A look-up by staff makes an arm but never a band: rogues would be
+their own norm.
 
 A *cell* is a band with the flag "looked up"; it determines the arm, which tells who could have been at work. Nobody
 buys an address, finds an agreement and pays within a day, and who is paid for what is half a year old: so a review is

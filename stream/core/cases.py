@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections.abc import Callable
 from statistics import median
 from typing import Final
 
@@ -23,7 +24,6 @@ from stream.core.evidence import E, Verdict
 from stream.core.flips import Flip
 from stream.core.norm import Norm
 from stream.core.patterns import features
-from stream.core.removals import Removals
 from stream.core.staff import Staff
 from stream.core.subjects import Seller
 from stream.core.watches import (
@@ -77,17 +77,18 @@ class Accuser:
 
         sold: of each kept flip, whether staff answer for it who are accused over other sellers' reviews.
         """
-        verdicts = _weighed(seller, norm, sold)
-        seller.speak([verdict.log_odds for verdict in verdicts], norm, now)
+        log_odds, verdict_of = _weighed(seller, norm, sold)
+        seller.speak(log_odds, norm, now)
         subject, alerts = Subject("seller", seller.seller_id), list[Alert]()
-        for watch, verdict in zip(SELLER_WATCHES, verdicts, strict=True):
-            if verdict.log_odds < self._thresholds["seller"]:
+        for number, watch in enumerate(SELLER_WATCHES):
+            if log_odds[number] < self._thresholds["seller"]:
                 continue
+            verdict = verdict_of(number)
             told = [flip for flip in seller.flips[verdict.window :] if flip.arm in watch.accused]
             if told and _may_speak(seller, watch.kind, now):
                 patterns = {"half_space_trees": percentile}
                 alert = self._accuse(watch.kind, subject, told, verdict, event_id, now, patterns)
-                by_accused = sum(sold[verdict.window :]) if watch.kind == "seller.access_flips" else 0
+                by_accused = sum(sold[verdict.window :]) if number == ACCESS_WATCH else 0
                 alerts.append(explain.with_accused_staff(alert, by_accused))
         return alerts
 
@@ -102,8 +103,9 @@ class Accuser:
         patterns = {"half_space_trees": percentile}
         return [self._accuse(STAFF_WATCHES[0], subject, told, verdict, event_id, now, patterns)]
 
-    def judge_removals(self, staff: Staff, removals: Removals, event_id: str, now: float) -> list[Alert]:
+    def judge_removals(self, staff: Staff, event_id: str, now: float) -> list[Alert]:
         """The same after the removal of a critical review by the member of staff."""
+        removals = staff.removals
         weights = STAFF_SCALES.weigh(removals.history, np.array(removals.totals()), 0.0, REMOVALS_PRIOR)
         verdict = weights.verdict(0)
         if not self._of_staff(staff, 1, verdict, now):
@@ -200,18 +202,21 @@ class Accuser:
         return [self._alert("product.rating_shift", subject, now, "low", evidence, patterns, sentence)]
 
 
-def _weighed(seller: Seller, norm: Norm, sold: list[bool]) -> list[Verdict]:
-    """What each watch says of a seller after its latest flip."""
+def _weighed(seller: Seller, norm: Norm, sold: list[bool]) -> tuple[list[float], Callable[[int], Verdict]]:
+    """What each watch says of a seller after its latest flip: ln R, and its verdict on demand, for few are wanted."""
     gone = norm.retracted_share(sum(seller.flips_by_arm), sum(seller.retracted_by_arm))
     totals = np.array(seller.totals())
     weights = SCALES.weigh(seller.history, totals, gone, SELLER_PRIOR)
-    verdicts = [weights.verdict(number) for number in range(len(SELLER_WATCHES))]
-    if any(sold):
-        history = as_client(seller.history, totals, sold, norm.lift)
-        verdict = CLIENT_SCALES.weigh(history, totals, gone, SELLER_PRIOR).verdict(0)
-        if verdict.log_odds + CLIENT_ODDS > verdicts[ACCESS_WATCH].log_odds:
-            verdicts[ACCESS_WATCH] = verdict._replace(log_odds=verdict.log_odds + CLIENT_ODDS)
-    return verdicts
+    if not any(sold):
+        return weights.log_odds, weights.verdict
+    history = as_client(seller.history, totals, sold, norm.lift)
+    verdict = CLIENT_SCALES.weigh(history, totals, gone, SELLER_PRIOR).verdict(0)
+    as_one = verdict._replace(log_odds=verdict.log_odds + CLIENT_ODDS)
+    if as_one.log_odds <= weights.log_odds[ACCESS_WATCH]:
+        return weights.log_odds, weights.verdict
+    log_odds = list(weights.log_odds)
+    log_odds[ACCESS_WATCH] = as_one.log_odds
+    return log_odds, lambda watch: as_one if watch == ACCESS_WATCH else weights.verdict(watch)
 
 
 def _evidence(told: list[Flip], verdict: Verdict, log_least: float, event_id: str) -> Evidence:

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from stream.core.display import Display, Tape
-from stream.core.evidence import COLUMNS, WINDOWS
+from stream.core.evidence import COLUMNS, STAFF_COLUMNS, WINDOWS
 from stream.core.excuses import Births
 from stream.core.norm import Norm
 from stream.core.removals import Removals
@@ -29,7 +29,6 @@ from stream.core.rows import (
     SellerRow,
     StaffRow,
 )
-from stream.core.staff import COLUMNS as STAFF_COLUMNS
 from stream.core.staff import Access, Portion, Staff
 from stream.core.subjects import Held, Seller
 
@@ -110,16 +109,12 @@ def staff_row(staff: Staff) -> bytes:
     )
 
 
-def _removals_row(removals: Removals | None) -> RemovalsRow | None:
-    if removals is None:
-        return None
+def _removals_row(removals: Removals) -> RemovalsRow:
     plain = {name: getattr(removals, name) for name in _REMOVALS_FIELDS}
     return RemovalsRow(history=removals.history.tolist(), **plain)
 
 
-def _removals_of(row: RemovalsRow | None) -> Removals | None:
-    if row is None:
-        return None
+def _removals_of(row: RemovalsRow) -> Removals:
     removals = Removals()
     for name in _REMOVALS_FIELDS:
         setattr(removals, name, getattr(row, name))
@@ -129,8 +124,7 @@ def _removals_of(row: RemovalsRow | None) -> Removals | None:
 
 def staff_of(actor_id: str, value: bytes) -> Staff:
     row = decode(value, StaffRow)
-    histories = row.history + (row.removals.history if row.removals else [])
-    if any(len(each) != STAFF_COLUMNS for each in histories):
+    if any(len(each) != STAFF_COLUMNS for each in row.history + row.removals.history):
         raise StateError(f"the history of staff {actor_id} has not {STAFF_COLUMNS} columns")
     staff = Staff(actor_id, row.first_seen)
     for name in _STAFF_FIELDS:

@@ -21,6 +21,7 @@ from stream.core.display import Display
 from stream.core.evidence import WINDOWS
 from stream.core.reviews import Review
 from stream.core.risk import AtRisk
+from stream.core.staff import Staff
 from stream.core.subjects import Seller
 from stream.events import (
     CRITICAL_STARS,
@@ -149,25 +150,26 @@ class Detector(AtRisk):
         self.counts["removed"] += 1
         alerts: list[Alert] = []
         if not review.outside:  # to clear up after a bomb is what moderators are for
-            self._removed(event.actor_id, review)
-            staff = self.staff.get(event.actor_id or "")
-            if staff is not None and staff.removals is not None:
-                alerts = self._accuser.judge_removals(staff, staff.removals, event.event_id, self.clock)
+            staff = self._removed(event.actor_id, review)
+            if staff is not None:
+                alerts = self._accuser.judge_removals(staff, event.event_id, self.clock)
         self._remove(review)
         return alerts + self._display(review.product_id, event.seller_id, -1, -review.rating, 0.0, event.event_id)
 
-    def _removed(self, actor_id: str | None, review: Review | None) -> None:
-        """The platform removes a review that is critical, or (None) one that is not."""
+    def _removed(self, actor_id: str | None, review: Review | None) -> Staff | None:
+        """The platform removes a review that is critical, or (None) one that is not; whoever did it, if no machine."""
         if actor_id is None:
             self.norm.remove(1.0, review is not None)
-            return
+            return None
         removed = None
         if review is not None:
             shown = self.products.get(review.product_id)
             lift = max(0.0, shown.rating - review.rating) if shown else 0.0
             removed = review.told(self.clock, lift, False)
-        self._member(actor_id).remove(removed, self.clock, self.norm)
+        staff = self._member(actor_id)
+        staff.remove(removed, self.clock, self.norm)
         self._changed_staff.add(actor_id)
+        return staff
 
     def _outreach(self, event: OutreachSent, at: float) -> list[Alert]:
         touched = 0

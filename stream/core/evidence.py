@@ -5,9 +5,9 @@ Rule of this room: arrays in, numbers out, everything in logs; no review, seller
 For each window that begins at one of the subject's last flips a Bayes factor compares "flips came theta times as
 often as expected" (mean over THETAS) with "as expected", the subject's own level being gamma distributed and
 learned from its control arms in the window and, at half weight, from its whole past. It is taken against what peers
-do now (A) and against what the band's long run says (H), and the smaller one counts; where a watch grants it, also
-against the rest of the window when its busiest days were a surge (`excuses`). Retractions speak for themselves in
-`marks`. The windows' factors, each weighed by the prior chance that cheating began in the gap before
+do now (A) and against what the band's long run says (H), and the smaller one counts; also against the rest of the
+window without a crowd and, where a watch grants it, when its busiest days were a surge (`excuses`). Retractions speak
+for themselves in `marks`. The windows' factors, each weighed by the prior chance that cheating began in the gap before
 it (one start a year), add up to R: Shiryaev-Roberts (Shiryaev 1963, Roberts 1966; e-detectors: Shin, Ramdas and
 Rinaldo 2023), read as the odds that a start lies in the kept past.
 """
@@ -37,6 +37,9 @@ YEAR_SECONDS: Final = 365 * DAY
 LEAD: Final = 3
 COLUMNS: Final = LEAD + 4 * ARMS
 EMPTY: Final[Floats] = np.zeros((0, COLUMNS))
+#: The same of subjects that have one arm only: staff, for what they look up and for what they remove.
+STAFF_COLUMNS: Final = LEAD + 4
+STAFF_EMPTY: Final[Floats] = np.zeros((0, STAFF_COLUMNS))
 
 #: Shaped so that they run along the first axis, before windows and columns. 1 stands for "as expected".
 _THETAS: Final = np.array((1.0, *THETAS))[:, None, None]

@@ -9,16 +9,11 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from stream.core.bands import DAY
-from stream.core.evidence import LEAD, WINDOWS, appended, log_prior
+from stream.core.evidence import LEAD, STAFF_EMPTY, WINDOWS, appended, log_prior
 from stream.core.excuses import Floats
 from stream.core.flips import Flip
 from stream.core.norm import Norm
-
-#: Columns of a history row as in `evidence`, with one arm: critical removals, expected twice over, no retractions.
-COLUMNS = LEAD + 4
 
 
 class Removals:
@@ -32,7 +27,7 @@ class Removals:
         self.said = 0.0
         self.said_critical = 0.0
         self.last_at = -math.inf
-        self.history: Floats = np.zeros((0, COLUMNS))
+        self.history: Floats = STAFF_EMPTY
         self.kept: list[Flip] = []
 
     def remove(self, removed: Flip | None, at: float, first_seen: float, log_odds: float, norm: Norm) -> None:

@@ -76,7 +76,7 @@ class StaffRow(msgspec.Struct, array_like=True, gc=False):
     history: list[list[float]]
     log_odds: list[float]
     alerted_at: dict[str, float]
-    removals: RemovalsRow | None  # of those who have removed any
+    removals: RemovalsRow
 
 
 class EarlyRow(msgspec.Struct, array_like=True, gc=False):

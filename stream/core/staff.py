@@ -8,20 +8,13 @@ level where that is above 1: staff who serve superb sellers are not rogues. As i
 from __future__ import annotations
 
 import math
-from typing import Final
-
-import numpy as np
 
 from stream.core.bands import REACH_SECONDS
-from stream.core.evidence import LEAD, WINDOWS, appended, log_prior
+from stream.core.evidence import STAFF_EMPTY, WINDOWS, appended, log_prior
 from stream.core.excuses import Floats
 from stream.core.flips import Flip
 from stream.core.norm import Norm
 from stream.core.removals import Removals
-
-#: Columns of a history row as in `evidence`, with one arm.
-COLUMNS: Final = LEAD + 4
-EMPTY: Final[Floats] = np.zeros((0, COLUMNS))
 
 
 class Portion:
@@ -67,11 +60,11 @@ class Staff:
         self.retracted = 0
         self.flip_count = 0
         self.flips: list[Flip] = []
-        self.history: Floats = EMPTY
+        self.history: Floats = STAFF_EMPTY
         #: Of each watch on staff.
         self.log_odds = [-math.inf, -math.inf]
         self.alerted_at: dict[str, float] = {}
-        self.removals: Removals | None = None
+        self.removals = Removals()
 
     def enter(self, number: int, weight: float, norm: Norm, now: float) -> None:
         """A review comes into band `number`."""
@@ -132,15 +125,11 @@ class Staff:
 
     def remove(self, removed: Flip | None, at: float, norm: Norm) -> None:
         """It removes a review; `removed` tells of a critical one."""
-        if self.removals is None:
-            self.removals = Removals()
         self.removals.remove(removed, at, self.first_seen, self.log_odds[1], norm)
 
     def silent_since(self, horizon: float) -> bool:
         """Whether nothing has happened since then, and nothing is left to answer for."""
-        last = self.flips[-1].at if self.flips else self.first_seen
-        if self.removals is not None:
-            last = max(last, self.removals.last_at)
+        last = max(self.flips[-1].at if self.flips else self.first_seen, self.removals.last_at)
         return not self.held and last < horizon
 
 
