@@ -77,14 +77,6 @@ def _no_marks(log_marks: Any) -> Any:
     return lambda flips, *_: np.full(flips.shape, math.log(len(deltas)))
 
 
-def _no_lift(roll: Any) -> Any:
-    def level(norm: Any, now: float) -> None:
-        roll(norm, now)
-        norm.lift = 1.0
-
-    return level
-
-
 #: By name: the parts of docs/detection.md.
 ABLATIONS: Final[dict[str, tuple[Patch, ...]]] = {
     "no bands": (
@@ -101,5 +93,5 @@ ABLATIONS: Final[dict[str, tuple[Patch, ...]]] = {
     "no bombs": (Patch("excuses", "Births.count", _always(lambda births, now: False)),),
     "no crowds": (Patch("evidence", "crowds", _always(lambda born, rows: np.zeros((len(born), rows.shape[1])))),),
     "no clients": (Patch("detector", "Detector._sold", _always(lambda detector, seller: [])),),
-    "no lift": (Patch("norm", "Norm.roll", _no_lift),),
+    "no lift": (Patch("norm", "Norm.lift", _always(lambda *_: 1.0)),),
 }

@@ -20,7 +20,7 @@ from stream.core import explain
 from stream.core.bands import DAY
 from stream.core.clients import CLIENT_ODDS, as_client
 from stream.core.display import Tape
-from stream.core.evidence import E, Verdict
+from stream.core.evidence import E, Verdict, lifted
 from stream.core.flips import Flip
 from stream.core.norm import Norm
 from stream.core.patterns import features
@@ -29,11 +29,13 @@ from stream.core.subjects import Seller
 from stream.core.watches import (
     ACCESS_WATCH,
     CLIENT_SCALES,
+    LIFTED,
     REMOVALS_PRIOR,
     SCALES,
     SELLER_PRIOR,
     SELLER_SLACK,
     SELLER_WATCHES,
+    STAFF_EXPECTED,
     STAFF_SCALES,
     STAFF_SLACK,
     STAFF_WATCHES,
@@ -95,8 +97,10 @@ class Accuser:
     def judge_staff(self, staff: Staff, norm: Norm, event_id: str, now: float, percentile: float) -> list[Alert]:
         """The same after a flip that the member of staff answers for."""
         gone = norm.retracted_share(staff.flip_count, staff.retracted)
-        prior = staff_prior(norm.looked_up_flips)
-        verdict = STAFF_SCALES.weigh(staff.history, np.array(staff.totals()), gone, prior).verdict(0)
+        prior = staff_prior(norm.looked_up_by_others(staff.looked_up_flips))
+        lift = norm.lift(staff.looked_up_flips, staff.looked_up_expected)
+        history, totals = lifted(staff.history, np.array(staff.totals()), STAFF_EXPECTED, lift)
+        verdict = STAFF_SCALES.weigh(history, totals, gone, prior).verdict(0)
         if not self._of_staff(staff, 0, verdict, now):
             return []
         subject, told = Subject("staff", staff.actor_id), staff.flips[verdict.window :]
@@ -206,10 +210,11 @@ def _weighed(seller: Seller, norm: Norm, sold: list[bool]) -> tuple[list[float],
     """What each watch says of a seller after its latest flip: ln R, and its verdict on demand, for few are wanted."""
     gone = norm.retracted_share(sum(seller.flips_by_arm), sum(seller.retracted_by_arm))
     totals = np.array(seller.totals())
-    weights = SCALES.weigh(seller.history, totals, gone, SELLER_PRIOR)
+    lift = norm.lift(seller.looked_up_flips, seller.looked_up_expected)
+    weights = SCALES.weigh(*lifted(seller.history, totals, LIFTED, lift), gone, SELLER_PRIOR)
     if not any(sold):
         return weights.log_odds, weights.verdict
-    history = as_client(seller.history, totals, sold, norm.lift)
+    history = as_client(seller.history, totals, sold)
     verdict = CLIENT_SCALES.weigh(history, totals, gone, SELLER_PRIOR).verdict(0)
     as_one = verdict._replace(log_odds=verdict.log_odds + CLIENT_ODDS)
     if as_one.log_odds <= weights.log_odds[ACCESS_WATCH]:

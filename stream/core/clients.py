@@ -22,21 +22,18 @@ from stream.core.excuses import Floats
 CLIENT_ODDS: Final = math.log(10)
 
 _FLIPS: Final = LOOKED_UP
-_EXPECTED: Final = [ARMS + LOOKED_UP, 2 * ARMS + LOOKED_UP]
 _RETRACTED: Final = 3 * ARMS + LOOKED_UP
 
 
-def as_client(history: Floats, totals: Floats, sold: list[bool], lift: float) -> Floats:
+def as_client(history: Floats, totals: Floats, sold: list[bool]) -> Floats:
     """The history of a seller in which of the looked-up flips only those count that may have been sold.
 
-    history: (w, LEAD + 4 * ARMS), totals: (4 * ARMS,), as in `evidence`. sold: of each of the w flips, whether accused
-    staff answer for it. lift: what the norm expects more of looked-up reviews.
+    history: (w, LEAD + 4 * ARMS), totals: (4 * ARMS,), as in `evidence`, without the lift of looked-up reviews. sold: of
+    each of the w flips, whether accused staff answer for it.
     """
     rows = np.vstack((history[:, LEAD:], totals))
     flips = np.diff(rows, axis=0) * np.array(sold)[:, None]
     out = history.copy()
     for column in (_FLIPS, _RETRACTED):
         out[:, LEAD + column] = totals[column] - np.cumsum(flips[::-1, column])[::-1]
-    for column in _EXPECTED:
-        out[:, LEAD + column] = totals[column] - (totals[column] - history[:, LEAD + column]) / lift
     return out

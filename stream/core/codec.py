@@ -69,7 +69,7 @@ def review_row(review: Review) -> bytes:
         ReviewRow(
             VERSION, review.seller.seller_id, review.product_id, review.reviewer_id, review.rating, review.created_at,
             review.contacted_at, review.looked_up_at, review.incentive, review.outside,
-            [(access.staff.actor_id, access.at, access.weight) for access in review.accesses],
+            [(access.staff.actor_id, access.at, access.weight, access.voice) for access in review.accesses],
         )
     )  # fmt: skip
 
@@ -84,7 +84,7 @@ def review_of(review_id: str, value: bytes, sellers: Mapping[str, Seller], staff
         row.looked_up_at, row.incentive, row.outside,
     )  # fmt: skip
     try:
-        review.accesses = tuple(Access(staff[actor_id], at, weight) for actor_id, at, weight in row.accesses)
+        review.accesses = tuple(Access(staff[actor_id], *rest) for actor_id, *rest in row.accesses)
     except KeyError as error:
         raise StateError(
             f"the state topic holds review {review_id} that {error} looked up, but not the latter"
@@ -100,7 +100,7 @@ _REMOVALS_FIELDS: Final = tuple(name for name in RemovalsRow.__struct_fields__ i
 
 
 def staff_row(staff: Staff) -> bytes:
-    held = {number: (one.reviews, one.weight, one.hazard, one.long) for number, one in sorted(staff.held.items())}
+    held = {number: (one.reviews, one.weight, one.voices, one.hazard, one.long) for number, one in sorted(staff.held.items())}
     plain = {name: getattr(staff, name) for name in _STAFF_FIELDS}
     return encode(
         StaffRow(

@@ -222,11 +222,12 @@ class Detector(AtRisk):
         seller.settle_all(self.norm, now)
         for each in staff:
             each.settle_all(self.norm, now)
+        voice = seller.voice
         seller.flip(review.cell, flip, self.norm)
         percentile = self.patterns.score(self._accuser.features(seller, flip, now - review.created_at))
         alerts = self._accuser.judge(seller, self.norm, self._sold(seller), event_id, now, percentile)
         for each in staff:
-            each.flip(flip)
+            each.flip(flip, voice, self.norm)
             alerts += self._accuser.judge_staff(each, self.norm, event_id, now, percentile)
         self._remove(review)
         self._changed[codec.FLIP].add(codec.flip_name(seller.seller_id, seller.flip_count - 1))

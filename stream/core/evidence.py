@@ -74,6 +74,15 @@ def log_prior(gap_seconds: float) -> float:
     return math.log(-math.expm1(-max(gap_seconds, 1.0) / YEAR_SECONDS))
 
 
+def lifted(history: Floats, totals: Floats, columns: list[int], lift: float) -> tuple[Floats, Floats]:
+    """The same with what is expected in some columns of the totals multiplied."""
+    if lift == 1.0:
+        return history, totals
+    factors = np.ones(history.shape[1])
+    factors[[LEAD + column for column in columns]] = lift
+    return history * factors, totals * factors[LEAD:]
+
+
 class Scales:
     """Weighs a subject's history for all watches of a family at once.
 

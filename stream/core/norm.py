@@ -9,8 +9,9 @@ by h_b dt, which tells what a subject would have had "had nothing changed in the
 h_b is fixed once a day of event time, from the days before: what happens today cannot explain itself.
 
 A look-up makes no band, for rogues would be their own norm; but honest staff look up what they then solve. So what the
-norm expects of looked-up reviews is multiplied by the market's *lift*: the looked-up flips there were, in voices, over
-those that the bands expected (a year's memory). A suspect has no voice, so it cannot excuse itself.
+bands expect of looked-up reviews is multiplied by the market's *lift* when a subject is weighed: the looked-up flips
+there were, in voices, over those that the bands expected (a year's memory), without what the subject itself has added
+to either, so that nobody excuses himself.
 """
 
 from __future__ import annotations
@@ -74,10 +75,11 @@ class Norm:
         self.bands = [Band() for _ in range(BANDS)]
         self.day_began = 0.0
         self.next_day = 0.0
+        #: Looked-up flips, and those that the bands expected, in voices times `fresh`: what the present day weighs, against
+        #: the first one (forward decay, Cormode and others 2009). So a subject's part in them can be told apart later.
         self.looked_up_flips = 0.0
         self.looked_up_expected = 0.0
-        #: How many times as often looked-up reviews flip as others of their bands, through this day; 1 at least.
-        self.lift = 1.0
+        self.fresh = 1.0
         self.total_flips = 0
         self.total_retracted = 0
         #: Removals by the platform, and those of critical reviews, in voices; a year's memory.
@@ -96,10 +98,7 @@ class Norm:
                 band.end_day(self.next_day - self.day_began)
             self.removed *= _KEEP_A_DAY
             self.removed_critical *= _KEEP_A_DAY
-            self.looked_up_flips *= _KEEP_A_DAY
-            self.looked_up_expected *= _KEEP_A_DAY
-            lift = (self.looked_up_flips + _LIFT_PRIOR) / (self.looked_up_expected + _LIFT_PRIOR)
-            self.lift = max(1.0, lift)
+            self.fresh /= _KEEP_A_DAY
             self.day_began = self.next_day
             self.next_day += DAY
 
@@ -110,12 +109,21 @@ class Norm:
     def flip(self, band: Band, voice: float, looked_up: bool, retracted: bool) -> None:
         """A review of the band, of a seller with that voice, has flipped."""
         if band.voices > 0:
-            self.looked_up_expected += voice * band.looked_up / band.voices
+            self.looked_up_expected += self.fresh * voice * band.looked_up / band.voices
         if looked_up:
-            self.looked_up_flips += voice
+            self.looked_up_flips += self.fresh * voice
         band.flip(voice)
         self.total_flips += 1
         self.total_retracted += retracted
+
+    def looked_up_by_others(self, own_flips: float) -> float:
+        """Looked-up flips of the past year but a subject's own, in voices."""
+        return max(self.looked_up_flips - own_flips, 0.0) / self.fresh
+
+    def lift(self, own_flips: float, own_expected: float) -> float:
+        """How many times as often others' looked-up reviews flip as the bands expect; 1 at least."""
+        expected = max(self.looked_up_expected - own_expected, 0.0) / self.fresh
+        return max(1.0, (self.looked_up_by_others(own_flips) + _LIFT_PRIOR) / (expected + _LIFT_PRIOR))
 
     def retracted_share(self, own_flips: float, own_retracted: float) -> float:
         """The share of retractions among the flips of others."""

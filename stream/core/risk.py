@@ -79,7 +79,7 @@ class AtRisk(State):
     def _disown(self, review: Review, cell: int, now: float) -> None:
         """The review goes out of a cell for those who looked it up."""
         for access in review.accesses:
-            access.staff.leave(cell >> 1, access.weight, self.norm, now)
+            access.staff.leave(cell >> 1, access, self.norm, now)
             self._changed_staff.add(access.staff.actor_id)
 
     def _own_up(self, review: Review, now: float) -> None:
@@ -89,7 +89,7 @@ class AtRisk(State):
             review.accesses = kept
             self._changed_reviews.add(review.review_id)
         for access in kept:
-            access.staff.enter(review.cell >> 1, access.weight, self.norm, now)
+            access.staff.enter(review.cell >> 1, access, self.norm, now)
             self._changed_staff.add(access.staff.actor_id)
 
     def _look_up(self, review: Review, actor_id: str, at: float) -> None:
@@ -99,7 +99,10 @@ class AtRisk(State):
         if own is not None and own.at >= at:
             return
         self._disown(review, review.cell, self.clock)
-        access = Access(staff, at, max(1.0, review.seller.level(LOOKED_UP)) if own is None else own.weight)
+        if own is None:
+            access = Access(staff, at, max(1.0, review.seller.level(LOOKED_UP)), review.seller.voice)
+        else:
+            access = Access(staff, at, own.weight, own.voice)
         others = (each for each in review.accesses if each is not own)
         review.accesses = tuple(sorted((*others, access), key=lambda each: (each.at, each.staff.actor_id)))[
             -MOST_ACCESSES:

@@ -24,7 +24,7 @@ class ReviewRow(msgspec.Struct, array_like=True, gc=False):
     looked_up_at: float | None
     incentive: bool
     outside: bool
-    accesses: list[tuple[str, float, float]]  # staff, when, weight
+    accesses: list[tuple[str, float, float, float]]  # staff, when, weight, voice
 
 
 class SellerRow(msgspec.Struct, array_like=True, gc=False):
@@ -37,6 +37,8 @@ class SellerRow(msgspec.Struct, array_like=True, gc=False):
     expected: list[float]
     expected_long: list[float]
     retracted_by_arm: list[float]
+    looked_up_flips: float
+    looked_up_expected: float
     spoken: float
     spoken_at: float
     spoken_total: float
@@ -67,10 +69,12 @@ class RemovalsRow(msgspec.Struct, array_like=True, gc=False):
 class StaffRow(msgspec.Struct, array_like=True, gc=False):
     version: int
     first_seen: float
-    held: dict[int, tuple[int, float, float, float]]  # by band, a `Portion`
+    held: dict[int, tuple[int, float, float, float, float]]  # by band, a `Portion`
     expected: float
     expected_long: float
     retracted: int
+    looked_up_flips: float
+    looked_up_expected: float
     flip_count: int
     flips: list[Flip]
     history: list[list[float]]
@@ -128,7 +132,7 @@ class NormRow(msgspec.Struct, array_like=True, gc=False):
     next_day: float
     looked_up_flips: float
     looked_up_expected: float
-    lift: float
+    fresh: float
     total_flips: int
     total_retracted: int
     removed: float

@@ -24,11 +24,12 @@ class Portion:
     they came, as in `subjects.Held`.
     """
 
-    __slots__ = ("hazard", "long", "reviews", "weight")
+    __slots__ = ("hazard", "long", "reviews", "voices", "weight")
 
-    def __init__(self, reviews: int, weight: float, hazard: float, long: float) -> None:
+    def __init__(self, reviews: int, weight: float, voices: float, hazard: float, long: float) -> None:
         self.reviews = reviews
         self.weight = weight
+        self.voices = voices
         self.hazard = hazard
         self.long = long
 
@@ -47,6 +48,8 @@ class Staff:
         "held",
         "history",
         "log_odds",
+        "looked_up_expected",
+        "looked_up_flips",
         "removals",
         "retracted",
     )
@@ -58,6 +61,8 @@ class Staff:
         self.expected = 0.0
         self.expected_long = 0.0
         self.retracted = 0
+        self.looked_up_flips = 0.0  # its part in the norm's
+        self.looked_up_expected = 0.0
         self.flip_count = 0
         self.flips: list[Flip] = []
         self.history: Floats = STAFF_EMPTY
@@ -66,31 +71,35 @@ class Staff:
         self.alerted_at: dict[str, float] = {}
         self.removals = Removals()
 
-    def enter(self, number: int, weight: float, norm: Norm, now: float) -> None:
+    def enter(self, number: int, access: Access, norm: Norm, now: float) -> None:
         """A review comes into band `number`."""
         band = norm.bands[number]
         held = self.held.get(number)
         if held is None:
-            held = self.held[number] = Portion(0, 0.0, band.hazard, 0.0)
+            held = self.held[number] = Portion(0, 0.0, 0.0, band.hazard, 0.0)
         self._settle_peers(held, number, norm)
         held.reviews += 1
-        held.weight += weight
-        held.long -= weight * (band.clock + band.rate * (now - norm.day_began))
+        held.weight += access.weight
+        held.voices += access.voice
+        held.long -= access.weight * (band.clock + band.rate * (now - norm.day_began))
 
-    def leave(self, number: int, weight: float, norm: Norm, now: float) -> None:
+    def leave(self, number: int, access: Access, norm: Norm, now: float) -> None:
         """A review goes out of band `number`."""
         band, held = norm.bands[number], self.held[number]
         self._settle_peers(held, number, norm)
         held.reviews -= 1
-        held.weight -= weight
-        held.long += weight * (band.clock + band.rate * (now - norm.day_began))
+        held.weight -= access.weight
+        held.voices -= access.voice
+        held.long += access.weight * (band.clock + band.rate * (now - norm.day_began))
         if not held.reviews:
-            self.expected_long += held.long * norm.lift
+            self.expected_long += held.long
             del self.held[number]
 
     def _settle_peers(self, held: Portion, number: int, norm: Norm) -> None:
         hazard = norm.bands[number].hazard
-        self.expected += held.weight * (hazard - held.hazard) * norm.lift
+        peers = hazard - held.hazard
+        self.expected += held.weight * peers
+        self.looked_up_expected += norm.fresh * held.voices * peers
         held.hazard = hazard
 
     def settle_all(self, norm: Norm, now: float) -> None:
@@ -99,11 +108,11 @@ class Staff:
             held, band = self.held[number], norm.bands[number]
             self._settle_peers(held, number, norm)
             clock = band.clock + band.rate * (now - norm.day_began)
-            self.expected_long += (held.weight * clock + held.long) * norm.lift
+            self.expected_long += held.weight * clock + held.long
             held.long = -held.weight * clock
 
-    def flip(self, flip: Flip) -> None:
-        """A review that it answers for has flipped; all is settled.
+    def flip(self, flip: Flip, voice: float, norm: Norm) -> None:
+        """A review that it answers for has flipped, of a seller with that voice; all is settled.
 
         Its flips stay in what is expected of it: a support desk looks up a good part of all such reviews, and without
         them little would be left to compare it with.
@@ -111,6 +120,7 @@ class Staff:
         last = self.flips[-1].at if self.flips else self.first_seen
         self.history = appended(self.history, [flip.at, log_prior(flip.at - last), flip.born_at, *self.totals()])
         self.flips = [*self.flips, flip][-WINDOWS:]
+        self.looked_up_flips += norm.fresh * voice
         self.flip_count += 1
         self.retracted += flip.retracted
 
@@ -134,14 +144,15 @@ class Staff:
 
 
 class Access:
-    """A look-up of one review by one member of staff, and how readily its seller's reviews flip."""
+    """A look-up of one review by one member of staff, how readily its seller's reviews flip, and the seller's voice."""
 
-    __slots__ = ("at", "staff", "weight")
+    __slots__ = ("at", "staff", "voice", "weight")
 
-    def __init__(self, staff: Staff, at: float, weight: float) -> None:
+    def __init__(self, staff: Staff, at: float, weight: float, voice: float) -> None:
         self.staff = staff
         self.at = at
         self.weight = weight
+        self.voice = voice
 
     def reaches(self, now: float) -> bool:
         """Whether it is still answered for."""

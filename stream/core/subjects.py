@@ -53,6 +53,8 @@ class Seller:
         "held",
         "history",
         "log_odds",
+        "looked_up_expected",
+        "looked_up_flips",
         "retracted_by_arm",
         "reviewers",
         "seller_id",
@@ -72,6 +74,8 @@ class Seller:
         self.expected = [0.0] * ARMS
         self.expected_long = [0.0] * ARMS
         self.retracted_by_arm = [0.0] * ARMS
+        self.looked_up_flips = 0.0  # its part in the norm's
+        self.looked_up_expected = 0.0
         self.spoken = 0.0  # expected flips, with VOICE_SECONDS' memory
         self.spoken_at = first_seen
         self.spoken_total = 0.0
@@ -136,7 +140,7 @@ class Seller:
             held.long_plain += band.clock + band.rate * day_seconds
         if not held.plain and not held.looked_up:
             self.expected_long[ARM_OF[2 * number]] += held.long_plain
-            self.expected_long[ARM_OF[2 * number + 1]] += held.long_looked_up * norm.lift
+            self.expected_long[ARM_OF[2 * number + 1]] += held.long_looked_up
             del self.held[number]
         voice = self.voice
         band.reviews -= 1
@@ -151,11 +155,13 @@ class Seller:
         band = norm.bands[number]
         peers = band.hazard - held.hazard
         held.hazard = band.hazard
+        if held.looked_up:
+            self.looked_up_expected += norm.fresh * self.voice * held.looked_up * peers
         share = band.share(self.voice, held.plain + held.looked_up)
         if share <= ALONE:
             peers /= 1.0 - share
         self.expected[ARM_OF[2 * number]] += held.plain * peers
-        self.expected[ARM_OF[2 * number + 1]] += held.looked_up * peers * norm.lift
+        self.expected[ARM_OF[2 * number + 1]] += held.looked_up * peers
 
     def settle_all(self, norm: Norm, now: float) -> None:
         """Bring all that is expected of it up to now."""
@@ -166,8 +172,7 @@ class Seller:
                 self._settle_peers(number, held, norm)
             clock = band.clock + band.rate * day_seconds
             self.expected_long[ARM_OF[2 * number]] += held.plain * clock + held.long_plain
-            looked_up = held.looked_up * clock + held.long_looked_up
-            self.expected_long[ARM_OF[2 * number + 1]] += looked_up * norm.lift
+            self.expected_long[ARM_OF[2 * number + 1]] += held.looked_up * clock + held.long_looked_up
             held.long_plain, held.long_looked_up = -held.plain * clock, -held.looked_up * clock
 
     def flip(self, cell: int, flip: Flip, norm: Norm) -> None:
@@ -180,7 +185,10 @@ class Seller:
         band, held = norm.bands[number], self.held[number]
         alone = band.share(self.voice, held.plain + held.looked_up) > ALONE
         norm.flip(band, self.voice, bool(cell & 1), flip.retracted)
+        if cell & 1:
+            self.looked_up_flips += norm.fresh * self.voice
         if not alone:
+            self.looked_up_expected += norm.fresh * self.voice * held.looked_up * (band.hazard - held.hazard)
             held.hazard = band.hazard
         self.flips_by_arm[arm] += 1
         self.retracted_by_arm[arm] += flip.retracted

@@ -35,6 +35,9 @@ SELLER_WATCHES: Final = (
     # What is looked up has troubles of its own, which support mends at some sellers better than at others.
     Watch("seller.access_flips", accused=(LOOKED_UP,), controls=(NEW, RIPE, OLD, CONTACTED), known=4.0),
 )
+#: Of a seller's and of a staff member's totals, what is expected of looked-up reviews: the columns that the lift scales.
+LIFTED: Final = [ARMS + LOOKED_UP, 2 * ARMS + LOOKED_UP]
+STAFF_EXPECTED: Final = [1, 2]
 #: The watch that is asked again of those whose reviews accused staff looked up.
 ACCESS_WATCH: Final = 2
 

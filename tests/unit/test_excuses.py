@@ -128,4 +128,4 @@ def test_what_befalls_honest_sellers_is_not_held_against_them(trap: str) -> None
     accused = {alert.subject.id for alert in alerts(detector, market) if alert.subject.type != "product"}
     assert len(accused) <= 1
     assert (detector.counts["bombed"] > 0) == (trap == "bomb")
-    assert (detector.norm.lift > 1.2) == (trap == "desk")
+    assert (detector.norm.lift(0.0, 0.0) > 1.2) == (trap == "desk")
