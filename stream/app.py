@@ -101,7 +101,7 @@ class _Tap:
 
 
 def _tp(stream: int, partition: int) -> TP:
-    return TP(settings.input_topics[stream], partition)
+    return TP(settings.read_topics[stream], partition)
 
 
 def _tail(stream: int, partition: int) -> tuple[int | None, int | None]:
@@ -128,10 +128,10 @@ def _kafka_connected() -> bool:
 metrics = Metrics(_task_views, _task_states, _kafka_connected)
 pulse = Pulse()
 crew = Crew(settings, lambda partition: KafkaLedger(partition, settings, kafka), _Tap(), metrics, _rejoin)
-_streams = {topic: stream for stream, topic in enumerate(settings.input_topics)}
+_streams = {topic: stream for stream, topic in enumerate(settings.read_topics)}
 
 
-@app.agent(app.topic(*settings.input_topics, schema=Raw()))
+@app.agent(app.topic(*settings.read_topics, schema=Raw()))
 async def intake(batches: Any) -> None:
     """Brings each batch to its task; a batch of a partition that just went is done again by its next owner."""
     async for event in batches.noack().events():
@@ -155,10 +155,10 @@ def _check_topics(sender: Any, **_: Any) -> None:
 async def _assigned(sender: Any, assigned: set[TP], **_: Any) -> None:
     # Nothing is awaited here: a batch that came before its task was there would be dropped, and never read again.
     partitions = {tp.partition for tp in assigned if tp.topic in _streams}
-    counts = app.consumer.partition_counts(settings.input_topics)
+    counts = app.consumer.partition_counts(settings.read_topics)
     if len(set(counts.values())) > 1 or 0 in counts.values():
         # Tasks over unequal topics would judge sellers by a part of their events.
-        raise ImproperlyConfigured(f"the input topics need the same number of partitions, they have {counts}")
+        raise ImproperlyConfigured(f"the topics that are read need the same number of partitions, they have {counts}")
     count = counts[settings.lifecycle_topic]
     log.info("assigned", partitions=sorted(partitions), of=count)
     metrics.assigned(count)

@@ -8,7 +8,6 @@ tell and what not is told in docs/calibration.md.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -17,12 +16,11 @@ import numpy as np
 from scipy.special import gammaincinv
 
 from stream.config import Settings
-from stream.core.detector import Detector
 from stream.core.evidence import YEAR_SECONDS
 from stream.core.watches import SELLER_SLACK, STAFF_SLACK, log_threshold
 from stream.events import ContactAccessed, Event, ReviewDeleted, ReviewEdited
+from stream.exchange import Tasks
 from stream.history import History, read
-from stream.intake.partition import partition_of
 
 #: Upper ends of two-sided 90 % intervals: with no alarm at all it is the rule of three.
 _CONFIDENCE: Final = 0.95
@@ -80,17 +78,17 @@ class Family:
         #: The largest ln R of each account and year of its life.
         self.peaks: list[float] = []
         self._first: dict[str, float] = {}
-        self._tops: dict[tuple[int, str, int], float] = {}
+        self._tops: dict[tuple[str, int], float] = {}
 
     def meet(self, name: str, at: float) -> None:
         """There is such a subject, from its first event on."""
         self._first.setdefault(name, at)
 
-    def weigh(self, partition: int, name: str, at: float, log_odds: list[float]) -> None:
-        """Note evidence. Each task has an account of its own, and each may alarm."""
+    def weigh(self, name: str, at: float, log_odds: list[float]) -> None:
+        """Note evidence."""
         top = max(log_odds, default=-math.inf)
         if top > -math.inf:
-            account = partition, name, int((at - self._first[name]) / YEAR_SECONDS)
+            account = name, int((at - self._first[name]) / YEAR_SECONDS)
             self._tops[account] = max(top, self._tops.get(account, -math.inf))
 
     def close(self, end: float) -> None:
@@ -130,41 +128,36 @@ class Trial:
     """One permutation, run through the core as its tasks would."""
 
     def __init__(self, settings: Settings, partitions: int, sellers: Family, staff: Family) -> None:
-        self._tasks = [Detector(settings.alert_budget, settings.config_digest) for _ in range(partitions)]
+        self._market = Tasks(settings.alert_budget, settings.config_digest, partitions)
         self._sellers, self._staff = sellers, staff
-        #: Who looked a review up.
-        self._actors: defaultdict[str, set[str]] = defaultdict(set)
+        self._carried = 0
 
     def run(self, events: Iterable[tuple[float, Event]], end: float) -> None:
         """To the end, with all evidence noted."""
+        market = self._market
         for at, event in events:
-            partition = partition_of(event.seller_id, len(self._tasks))
-            alerts = self._tasks[partition].apply(event, at)
+            alerts = market.apply(event, at)
             self._sellers.meet(event.seller_id, at)
             if isinstance(event, ContactAccessed):
                 self._staff.meet(event.actor_id, at)
-                self._actors[event.review_id].add(event.actor_id)
-            elif isinstance(event, ReviewEdited | ReviewDeleted):  # evidence changes at flips and removals only
-                self._weigh(partition, event, at)
+            elif isinstance(event, ReviewEdited | ReviewDeleted):  # evidence changes at flips only, that on staff daily
+                self._weigh(event, at)
+            if self._carried < market.carried:
+                self._carried = market.carried
+                for one in market.dossiers():
+                    self._staff.weigh(one.actor_id, at, [value for value in one.log_odds if value is not None])
             for alert in alerts:
                 self._sellers.alerts += alert.subject.type == "seller"
                 self._staff.alerts += alert.subject.type == "staff"
         self._sellers.close(end)
         self._staff.close(end)
 
-    def _weigh(self, partition: int, event: ReviewEdited | ReviewDeleted, at: float) -> None:
-        task = self._tasks[partition]
-        seller = task.sellers.get(event.seller_id)
+    def _weigh(self, event: ReviewEdited | ReviewDeleted, at: float) -> None:
+        seller = self._market.task_of(event.seller_id).sellers.get(event.seller_id)
         if seller is not None:
-            self._sellers.weigh(partition, event.seller_id, at, seller.log_odds)
-        actors = self._actors.get(event.review_id, set())
+            self._sellers.weigh(event.seller_id, at, seller.log_odds)
         if isinstance(event, ReviewDeleted) and event.deleted_by == "platform" and event.actor_id is not None:
             self._staff.meet(event.actor_id, at)
-            actors = {event.actor_id}
-        for actor_id in actors:
-            staff = task.staff.get(actor_id)
-            if staff is not None:
-                self._staff.weigh(partition, actor_id, at, staff.log_odds)
 
 
 def calibrate(

@@ -52,7 +52,7 @@ def dlq_list() -> None:
     from stream.ops import mailbox
 
     settings, kafka = config.load()
-    for topic in settings.input_topics:
+    for topic in settings.read_topics:
         for letter in mailbox.dead_letters(settings, kafka, topic, warn):
             print_json(
                 {
@@ -84,8 +84,9 @@ def committed_tasks(settings: config.Settings, kafka: config.KafkaSettings) -> d
     from stream.ops import mailbox
 
     tasks: dict[int, Detector] = {}
-    for partition, rows in sorted(mailbox.committed_state(settings, kafka).items()):
-        task = tasks[partition] = Detector(settings.alert_budget, settings.config_digest)
+    committed = mailbox.committed_state(settings, kafka)
+    for partition, rows in sorted(committed.items()):
+        task = tasks[partition] = Detector(settings.alert_budget, settings.config_digest, partition, len(committed))
         task.restore((key, value) for key, value in rows.items() if key != POSITION)
     return tasks
 

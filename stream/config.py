@@ -59,6 +59,7 @@ class Settings(BaseSettings):
     lifecycle_topic: str = Field("reviews.lifecycle.v1", description="topic of review events")
     outreach_topic: str = Field("reviews.outreach.v1", description="topic of seller contacts")
     access_topic: str = Field("reviews.access.v1", description="topic of staff look-ups")
+    evidence_topic: str = Field("integrity.evidence.v1", description="topic by which tasks tell each other about staff")
     alerts_topic: str = Field("integrity.alerts.v1", description="topic of alerts")
     dead_letter_prefix: str = Field("dlq.", min_length=1, description="put before a topic's name for its dead letters")
 
@@ -92,6 +93,11 @@ class Settings(BaseSettings):
     def input_topics(self) -> tuple[str, str, str]:
         """The input topics in the order of `events.STREAMS`."""
         return (self.lifecycle_topic, self.outreach_topic, self.access_topic)
+
+    @property
+    def read_topics(self) -> tuple[str, ...]:
+        """What a worker reads: the input topics, and after them what tasks tell each other."""
+        return (*self.input_topics, self.evidence_topic)
 
     @property
     def state_topic(self) -> str:

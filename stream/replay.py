@@ -1,7 +1,7 @@
-"""The same core without Kafka: a file is split into the logs that a broker would hold, and each task run on its own.
+"""The same core without Kafka: a file is split into the logs that a broker would hold, and the tasks take turns.
 
 Rule of this room: with the worker's partition count it gives the worker's alerts, id for id, and the worker's state.
-The logs lie in a temporary folder, so memory is bounded by a task's state, not by the file.
+The logs lie in a temporary folder, so memory is bounded by the tasks' states, not by the file.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from stream.config import Settings
 from stream.core.detector import Detector
 from stream.core.merge import Merge
 from stream.events import STREAMS, Event
+from stream.exchange import Exchange
 from stream.intake.decode import Intake
 from stream.intake.partition import partition_of
 from stream.intake.refusal import Refused
@@ -53,18 +54,16 @@ class Result(msgspec.Struct, kw_only=True):
 
 
 def replay(settings: Settings, source: str, partitions: int, on_alert: Callable[[Alert], None]) -> Result:
-    """Run every partition's task to the end of its logs."""
+    """Run all partitions' tasks to the end of their logs."""
     begun = time.monotonic()
     total: Counter[str] = Counter()
-    digests: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="volteface-replay-") as folder:
         total["events"] = _split(source, Path(folder), partitions)
-        for partition in range(partitions):
-            task = _Task(settings, Path(folder), partition, partitions)
-            task.run(on_alert)
-            total.update(task.detector.counts)
-            total["dead"] += task.dead
-            digests[str(partition)] = task.detector.digest()
+        tasks = [_Task(settings, Path(folder), partition, partitions) for partition in range(partitions)]
+        _run(tasks, lambda alert: on_alert(msgspec.structs.replace(alert, detected_at=dt.datetime.now(dt.UTC))))
+    for task in tasks:
+        total.update(task.detector.counts)
+        total["dead"] += task.dead
     seconds = time.monotonic() - begun
     return Result(
         events=total["events"],
@@ -75,8 +74,19 @@ def replay(settings: Settings, source: str, partitions: int, on_alert: Callable[
         alerts=total["alerts"],
         seconds=seconds,
         events_per_second=total["events"] / seconds,
-        state_digest=digests,
+        state_digest={str(partition): task.detector.digest() for partition, task in enumerate(tasks)},
     )
+
+
+def _run(tasks: list[_Task], on_alert: Callable[[Alert], None]) -> None:
+    """Every task in turn to the end of its logs; each waits where it must for what others have to say."""
+    exchange = Exchange([task.detector for task in tasks])
+    left = True
+    while left:
+        waiting = [task.go_on(on_alert) for task in tasks]
+        left = any(waiting)
+        for alert in exchange.carry():
+            on_alert(alert)
 
 
 def _log(folder: Path, partition: int, stream: int) -> Path:
@@ -109,7 +119,7 @@ class _Task:
     """One partition, read from its logs."""
 
     def __init__(self, settings: Settings, folder: Path, partition: int, partitions: int) -> None:
-        self.detector = Detector(settings.alert_budget, settings.config_digest)
+        self.detector = Detector(settings.alert_budget, settings.config_digest, partition, partitions)
         self.dead = 0
         self._partition = partition
         self._intake = Intake(settings, partitions)
@@ -117,23 +127,25 @@ class _Task:
         self._sources = [self._chunks(_log(folder, partition, stream)) for stream in range(len(STREAMS))]
         self._ended = [False] * len(STREAMS)
 
-    def run(self, on_alert: Callable[[Alert], None]) -> None:
-        """Apply everything, as a worker would that finds all of it in Kafka."""
-        while not all(self._ended):
-            for stream, source in enumerate(self._sources):
-                inbox = self._merge.streams[stream].inbox
-                if not inbox and not self._ended[stream]:
-                    chunk = next(source, None)
-                    self._ended[stream] = chunk is None
-                    inbox.extend(chunk or ())
-            self._drain(on_alert)
-
-    def _drain(self, on_alert: Callable[[Alert], None]) -> None:
-        while taken := self._merge.take(self._ended.__getitem__, _CHUNK):
-            for at, stream, offset, event, late in taken:
-                for alert in self.detector.apply(event, at, late):
-                    on_alert(msgspec.structs.replace(alert, detected_at=dt.datetime.now(dt.UTC)))
-                self._merge.streams[stream].finish(offset)
+    def go_on(self, on_alert: Callable[[Alert], None]) -> bool:
+        """Apply what a worker would that finds all of it in Kafka, up to a slice; whether anything is left."""
+        for stream, source in enumerate(self._sources):
+            inbox = self._merge.streams[stream].inbox
+            if not inbox and not self._ended[stream]:
+                chunk = next(source, None)
+                self._ended[stream] = chunk is None
+                inbox.extend(chunk or ())
+        taken = self._merge.take(self._ended.__getitem__, self.detector.at_most(_CHUNK), self.detector.until())
+        for at, stream, offset, event, late in taken:
+            for alert in self.detector.apply(event, at, late):
+                on_alert(alert)
+            self._merge.streams[stream].finish(offset)
+        if self._merge.held is not None:
+            self.detector.wake(self._merge.held)
+        if taken or not all(self._ended) or any(stream.waiting for stream in self._merge.streams):
+            return True
+        self.detector.rest()
+        return False
 
     def _read(self, stream: int, line: Line) -> tuple[float, int, Event] | None:
         try:

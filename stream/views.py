@@ -37,7 +37,7 @@ def _view(member: Member, settings: Settings, tail: Tail) -> TaskView:
     task = member.task
     detector = task.detector
     lag_records, lag_seconds = _lag(task, settings, tail)
-    none = {f"{topic}/{reason}": 0 for topic in settings.input_topics for reason in Refusal}
+    none = {f"{topic}/{reason}": 0 for topic in settings.read_topics for reason in Refusal}
     return TaskView(
         counts=detector.counts,
         dead=none | task.dead,

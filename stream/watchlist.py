@@ -21,8 +21,6 @@ from stream.alerts import Kind, Subject
 from stream.core.cases import PAUSE_SECONDS, instant
 from stream.core.detector import Detector
 from stream.core.flips import Flip
-from stream.core.staff import Staff
-from stream.core.subjects import Seller
 from stream.core.watches import SELLER_SLACK, SELLER_WATCHES, STAFF_SLACK, STAFF_WATCHES, log_threshold
 
 _SELLER_KINDS: Final[tuple[Kind, ...]] = tuple(watch.kind for watch in SELLER_WATCHES)
@@ -61,18 +59,14 @@ class _Account(NamedTuple):
 
 
 def rank(tasks: Iterable[Detector], budget: float, count: int) -> list[Watched]:
-    """The `count` subjects with the most evidence below the threshold, the strongest first.
-
-    A member of staff whom several tasks know stands for the strongest of these accounts; if that one has passed the
-    threshold, the weaker ones are no news.
-    """
+    """The `count` subjects with the most evidence below the threshold, the strongest first."""
     tasks = list(tasks)
     horizon = max((task.clock for task in tasks), default=-math.inf) - PAUSE_SECONDS
-    best: dict[Subject, _Account] = {}
-    for account in sorted(_accounts(tasks, budget), key=_Account.order):
-        if account.flips[-1].at >= horizon:
-            best.setdefault(account.subject, account)
-    listed = (one for one in best.values() if 0 < one.log_odds < one.threshold and one.alerted_at < horizon)
+    listed = (
+        one
+        for one in sorted(_accounts(tasks, budget), key=_Account.order)
+        if one.flips[-1].at >= horizon and 0 < one.log_odds < one.threshold and one.alerted_at < horizon
+    )
     return [_watched(one) for one in islice(listed, count)]
 
 
@@ -82,22 +76,24 @@ def _accounts(tasks: list[Detector], budget: float) -> Iterator[_Account]:
     for task in tasks:
         for seller in task.sellers.values():
             if seller.log_odds:
-                kind, log_odds, alerted_at = _loudest(seller, _SELLER_KINDS)
+                kind, log_odds, alerted_at = _loudest(seller.log_odds, seller.alerted_at, _SELLER_KINDS)
                 subject = Subject("seller", seller.seller_id)
                 yield _Account(subject, kind, log_odds, seller_threshold, seller.flips, alerted_at)
-        for staff in task.staff.values():
-            kind, log_odds, alerted_at = _loudest(staff, STAFF_WATCHES)
-            flips = staff.removals.kept if kind == "staff.removals" else staff.flips
+        for one in task.panel.dossiers.values():
+            said = [-math.inf if value is None else value for value in one.log_odds]
+            kind, log_odds, alerted_at = _loudest(said, one.alerted_at, STAFF_WATCHES)
+            account = one.removals if kind == "staff.removals" else one.flips
             if log_odds > -math.inf:
-                subject = Subject("staff", staff.actor_id)
+                subject = Subject("staff", one.actor_id)
+                flips = [told.flip for told in account.latest]
                 yield _Account(subject, kind, log_odds, staff_threshold, flips, alerted_at)
 
 
-def _loudest(known: Seller | Staff, kinds: tuple[Kind, ...]) -> tuple[Kind, float, float]:
+def _loudest(log_odds: list[float], alerted_at: dict[str, float], kinds: tuple[Kind, ...]) -> tuple[Kind, float, float]:
     """The watch that has the most to say, its ln R, and when it was last heard in an alert."""
-    log_odds = max(known.log_odds)
-    kind = kinds[known.log_odds.index(log_odds)]
-    return kind, log_odds, known.alerted_at.get(kind, -math.inf)
+    most = max(log_odds)
+    kind = kinds[log_odds.index(most)]
+    return kind, most, alerted_at.get(kind, -math.inf)
 
 
 def _watched(one: _Account) -> Watched:

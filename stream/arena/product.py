@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from stream.arena.competitor import NOTHING
 from stream.core.detector import Detector
-from stream.events import Event, ReviewDeleted, ReviewEdited
-from stream.intake.partition import partition_of
+from stream.events import Event
+from stream.exchange import Tasks
 
 #: The default of VOLTEFACE_ALERT_BUDGET: false alarms allowed per 1,000 subjects a year.
 BUDGET: Final = 3.0
@@ -21,7 +21,8 @@ class Product:
     """Any detector with the core's interface; `detector` is the class, which an ablation brings along."""
 
     def __init__(self, tasks: int = 1, detector: Any = Detector) -> None:
-        self._tasks: list[Any] = [detector(BUDGET, "arena") for _ in range(tasks)]
+        self._market = Tasks(BUDGET, "arena", tasks, detector)
+        self._carried = 0
         #: Alerts raised at the default budget, by type and id of whom they accuse.
         self.accused: Counter[tuple[str, str]] = Counter()
         #: The highest ln R of each member of staff.
@@ -29,18 +30,14 @@ class Product:
 
     def learn_one(self, x: Event) -> None:
         """Let the seller's task apply the event."""
-        task = self._task(x)
-        for alert in task.apply(x, x.occurred_at.timestamp()):
+        for alert in self._market.apply(x, x.occurred_at.timestamp()):
             self.accused[alert.subject.type, alert.subject.id] += 1
-        if isinstance(x, ReviewEdited | ReviewDeleted):
-            for name, staff in task.staff.items():
-                self.staff[name] = max(self.staff.get(name, NOTHING), *staff.log_odds)
+        if self._carried < self._market.carried:  # the evidence on staff changes once a day
+            self._carried = self._market.carried
+            for one in self._market.dossiers():
+                self.staff[one.actor_id] = max(self.staff.get(one.actor_id, NOTHING), one.top())
 
     def score_one(self, x: Event) -> float:
         """The highest ln R of the watches that look at the seller."""
-        seller = self._task(x).sellers.get(x.seller_id)
+        seller = self._market.task_of(x.seller_id).sellers.get(x.seller_id)
         return max(NOTHING, *seller.log_odds) if seller and seller.log_odds else NOTHING
-
-    def _task(self, x: Event) -> Any:
-        tasks = self._tasks
-        return tasks[partition_of(x.seller_id, len(tasks))] if len(tasks) > 1 else tasks[0]

@@ -20,11 +20,13 @@ from stream.core import explain
 from stream.core.bands import DAY
 from stream.core.clients import CLIENT_ODDS, as_client
 from stream.core.display import Tape
+from stream.core.dossiers import Dossier, midnight
 from stream.core.evidence import E, Verdict, lifted
 from stream.core.flips import Flip
-from stream.core.norm import Norm
+from stream.core.norm import Norm, lift, retracted_share
+from stream.core.panel import Market
 from stream.core.patterns import features
-from stream.core.staff import Staff
+from stream.core.reports import weight_of
 from stream.core.subjects import Seller
 from stream.core.watches import (
     ACCESS_WATCH,
@@ -94,36 +96,40 @@ class Accuser:
                 alerts.append(explain.with_accused_staff(alert, by_accused))
         return alerts
 
-    def judge_staff(self, staff: Staff, norm: Norm, event_id: str, now: float, percentile: float) -> list[Alert]:
-        """The same after a flip that the member of staff answers for."""
-        gone = norm.retracted_share(staff.flip_count, staff.retracted)
-        prior = staff_prior(norm.looked_up_by_others(staff.looked_up_flips))
-        lift = norm.lift(staff.looked_up_flips, staff.looked_up_expected)
-        history, totals = lifted(staff.history, np.array(staff.totals()), STAFF_EXPECTED, lift)
-        verdict = STAFF_SCALES.weigh(history, totals, gone, prior).verdict(0)
-        if not self._of_staff(staff, 0, verdict, now):
+    def judge_staff(self, dossier: Dossier, market: Market, day: int) -> list[Alert]:
+        """The same of a member of staff, at the end of a day on which reviews flipped that he or she answers for."""
+        account, weight = dossier.flips, weight_of(day)
+        others = max(market.looked_up_flips - dossier.looked_up_flips, 0.0)
+        factor = lift(others, market.looked_up_expected - dossier.looked_up_expected, weight)
+        gone = retracted_share(market.flips - account.count, market.retracted - account.retracted)
+        weighed = lifted(account.rows(), account.totals(), STAFF_EXPECTED, factor)
+        verdict = STAFF_SCALES.weigh(*weighed, gone, staff_prior(others / weight)).verdict(0)
+        if not self._of_staff(dossier, 0, verdict, midnight(day)):
             return []
-        subject, told = Subject("staff", staff.actor_id), staff.flips[verdict.window :]
-        patterns = {"half_space_trees": percentile}
-        return [self._accuse(STAFF_WATCHES[0], subject, told, verdict, event_id, now, patterns)]
+        _, told = account.since(verdict.window)
+        subject = Subject("staff", dossier.actor_id)
+        patterns = {"half_space_trees": told[-1].percentile or 0.0}
+        flips = [one.flip for one in told]
+        return [self._accuse(STAFF_WATCHES[0], subject, flips, verdict, told[-1].event_id, midnight(day), patterns)]
 
-    def judge_removals(self, staff: Staff, event_id: str, now: float) -> list[Alert]:
-        """The same after the removal of a critical review by the member of staff."""
-        removals = staff.removals
-        weights = STAFF_SCALES.weigh(removals.history, np.array(removals.totals()), 0.0, REMOVALS_PRIOR)
-        verdict = weights.verdict(0)
-        if not self._of_staff(staff, 1, verdict, now):
+    def judge_removals(self, dossier: Dossier, day: int) -> list[Alert]:
+        """The same after a day on which the member of staff removed critical reviews."""
+        account = dossier.removals
+        verdict = STAFF_SCALES.weigh(account.rows(), account.totals(), 0.0, REMOVALS_PRIOR).verdict(0)
+        if not self._of_staff(dossier, 1, verdict, midnight(day)):
             return []
-        count, told = removals.since(verdict.window)
-        evidence = _evidence(told, verdict, self._thresholds["staff"], event_id)
+        count, told = account.since(verdict.window)
+        threshold = self._thresholds["staff"]
+        evidence = _evidence([one.flip for one in told], verdict, threshold, told[-1].event_id)
         # Nobody changed his or her mind, and more may have been removed than are kept.
         evidence = msgspec.structs.replace(evidence, flips=count, ratio=count / verdict.expected, upgraded=0)
-        return [self._told(STAFF_WATCHES[1], Subject("staff", staff.actor_id), evidence, verdict, now, {})]
+        subject = Subject("staff", dossier.actor_id)
+        return [self._told(STAFF_WATCHES[1], subject, evidence, verdict, midnight(day), {})]
 
-    def _of_staff(self, staff: Staff, watch: int, verdict: Verdict, now: float) -> bool:
+    def _of_staff(self, dossier: Dossier, watch: int, verdict: Verdict, now: float) -> bool:
         """Note what a watch says of a member of staff, and tell whether it is to be said aloud."""
-        staff.log_odds[watch] = verdict.log_odds
-        return verdict.log_odds >= self._thresholds["staff"] and _may_speak(staff, STAFF_WATCHES[watch], now)
+        dossier.log_odds[watch] = verdict.log_odds
+        return verdict.log_odds >= self._thresholds["staff"] and _may_speak(dossier, STAFF_WATCHES[watch], now)
 
     def _accuse(
         self,
@@ -210,8 +216,8 @@ def _weighed(seller: Seller, norm: Norm, sold: list[bool]) -> tuple[list[float],
     """What each watch says of a seller after its latest flip: ln R, and its verdict on demand, for few are wanted."""
     gone = norm.retracted_share(sum(seller.flips_by_arm), sum(seller.retracted_by_arm))
     totals = np.array(seller.totals())
-    lift = norm.lift(seller.looked_up_flips, seller.looked_up_expected)
-    weights = SCALES.weigh(*lifted(seller.history, totals, LIFTED, lift), gone, SELLER_PRIOR)
+    factor = norm.lift(seller.looked_up_flips, seller.looked_up_expected)
+    weights = SCALES.weigh(*lifted(seller.history, totals, LIFTED, factor), gone, SELLER_PRIOR)
     if not any(sold):
         return weights.log_odds, weights.verdict
     history = as_client(seller.history, totals, sold)
@@ -244,7 +250,7 @@ def _evidence(told: list[Flip], verdict: Verdict, log_least: float, event_id: st
     )
 
 
-def _may_speak(about: Seller | Staff, name: str, now: float) -> bool:
+def _may_speak(about: Seller | Dossier, name: str, now: float) -> bool:
     last = about.alerted_at.get(name)
     if last is not None and now < last + PAUSE_SECONDS:
         return False

@@ -28,8 +28,8 @@ _RETRACTED: Final = 3 * ARMS + LOOKED_UP
 def as_client(history: Floats, totals: Floats, sold: list[bool]) -> Floats:
     """The history of a seller in which of the looked-up flips only those count that may have been sold.
 
-    history: (w, LEAD + 4 * ARMS), totals: (4 * ARMS,), as in `evidence`, without the lift of looked-up reviews. sold: of
-    each of the w flips, whether accused staff answer for it.
+    history: (w, LEAD + 4 * ARMS), totals: (4 * ARMS,), as in `evidence`, without the lift of looked-up reviews. sold:
+    of each of the w flips, whether accused staff answer for it.
     """
     rows = np.vstack((history[:, LEAD:], totals))
     flips = np.diff(rows, axis=0) * np.array(sold)[:, None]

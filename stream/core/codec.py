@@ -13,10 +13,9 @@ import msgspec
 import numpy as np
 
 from stream.core.display import Display, Tape
-from stream.core.evidence import COLUMNS, STAFF_COLUMNS, WINDOWS
+from stream.core.evidence import COLUMNS, WINDOWS
 from stream.core.excuses import Births
 from stream.core.norm import Norm
-from stream.core.removals import Removals
 from stream.core.reviews import Review
 from stream.core.rows import (
     BandRow,
@@ -24,7 +23,6 @@ from stream.core.rows import (
     MetaRow,
     NormRow,
     ProductRow,
-    RemovalsRow,
     ReviewRow,
     SellerRow,
     StaffRow,
@@ -34,9 +32,10 @@ from stream.core.subjects import Held, Seller
 
 VERSION: Final = 1
 
-#: Kinds of rows, and the beginnings of their keys; of the first three there is one row a task.
-META, NORM, PATTERNS = b"m/", b"n/", b"h/"
-REVIEW, SELLER, FLIP, PRODUCT, SEEN, EARLY, STAFF = b"r/", b"s/", b"f/", b"p/", b"d/", b"e/", b"a/"
+#: Kinds of rows, and the beginnings of their keys; of the first five there is one row a task.
+META, NORM, PATTERNS, PROGRESS, ACCUSATIONS = b"m/", b"n/", b"h/", b"g/", b"j/"
+REVIEW, SELLER, FLIP, PRODUCT, SEEN, EARLY = b"r/", b"s/", b"f/", b"p/", b"d/", b"e/"
+STAFF, PENDING, DOSSIER = b"a/", b"w/", b"b/"
 
 T = TypeVar("T")
 encode = msgspec.msgpack.Encoder().encode
@@ -92,46 +91,19 @@ def review_of(review_id: str, value: bytes, sellers: Mapping[str, Seller], staff
     return review
 
 
-#: Fields of a member of staff that the row holds as they are.
-_STAFF_FIELDS: Final = tuple(
-    name for name in StaffRow.__struct_fields__ if name not in {"version", "held", "history", "removals"}
-)
-_REMOVALS_FIELDS: Final = tuple(name for name in RemovalsRow.__struct_fields__ if name != "history")
-
-
 def staff_row(staff: Staff) -> bytes:
-    held = {number: (one.reviews, one.weight, one.voices, one.hazard, one.long) for number, one in sorted(staff.held.items())}
-    plain = {name: getattr(staff, name) for name in _STAFF_FIELDS}
-    return encode(
-        StaffRow(
-            version=VERSION, held=held, history=staff.history.tolist(), removals=_removals_row(staff.removals), **plain
-        )
-    )
-
-
-def _removals_row(removals: Removals) -> RemovalsRow:
-    plain = {name: getattr(removals, name) for name in _REMOVALS_FIELDS}
-    return RemovalsRow(history=removals.history.tolist(), **plain)
-
-
-def _removals_of(row: RemovalsRow) -> Removals:
-    removals = Removals()
-    for name in _REMOVALS_FIELDS:
-        setattr(removals, name, getattr(row, name))
-    removals.history = np.array(row.history).reshape(-1, STAFF_COLUMNS)
-    return removals
+    held = {
+        number: (one.reviews, one.weight, one.voices, one.hazard, one.long)
+        for number, one in sorted(staff.held.items())
+    }
+    return encode(StaffRow(VERSION, staff.first_seen, held, staff.today))
 
 
 def staff_of(actor_id: str, value: bytes) -> Staff:
     row = decode(value, StaffRow)
-    if any(len(each) != STAFF_COLUMNS for each in row.history + row.removals.history):
-        raise StateError(f"the history of staff {actor_id} has not {STAFF_COLUMNS} columns")
-    staff = Staff(actor_id, row.first_seen)
-    for name in _STAFF_FIELDS:
-        setattr(staff, name, getattr(row, name))
+    staff = Staff(actor_id, row.first_seen, row.today.writer)
     staff.held = {number: Portion(*one) for number, one in row.held.items()}
-    staff.history = np.array(row.history).reshape(-1, STAFF_COLUMNS)
-    staff.removals = _removals_of(row.removals)
+    staff.today = row.today
     return staff
 
 
@@ -204,8 +176,8 @@ def product_of(value: bytes) -> Display:
     return display
 
 
-def meta_row(clock: float, seen: int, counts: dict[str, int]) -> bytes:
-    return encode(MetaRow(VERSION, clock, seen, counts))
+def meta_row(clock: float, seen: int, resting: bool, counts: dict[str, int]) -> bytes:
+    return encode(MetaRow(VERSION, clock, seen, resting, counts))
 
 
 #: Fields of a norm that its row holds as they are.

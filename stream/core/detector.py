@@ -18,10 +18,12 @@ from stream.alerts import Alert
 from stream.core import codec
 from stream.core.cases import Accuser
 from stream.core.display import Display
+from stream.core.dossiers import Dossier
 from stream.core.evidence import WINDOWS
+from stream.core.panel import Market
+from stream.core.reports import Judgement, Report, Told
 from stream.core.reviews import Review
 from stream.core.risk import AtRisk
-from stream.core.staff import Staff
 from stream.core.subjects import Seller
 from stream.events import (
     CRITICAL_STARS,
@@ -38,9 +40,10 @@ from stream.events import (
 class Detector(AtRisk):
     """A task's state, and what each event does to it."""
 
-    def __init__(self, budget: float, config_digest: str) -> None:
-        super().__init__()
+    def __init__(self, budget: float, config_digest: str, number: int = 0, tasks: int = 1) -> None:
+        super().__init__(number, tasks, self._judge_staff)
         self._accuser = Accuser(budget, config_digest)
+        self._about_staff: list[Alert] = []
         self._handlers: dict[type[Event], Callable[[Any, float], list[Alert]]] = {
             ReviewCreated: self._created,
             ReviewEdited: self._edited,
@@ -57,23 +60,43 @@ class Detector(AtRisk):
         if not self._seen.add(event.event_id):
             self.counts["duplicate"] += 1
             return []
+        if self.resting:
+            self.wake(at)
         if at > self.clock:
             self._advance(at)
         self.counts["applied"] += 1
         if late:
             self.counts["late"] += 1
         alerts = self._handlers[type(event)](event, at)
-        return self._sign(alerts, self.sellers[event.seller_id]) if alerts else []
-
-    def _sign(self, alerts: list[Alert], seller: Seller) -> list[Alert]:
-        """Give alerts the digest of what they go out with: the rows of their seller, its staff and the norm."""
+        if not alerts:
+            return []
+        seller = self.sellers[event.seller_id]
         self._changed_sellers.add(seller.seller_id)  # the time of the alert is part of its row
-        rows = (
-            codec.seller_row(seller)
-            + (codec.flip_row(seller, (seller.flip_count - 1) % WINDOWS) if seller.flips else b"")
-            + codec.norm_row(self.norm)
-            + b"".join(codec.staff_row(self.staff[one.subject.id]) for one in alerts if one.subject.type == "staff")
-        )
+        flip = codec.flip_row(seller, (seller.flip_count - 1) % WINDOWS) if seller.flips else b""
+        return self._sign(alerts, codec.seller_row(seller) + flip + codec.norm_row(self.norm))
+
+    def hear(self, report: Report) -> list[Alert]:
+        """Take what a task has told about staff, or what was judged of it."""
+        if isinstance(report, Judgement):
+            self.accusations.hear(report)
+            return []
+        judgement = self.panel.hear(report)
+        if judgement is not None:
+            self.outbox.append(judgement)
+        alerts, self._about_staff = self._about_staff, []
+        return alerts
+
+    def _judge_staff(self, dossier: Dossier, market: Market, day: int, flips: bool, removals: bool) -> None:
+        alerts: list[Alert] = []
+        if flips:
+            alerts += self._accuser.judge_staff(dossier, market, day)
+        if removals:
+            alerts += self._accuser.judge_removals(dossier, day)
+        if alerts:
+            self._about_staff += self._sign(alerts, codec.encode(dossier) + codec.encode(market))
+
+    def _sign(self, alerts: list[Alert], rows: bytes) -> list[Alert]:
+        """Give alerts the digest of what they go out with: what is known of their subject and of its market."""
         digest = hashlib.blake2b(rows, digest_size=16).hexdigest()
         self.counts["alerts"] += len(alerts)
         return [msgspec.structs.replace(alert, state_digest=digest) for alert in alerts]
@@ -141,35 +164,31 @@ class Detector(AtRisk):
                 self.counts["unseen_deletion"] += 1
                 self._early.remember(event.review_id, at, None, self.counts["applied"])
             elif by_platform:
-                self._removed(event.actor_id, None)
+                self._removed(event, None)
             if event.rating is None:
                 return []
             return self._display(event.product_id, event.seller_id, -1, -event.rating, 0.0, event.event_id)
         if not by_platform:
             return self._flip(review, event.event_id, 0, retracted=True)
         self.counts["removed"] += 1
-        alerts: list[Alert] = []
         if not review.outside:  # to clear up after a bomb is what moderators are for
-            staff = self._removed(event.actor_id, review)
-            if staff is not None:
-                alerts = self._accuser.judge_removals(staff, event.event_id, self.clock)
+            self._removed(event, review)
         self._remove(review)
-        return alerts + self._display(review.product_id, event.seller_id, -1, -review.rating, 0.0, event.event_id)
+        return self._display(review.product_id, event.seller_id, -1, -review.rating, 0.0, event.event_id)
 
-    def _removed(self, actor_id: str | None, review: Review | None) -> Staff | None:
-        """The platform removes a review that is critical, or (None) one that is not; whoever did it, if no machine."""
-        if actor_id is None:
-            self.norm.remove(1.0, review is not None)
-            return None
-        removed = None
+    def _removed(self, event: ReviewDeleted, review: Review | None) -> None:
+        """The platform removes a review that is critical, or (None) one that is not."""
+        self.norm.today.removed += 1
+        self.norm.today.critical += review is not None
+        if event.actor_id is None:  # a machine
+            return
+        told = None
         if review is not None:
             shown = self.products.get(review.product_id)
             lift = max(0.0, shown.rating - review.rating) if shown else 0.0
-            removed = review.told(self.clock, lift, False)
-        staff = self._member(actor_id)
-        staff.remove(removed, self.clock, self.norm)
-        self._changed_staff.add(actor_id)
-        return staff
+            told = Told(event.seller_id, event.event_id, None, review.told(self.clock, lift, False))
+        self._member(event.actor_id).remove(told)
+        self._changed_staff.add(event.actor_id)
 
     def _outreach(self, event: OutreachSent, at: float) -> list[Alert]:
         touched = 0
@@ -220,15 +239,13 @@ class Detector(AtRisk):
         flip = review.told(now, lift, retracted)
         self.counts["retracted" if retracted else "upgraded"] += 1
         seller.settle_all(self.norm, now)
-        for each in staff:
-            each.settle_all(self.norm, now)
         voice = seller.voice
         seller.flip(review.cell, flip, self.norm)
         percentile = self.patterns.score(self._accuser.features(seller, flip, now - review.created_at))
         alerts = self._accuser.judge(seller, self.norm, self._sold(seller), event_id, now, percentile)
         for each in staff:
-            each.flip(flip, voice, self.norm)
-            alerts += self._accuser.judge_staff(each, self.norm, event_id, now, percentile)
+            each.flip(Told(seller.seller_id, event_id, percentile, flip), voice, self.norm)
+            self._changed_staff.add(each.actor_id)
         self._remove(review)
         self._changed[codec.FLIP].add(codec.flip_name(seller.seller_id, seller.flip_count - 1))
         alerts += self._display(review.product_id, seller.seller_id, gone, stars, lift, event_id)
@@ -236,12 +253,8 @@ class Detector(AtRisk):
 
     def _sold(self, seller: Seller) -> list[bool]:
         """Of each of the seller's kept flips, whether staff answer for it who are accused over others' reviews."""
-        asked = {actor_id for flip in seller.flips for actor_id in flip.actors}
-        accused = {actor_id for actor_id in asked if actor_id in self.staff and self.staff[actor_id].alerted_at}
-        if accused:
-            own = {flip.review_id for flip in seller.flips}
-            accused = {actor_id for actor_id in accused if self.staff[actor_id].accused_without(own)}
-        return [not accused.isdisjoint(flip.actors) for flip in seller.flips]
+        name, accused = seller.seller_id, self.accusations.accused
+        return [any(actor in accused and accused[actor] != name for actor in flip.actors) for flip in seller.flips]
 
     def _display(
         self, product_id: str, seller_id: str, reviews: int, stars: int, lift: float, event_id: str

@@ -20,9 +20,6 @@ R = TypeVar("R")
 REORDER_LIMIT: Final = 50_000
 
 
-_NEVER: Final = (float("inf"), 0)
-
-
 #: An event that nothing on time can overtake any more: its time, stream, offset, itself, and whether it came late.
 #: A bare tuple, made once an event: a named one costs twice as much.
 Ready = tuple[float, int, int, E, bool]
@@ -107,19 +104,27 @@ class Merge(Generic[R, E]):
         self.streams: list[Stream[R, E]] = [Stream(index) for index in range(streams)]
         self._lateness_seconds = lateness_seconds
         self._read = read
+        #: The time of the next event, where `take` had to leave it.
+        self.held: float | None = None
 
-    def take(self, quiet: Callable[[int], bool], limit: int) -> list[Ready[E]]:
+    def take(self, quiet: Callable[[int], bool], limit: int, until: float) -> list[Ready[E]]:
         """The next events, up to `limit`; fewer where a stream that is not quiet has to be waited for, or all end.
+
+        Nothing from the time `until` on is taken, and so nothing behind it in its stream.
 
         The earliest stream gives all it has up to the next head of the others, so that they are compared once a run.
         """
         taken: list[Ready[E]] = []
+        self.held = None
         while len(taken) < limit:
             heads = self._heads(quiet)
             if not heads:
                 break
+            if heads[0][0] >= until:
+                self.held = heads[0][0]
+                break
             stream = self.streams[heads[0][1]]
-            bound = heads[1] if len(heads) > 1 else _NEVER
+            bound = min(heads[1], (until, 0)) if len(heads) > 1 else (until, 0)
             if not stream.queue:
                 stream.release()  # nothing more can come for now: what was held back has its turn
             queue = stream.queue

@@ -19,10 +19,10 @@ from __future__ import annotations
 import math
 
 from stream.core.bands import BANDS, DAY
+from stream.core.reports import Sums, weight_of
 
 #: Keeps, day by day, a memory of a year.
 _KEEP_A_DAY = math.exp(-1 / 365)
-
 
 #: Flips in voices, of as many expected, that keep a lift of few flips finite; `watches` knows how uncertain it is.
 _LIFT_PRIOR = 0.5
@@ -75,32 +75,30 @@ class Norm:
         self.bands = [Band() for _ in range(BANDS)]
         self.day_began = 0.0
         self.next_day = 0.0
-        #: Looked-up flips, and those that the bands expected, in voices times `fresh`: what the present day weighs, against
-        #: the first one (forward decay, Cormode and others 2009). So a subject's part in them can be told apart later.
+        #: Looked-up flips, and those that the bands expected, in voices times `fresh`, the present day's weight
+        #: (`reports.weight_of`). So a subject's part in them can be told apart later.
         self.looked_up_flips = 0.0
         self.looked_up_expected = 0.0
         self.fresh = 1.0
         self.total_flips = 0
         self.total_retracted = 0
-        #: Removals by the platform, and those of critical reviews, in voices; a year's memory.
-        self.removed = 0.0
-        self.removed_critical = 0.0
+        #: What the present day has added, for the readers of staff evidence.
+        self.today = Sums()
 
     def start(self, now: float) -> None:
         """Begin at the first event's time."""
         self.day_began = now
         self.next_day = (now // DAY + 1) * DAY
+        self.fresh = weight_of(now // DAY)
 
     def roll(self, now: float) -> None:
         """Pass all midnights up to `now`."""
         while self.next_day <= now:
             for band in self.bands:
                 band.end_day(self.next_day - self.day_began)
-            self.removed *= _KEEP_A_DAY
-            self.removed_critical *= _KEEP_A_DAY
-            self.fresh /= _KEEP_A_DAY
             self.day_began = self.next_day
             self.next_day += DAY
+        self.fresh = weight_of(self.day_began // DAY)
 
     def flips_per_second(self) -> float:
         """Flips that the long run says are to be expected of all reviews now at risk."""
@@ -108,36 +106,40 @@ class Norm:
 
     def flip(self, band: Band, voice: float, looked_up: bool, retracted: bool) -> None:
         """A review of the band, of a seller with that voice, has flipped."""
+        today = self.today
         if band.voices > 0:
-            self.looked_up_expected += self.fresh * voice * band.looked_up / band.voices
+            expected = self.fresh * voice * band.looked_up / band.voices
+            self.looked_up_expected += expected
+            today.looked_up_expected += expected
         if looked_up:
             self.looked_up_flips += self.fresh * voice
+            today.looked_up_flips += self.fresh * voice
         band.flip(voice)
         self.total_flips += 1
         self.total_retracted += retracted
-
-    def looked_up_by_others(self, own_flips: float) -> float:
-        """Looked-up flips of the past year but a subject's own, in voices."""
-        return max(self.looked_up_flips - own_flips, 0.0) / self.fresh
+        today.flips += 1
+        today.retracted += retracted
 
     def lift(self, own_flips: float, own_expected: float) -> float:
-        """How many times as often others' looked-up reviews flip as the bands expect; 1 at least."""
-        expected = max(self.looked_up_expected - own_expected, 0.0) / self.fresh
-        return max(1.0, (self.looked_up_by_others(own_flips) + _LIFT_PRIOR) / (expected + _LIFT_PRIOR))
+        """What others' looked-up reviews say of how readily such reviews flip; see `lift`."""
+        return lift(self.looked_up_flips - own_flips, self.looked_up_expected - own_expected, self.fresh)
 
     def retracted_share(self, own_flips: float, own_retracted: float) -> float:
         """The share of retractions among the flips of others."""
-        # Laplace's rule with the weight of five flips, one of them a retraction, for a market that has shown few.
-        return (self.total_retracted - own_retracted + 1) / (self.total_flips - own_flips + 5)
+        return retracted_share(self.total_flips - own_flips, self.total_retracted - own_retracted)
 
-    def remove(self, voice: float, critical: bool) -> None:
-        """The platform removed a review; a machine has a voice of 1."""
-        self.removed += voice
-        self.removed_critical += voice if critical else 0.0
 
-    def removed_share(self, own: float, own_critical: float) -> float:
-        """The share of critical reviews among what others removed."""
-        # Laplace's rule, with the weight of five removals and no opinion, for a market that has shown few. What is own
-        # may be older than what the norm remembers.
-        critical = max(self.removed_critical - own_critical, 0.0)
-        return (critical + 2.5) / (max(self.removed - own, critical) + 5)
+def lift(flips: float, expected: float, weight: float) -> float:
+    """How many times as often looked-up reviews flip as their bands expect, 1 at least.
+
+    Both times a day's weight. What is own and was left out may be more than there is, by rounding.
+    """
+    return max(1.0, (max(flips, 0.0) / weight + _LIFT_PRIOR) / (max(expected, 0.0) / weight + _LIFT_PRIOR))
+
+
+def retracted_share(flips: float, retracted: float) -> float:
+    """The share of retractions among so many flips of others.
+
+    Laplace's rule with the weight of five flips, one of them a retraction, for a market that has shown few.
+    """
+    return (retracted + 1) / (flips + 5)

@@ -10,6 +10,8 @@ from typing import Final
 
 from stream.core import codec
 from stream.core.bands import DAY, FOLLOW_SECONDS, LOOKED_UP
+from stream.core.panel import Judge
+from stream.core.reports import DayReport, Report, Sums
 from stream.core.reviews import Review
 from stream.core.staff import Access, Staff
 from stream.core.state import State
@@ -25,8 +27,10 @@ MOST_ACCESSES: Final = 8
 class AtRisk(State):
     """A task's state with its clock, and the ways in which a review comes to be at risk, moves and ends."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, number: int, tasks: int, judge: Judge) -> None:
+        super().__init__(number, tasks, judge)
+        #: What is to be told to other tasks, in order; whoever runs the task takes it away.
+        self.outbox: list[Report] = []
         self._changed_reviews = self._changed[codec.REVIEW]
         self._changed_sellers = self._changed[codec.SELLER]
         self._changed_products = self._changed[codec.PRODUCT]
@@ -36,10 +40,12 @@ class AtRisk(State):
         norm, timers, changed = self.norm, self._timers, self._changed_sellers.add
         if self.clock == float("-inf"):
             norm.start(now)
+            self._say(int(now // DAY) - 1, int(now // DAY) - 1)
+            self.accusations.begin(int(now // DAY))
         while timers.next_due <= now and (review := timers.pop(now)) is not None:
             self.clock = due = review.due
             if due >= norm.next_day:
-                norm.roll(due)
+                self._pass_midnight(due)
             if due >= review.created_at + FOLLOW_SECONDS:
                 self.counts["retired"] += 1
                 self._remove(review)
@@ -55,11 +61,55 @@ class AtRisk(State):
                 changed(seller.seller_id)
                 timers.set(review)
         if now >= norm.next_day:
-            norm.roll(now)
+            self._pass_midnight(now)
             timers.sweep(len(self.reviews))
             if now // _MONTH_SECONDS != self.clock // _MONTH_SECONDS:
                 self._forget(now - FOLLOW_SECONDS)
         self.clock = now
+
+    def _pass_midnight(self, now: float) -> None:
+        """One midnight or more have passed: what the day has brought for staff is told, and the next one begins."""
+        norm = self.norm
+        midnight, day = norm.next_day, int(norm.day_began // DAY)
+        for name in sorted(self.staff):
+            staff = self.staff[name]
+            said = staff.report(day, norm, midnight)
+            if not said.empty:
+                self.outbox.append(said)
+            if not staff.held:
+                del self.staff[name]
+            self._changed_staff.add(name)
+        sums, norm.today = norm.today, Sums()
+        self._say(day, int(now // DAY) - 1, sums)
+        norm.roll(now)
+        self.accusations.begin(int(now // DAY))
+
+    def _say(self, day: int, through: int, sums: Sums | None = None, resting: bool = False) -> None:
+        said = DayReport(writer=self.number, day=day, through=through, resting=resting, sums=sums or Sums())
+        self.outbox.append(said)
+        self.resting = resting
+
+    def rest(self) -> None:
+        """Nothing is left to read, and what may still come belongs to later days: nobody need wait for this task."""
+        if not self.resting:
+            day = int(self.clock // DAY) - 1 if math.isfinite(self.clock) else 0
+            self._say(day, day, resting=True)
+
+    def wake(self, now: float) -> None:
+        """Something comes after a rest, or is held back until others have come as far: then its day begins here."""
+        if math.isfinite(self.clock):
+            if self.resting:
+                self._say(int(self.clock // DAY) - 1, int(self.clock // DAY) - 1)
+            if now // DAY * DAY > self.clock:
+                self._advance(now // DAY * DAY)
+
+    def at_most(self, events: int) -> int:
+        """How many events may be taken before `until` is asked again: it is not known before the first."""
+        return events if math.isfinite(self.clock) else 1
+
+    def until(self) -> float:
+        """The time that events must stay below until more is heard from other tasks (epoch seconds)."""
+        return self.accusations.until(self.tasks)
 
     def _forget(self, horizon: float) -> None:
         """Let go of products and sellers of which nothing was heard since: the bound on a task's memory.
@@ -72,9 +122,6 @@ class AtRisk(State):
         for name in [name for name, seller in self.sellers.items() if seller.silent_since(horizon)]:
             self._changed[codec.FLIP].update(codec.flip_names(self.sellers.pop(name)))
             self._changed_sellers.add(name)
-        for name in [name for name, staff in self.staff.items() if staff.silent_since(horizon)]:
-            del self.staff[name]
-            self._changed_staff.add(name)
 
     def _disown(self, review: Review, cell: int, now: float) -> None:
         """The review goes out of a cell for those who looked it up."""
@@ -177,5 +224,5 @@ class AtRisk(State):
     def _member(self, actor_id: str) -> Staff:
         staff = self.staff.get(actor_id)
         if staff is None:
-            staff = self.staff[actor_id] = Staff(actor_id, self.clock)
+            staff = self.staff[actor_id] = Staff(actor_id, self.clock, self.number)
         return staff

@@ -11,6 +11,7 @@ import msgspec
 
 from stream.core.flips import Flip
 from stream.core.patterns import BINS
+from stream.core.reports import DayReport, StaffReport, Sums
 
 
 class ReviewRow(msgspec.Struct, array_like=True, gc=False):
@@ -56,31 +57,18 @@ class FlipRow(msgspec.Struct, array_like=True, gc=False):
     flip: Flip
 
 
-class RemovalsRow(msgspec.Struct, array_like=True, gc=False):
-    critical: int
-    expected: float
-    said: float
-    said_critical: float
-    last_at: float
-    history: list[list[float]]
-    kept: list[Flip]
-
-
 class StaffRow(msgspec.Struct, array_like=True, gc=False):
     version: int
     first_seen: float
     held: dict[int, tuple[int, float, float, float, float]]  # by band, a `Portion`
-    expected: float
-    expected_long: float
-    retracted: int
-    looked_up_flips: float
-    looked_up_expected: float
-    flip_count: int
-    flips: list[Flip]
-    history: list[list[float]]
-    log_odds: list[float]
-    alerted_at: dict[str, float]
-    removals: RemovalsRow
+    today: StaffReport
+
+
+class PendingRow(msgspec.Struct, array_like=True, gc=False):
+    """What was told of a day that is not judged yet."""
+
+    version: int
+    report: StaffReport | DayReport
 
 
 class EarlyRow(msgspec.Struct, array_like=True, gc=False):
@@ -104,6 +92,7 @@ class MetaRow(msgspec.Struct, array_like=True, gc=False):
     version: int
     clock: float
     seen: int
+    resting: bool
     counts: dict[str, int]
 
 
@@ -135,5 +124,4 @@ class NormRow(msgspec.Struct, array_like=True, gc=False):
     fresh: float
     total_flips: int
     total_retracted: int
-    removed: float
-    removed_critical: float
+    today: Sums

@@ -1,24 +1,20 @@
-"""A member of staff as a subject: the reviews whose authors he or she looked up, what became of them, and removals.
+"""A member of staff as one task sees it: the reviews that he or she answers for, and what has become of them today.
 
-Rule of this room: whoever looked a review up answers for it for REACH_SECONDS, everybody who did alike. What the norm
-expects of it is what it expects of any review of its band, times the market's lift of look-ups, times its seller's own
-level where that is above 1: staff who serve superb sellers are not rogues. As in `subjects` it is settled lazily.
+Rule of this room: a review is answered for during 30 days after its contact data were looked up, as one of its band,
+times how readily its seller's reviews flip of themselves; so what flips anyway is no evidence. Nothing is judged here:
+at each midnight the day is told to the task that gathers what all tasks know of this member (`panel`).
 """
 
 from __future__ import annotations
 
-import math
-
 from stream.core.bands import REACH_SECONDS
-from stream.core.evidence import STAFF_EMPTY, WINDOWS, appended, log_prior
-from stream.core.excuses import Floats
-from stream.core.flips import Flip
+from stream.core.evidence import WINDOWS
 from stream.core.norm import Norm
-from stream.core.removals import Removals
+from stream.core.reports import StaffReport, Told
 
 
 class Portion:
-    """What a member of staff answers for in one band: `weight` of so many reviews.
+    """What a member of staff answers for in one band: `weight` of so many reviews, whose sellers have `voices`.
 
     `hazard` is where the band's L stood when last settled, `long` minus the sum of weights times the clocks at which
     they came, as in `subjects.Held`.
@@ -35,41 +31,15 @@ class Portion:
 
 
 class Staff:
-    """One member's account."""
+    """One member's account; `today` is what the next report will say."""
 
-    __slots__ = (
-        "actor_id",
-        "alerted_at",
-        "expected",
-        "expected_long",
-        "first_seen",
-        "flip_count",
-        "flips",
-        "held",
-        "history",
-        "log_odds",
-        "looked_up_expected",
-        "looked_up_flips",
-        "removals",
-        "retracted",
-    )
+    __slots__ = ("actor_id", "first_seen", "held", "today")
 
-    def __init__(self, actor_id: str, first_seen: float) -> None:
+    def __init__(self, actor_id: str, first_seen: float, writer: int) -> None:
         self.actor_id = actor_id
         self.first_seen = first_seen
         self.held: dict[int, Portion] = {}
-        self.expected = 0.0
-        self.expected_long = 0.0
-        self.retracted = 0
-        self.looked_up_flips = 0.0  # its part in the norm's
-        self.looked_up_expected = 0.0
-        self.flip_count = 0
-        self.flips: list[Flip] = []
-        self.history: Floats = STAFF_EMPTY
-        #: Of each watch on staff.
-        self.log_odds = [-math.inf, -math.inf]
-        self.alerted_at: dict[str, float] = {}
-        self.removals = Removals()
+        self.today = StaffReport(writer=writer, day=0, actor_id=actor_id, first_seen=first_seen)
 
     def enter(self, number: int, access: Access, norm: Norm, now: float) -> None:
         """A review comes into band `number`."""
@@ -92,55 +62,48 @@ class Staff:
         held.voices -= access.voice
         held.long += access.weight * (band.clock + band.rate * (now - norm.day_began))
         if not held.reviews:
-            self.expected_long += held.long
+            self.today.expected_long += held.long
             del self.held[number]
 
     def _settle_peers(self, held: Portion, number: int, norm: Norm) -> None:
         hazard = norm.bands[number].hazard
         peers = hazard - held.hazard
-        self.expected += held.weight * peers
-        self.looked_up_expected += norm.fresh * held.voices * peers
+        self.today.expected += held.weight * peers
+        self.today.looked_up_expected += norm.fresh * held.voices * peers
         held.hazard = hazard
 
-    def settle_all(self, norm: Norm, now: float) -> None:
-        """Bring all that is expected up to now."""
-        for number in sorted(self.held):
-            held, band = self.held[number], norm.bands[number]
-            self._settle_peers(held, number, norm)
-            clock = band.clock + band.rate * (now - norm.day_began)
-            self.expected_long += held.weight * clock + held.long
-            held.long = -held.weight * clock
-
-    def flip(self, flip: Flip, voice: float, norm: Norm) -> None:
-        """A review that it answers for has flipped, of a seller with that voice; all is settled.
+    def flip(self, told: Told, voice: float, norm: Norm) -> None:
+        """A review that it answers for has flipped, of a seller with that voice.
 
         Its flips stay in what is expected of it: a support desk looks up a good part of all such reviews, and without
         them little would be left to compare it with.
         """
-        last = self.flips[-1].at if self.flips else self.first_seen
-        self.history = appended(self.history, [flip.at, log_prior(flip.at - last), flip.born_at, *self.totals()])
-        self.flips = [*self.flips, flip][-WINDOWS:]
-        self.looked_up_flips += norm.fresh * voice
-        self.flip_count += 1
-        self.retracted += flip.retracted
+        today = self.today
+        today.flips += 1
+        today.retracted += told.flip.retracted
+        today.looked_up_flips += norm.fresh * voice
+        today.latest = [*today.latest, told][-WINDOWS:]
 
-    def totals(self) -> list[float]:
-        """Flips, expected by peers, expected by the long run, retracted."""
-        return [float(self.flip_count), self.expected, self.expected_long, float(self.retracted)]
+    def remove(self, told: Told | None) -> None:
+        """It removes a review; `told` is about a critical one."""
+        today = self.today
+        today.removed += 1
+        if told is not None:
+            today.critical += 1
+            today.latest_removed = [*today.latest_removed, told][-WINDOWS:]
 
-    def accused_without(self, own: set[str]) -> bool:
-        """Whether look-ups raised an alert, and at least a quarter of the kept flips are of other reviews."""
-        others = sum(flip.review_id not in own for flip in self.flips)
-        return "staff.access_flips" in self.alerted_at and 4 * others >= len(self.flips)
-
-    def remove(self, removed: Flip | None, at: float, norm: Norm) -> None:
-        """It removes a review; `removed` tells of a critical one."""
-        self.removals.remove(removed, at, self.first_seen, self.log_odds[1], norm)
-
-    def silent_since(self, horizon: float) -> bool:
-        """Whether nothing has happened since then, and nothing is left to answer for."""
-        last = max(self.flips[-1].at if self.flips else self.first_seen, self.removals.last_at)
-        return not self.held and last < horizon
+    def report(self, day: int, norm: Norm, midnight: float) -> StaffReport:
+        """What the day that ends has added; the next one begins."""
+        for number in sorted(self.held):
+            held, band = self.held[number], norm.bands[number]
+            self._settle_peers(held, number, norm)
+            clock = band.clock + band.rate * (midnight - norm.day_began)
+            self.today.expected_long += held.weight * clock + held.long
+            held.long = -held.weight * clock
+        said = self.today
+        said.day = day
+        self.today = StaffReport(writer=said.writer, day=0, actor_id=self.actor_id, first_seen=self.first_seen)
+        return said
 
 
 class Access:

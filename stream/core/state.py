@@ -11,9 +11,11 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 
 from stream.core import codec
+from stream.core.accusations import Accusations
 from stream.core.display import Display
 from stream.core.early import Early
 from stream.core.norm import Norm
+from stream.core.panel import Judge, Panel
 from stream.core.patterns import FlipPatterns
 from stream.core.reviews import Review
 from stream.core.rows import FlipRow, MetaRow, PatternsRow
@@ -24,10 +26,16 @@ from stream.core.timers import Timers
 
 
 class State:
-    """One task's reviews, sellers, products, norm and models."""
+    """One task's reviews, sellers, products, norm and models, and its part in judging staff.
 
-    def __init__(self) -> None:
+    number, tasks: which one it is of how many; each is the reader of what all tell of its part of the staff.
+    """
+
+    def __init__(self, number: int, tasks: int, judge: Judge) -> None:
+        self.number = number
+        self.tasks = tasks
         self.clock = float("-inf")
+        self.resting = False
         self.counts: Counter[str] = Counter()
         self.norm = Norm()
         self.reviews: dict[str, Review] = {}
@@ -35,6 +43,8 @@ class State:
         self.products: dict[str, Display] = {}
         self.staff: dict[str, Staff] = {}
         self.patterns = FlipPatterns()
+        self.panel = Panel(number, tasks, judge)
+        self.accusations = Accusations(version=codec.VERSION)
         self._seen = Seen()
         self._early = Early()
         self._timers = Timers()
@@ -50,9 +60,13 @@ class State:
             codec.SEEN: self._seen.changed,
             codec.EARLY: self._early.changed,
             codec.STAFF: set(),
+            codec.PROGRESS: set(),
+            codec.ACCUSATIONS: set(),
+            codec.PENDING: self.panel.changed_pending,
+            codec.DOSSIER: self.panel.changed_dossiers,
         }
         self._writers: dict[bytes, Callable[[str], bytes | None]] = {
-            codec.META: lambda _: codec.meta_row(self.clock, self._seen.count, dict(sorted(self.counts.items()))),
+            codec.META: self._meta_row,
             codec.NORM: lambda _: codec.norm_row(self.norm),
             codec.PATTERNS: self._pattern_row,
             codec.REVIEW: self._review_row,
@@ -62,14 +76,18 @@ class State:
             codec.SEEN: self._seen.row,
             codec.EARLY: self._early.row,
             codec.STAFF: self._staff_row,
+            codec.PROGRESS: self.panel.progress_row,
+            codec.ACCUSATIONS: lambda _: codec.encode(self.accusations),
+            codec.PENDING: self.panel.pending_row,
+            codec.DOSSIER: self.panel.dossier_row,
         }
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
         """The rows that differ since the last call (None: gone), in order of their kinds and names."""
-        if not self.counts:
+        if self._blank():
             return []
-        self._changed[codec.META].add("")
-        self._changed[codec.NORM].add("")
+        for single in (codec.META, codec.NORM, codec.PROGRESS, codec.ACCUSATIONS):
+            self._changed[single].add("")
         rows: list[tuple[bytes, bytes | None]] = []
         for kind, names in self._changed.items():
             write = self._writers[kind]
@@ -90,9 +108,9 @@ class State:
 
     def _names(self) -> Iterator[tuple[bytes, Iterable[str]]]:
         """The names of all rows that exist, by kind."""
-        if not self.counts:
+        if self._blank():
             return
-        yield from ((codec.META, [""]), (codec.NORM, [""]))
+        yield from ((single, [""]) for single in (codec.META, codec.NORM, codec.PROGRESS, codec.ACCUSATIONS))
         yield codec.PATTERNS, self.patterns.names()
         yield codec.REVIEW, self.reviews
         yield codec.SELLER, self.sellers
@@ -101,6 +119,15 @@ class State:
         yield codec.SEEN, self._seen.names()
         yield codec.EARLY, self._early.names()
         yield codec.STAFF, self.staff
+        yield codec.PENDING, self.panel.pending
+        yield codec.DOSSIER, self.panel.dossiers
+
+    def _blank(self) -> bool:
+        """Whether nothing has happened to the task yet."""
+        return not (self.counts or self.panel.progress.through or self.accusations.heard)
+
+    def _meta_row(self, _: str) -> bytes:
+        return codec.meta_row(self.clock, self._seen.count, self.resting, dict(sorted(self.counts.items())))
 
     def _pattern_row(self, name: str) -> bytes:
         if name:
@@ -143,53 +170,69 @@ class State:
 
     def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
         """Take on the state that `changed` gave; raises StateError for a row that cannot be read."""
-        reviews: list[tuple[str, bytes]] = []
-        learned: dict[str, list[float]] = {}
-        flips: defaultdict[str, list[FlipRow]] = defaultdict(list)
+        found: defaultdict[bytes, list[tuple[str, bytes]]] = defaultdict(list)
         for key, value in rows:
-            kind, name = key[:2], key[2:].decode()
-            if kind == codec.REVIEW:
-                reviews.append((name, value))
-            elif kind == codec.SELLER:
-                self.sellers[name] = codec.seller_of(name, value)
-            elif kind == codec.FLIP:
-                flips[name.partition("/")[2]].append(codec.decode(value, FlipRow))
-            elif kind == codec.PRODUCT:
-                self.products[name] = codec.product_of(value)
-            elif kind == codec.STAFF:
-                self.staff[name] = codec.staff_of(name, value)
-            elif kind == codec.SEEN:
-                self._seen.load(name, value)
-            elif kind == codec.EARLY:
-                self._early.load(name, value)
-            elif kind == codec.PATTERNS and name:
-                learned[name] = codec.decode(value, list[float])
-            else:
-                self._restore_single(key, value)
-        for name, seller in self.sellers.items():
-            codec.load_flips(seller, flips[name])
+            if key[:2] not in self._writers:
+                raise codec.StateError(f"the state topic holds a row {key!r} that this version does not know")
+            found[key[:2]].append((key[2:].decode(), value))
+        for kind, load in self._loaders().items():
+            for name, value in found.pop(kind, ()):
+                load(name, value)
+        self._load_flips(found[codec.FLIP])
+        self._load_patterns(found[codec.PATTERNS])
         self._seen.loaded(self._seen.count)
         self._early.loaded()
+        self.reviews = {
+            name: codec.review_of(name, value, self.sellers, self.staff) for name, value in sorted(found[codec.REVIEW])
+        }
+        self._rebuild()
+
+    def _loaders(self) -> dict[bytes, Callable[[str, bytes], None]]:
+        """What takes a row back, of the kinds that need no other; see `restore` for the rest."""
+
+        def meta(_: str, value: bytes) -> None:
+            row = codec.decode(value, MetaRow)
+            self.clock, self._seen.count, self.counts = row.clock, row.seen, Counter(row.counts)
+            self.resting = row.resting
+
+        def accusations(_: str, value: bytes) -> None:
+            self.accusations = codec.decode(value, Accusations)
+
+        return {
+            codec.META: meta,
+            codec.NORM: lambda _, value: codec.load_norm(self.norm, value),
+            codec.SELLER: lambda name, value: self.sellers.update({name: codec.seller_of(name, value)}),
+            codec.PRODUCT: lambda name, value: self.products.update({name: codec.product_of(value)}),
+            codec.STAFF: lambda name, value: self.staff.update({name: codec.staff_of(name, value)}),
+            codec.SEEN: self._seen.load,
+            codec.EARLY: self._early.load,
+            codec.ACCUSATIONS: accusations,
+            codec.PROGRESS: self.panel.load_progress,
+            codec.PENDING: self.panel.load_pending,
+            codec.DOSSIER: self.panel.load_dossier,
+        }
+
+    def _load_flips(self, rows: list[tuple[str, bytes]]) -> None:
+        flips: defaultdict[str, list[FlipRow]] = defaultdict(list)
+        for name, value in rows:
+            flips[name.partition("/")[2]].append(codec.decode(value, FlipRow))
+        for name, seller in self.sellers.items():
+            codec.load_flips(seller, flips[name])
+
+    def _load_patterns(self, rows: list[tuple[str, bytes]]) -> None:
+        learned: dict[str, list[float]] = {}
+        for name, value in rows:
+            if name:
+                learned[name] = codec.decode(value, list[float])
+            else:
+                row = codec.decode(value, PatternsRow)
+                self.patterns.count, self.patterns.scores = row.count, row.scores
         try:
             self.patterns.learn_again(learned)
         except (KeyError, ValueError) as error:
             raise codec.StateError(
                 f"the state topic lacks features of earlier flips, or holds others: {error}"
             ) from None
-        self.reviews = {name: codec.review_of(name, value, self.sellers, self.staff) for name, value in sorted(reviews)}
-        self._rebuild()
-
-    def _restore_single(self, key: bytes, value: bytes) -> None:
-        if key == codec.META:
-            meta = codec.decode(value, MetaRow)
-            self.clock, self._seen.count, self.counts = meta.clock, meta.seen, Counter(meta.counts)
-        elif key == codec.NORM:
-            codec.load_norm(self.norm, value)
-        elif key == codec.PATTERNS:
-            row = codec.decode(value, PatternsRow)
-            self.patterns.count, self.patterns.scores = row.count, row.scores
-        else:
-            raise codec.StateError(f"the state topic holds a row {key!r} that this version does not know")
 
     def _rebuild(self) -> None:
         """Derive what is not stored: places, timers, the index of reviewers."""

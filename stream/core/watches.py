@@ -35,7 +35,7 @@ SELLER_WATCHES: Final = (
     # What is looked up has troubles of its own, which support mends at some sellers better than at others.
     Watch("seller.access_flips", accused=(LOOKED_UP,), controls=(NEW, RIPE, OLD, CONTACTED), known=4.0),
 )
-#: Of a seller's and of a staff member's totals, what is expected of looked-up reviews: the columns that the lift scales.
+#: Of a seller's and of a staff member's totals, what is expected of looked-up reviews: what the lift scales.
 LIFTED: Final = [ARMS + LOOKED_UP, 2 * ARMS + LOOKED_UP]
 STAFF_EXPECTED: Final = [1, 2]
 #: The watch that is asked again of those whose reviews accused staff looked up.
@@ -87,7 +87,7 @@ def staff_prior(looked_up_flips: float) -> tuple[float, float]:
 #: Honest subjects alarm so much less often than Ville's inequality allows: measured on simulated markets of ten worlds
 #: with and without confounders, with and without cheats (docs/detection.md).
 SELLER_SLACK: Final = 5.0
-STAFF_SLACK: Final = 50.0
+STAFF_SLACK: Final = 100.0
 
 
 def log_threshold(budget: float, slack: float) -> float:

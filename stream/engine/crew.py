@@ -18,7 +18,6 @@ import structlog
 from stream.alerts import Alert
 from stream.config import Settings
 from stream.engine.task import Ledger, Raised, Task
-from stream.events import STREAMS
 from stream.intake.decode import Intake
 
 log = structlog.get_logger()
@@ -61,9 +60,9 @@ class Member:
         self._settings = settings
         self._tap = tap
         self._meter = meter
-        self._brought_at = [time.monotonic()] * len(STREAMS)
-        self._taken = [0] * len(STREAMS)
-        self._paused = [False] * len(STREAMS)
+        self._brought_at = [time.monotonic()] * len(settings.read_topics)
+        self._taken = [0] * len(settings.read_topics)
+        self._paused = [False] * len(settings.read_topics)
         self._news = asyncio.Event()
         self._stopping = False
 
@@ -82,7 +81,7 @@ class Member:
         self.task.take(stream, records)
         self._brought_at[stream] = time.monotonic()
         self._news.set()
-        if len(self.task.merge.streams[stream].inbox) > _PAUSE_AT and not self._paused[stream]:
+        if self.task.unread(stream) > _PAUSE_AT and not self._paused[stream]:
             self._paused[stream] = True
             self._tap.pause(stream, self.task.partition)
 
@@ -108,7 +107,7 @@ class Member:
         begun = time.monotonic()
         rows = await task.restore()
         turned_at = time.monotonic()
-        self._brought_at = [turned_at] * len(STREAMS)
+        self._brought_at = [turned_at] * len(self._brought_at)
         self._meter.restored(task.partition, rows, turned_at - begun)
         while not self._stopping:
             stepped_at = time.monotonic()
@@ -119,7 +118,8 @@ class Member:
                 self._meter.stepped(time.monotonic() - stepped_at)
             self._read_on()
             due = time.monotonic() - self.checkpointed_at >= self._settings.checkpoint_seconds
-            if due or task.alerts_waiting:
+            # Where events are held back until others have been told, what is to be told must not wait.
+            if due or task.alerts_waiting or task.held:
                 await self.checkpoint()
             if applied:
                 await asyncio.sleep(0)
@@ -137,7 +137,7 @@ class Member:
 
     def _read_on(self) -> None:
         for stream, paused in enumerate(self._paused):
-            if paused and len(self.task.merge.streams[stream].inbox) < _RESUME_AT:
+            if paused and self.task.unread(stream) < _RESUME_AT:
                 self._paused[stream] = False
                 self._tap.resume(stream, self.task.partition)
 

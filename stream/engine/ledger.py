@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.helpers import create_ssl_context
 
 from stream.config import KafkaSettings, Settings
-from stream.engine.task import Checkpoint
+from stream.engine.task import Checkpoint, Record
 
 _BATCH: Final = 5000
 #: Rows that travel together; a single one may be larger.
@@ -116,13 +116,18 @@ class KafkaLedger:
         async with producer.transaction():
             sent = await self._send_rows(producer, checkpoint.rows)
             for record in checkpoint.records:
-                sent.append(await producer.send(record.topic, record.value, record.key, headers=record.headers))
+                sent.append(await self._send(producer, record))
             offsets = {
                 TopicPartition(name, self._partition): offset
-                for name, offset in zip(self._settings.input_topics, checkpoint.offsets, strict=True)
+                for name, offset in zip(self._settings.read_topics, checkpoint.offsets, strict=True)
             }
             await producer.send_offsets_to_transaction(offsets, self._settings.app_id)
             await asyncio.gather(*sent)  # the commit itself does not tell of a record that was refused
+
+    async def _send(self, producer: AIOKafkaProducer, record: Record) -> Any:
+        return await producer.send(
+            record.topic, record.value, record.key, partition=record.partition, headers=record.headers
+        )
 
     async def _send_rows(self, producer: AIOKafkaProducer, rows: list[tuple[bytes, bytes | None]]) -> list[Any]:
         """Rows as whole batches: sent one by one they would cost more than what they hold took to work out."""

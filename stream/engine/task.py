@@ -16,15 +16,20 @@ import msgspec
 
 from stream.alerts import Alert
 from stream.config import Settings
-from stream.core import codec
+from stream.core import codec, reports
+from stream.core.bands import DAY
 from stream.core.detector import Detector
 from stream.core.merge import Merge
 from stream.events import STREAMS, Event
 from stream.intake.dead_letters import DeadLetter, outgoing
 from stream.intake.decode import Intake
-from stream.intake.refusal import Refused
+from stream.intake.partition import partition_of
+from stream.intake.refusal import Refusal, Refused
 
 POSITION: Final = b"o"
+#: The stream of what tasks tell each other comes after the input streams.
+EVIDENCE: Final = len(STREAMS)
+SIGNATURE: Final = "volteface.app_id"
 _alert_json = msgspec.json.Encoder().encode
 
 
@@ -35,10 +40,12 @@ class Record(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: list[tuple[str, bytes | None]]
+    #: None: as the key says.
+    partition: int | None = None
 
 
 class Checkpoint(NamedTuple):
-    """All that moves together: state rows, alerts and dead letters, the offsets of the input streams."""
+    """All that moves together: state rows, alerts, dead letters and reports, the offsets of the streams."""
 
     rows: list[tuple[bytes, bytes | None]]
     records: list[Record]
@@ -80,6 +87,7 @@ class PositionRow(msgspec.Struct, array_like=True):
 
     version: int
     streams: list[tuple[int, list[int]]]
+    evidence: int
     dead: dict[str, int]
 
 
@@ -91,7 +99,7 @@ class Task:
     ) -> None:
         self.partition = partition
         self.state = State.NEW
-        self.detector = Detector(settings.alert_budget, settings.config_digest)
+        self.detector = Detector(settings.alert_budget, settings.config_digest, partition, intake.partitions)
         self.dead: Counter[str] = Counter()
         self.merge: Merge[Any, Event] = Merge(len(STREAMS), settings.allowed_lateness_seconds, self._read)
         self.alerts_waiting: list[Raised] = []
@@ -99,6 +107,11 @@ class Task:
         self._intake = intake
         self._ledger = ledger
         self._now = now
+        #: Records of what tasks tell each other that were not heard yet, and the offset of the next one.
+        self._told: deque[Any] = deque()
+        self._next_told = 0
+        #: The header by which this application knows its own reports.
+        self._signature = (SIGNATURE, settings.app_id.encode())
         self._lowest = [0] * len(STREAMS)
         self._letters: list[Record] = []
         #: Of the batches not yet done with, by stream: last offset, and the time of the first record.
@@ -134,6 +147,7 @@ class Task:
                 self._lowest[index] = lowest
                 self.merge.streams[index].next_offset = lowest
                 self.merge.streams[index].done = set(done)
+            self._next_told = row.evidence
         self.detector.restore(rows.items())
         if self.state is State.RESTORING:
             self.state = State.RUNNING
@@ -141,6 +155,9 @@ class Task:
 
     def take(self, stream: int, records: list[Any]) -> None:
         """Put fetched records into a stream's inbox, without those below the restored position."""
+        if stream == EVIDENCE:
+            self._told.extend(record for record in records if record.offset >= self._next_told)
+            return
         lowest = self._lowest[stream]
         self._batches[stream].append((records[-1].offset, records[0].timestamp / 1000))
         inbox = self.merge.streams[stream].inbox
@@ -148,6 +165,10 @@ class Task:
             inbox.extend(records)
         else:
             inbox.extend(record for record in records if record.offset >= lowest)
+
+    def unread(self, stream: int) -> int:
+        """Records of a stream that were taken and not read."""
+        return len(self._told if stream == EVIDENCE else self.merge.streams[stream].inbox)
 
     def _read(self, stream: int, record: Any) -> tuple[float, int, Event] | None:
         """Decode one record; what cannot be used becomes a dead letter."""
@@ -160,33 +181,68 @@ class Task:
         try:
             at, event = self._intake.decode(stream, self.partition, record.key, record.value, self._now())
         except Refused as refused:
-            self.dead[f"{self._settings.input_topics[stream]}/{refused.reason}"] += 1
-            self._letters.append(self._letter(stream, record, refused))
+            self._bury(stream, record, refused)
             source.skip(record.offset)
             return None
         return at, record.offset, event
 
-    def _letter(self, stream: int, record: Any, refused: Refused) -> Record:
-        topic = self._settings.input_topics[stream]
+    def _bury(self, stream: int, record: Any, refused: Refused) -> None:
+        topic = self._settings.read_topics[stream]
+        self.dead[f"{topic}/{refused.reason}"] += 1
         letter = DeadLetter(
             topic=topic, partition=self.partition, offset=record.offset, key=record.key, value=record.value,
             headers=tuple(record.headers), reason=refused.reason, detail=refused.detail,
         )  # fmt: skip
         key, value, headers = outgoing(letter)
-        return Record(self._settings.dead_letter_topic(topic), key, value, list(headers))
+        self._letters.append(Record(self._settings.dead_letter_topic(topic), key, value, list(headers)))
 
     def step(self, quiet: Callable[[int], bool], limit: int) -> int:
-        """Apply up to `limit` events whose turn it is; how many there were."""
-        apply, streams = self.detector.apply, self.merge.streams
-        taken = self.merge.take(quiet, limit)
+        """Hear what was told, and apply up to `limit` events whose turn it is; how many there were."""
+        self._hear()
+        detector, streams = self.detector, self.merge.streams
+        apply = detector.apply
+        taken = self.merge.take(quiet, detector.at_most(limit), detector.until())
         for at, stream, offset, event, late in taken:
             alerts = apply(event, at, late)
             streams[stream].finish(offset)
             if alerts:
                 sent_at = next((at for last, at in self._batches[stream] if offset <= last), self._now())
-                self.alerts_waiting += [Raised(alert, sent_at) for alert in alerts]
-        self._changed = self._changed or bool(taken)
+                self._raise(alerts, sent_at)
+        if self.held:
+            detector.wake(self.merge.held or 0.0)
+        elif not taken and self._at_rest(quiet):
+            detector.rest()
+        self._changed = self._changed or bool(taken) or bool(detector.outbox)
         return len(taken)
+
+    @property
+    def held(self) -> bool:
+        """Whether events wait until other tasks have come as far."""
+        return self.merge.held is not None
+
+    def _hear(self) -> None:
+        """Take what this application's tasks have told; others may share the topic."""
+        while self._told:
+            record = self._told.popleft()
+            self._next_told = record.offset + 1
+            self._changed = True
+            if self._signature not in record.headers:
+                continue
+            try:
+                report = reports.decode(record.value or b"")
+            except msgspec.DecodeError as error:
+                self._bury(EVIDENCE, record, Refused(Refusal.UNDECODABLE, str(error)))
+            else:
+                self._raise(self.detector.hear(report), record.timestamp / 1000)
+
+    def _raise(self, alerts: list[Alert], sent_at: float) -> None:
+        self.alerts_waiting += [Raised(alert, sent_at) for alert in alerts]
+
+    def _at_rest(self, quiet: Callable[[int], bool]) -> bool:
+        """Whether all is read, and the day at which it ends is over."""
+        if any(stream.waiting or not quiet(stream.index) for stream in self.merge.streams):
+            return False
+        return self._now() // DAY > self.detector.clock // DAY
 
     async def checkpoint(self, stamp: Callable[[Alert], Alert]) -> Committed:
         """Commit all that changed since the last checkpoint, and say what went out with it.
@@ -198,18 +254,28 @@ class Task:
         self._changed = False
         raised, self.alerts_waiting = self.alerts_waiting, []
         letters, self._letters = self._letters, []
+        told, self.detector.outbox = self.detector.outbox, []
         records = letters + [self._outgoing(stamp(alert)) for alert, _ in raised]
+        records += [record for report in told for record in self._tellings(report)]
         positions = [stream.position for stream in self.merge.streams]
         for batches, (lowest, _) in zip(self._batches, positions, strict=True):
             while batches and batches[0][0] < lowest:
                 batches.popleft()
-        row = codec.encode(PositionRow(codec.VERSION, positions, dict(self.dead)))
+        row = codec.encode(PositionRow(codec.VERSION, positions, self._next_told, dict(self.dead)))
         rows = [*self.detector.changed(), (POSITION, row)]
-        await self._ledger.commit(Checkpoint(rows, records, [lowest for lowest, _ in positions]))
+        offsets = [*(lowest for lowest, _ in positions), self._next_told]
+        await self._ledger.commit(Checkpoint(rows, records, offsets))
         return Committed(len(rows), raised)
 
     def _outgoing(self, alert: Alert) -> Record:
         return Record(self._settings.alerts_topic, alert.subject.id.encode(), _alert_json(alert), [])
+
+    def _tellings(self, report: reports.Report) -> list[Record]:
+        """A report as records: to the partition of whom it is about, or to all."""
+        topic, value, count = self._settings.evidence_topic, reports.encode(report), self.detector.tasks
+        key = None if report.about is None else report.about.encode()
+        partitions = range(count) if key is None else (partition_of(key, count),)
+        return [Record(topic, key, value, [self._signature], partition) for partition in partitions]
 
     async def drop(self) -> None:
         """Give the task up: nothing is written any more."""

@@ -51,7 +51,7 @@ class Intake:
 
     def __init__(self, settings: Settings, partitions: int) -> None:
         self.unknown_fields = 0
-        self._partitions = partitions
+        self.partitions = partitions
         self._max_bytes = settings.max_event_bytes
         self._future_seconds = settings.future_seconds
         self._refuse_unknown = settings.unknown_fields == "refuse"
@@ -133,14 +133,14 @@ class Intake:
 
     def _check_place(self, event: Event, partition: int, key: bytes | None) -> None:
         seller = event.seller_id.encode()
-        if key == seller and partition == partition_of(seller, self._partitions):
+        if key == seller and partition == partition_of(seller, self.partitions):
             return
         if key != seller:
             raise Refused(Refusal.WRONG_KEY, "The record's key is not its seller_id.")
         raise Refused(
             Refusal.WRONG_PARTITION_COUNT,
             f"The record came in partition {partition}, but Kafka's default partitioner picks "
-            f"{partition_of(seller, self._partitions)} of {self._partitions} for its key: the producer believes in "
+            f"{partition_of(seller, self.partitions)} of {self.partitions} for its key: the producer believes in "
             "another partition count or uses another partitioner.",
         )
 

@@ -51,10 +51,13 @@ def _create_on_mock(kafka: KafkaSettings, missing: list[NewTopic], partitions: i
 
 def _wanted(settings: Settings, partitions: int, factor: int) -> list[NewTopic]:
     large = {"max.message.bytes": _LARGE_BYTES}
+    # A worker that was away for longer has missed what the others told it.
+    kept = {"retention.ms": str(30 * 24 * 3600 * 1000)}
     compacted = large | {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.1"}
     return [
         *(NewTopic(name, partitions, factor) for name in settings.input_topics),
-        *(NewTopic(settings.dead_letter_topic(name), 1, factor, topic_configs=large) for name in settings.input_topics),
+        *(NewTopic(settings.dead_letter_topic(name), 1, factor, topic_configs=large) for name in settings.read_topics),
+        NewTopic(settings.evidence_topic, partitions, factor, topic_configs=kept),
         NewTopic(settings.alerts_topic, partitions, factor),
         NewTopic(settings.state_topic, partitions, factor, topic_configs=compacted),
     ]
@@ -68,11 +71,11 @@ def check(settings: Settings, kafka: KafkaSettings) -> list[str]:
         problems = [
             f"topic {name} is missing: run `volteface topics create`" for name in wanted if name not in existing
         ]
-        shared = [name for name in (*settings.input_topics, settings.state_topic) if name in existing]
+        shared = [name for name in (*settings.read_topics, settings.state_topic) if name in existing]
         counts = {topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics(shared)} if shared else {}
         if len(set(counts.values())) > 1:
             told = ", ".join(f"{name} has {count}" for name, count in sorted(counts.items()))
-            problems.append(f"partition counts differ ({told}): the inputs and the state need the same number")
+            problems.append(f"partition counts differ ({told}): inputs, evidence and state need the same number")
         # The mock cannot be asked for a topic's settings: it hangs up.
         ask = settings.state_topic in existing and not kafka.mock
         policy = _cleanup_policy(admin, settings.state_topic) if ask else "compact"

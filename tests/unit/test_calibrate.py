@@ -212,7 +212,7 @@ def test_each_year_of_a_life_is_counted_by_itself() -> None:
     made = Family(10)
     made.meet("s", 0)
     for at, log_odds in ((1.0, 4.0), (2.0, 5.0), (YEAR_SECONDS + 1, 6.0)):
-        made.weigh(0, "s", at, [-1.0, log_odds])
+        made.weigh("s", at, [-1.0, log_odds])
     made.close(2 * YEAR_SECONDS)
     assert made.peaks == [5.0, 6.0]
     assert made.years == 2

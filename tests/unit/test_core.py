@@ -180,21 +180,23 @@ def test_order_does_not_depend_on_how_records_were_fetched(data: st.DataObject) 
     streams = data.draw(st.lists(st.lists(st.integers(0, 200), max_size=30), min_size=3, max_size=3))
     cuts = data.draw(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 7)), max_size=40))
 
-    def merged(pieces: list[tuple[int, int]], limit: int) -> list[tuple[float, int, int, bool]]:
+    def merged(pieces: list[tuple[int, int]], limit: int, bound: float) -> list[tuple[float, int, int, bool]]:
         merge: Merge[tuple[float, int, str], str] = Merge(3, 10, lambda _, record: record)
         rest = [[(float(at), n, "") for n, at in enumerate(stream)] for stream in streams]
         out = []
         for index, count in [*pieces, *((i, 99) for i in range(3))]:
             merge.streams[index].inbox.extend(rest[index][:count])
             rest[index] = rest[index][count:]
-            while taken := merge.take(lambda i: not rest[i], limit):
+            while (taken := merge.take(lambda i: not rest[i], limit, bound)) or merge.held is not None:
+                bound = bound if merge.held is None else merge.held + 1  # held back until others have come as far
                 for at, stream, offset, _, late in taken:
                     out.append((at, stream, offset, late))
                     merge.streams[stream].finish(offset)
         assert all(not stream.open and not stream.done for stream in merge.streams)
         return out
 
-    assert merged(cuts, data.draw(st.integers(1, 9))) == merged([], 1)
+    limit, bound = data.draw(st.integers(1, 9)), data.draw(st.integers(0, 200))
+    assert merged(cuts, limit, bound) == merged([], 1, math.inf)
 
 
 def test_duplicates_are_known_within_the_window_and_after_a_restore() -> None:

@@ -11,37 +11,41 @@ import pytest
 from stream.alerts import Alert
 from stream.core.bands import ARMS, CONTACTED, DAY, LOOKED_UP
 from stream.core.clients import CLIENT_ODDS, as_client
-from stream.core.detector import Detector
+from stream.core.dossiers import Dossier
 from stream.core.evidence import COLUMNS, LEAD, log_prior
 from stream.core.flips import Flip
-from stream.core.norm import Norm
-from stream.core.removals import Removals
+from stream.core.panel import Market
+from stream.core.reports import Told
 from stream.core.watches import CLIENT_SCALES, REMOVALS_PRIOR, SELLER_PRIOR, STAFF_SCALES, STAFF_SLACK, log_threshold
 from stream.events import AnyEvent
+from stream.exchange import Tasks
 from stream.market import simulate
 
 _DECODER = msgspec.json.Decoder(AnyEvent)
 
 
-def alerts(detector: Detector, market: simulate.Market) -> Iterator[Alert]:
+def alerts(tasks: Tasks, market: simulate.Market) -> Iterator[Alert]:
     for line in market.lines:
         event = _DECODER.decode(line)
-        yield from detector.apply(event, event.occurred_at.timestamp())
+        yield from tasks.apply(event, event.occurred_at.timestamp())
 
 
-def removed(at: float) -> Flip:
-    return Flip(at, at - 9 * DAY, f"r{at}", 1.0, False, False, None, 0, ())
+def removed(at: float) -> Told:
+    flip = Flip(at, at - 9 * DAY, f"r{at}", 1.0, False, False, None, 0, ())
+    return Told("s", f"e{at}", None, flip)
 
 
 def log_odds(critical: list[bool], others_critical: float) -> float:
-    """ln R of a member of staff who removes a review every eight hours, critical or not."""
-    norm = Norm()
-    norm.removed, norm.removed_critical = 1000.0, 1000 * others_critical
-    account = Removals()
-    for number, bad in enumerate(critical):
-        at = number * DAY / 3
-        account.remove(removed(at) if bad else None, at, -30 * DAY, -5.0, norm)
-    return STAFF_SCALES.weigh(account.history, np.array(account.totals()), 0.0, REMOVALS_PRIOR).log_odds[0]
+    """ln R of a member of staff who removes three reviews a day, critical or not."""
+    market = Market(removed=1000.0, critical=1000 * others_critical)
+    dossier = Dossier(version=1, actor_id="a", first_seen=-30 * DAY)
+    for day in range(len(critical) // 3):
+        bad = critical[3 * day : 3 * day + 3]
+        dossier.removals.add([removed((day + n / 3) * DAY) for n, one in enumerate(bad) if one], -30 * DAY, once=True)
+        dossier.removals.expected += len(bad) * market.critical_share(dossier, 1.0)
+        dossier.removals.expected_long = dossier.removals.expected
+    account = dossier.removals
+    return STAFF_SCALES.weigh(account.rows(), account.totals(), 0.0, REMOVALS_PRIOR).log_odds[0]
 
 
 def test_it_is_not_how_much_is_removed_but_what() -> None:
@@ -52,14 +56,21 @@ def test_it_is_not_how_much_is_removed_but_what() -> None:
 
 
 def test_a_busy_remover_has_a_past_and_what_is_said_of_it_is_counted() -> None:
-    account, norm = Removals(), Norm()
-    for number in range(500):
-        account.remove(removed(number * DAY / 10), number * DAY / 10, 0.0, -5.0, norm)
+    dossier = Dossier(version=1, actor_id="a", first_seen=0.0)
+    account = dossier.removals
+    for day in range(50):
+        account.add([removed((day + n / 10) * DAY) for n in range(10)], 0.0, once=True)
     assert len(account.history) == 50
-    assert len(account.kept) == 60
+    assert len(account.latest) == 60
     count, kept = account.since(0)
     assert (count, len(kept)) == (500, 60)
-    assert norm.removed_share(account.said, account.said_critical) == pytest.approx(0.5)  # nobody else has removed any
+
+
+def test_what_somebody_removed_is_compared_with_others_removals() -> None:
+    market = Market(removed=500.0, critical=500.0)
+    own = Dossier(version=1, actor_id="a", first_seen=0.0, removed=500.0, critical=500.0)
+    assert market.critical_share(own, 1.0) == 0.5  # nobody else has removed any
+    assert market.critical_share(Dossier(version=1, actor_id="b", first_seen=0.0), 1.0) > 0.99
 
 
 def test_only_what_may_have_been_sold_counts_against_a_client() -> None:
@@ -70,10 +81,10 @@ def test_only_what_may_have_been_sold_counts_against_a_client() -> None:
     rows[:, LEAD + 3 * ARMS + LOOKED_UP] = [0, 1, 1, 1, 2]
     rows[:, [LEAD + ARMS + LOOKED_UP, LEAD + 2 * ARMS + LOOKED_UP]] = np.arange(5)[:, None]
     history, totals = rows[:-1], rows[-1, LEAD:]
-    client = as_client(history, totals, [True, True, False, True], 2.0)
+    client = as_client(history, totals, [True, True, False, True])
     assert (totals - client[:, LEAD:])[:, LOOKED_UP].tolist() == [2, 1, 1, 1]
     assert (totals - client[:, LEAD:])[:, 3 * ARMS + LOOKED_UP].tolist() == [2, 1, 1, 1]
-    assert (totals - client[:, LEAD:])[:, ARMS + LOOKED_UP].tolist() == [2.0, 1.5, 1.0, 0.5]
+    assert (totals - client[:, LEAD:])[:, ARMS + LOOKED_UP].tolist() == [4, 3, 2, 1]
     assert (client[:, LEAD + CONTACTED] == history[:, LEAD + CONTACTED]).all()
 
 
@@ -85,18 +96,19 @@ def test_a_client_of_accused_staff_is_accused_with_less() -> None:
     rows[:, [LEAD + ARMS + LOOKED_UP, LEAD + 2 * ARMS + LOOKED_UP]] = np.arange(9)[:, None] / 4
 
     def weighed(sold: bool) -> float:
-        history = as_client(rows[:-1], rows[-1, LEAD:], [sold] * 8, 2.0)
+        history = as_client(rows[:-1], rows[-1, LEAD:], [sold] * 8)
         return CLIENT_SCALES.weigh(history, rows[-1, LEAD:], 0.2, SELLER_PRIOR).log_odds[0] + CLIENT_ODDS
 
     assert weighed(sold=False) < weighed(sold=True)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("tasks", [1, 8])
 @pytest.mark.parametrize(("scenario", "kind"), [("access", "staff.access_flips"), ("removals", "staff.removals")])
-def test_staff_who_sell_are_accused_and_no_others(scenario: str, kind: str) -> None:
+def test_staff_who_sell_are_accused_once_and_no_others(scenario: str, kind: str, tasks: int) -> None:
     market = simulate.simulate(scenario, 3, 200, 240)
     rogues = {cheat.actor_id for cheat in market.truth if cheat.actor_id and cheat.paid_flips >= 20}
-    raised = list(alerts(Detector(3, "digest"), market))
+    raised = list(alerts(Tasks(3, "digest", tasks), market))
     found = {alert.subject.id: alert for alert in raised if alert.subject.type == "staff"}
     assert found.keys() == rogues
     clients = [alert for alert in raised if "stand accused over other sellers" in alert.explanation]
@@ -112,4 +124,4 @@ def test_staff_who_sell_are_accused_and_no_others(scenario: str, kind: str) -> N
 @pytest.mark.slow
 def test_a_sweep_accuses_nobody() -> None:
     market = simulate.simulate("sweep", 20, 120, 200)
-    assert not [alert for alert in alerts(Detector(3, "digest"), market) if alert.subject.type == "staff"]
+    assert not [alert for alert in alerts(Tasks(3, "digest", 1), market) if alert.subject.type == "staff"]

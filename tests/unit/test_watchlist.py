@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import math
 
 import msgspec
 import pytest
@@ -11,9 +10,9 @@ import pytest
 from stream.alerts import Subject
 from stream.core.bands import DAY
 from stream.core.detector import Detector
+from stream.core.dossiers import Dossier
 from stream.core.flips import Flip
-from stream.core.removals import Removals
-from stream.core.staff import Staff
+from stream.core.reports import Told
 from stream.core.subjects import Seller
 from stream.events import AnyEvent
 from stream.market import simulate
@@ -39,20 +38,24 @@ def seller(name: str, *log_odds: float, latest: float = 999) -> Seller:
     return made
 
 
-def staff(name: str, log_odds: float, latest: float = 999) -> Staff:
-    made = Staff(name, 0)
-    made.log_odds, made.flips = [log_odds, -math.inf], flips(latest)
+def told(*days: float) -> list[Told]:
+    return [Told("s", "e", None, flip) for flip in flips(*days)]
+
+
+def staff(name: str, log_odds: float, latest: float = 999) -> Dossier:
+    made = Dossier(version=1, actor_id=name, first_seen=0.0)
+    made.log_odds, made.flips.latest = [log_odds, None], told(latest)
     return made
 
 
-def task(*known: Seller | Staff, clock: float = NOW) -> Detector:
+def task(*known: Seller | Dossier, clock: float = NOW) -> Detector:
     detector = Detector(BUDGET, "digest")
     detector.clock = clock
     for one in known:
         if isinstance(one, Seller):
             detector.sellers[one.seller_id] = one
         else:
-            detector.staff[one.actor_id] = one
+            detector.panel.dossiers[one.actor_id] = one
     return detector
 
 
@@ -105,19 +108,10 @@ def test_silence_is_counted_from_the_newest_clock_of_all_tasks() -> None:
     assert rank([behind, task()], BUDGET, 9) == []
 
 
-def test_staff_of_several_tasks_are_shown_once_at_their_strongest() -> None:
-    (one,) = rank([task(staff("a", 0.1)), task(staff("a", SOME)), task(staff("a", 0.2))], BUDGET, 9)
-    assert one.log_odds == SOME
-    assert rank([task(staff("a", SOME)), task(staff("a", MUCH))], BUDGET, 9) == []
-    (one,) = rank([task(staff("a", SOME)), task(staff("a", MUCH, latest=900))], BUDGET, 9)
-    assert one.log_odds == SOME
-
-
 def test_who_only_removes_is_listed_with_what_was_removed() -> None:
-    known = Staff("a", 0)
+    known = Dossier(version=1, actor_id="a", first_seen=0.0)
     assert rank([task(known)], BUDGET, 9) == []
-    known.removals, known.log_odds = Removals(), [-math.inf, SOME]
-    known.removals.kept = flips(990, 995, 999)
+    known.log_odds, known.removals.latest = [None, SOME], told(990, 995, 999)
     (one,) = rank([task(known)], BUDGET, 9)
     assert (one.kind, one.flips) == ("staff.removals", 3)
 
