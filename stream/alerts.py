@@ -40,11 +40,28 @@ class Subject(msgspec.Struct, frozen=True):
     id: str
 
 
+class Point(msgspec.Struct, frozen=True, array_like=True):
+    """Where the evidence stood at one of the flips: how many there were since it began, and how many were expected."""
+
+    at: dt.datetime
+    flips: int
+    expected: float
+
+
+class Link(msgspec.Struct, frozen=True):
+    """Somebody else who has to do with so many of the flips: staff who looked reviews up, or sellers they belong to."""
+
+    type: SubjectType
+    id: str
+    flips: int
+
+
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """What the alert rests on: the window that speaks loudest, from `since` to the trigger.
 
     `expected` is what the subject's peers would have had, `ratio` is flips over expected, `odds` the evidence R
-    and `threshold` what it had to reach. `event_ids` are the trigger's.
+    and `threshold` what it had to reach. `event_ids` are the trigger's. `series` tells how it came to that, by flip
+    (the latest 60), `linked` who else has to do with it (at most 20, those with most flips first).
     """
 
     flips: int
@@ -60,10 +77,15 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     incentives: int
     review_ids: list[str]
     event_ids: list[str]
+    series: list[Point]
+    linked: list[Link]
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
-    """One accusation; `recommended_action` is advice and is never executed by Volteface."""
+    """One accusation; `recommended_action` is advice and is never executed by Volteface.
+
+    `checks` are the innocent explanations that the data cannot rule out, as questions to a person.
+    """
 
     alert_id: str
     kind: Kind
@@ -74,6 +96,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     evidence: Evidence
     patterns: dict[str, float]
     explanation: str
+    checks: list[str]
     recommended_action: Action
     model_version: str
     config_digest: str

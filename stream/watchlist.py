@@ -18,9 +18,10 @@ from typing import Final, NamedTuple
 import msgspec
 
 from stream.alerts import Kind, Subject
-from stream.core.cases import PAUSE_SECONDS, instant
+from stream.core.cases import PAUSE_SECONDS
 from stream.core.detector import Detector
 from stream.core.flips import Flip
+from stream.core.telling import instant
 from stream.core.watches import SELLER_SLACK, SELLER_WATCHES, STAFF_SLACK, STAFF_WATCHES, log_threshold
 
 _SELLER_KINDS: Final[tuple[Kind, ...]] = tuple(watch.kind for watch in SELLER_WATCHES)

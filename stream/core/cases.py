@@ -5,22 +5,19 @@ Rule of this room: one alert a subject, kind and 30 days.
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 from collections.abc import Callable
-from statistics import median
 from typing import Final
 
-import msgspec
 import numpy as np
 
 from stream import MODEL_VERSION
-from stream.alerts import Alert, Evidence, Kind, Severity, Subject, SubjectType, alert_id
+from stream.alerts import Alert, Evidence, Kind, Link, Severity, Subject, SubjectType, alert_id
 from stream.core import explain
 from stream.core.bands import DAY
 from stream.core.clients import CLIENT_ODDS, as_client
 from stream.core.display import Tape
-from stream.core.dossiers import Dossier, midnight
+from stream.core.dossiers import Account, Dossier, midnight
 from stream.core.evidence import E, Verdict, lifted
 from stream.core.flips import Flip
 from stream.core.norm import Norm, lift, retracted_share
@@ -28,6 +25,7 @@ from stream.core.panel import Market
 from stream.core.patterns import features
 from stream.core.reports import weight_of
 from stream.core.subjects import Seller
+from stream.core.telling import LOG_ODDS_CAP, REVIEWS_NAMED, Story, evidence_of, instant, links
 from stream.core.watches import (
     ACCESS_WATCH,
     CLIENT_SCALES,
@@ -47,10 +45,6 @@ from stream.core.watches import (
 
 #: A watch keeps still about a subject for so long after an alert.
 PAUSE_SECONDS: Final = 30 * DAY
-#: Reviews named in an alert.
-REVIEWS_NAMED: Final = 50
-#: Beyond this, odds are only "more"; it keeps numbers finite in JSON.
-_LOG_ODDS_CAP: Final = 300.0
 
 
 class Accuser:
@@ -90,10 +84,12 @@ class Accuser:
             verdict = verdict_of(number)
             told = [flip for flip in seller.flips[verdict.window :] if flip.arm in watch.accused]
             if told and _may_speak(seller, watch.kind, now):
+                linked = links("staff", (actor_id for flip in told for actor_id in flip.actors))
+                times = [flip.at for flip in seller.flips[verdict.window :]]
                 patterns = {"half_space_trees": percentile}
-                alert = self._accuse(watch.kind, subject, told, verdict, event_id, now, patterns)
+                story = Story(watch.kind, subject, len(told), told, linked, times, verdict, event_id, now, patterns)
                 by_accused = sum(sold[verdict.window :]) if number == ACCESS_WATCH else 0
-                alerts.append(explain.with_accused_staff(alert, by_accused))
+                alerts.append(explain.with_accused_staff(self._accuse(story), by_accused))
         return alerts
 
     def judge_staff(self, dossier: Dossier, market: Market, day: int) -> list[Alert]:
@@ -106,11 +102,8 @@ class Accuser:
         verdict = STAFF_SCALES.weigh(*weighed, gone, staff_prior(others / weight)).verdict(0)
         if not self._of_staff(dossier, 0, verdict, midnight(day)):
             return []
-        _, told = account.since(verdict.window)
-        subject = Subject("staff", dossier.actor_id)
-        patterns = {"half_space_trees": told[-1].percentile or 0.0}
-        flips = [one.flip for one in told]
-        return [self._accuse(STAFF_WATCHES[0], subject, flips, verdict, told[-1].event_id, midnight(day), patterns)]
+        patterns = {"half_space_trees": account.latest[-1].percentile or 0.0}
+        return [self._accuse(_of_account(STAFF_WATCHES[0], dossier, account, verdict, midnight(day), patterns))]
 
     def judge_removals(self, dossier: Dossier, day: int) -> list[Alert]:
         """The same after a day on which the member of staff removed critical reviews."""
@@ -118,39 +111,20 @@ class Accuser:
         verdict = STAFF_SCALES.weigh(account.rows(), account.totals(), 0.0, REMOVALS_PRIOR).verdict(0)
         if not self._of_staff(dossier, 1, verdict, midnight(day)):
             return []
-        count, told = account.since(verdict.window)
-        threshold = self._thresholds["staff"]
-        evidence = _evidence([one.flip for one in told], verdict, threshold, told[-1].event_id)
-        # Nobody changed his or her mind, and more may have been removed than are kept.
-        evidence = msgspec.structs.replace(evidence, flips=count, ratio=count / verdict.expected, upgraded=0)
-        subject = Subject("staff", dossier.actor_id)
-        return [self._told(STAFF_WATCHES[1], subject, evidence, verdict, midnight(day), {})]
+        return [self._accuse(_of_account(STAFF_WATCHES[1], dossier, account, verdict, midnight(day), {}))]
 
     def _of_staff(self, dossier: Dossier, watch: int, verdict: Verdict, now: float) -> bool:
         """Note what a watch says of a member of staff, and tell whether it is to be said aloud."""
         dossier.log_odds[watch] = verdict.log_odds
         return verdict.log_odds >= self._thresholds["staff"] and _may_speak(dossier, STAFF_WATCHES[watch], now)
 
-    def _accuse(
-        self,
-        kind: Kind,
-        subject: Subject,
-        told: list[Flip],
-        verdict: Verdict,
-        event_id: str,
-        now: float,
-        patterns: dict[str, float],
-    ) -> Alert:
-        """The alert about a subject, for its accused flips in the window that speaks loudest."""
-        evidence = _evidence(told, verdict, self._thresholds[subject.type], event_id)
-        return self._told(kind, subject, evidence, verdict, now, patterns)
-
-    def _told(
-        self, kind: Kind, subject: Subject, evidence: Evidence, verdict: Verdict, now: float, patterns: dict[str, float]
-    ) -> Alert:
-        sentence = explain.sentence(kind, subject.id, evidence)
-        grave = explain.severity(verdict.log_odds - self._thresholds[subject.type])
-        return self._alert(kind, subject, now, grave, evidence, patterns, sentence)
+    def _accuse(self, story: Story) -> Alert:
+        """The alert about a subject."""
+        threshold = self._thresholds[story.subject.type]
+        evidence = evidence_of(story, threshold)
+        sentence = explain.sentence(story.kind, story.subject.id, evidence)
+        grave = explain.severity(story.verdict.log_odds - threshold)
+        return self._alert(story.kind, story.subject, story.now, grave, evidence, story.patterns, sentence)
 
     def _alert(
         self,
@@ -173,6 +147,7 @@ class Accuser:
             evidence=evidence,
             patterns=patterns,
             explanation=sentence,
+            checks=explain.checks(kind),
             recommended_action=explain.action(subject.type, grave, evidence.incentives, evidence.flips),
             model_version=MODEL_VERSION,
             config_digest=self._config_digest,
@@ -194,7 +169,7 @@ class Accuser:
             flips=len(turns),
             expected=earlier,
             ratio=len(turns) / earlier,
-            odds=math.exp(min(log_odds, _LOG_ODDS_CAP)),
+            odds=math.exp(min(log_odds, LOG_ODDS_CAP)),
             threshold=1.0,
             since=instant(since),
             stars_moved=sum(turns),
@@ -204,6 +179,8 @@ class Accuser:
             incentives=sum(flip.incentive for flip in told),
             review_ids=[flip.review_id for flip in told[-REVIEWS_NAMED:]],
             event_ids=[event_id],
+            series=[],
+            linked=[Link("seller", seller.seller_id, len(told))],
         )
         lift = sum(turns) / max(len(turns), 1)
         sentence = explain.product_sentence(product_id, seller.seller_id, len(turns), recent.length, lift)
@@ -230,24 +207,15 @@ def _weighed(seller: Seller, norm: Norm, sold: list[bool]) -> tuple[list[float],
     return log_odds, lambda watch: as_one if watch == ACCESS_WATCH else weights.verdict(watch)
 
 
-def _evidence(told: list[Flip], verdict: Verdict, log_least: float, event_id: str) -> Evidence:
-    hours = [flip.contact_hours for flip in told if flip.contact_hours is not None]
-    retracted = sum(flip.retracted for flip in told)
-    return Evidence(
-        flips=len(told),
-        expected=verdict.expected,
-        ratio=len(told) / verdict.expected,
-        odds=math.exp(min(verdict.log_odds, _LOG_ODDS_CAP)),
-        threshold=math.exp(log_least),
-        since=instant(told[0].at),
-        stars_moved=sum(flip.stars for flip in told),
-        upgraded=len(told) - retracted,
-        retracted=retracted,
-        median_hours_from_contact=median(hours) if hours else None,
-        incentives=sum(flip.incentive for flip in told),
-        review_ids=[flip.review_id for flip in told[-REVIEWS_NAMED:]],
-        event_ids=[event_id],
-    )
+def _of_account(
+    kind: Kind, dossier: Dossier, account: Account, verdict: Verdict, now: float, patterns: dict[str, float]
+) -> Story:
+    """What is told of a member of staff."""
+    count, told = account.since(verdict.window)
+    linked = links("seller", (one.seller_id for one in told))
+    times = [row[0] for row in account.history[verdict.window :]]
+    flips, subject = [one.flip for one in told], Subject("staff", dossier.actor_id)
+    return Story(kind, subject, count, flips, linked, times, verdict, told[-1].event_id, now, patterns)
 
 
 def _may_speak(about: Seller | Dossier, name: str, now: float) -> bool:
@@ -256,8 +224,3 @@ def _may_speak(about: Seller | Dossier, name: str, now: float) -> bool:
         return False
     about.alerted_at[name] = now
     return True
-
-
-def instant(at: float) -> dt.datetime:
-    """Epoch seconds as a time in UTC."""
-    return dt.datetime.fromtimestamp(at, dt.UTC)

@@ -50,11 +50,16 @@ _MEANS: Final = math.log(len(THETAS) * len(DELTAS))
 
 
 class Verdict(NamedTuple):
-    """What one watch says: `log_odds` is ln R; `window` the index of the window that weighs most in it."""
+    """What one watch says: `log_odds` is ln R; `window` the index of the window that weighs most in it.
+
+    course: of each flip from there on, how many accused flips there were with it since the window began, and how many
+    were expected before it.
+    """
 
     log_odds: float
     window: int
     expected: float
+    course: list[tuple[float, float]]
 
 
 def appended(history: Floats, row: list[float]) -> Floats:
@@ -166,8 +171,12 @@ class Weights:
         window = int(self._terms[:, watch].argmax())
         by_peers, by_long_run = self._factors[window, watch], self._factors[window, watch + self._scales.watches]
         story = watch if by_peers <= by_long_run else watch + self._scales.watches
-        expected = self._inside[window, self._scales.columns + story] + E
-        return Verdict(self.log_odds[watch], window, float(expected))
+        inside, columns = self._inside, self._scales.columns
+        flips, expected = inside[:, story], inside[:, columns + story]
+        with_it = flips[window] - np.append(flips[window + 1 :], 0.0)
+        before_it = expected[window] - expected[window:]
+        course = list(zip(with_it.tolist(), before_it.tolist(), strict=True))
+        return Verdict(self.log_odds[watch], window, float(expected[window] + E), course)
 
 
 def _log_bayes_factors(flips: Floats, expected: Floats, shape: Floats, rate: Floats) -> Floats:

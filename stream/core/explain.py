@@ -59,6 +59,35 @@ def sentence(kind: Kind, subject_id: str, evidence: Evidence) -> str:
     )
 
 
+_CHECKS: Final[dict[Kind, list[str]]] = {
+    "seller.flips": [
+        "Was one of its products mended, recalled or confused with another when these reviews turned?",
+        "Did a crowd write these reviews together, and think better of it?",
+    ],
+    "seller.contact_flips": [
+        "Did the seller begin to answer its critics in another way, or with better support?",
+        "What was said in these contacts, and was anything offered?",
+    ],
+    "seller.access_flips": [
+        "Did support solve these reviewers' troubles? Then there are tickets.",
+        "Who looked these reviews up, and why?",
+    ],
+    "staff.access_flips": [
+        "Are these look-ups part of tickets that were solved, of a kind that others are not given?",
+    ],
+    "staff.removals": [
+        "Was this member of staff only asked about bad reviews, where others were not?",
+        "Which rule did the removed reviews break?",
+    ],
+    "product.rating_shift": ["Was the product changed, or its listing taken over from another?"],
+}
+
+
+def checks(kind: Kind) -> list[str]:
+    """What might make an alert of this kind wrong, for a person to look into."""
+    return _CHECKS[kind]
+
+
 def with_accused_staff(alert: Alert, flips: int) -> Alert:
     """The alert about a client of accused staff, who answer for so many of its flips."""
     if not flips:

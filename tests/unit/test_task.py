@@ -21,8 +21,8 @@ class Fetched(NamedTuple):
 
     offset: int
     key: bytes | None
-    value: bytes
-    headers: tuple[tuple[str, bytes], ...] = ()
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...] = ()
     timestamp: int = 1_000
 
 
