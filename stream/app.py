@@ -20,6 +20,7 @@ from kafka.errors import KafkaError
 
 from stream import config, views
 from stream.engine.crew import Crew
+from stream.engine.knock import knock
 from stream.engine.ledger import KafkaLedger, credentials
 from stream.engine.task import State
 from stream.ops import logs, memory, topics
@@ -145,6 +146,7 @@ async def intake(batches: Any) -> None:
 def _check_topics(sender: Any, **_: Any) -> None:
     # Wrong topics would split a seller's events over tasks, or start with an empty state: better not to start.
     with _one_line():
+        knock(kafka)
         problems = topics.check(settings, kafka)
     if problems:
         sys.exit("\n".join(problems))

@@ -21,7 +21,7 @@ from rich.table import Column, Table
 
 from stream import config
 from stream.alerts import Alert
-from stream.cli_groups import committed_tasks, dlq_cli, state_cli, topics_cli
+from stream.cli_groups import committed_tasks, dlq_cli, reached, state_cli, topics_cli
 from stream.console import fail, out, print_json, said
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -170,9 +170,11 @@ def feed(
         if factor <= 0:
             raise typer.BadParameter(f"--speed takes max or a factor such as 1000x, not {speed!r}")
     columns = (SpinnerColumn(), TextColumn("{task.completed:,} events"), TimeElapsedColumn())
-    with Progress(*columns, console=said) as progress:
+    given = reached()
+    # Without a terminal it would only add a line to what is said at the end.
+    with Progress(*columns, console=said, disable=not said.is_terminal) as progress:
         bar = progress.add_task("feed", total=None)
-        done = feeding.feed(*config.load(), source, factor, lambda n: progress.update(bar, completed=n))
+        done = feeding.feed(*given, source, factor, lambda n: progress.update(bar, completed=n))
     if done.failed:
         fail(f"{done.failed} of {done.events} events were not acknowledged by Kafka: feed the file again")
     said.print(f"{done.events:,} events acknowledged in {done.seconds:.1f} s")
@@ -187,7 +189,7 @@ def alerts(
     from stream.ops import mailbox
 
     table = Table("raised at", "kind", "subject", "severity", "explanation", "alert id")
-    for alert in mailbox.alerts(*config.load(), follow=follow):
+    for alert in mailbox.alerts(*reached(), follow=follow):
         if json:
             print_json(alert)
         elif follow:
@@ -207,7 +209,7 @@ def watchlist(
     """Whom the committed evidence leans against, below the threshold of an alert."""
     from stream.watchlist import rank
 
-    settings, kafka = config.load()
+    settings, kafka = reached()
     subject = Column("subject", no_wrap=True)  # a name that is cut off names nobody
     table = Table("watch", subject, "odds", "of the threshold", "flips kept", "since", "latest flip")
     for one in rank(committed_tasks(settings, kafka).values(), settings.alert_budget, count):
@@ -260,7 +262,7 @@ def main() -> None:
     try:
         cli()
     except (config.SettingsError, BrokerError, KafkaError, LookupError, OSError) as error:
-        said.print(f"{type(error).__name__}: {error}", style="red", markup=False)
+        said.print(f"{type(error).__name__}: {error}", style="red", markup=False, soft_wrap=True)
         sys.exit(2 if isinstance(error, config.SettingsError) else 1)
 
 

@@ -28,7 +28,7 @@ def topics_create(
     """Make what is missing; never shrinks or deletes."""
     from stream.ops import topics
 
-    made = topics.create(*config.load(), partitions, replication_factor)
+    made = topics.create(*reached(), partitions, replication_factor)
     for name in made.made:
         said.print(f"made {name}")
     for name in made.there:
@@ -40,7 +40,7 @@ def topics_check() -> None:
     """Say what is wrong with the topics; exit code 1 if anything is."""
     from stream.ops import topics
 
-    problems = topics.check(*config.load())
+    problems = topics.check(*reached())
     if problems:
         fail("\n".join(problems))
     said.print("all topics are as they should be")
@@ -51,7 +51,7 @@ def dlq_list() -> None:
     """Dead letters of all input topics, as JSON lines."""
     from stream.ops import mailbox
 
-    settings, kafka = config.load()
+    settings, kafka = reached()
     for topic in settings.read_topics:
         for letter in mailbox.dead_letters(settings, kafka, topic, warn):
             print_json(
@@ -71,10 +71,19 @@ def dlq_replay() -> None:
     """Send the original bytes again; what was sent before is not sent twice."""
     from stream.ops import mailbox
 
-    settings, kafka = config.load()
+    settings, kafka = reached()
     for topic in settings.input_topics:
         count = mailbox.replay_dead_letters(settings, kafka, topic, warn)
         said.print(f"{topic}: {count} sent again")
+
+
+def reached() -> tuple[config.Settings, config.KafkaSettings]:
+    """All settings, once Kafka has let us in with them."""
+    from stream.engine.knock import knock
+
+    settings, kafka = config.load()
+    knock(kafka)
+    return settings, kafka
 
 
 def committed_tasks(settings: config.Settings, kafka: config.KafkaSettings) -> dict[int, Detector]:
@@ -94,5 +103,5 @@ def committed_tasks(settings: config.Settings, kafka: config.KafkaSettings) -> d
 @state_cli.command("digest")
 def state_digest() -> None:
     """One digest a partition of the committed state, equal to `replay`'s for the same events."""
-    tasks = committed_tasks(*config.load())
+    tasks = committed_tasks(*reached())
     print_json({str(partition): task.digest() for partition, task in tasks.items()})

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from functools import cached_property
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args
 
 import msgspec
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _COMMON = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True)
@@ -35,12 +35,26 @@ class KafkaSettings(BaseSettings):
     )
     sasl_username: str | None = Field(None, description="SASL user")
     sasl_password: SecretStr | None = Field(None, description="SASL password")
-    ssl_cafile: str | None = Field(None, description="PEM file of the certificate authority")
+    ssl_cafile: str | None = Field(
+        None,
+        description="PEM file of the certificate authority, instead of the system's; the brokers' certificates must be "
+        "its own and bear their host names",
+    )
     ssl_certfile: str | None = Field(None, description="PEM file of the client certificate")
     ssl_keyfile: str | None = Field(None, description="PEM file of the client key")
     mock: bool = Field(
         False, description="the broker is the mock of `volteface broker`, which cannot say what it speaks and holds"
     )
+
+    @field_validator("sasl_password")
+    @classmethod
+    def _can_be_sent(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            try:
+                value.get_secret_value().encode()
+            except UnicodeEncodeError:
+                raise ValueError("it is not UTF-8") from None
+        return value
 
 
 class Settings(BaseSettings):
@@ -122,7 +136,13 @@ class Settings(BaseSettings):
 
 def load() -> tuple[Settings, KafkaSettings]:
     """Read all settings from the environment and `.env`; raises SettingsError with one line an operator can use."""
-    return _load(Settings), _load(KafkaSettings)
+    settings, kafka = _load(Settings), _load(KafkaSettings)
+    if kafka.security_protocol.startswith("SASL_"):
+        for field in ("sasl_mechanism", "sasl_username", "sasl_password"):
+            if getattr(kafka, field) is None:
+                name = variable(KafkaSettings, field)
+                raise SettingsError(f"{name} is not set: KAFKA_SECURITY_PROTOCOL={kafka.security_protocol} needs it")
+    return settings, kafka
 
 
 _T = TypeVar("_T", bound=BaseSettings)
@@ -131,10 +151,14 @@ _T = TypeVar("_T", bound=BaseSettings)
 def _load(kind: type[_T]) -> _T:
     try:
         return kind()
+    except UnicodeDecodeError as error:
+        raise SettingsError(f".env cannot be read: it is not UTF-8, see byte {error.start}") from None
     except ValidationError as error:
         first = error.errors()[0]
-        name = variable(kind, str(first["loc"][0]))
-        raise SettingsError(f"{name}={first['input']!r} cannot be used: {first['msg']}") from None
+        field = str(first["loc"][0])
+        secret = SecretStr in get_args(kind.model_fields[field].annotation)
+        shown = "(hidden)" if secret else repr(first["input"])
+        raise SettingsError(f"{variable(kind, field)}={shown} cannot be used: {first['msg']}") from None
 
 
 def variable(kind: type[BaseSettings], field: str) -> str:

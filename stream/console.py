@@ -23,7 +23,7 @@ def print_json(value: object) -> None:
 
 def fail(message: str) -> NoReturn:
     """Say what went wrong, and end with exit code 1."""
-    said.print(message, style="red", markup=False)
+    said.print(message, style="red", markup=False, soft_wrap=True)
     raise typer.Exit(1)
 
 

@@ -5,15 +5,18 @@ Rule of this room: it only reads, and at a cost that does not grow with what a t
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from stream.config import Settings
+from stream.core.detector import Detector
+from stream.core.dossiers import midnight
 from stream.core.evidence import YEAR_SECONDS
 from stream.engine.crew import Member
 from stream.engine.task import State, Task
 from stream.intake.refusal import Refusal
-from stream.ops.metrics import TaskView
+from stream.ops.metrics import FamilyView, TaskView
 
 #: Position and end of a stream of a partition, as far as the client knows them.
 Tail = Callable[[int, int], tuple[int | None, int | None]]
@@ -37,6 +40,7 @@ def _view(member: Member, settings: Settings, tail: Tail) -> TaskView:
     task = member.task
     detector = task.detector
     lag_records, lag_seconds = _lag(task, settings, tail)
+    judged = detector.panel.progress.judged
     none = {f"{topic}/{reason}": 0 for topic in settings.read_topics for reason in Refusal}
     return TaskView(
         counts=detector.counts,
@@ -44,19 +48,37 @@ def _view(member: Member, settings: Settings, tail: Tail) -> TaskView:
         unknown_fields=task.unknown_fields,
         lag_records=lag_records,
         lag_seconds=lag_seconds,
-        evidence=detector.evidence(),
+        families=_families(detector, settings.alert_budget),
         pattern_scores=detector.patterns.scores,
         gauges={
             "watermark_timestamp_seconds": max(detector.clock, 0.0),
             "at_risk_reviews": len(detector.reviews),
-            "subjects": len(detector.sellers),
             "products": len(detector.products),
             "checkpoint_age_seconds": time.monotonic() - member.checkpointed_at,
             "expected_flips_per_second": detector.norm.flips_per_second(),
-            "alerts_past_year": detector.alerted_since(detector.clock - YEAR_SECONDS),
-            "alerts_allowed_per_year": settings.alert_budget * len(detector.sellers) / 1000,
+            "staff_judged_timestamp_seconds": midnight(judged) if judged is not None else 0.0,
         },
     )
+
+
+def _families(detector: Detector, budget: float) -> dict[str, FamilyView]:
+    """Sellers, and the staff who belong to this task."""
+    since = detector.clock - YEAR_SECONDS
+
+    def family(alerted: Iterable[dict[str, float]], evidence: list[float], subjects: int) -> FamilyView:
+        # Of one watch only the latest alert is known, at most one in 30 days. A product's is no accusation.
+        raised = sum(at >= since for one in alerted for kind, at in one.items() if not kind.startswith("product."))
+        return FamilyView(subjects, raised, budget * subjects / 1000, evidence)
+
+    sellers, staff = detector.sellers.values(), detector.panel.dossiers.values()
+    return {
+        "sellers": family(
+            (one.alerted_at for one in sellers), [max(one.log_odds) for one in sellers if one.log_odds], len(sellers)
+        ),
+        "staff": family(
+            (one.alerted_at for one in staff), [one.top() for one in staff if one.top() > -math.inf], len(staff)
+        ),
+    }
 
 
 def _lag(task: Task, settings: Settings, tail: Tail) -> tuple[dict[str, int], dict[str, float]]:

@@ -10,14 +10,16 @@ from typing import Final
 from panels import Row, app, graph, number, or_zero, rate, task, worker
 
 from stream.config import Settings
-from stream.core.watches import SELLER_SLACK, log_threshold
+from stream.core.watches import SELLER_SLACK, STAFF_SLACK, log_threshold
 
 #: ln R at which a watch alarms, for the budget that holds where nobody has set another.
 _BUDGET: Final[float] = Settings.model_fields["alert_budget"].default
 _THRESHOLD: Final = round(log_threshold(_BUDGET, SELLER_SLACK), 3)
+_STAFF_THRESHOLD: Final = round(log_threshold(_BUDGET, STAFF_SLACK), 3)
 
 _FLIPS = "volteface_flips_total"
 _AT_RISK = f"sum({task('volteface_at_risk_reviews')})"
+_FAMILIES = ("sellers", "staff")
 _PAST_YEAR = f"sum({task('volteface_alerts_past_year')})"
 _ALLOWED = f"sum({task('volteface_alerts_allowed_per_year')})"
 _OUT_OF_THE_ORDINARY = task("volteface_events_total", 'outcome!~"applied|duplicate|late"')
@@ -31,9 +33,17 @@ _RETRACTED = task(_FLIPS, 'kind="retracted"')
 _RETRACTED_SHARE = or_zero(f"sum(rate({_RETRACTED}[6h])) / sum(rate({task(_FLIPS)}[6h]))", _AT_RISK)
 
 
-def _of_tasks(metric: str) -> dict[str, str]:
-    """A distribution over sellers or flips is told task by task: shown is the highest of the tasks' quantiles."""
-    return {"quantile {{quantile}}": f"max by (quantile) ({task(metric)})"}
+def _of_tasks(metric: str, *matchers: str) -> dict[str, str]:
+    """A distribution over subjects or flips is told task by task: shown is the highest of the tasks' quantiles."""
+    return {"quantile {{quantile}}": f"max by (quantile) ({task(metric, *matchers)})"}
+
+
+def _of_family(metric: str, family: str) -> str:
+    return f"sum({task(metric, _family(family))})"
+
+
+def _family(name: str) -> str:
+    return f'family="{name}"'
 
 
 def _raised(by: str) -> dict[str, str]:
@@ -45,7 +55,7 @@ _AT_A_GLANCE: Final[Row] = (
     [
         number(
             "Alerts, past year",
-            "Alerts about sellers in the last 365 days of event time, of the chosen tasks.",
+            "Alerts about sellers and staff in the last 365 days of event time, of the chosen tasks.",
             "short",
             _PAST_YEAR,
         ),
@@ -76,11 +86,16 @@ _AT_A_GLANCE: Final[Row] = (
             "Strongest evidence",
             f"The largest ln R of a seller. From {_THRESHOLD} on, with the budget's default, it is an alert.",
             "none",
-            f"max({task('volteface_evidence_log_odds')})",
+            f"max({task('volteface_evidence_log_odds', _family('sellers'))})",
             limits={_THRESHOLD: "orange"},
         ),
         number("Open critical reviews", "Followed until they turn, or for two years.", "short", _AT_RISK),
-        number("Sellers known", "With something in the last two years.", "short", f"sum({task('volteface_subjects')})"),
+        number(
+            "Sellers known",
+            "With something in the last two years.",
+            "short",
+            _of_family("volteface_subjects", "sellers"),
+        ),
         number("Products known", "With an event in the last two years.", "short", f"sum({task('volteface_products')})"),
     ],
 )
@@ -132,7 +147,8 @@ _ALERTS: Final[Row] = (
             "In event time. The budget is what would be raised about that many sellers were nobody to cheat; it is kept"
             " cautiously, so honest markets stay far below it.",
             "short",
-            {"raised": _PAST_YEAR, "allowed": _ALLOWED},
+            {f"raised, {family}": _of_family("volteface_alerts_past_year", family) for family in _FAMILIES}
+            | {f"allowed, {family}": _of_family("volteface_alerts_allowed_per_year", family) for family in _FAMILIES},
             runbooks=["VoltefaceAlertFlood"],
         ),
     ],
@@ -147,8 +163,16 @@ _EVIDENCE: Final[Row] = (
             f" the tasks'. The top may pass {_THRESHOLD}, where the default budget of {_BUDGET:g} raises an alert."
             " If the 0.99 comes near it, the norm does not fit.",
             "none",
-            _of_tasks("volteface_evidence_log_odds"),
+            _of_tasks("volteface_evidence_log_odds", _family("sellers")),
             limits={_THRESHOLD: "orange"},
+        ),
+        graph(
+            "Evidence of the staff, by quantile",
+            "ln R: the odds that a member of staff began to sell look-ups or removals, by what all tasks have told, as"
+            f" each day ends. From {_STAFF_THRESHOLD} on, with the budget's default, it is an alert.",
+            "none",
+            _of_tasks("volteface_evidence_log_odds", _family("staff")),
+            limits={_STAFF_THRESHOLD: "orange"},
         ),
         graph(
             "How unusual the flips' patterns are, by quantile",
@@ -171,10 +195,11 @@ _KNOWN: Final[Row] = (
             stacked=True,
         ),
         graph(
-            "Sellers and products known",
+            "Sellers, staff and products known",
             "Those without an event for two years are forgotten, at the turn of a month.",
             "short",
-            {"sellers": f"sum({task('volteface_subjects')})", "products": f"sum({task('volteface_products')})"},
+            {family: _of_family("volteface_subjects", family) for family in _FAMILIES}
+            | {"products": f"sum({task('volteface_products')})"},
         ),
     ],
 )

@@ -112,7 +112,11 @@ _KEEPING_UP: Final[Row] = (
             "How far the latest event time applied lies behind the clock. It grows where no events come, and is large"
             " while old events are read. It pages when it stands still while records wait.",
             "s",
-            {"task {{task}}": f"time() - max by (task) ({task('volteface_watermark_timestamp_seconds')} > 0)"},
+            {
+                "task {{task}}": f"time() - max by (task) ({task('volteface_watermark_timestamp_seconds')} > 0)",
+                "staff judged by task {{task}}": "time() - max by (task) "
+                f"({task('volteface_staff_judged_timestamp_seconds')} > 0)",
+            },
             runbooks=["VoltefaceWatermarkStalls"],
         ),
         graph(

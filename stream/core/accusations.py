@@ -42,12 +42,15 @@ class Accusations(msgspec.Struct, kw_only=True):
         self.coming = sorted([*self.coming, *news], key=lambda one: one[:2])
 
     def begin(self, day: int) -> None:
-        """A day of this task begins."""
-        if self.began is None:
-            self.began = day
+        """This task's first event is of that day."""
+        self.began = day
+
+    def by(self, day: int) -> dict[str, str | None]:
+        """Whose accusations count on a day: asked at an event, for only then all that concerns the day was heard."""
         while self.coming and self.coming[0][0] <= day:
             _, actor_id, mostly_of = self.coming.pop(0)
             self.accused[actor_id] = mostly_of
+        return self.accused
 
     def until(self, readers: int) -> float:
         """The time that this task's events must stay below until more is heard (epoch seconds)."""

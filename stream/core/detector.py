@@ -16,6 +16,7 @@ import msgspec
 
 from stream.alerts import Alert
 from stream.core import codec
+from stream.core.bands import DAY
 from stream.core.cases import Accuser
 from stream.core.display import Display
 from stream.core.dossiers import Dossier
@@ -253,7 +254,7 @@ class Detector(AtRisk):
 
     def _sold(self, seller: Seller) -> list[bool]:
         """Of each of the seller's kept flips, whether staff answer for it who are accused over others' reviews."""
-        name, accused = seller.seller_id, self.accusations.accused
+        name, accused = seller.seller_id, self.accusations.by(int(self.clock // DAY))
         return [any(actor in accused and accused[actor] != name for actor in flip.actors) for flip in seller.flips]
 
     def _display(

@@ -82,7 +82,6 @@ class AtRisk(State):
         sums, norm.today = norm.today, Sums()
         self._say(day, int(now // DAY) - 1, sums)
         norm.roll(now)
-        self.accusations.begin(int(now // DAY))
 
     def _say(self, day: int, through: int, sums: Sums | None = None, resting: bool = False) -> None:
         said = DayReport(writer=self.number, day=day, through=through, resting=resting, sums=sums or Sums())

@@ -155,19 +155,6 @@ class State:
         seller = self.sellers.get(seller_id)
         return None if seller is None else codec.flip_row(seller, int(slot))
 
-    def evidence(self) -> list[float]:
-        """The largest ln R of each seller that has any, in no order."""
-        return [max(seller.log_odds) for seller in self.sellers.values() if seller.log_odds]
-
-    def alerted_since(self, at: float) -> int:
-        """Alerts about sellers raised since a time (of one watch only the latest, at most one in 30 days)."""
-        return sum(
-            when >= at
-            for seller in self.sellers.values()
-            for kind, when in seller.alerted_at.items()
-            if kind.startswith("seller.")
-        )
-
     def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
         """Take on the state that `changed` gave; raises StateError for a row that cannot be read."""
         found: defaultdict[bytes, list[tuple[str, bytes]]] = defaultdict(list)

@@ -13,9 +13,9 @@ from typing import Any, Final
 
 import faust
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.helpers import create_ssl_context
 
 from stream.config import KafkaSettings, Settings
+from stream.engine.access import connection
 from stream.engine.task import Checkpoint, Record
 
 _BATCH: Final = 5000
@@ -25,23 +25,8 @@ _BATCH_BYTES: Final = 1024 * 1024
 _MAX_REQUEST_BYTES: Final = 4 * 1024 * 1024
 #: A state topic that cannot be seen for so long is missing.
 _TOPIC_SECONDS: Final = 5
-
-
-def connection(kafka: KafkaSettings) -> dict[str, Any]:
-    """aiokafka's arguments for these settings."""
-    arguments: dict[str, Any] = {
-        "bootstrap_servers": kafka.bootstrap_servers,
-        "security_protocol": kafka.security_protocol,
-    }
-    if kafka.security_protocol.endswith("SSL"):
-        arguments["ssl_context"] = create_ssl_context(
-            cafile=kafka.ssl_cafile, certfile=kafka.ssl_certfile, keyfile=kafka.ssl_keyfile
-        )
-    if kafka.security_protocol.startswith("SASL"):
-        arguments["sasl_mechanism"] = kafka.sasl_mechanism
-        arguments["sasl_plain_username"] = kafka.sasl_username
-        arguments["sasl_plain_password"] = kafka.sasl_password.get_secret_value() if kafka.sasl_password else None
-    return arguments
+#: Longer than an answer to a fetch takes where there is nothing to fetch.
+_GOODBYE_SECONDS: Final = 1
 
 
 def credentials(kafka: KafkaSettings) -> Any:
@@ -97,7 +82,11 @@ class KafkaLedger:
                 for records in fetched.values():
                     yield [(record.key, record.value) for record in records]
         finally:
-            await consumer.stop()
+            # It has told all its connections to close by then. Where TLS ends while an answer is on its way, uvloop
+            # waits 30 s for the end of the connection: half of all tasks would be restored so much later.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_GOODBYE_SECONDS):
+                    await consumer.stop()
 
     async def _check(self, tp: TopicPartition) -> None:
         """Raises where the partition is not there: aiokafka would look for it for ever, and say nothing."""
@@ -125,9 +114,14 @@ class KafkaLedger:
             await asyncio.gather(*sent)  # the commit itself does not tell of a record that was refused
 
     async def _send(self, producer: AIOKafkaProducer, record: Record) -> Any:
-        return await producer.send(
-            record.topic, record.value, record.key, partition=record.partition, headers=record.headers
-        )
+        if record.key is not None or record.value is not None:
+            return await producer.send(
+                record.topic, record.value, record.key, partition=record.partition, headers=record.headers
+            )
+        # A dead letter that came with neither. Kafka takes it, `send` does not, and the task would fail for ever.
+        batch = producer.create_batch()
+        batch.append(timestamp=None, key=None, value=None, headers=record.headers)
+        return await producer.send_batch(batch, record.topic, partition=record.partition or 0)
 
     async def _send_rows(self, producer: AIOKafkaProducer, rows: list[tuple[bytes, bytes | None]]) -> list[Any]:
         """Rows as whole batches: sent one by one they would cost more than what they hold took to work out."""

@@ -61,11 +61,16 @@ class BrokerError(Exception):
 
 
 class Broker:
-    """One Kafka node; `start`, `stop`, `kill` may be called again and again on the same data."""
+    """One Kafka node; `start`, `stop`, `kill` may be called again and again on the same data.
 
-    def __init__(self, port: int | None = None, data: Path | None = None) -> None:
+    `more` are further lines for its server.properties, filled in as `_PROPERTIES` is; of two equal names Kafka takes
+    the last.
+    """
+
+    def __init__(self, port: int | None = None, data: Path | None = None, more: str = "") -> None:
         self.port = port or free_port()
         self._controller = free_port()
+        self._more = more
         self._keep = data is not None
         self._data = data or Path(tempfile.mkdtemp(prefix="volteface-kafka-"))
         self._process: subprocess.Popen[bytes] | None = None
@@ -89,7 +94,7 @@ class Broker:
         self._data.mkdir(parents=True, exist_ok=True)
         # Written at every start: kept data may come back on another port.
         properties.write_text(
-            _PROPERTIES.format(port=self.port, controller=self._controller, data=self._data.resolve()),
+            (_PROPERTIES + self._more).format(port=self.port, controller=self._controller, data=self._data.resolve()),
             encoding="utf-8",
         )
         if not (self._data / "log" / "meta.properties").exists():

@@ -40,10 +40,12 @@ def configure(level: str) -> dict[str, Any]:
         "formatters": {"json": formatter},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
         "root": {"level": level, "handlers": ["stderr"]},
-        # Faust announces every consumer group step at INFO; a rebalance is told by our own lines.
+        # Faust announces every consumer group step at INFO; a rebalance is told by our own lines. At DEBUG the clients
+        # trace every request, that with the password included.
         "loggers": {
             "aiokafka": {"level": "WARNING"},
             "faust": {"level": "WARNING"},
+            "kafka": {"level": "WARNING"},
             "mode": {"level": "WARNING"},
         },
     }

@@ -48,11 +48,12 @@ def read(
             consumer.seek_to_beginning(*partitions)
         ends = consumer.end_offsets(partitions)
         while follow or any(consumer.position(tp) < ends[tp] for tp in partitions):
-            for records in consumer.poll(timeout_ms=200).values():
-                yield from records
+            for tp, records in consumer.poll(timeout_ms=200).items():
+                # The end is one of transactions; what was fetched beyond it may be a part of one.
+                yield from (record for record in records if follow or record.offset < ends[tp])
         if group is not None:
             settle()
-            positions = {tp: OffsetAndMetadata(consumer.position(tp), "", -1) for tp in partitions}
+            positions = {tp: OffsetAndMetadata(min(consumer.position(tp), ends[tp]), "", -1) for tp in partitions}
             consumer.commit(positions)
 
 
@@ -81,14 +82,23 @@ def dead_letters(
 
 
 def replay_dead_letters(settings: Settings, kafka: KafkaSettings, topic: str, foreign: Callable[[str], None]) -> int:
-    """Send each dead letter of a topic to it again, as it came; those sent before are not sent twice."""
+    """Send each dead letter of a topic to it again, as it came; those sent before are not sent twice.
+
+    kafka-python sends no header without a content: it comes back empty. Nor does it send a record with neither key nor
+    value, of which no fix would make an event: `foreign` is told of it.
+    """
     count = 0
     with closing(KafkaProducer(**connection(kafka), acks="all")) as producer:
         sent: list[Any] = []
         group = f"{settings.app_id}-dlq-replay"
         # Settled before the group moves on: a letter that was not acknowledged would be lost otherwise.
         for letter in dead_letters(settings, kafka, topic, foreign, group, settle=lambda: _acknowledged(sent)):
-            sent.append(producer.send(letter.topic, value=letter.value, key=letter.key, headers=list(letter.headers)))
+            if letter.key is None and letter.value is None:
+                place = f"{topic}, partition {letter.partition}, offset {letter.offset}"
+                foreign(f"the dead letter of {place}, is passed over: it has neither key nor value")
+                continue
+            headers = [(name, content or b"") for name, content in letter.headers]
+            sent.append(producer.send(letter.topic, value=letter.value, key=letter.key, headers=headers))
             count += 1
             if len(sent) >= 1000:
                 _acknowledged(sent)

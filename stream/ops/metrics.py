@@ -40,13 +40,27 @@ _COUNTED: Final = dict.fromkeys(("applied", "duplicate", "late", "upgraded", "re
 _GAUGES: Final = {
     "watermark_timestamp_seconds": "Latest event time applied",
     "at_risk_reviews": "Open critical reviews",
-    "subjects": "Sellers known",
     "products": "Products known",
     "checkpoint_age_seconds": "Time since the last checkpoint",
     "expected_flips_per_second": "Flips of event time expected of all reviews at risk, by the market's long run",
-    "alerts_past_year": "Alerts about sellers in the last 365 days of event time",
-    "alerts_allowed_per_year": "Alerts that the budget allows, were all of them false, for the sellers known",
+    "staff_judged_timestamp_seconds": "Event time up to which staff were judged, by what all tasks have told",
 }
+
+#: What is told of each family of subjects, sellers and staff: fields of FamilyView.
+_BY_FAMILY: Final = {
+    "subjects": "Subjects known",
+    "alerts_past_year": "Alerts about them in the last 365 days of event time",
+    "alerts_allowed_per_year": "Alerts that the budget allows, were all of them false, for the subjects known",
+}
+
+
+class FamilyView(NamedTuple):
+    """What is read of one family of a task's subjects; evidence: the largest ln R of each."""
+
+    subjects: int
+    alerts_past_year: int
+    alerts_allowed_per_year: float
+    evidence: Sequence[float]
 
 
 class TaskView(NamedTuple):
@@ -59,8 +73,7 @@ class TaskView(NamedTuple):
     #: By topic.
     lag_records: Mapping[str, int]
     lag_seconds: Mapping[str, float]
-    #: The largest ln R of each seller.
-    evidence: Sequence[float]
+    families: Mapping[str, FamilyView]
     #: How many flips had a pattern score in each of equal parts of [0, 1].
     pattern_scores: Sequence[int]
     #: By the names of _GAUGES.
@@ -150,7 +163,7 @@ class Metrics:
         lag = GaugeMetricFamily("volteface_lag_records", "Records not yet applied", labels=["task", "topic"])
         behind = GaugeMetricFamily("volteface_lag_seconds", "Age of the oldest of them", labels=["task", "topic"])
         evidence = GaugeMetricFamily(
-            "volteface_evidence_log_odds", "ln R of the sellers, by quantile", labels=["task", "quantile"]
+            "volteface_evidence_log_odds", "ln R of the subjects, by quantile", labels=["task", "family", "quantile"]
         )
         scores = GaugeMetricFamily(
             "volteface_pattern_score",
@@ -162,12 +175,16 @@ class Metrics:
         for state in _STATES:
             tasks.add_metric([state], states[state])
         gauges = {name: GaugeMetricFamily(f"volteface_{name}", text, labels=["task"]) for name, text in _GAUGES.items()}
+        by_family = {
+            name: GaugeMetricFamily(f"volteface_{name}", text, labels=["task", "family"])
+            for name, text in _BY_FAMILY.items()
+        }
         for partition, view in sorted(self._tasks().items()):
             task = str(partition)
             for name, count in {**_COUNTED, **view.counts}.items():
-                family = flips if name in {"upgraded", "retracted"} else events
+                counted = flips if name in {"upgraded", "retracted"} else events
                 if name != "alerts":
-                    family.add_metric([task, name], count)
+                    counted.add_metric([task, name], count)
             for where, count in view.dead.items():
                 dead.add_metric([task, *where.rsplit("/", 1)], count)
             unknown.add_metric([task], view.unknown_fields)
@@ -175,14 +192,18 @@ class Metrics:
                 lag.add_metric([task, topic], records)
             for topic, seconds in view.lag_seconds.items():
                 behind.add_metric([task, topic], seconds)
-            ranked = sorted(view.evidence)
-            for quantile in _QUANTILES if ranked else ():
-                evidence.add_metric([task, str(quantile)], ranked[math.ceil(quantile * len(ranked)) - 1])
+            for family, told in view.families.items():
+                ranked = sorted(told.evidence)
+                for quantile in _QUANTILES if ranked else ():
+                    evidence.add_metric([task, family, str(quantile)], ranked[math.ceil(quantile * len(ranked)) - 1])
+                for name, gauge in by_family.items():
+                    gauge.add_metric([task, family], getattr(told, name))
             for quantile, score in _of_histogram(view.pattern_scores):
                 scores.add_metric([task, str(quantile)], score)
             for name, value in view.gauges.items():
                 gauges[name].add_metric([task], value)
-        yield from (tasks, events, flips, dead, unknown, lag, behind, evidence, scores, *gauges.values())
+        yield from (tasks, events, flips, dead, unknown, lag, behind, evidence, scores)
+        yield from (*by_family.values(), *gauges.values())
 
 
 def _of_histogram(counts: Sequence[int]) -> Iterator[tuple[float, float]]:

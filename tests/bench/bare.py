@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from stream.config import KafkaSettings, Settings
 from stream.core.detector import Detector
 from stream.core.merge import Merge
-from stream.engine.ledger import connection
+from stream.engine.access import connection
 from stream.events import STREAMS, Event
 from stream.intake.decode import Intake
 from stream.ops.memory import collect_less_often

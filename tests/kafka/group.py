@@ -13,7 +13,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stream.config import KafkaSettings, Settings
+from pydantic import SecretStr
+
+from stream.config import KafkaSettings, Settings, variable
 from stream.events import STREAMS
 from stream.ops import topics
 from stream.ops.broker import free_port
@@ -46,6 +48,14 @@ def wait(true: Callable[[], bool], seconds: float, why: str) -> float:
     return time.monotonic() - begun
 
 
+def environment_of(kafka: KafkaSettings) -> dict[str, str]:
+    """The variables that give a process these settings; only those that were given."""
+    given = {variable(KafkaSettings, field): getattr(kafka, field) for field in kafka.model_fields_set}
+    return {
+        name: value.get_secret_value() if isinstance(value, SecretStr) else str(value) for name, value in given.items()
+    }
+
+
 def argv(*arguments: str) -> list[str]:
     """The command line of a `volteface` command."""
     return [sys.executable, "-m", "stream.cli", *arguments]
@@ -76,20 +86,26 @@ class Group:
         self.kafka = kafka
         own = {f"{stream}_topic": f"{name}.{stream}" for stream in STREAMS}
         given = {field: getattr(inputs, field) for field in own} if inputs else own
-        self.settings = Settings.model_validate({"app_id": name, "alerts_topic": f"{name}.alerts", **given})
+        made = {f"{kind}_topic": f"{name}.{kind}" for kind in ("alerts", "evidence")}
+        self.settings = Settings.model_validate({"app_id": name, **made, **given})
         self.folder = folder
         self.workers: list[Worker] = []
         topics.create(self.settings, kafka, PARTITIONS, 1)
 
     @property
     def environment(self) -> dict[str, str]:
-        names = ("app_id", "lifecycle_topic", "outreach_topic", "access_topic", "alerts_topic")
+        names = ("app_id", "lifecycle_topic", "outreach_topic", "access_topic", "alerts_topic", "evidence_topic")
         own = {f"VOLTEFACE_{name.upper()}": getattr(self.settings, name) for name in names}
-        return os.environ | own | {"KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers}
+        return os.environ | own | environment_of(self.kafka)
 
     def command(self, *arguments: str) -> str:
         """A command with the group's settings; see `command`."""
         return command(self.environment, *arguments)
+
+    def settle(self, expected: dict[str, Any]) -> None:
+        """Wait until the tasks have told each other all that a replay's tell; their workers must be running."""
+        digests = expected["state_digest"]
+        wait(lambda: json.loads(self.command("state", "digest")) == digests, 60, "the state is not that of a replay")
 
     def assert_equals(self, expected: dict[str, Any], ids: list[str]) -> None:
         """State and alerts in Kafka are those of a replay, and no alert is there twice."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from stream.market import simulate
 from stream.ops import mailbox
 from tests.kafka.group import Group, Market, Worker, replay, wait
 
@@ -65,12 +66,11 @@ def test_a_worker_killed_three_times_equals_a_replay(group: Group, market: Marke
         worker.kill()
     worker = Worker(group)
     worker.wait_for(total)
-    time.sleep(2)
+    expected, ids = replay(dirty, tmp_path)
+    group.settle(expected)
     assert worker.events() == total  # events = applied + duplicates + dead
     assert json.loads(worker.page("/health/ready"))["ready"]
     assert worker.stop() == 0
-
-    expected, ids = replay(dirty, tmp_path)
     group.assert_equals(expected, ids)
     found = {
         alert.subject.id for alert in mailbox.alerts(group.settings, group.kafka) if alert.subject.type == "seller"
@@ -130,9 +130,30 @@ def test_workers_that_join_and_leave_equal_a_replay(group: Group, market: Market
     wait(lambda: second.events() > 0, 60, "the second worker was given nothing")
     assert first.stop() == 0
     second.wait_for(market.total)
+    group.settle(market.expected)
     assert second.stop() == 0
     group.assert_equals(market.expected, market.alert_ids)
     assert '"event": "assigned"' in (tmp_path / "worker.log").read_text()
+
+
+def test_staff_are_accused_once_by_what_all_tasks_know(group: Group, tmp_path: Path) -> None:
+    """Two workers, one of them killed: what a member of staff did lies in all partitions, and is judged in one."""
+    events, truth = tmp_path / "market.jsonl", tmp_path / "truth.jsonl"
+    total = simulate.write("access", 3, 120, 150, events, truth)
+    rogues = {one.get("actor_id") for one in map(json.loads, truth.read_text().splitlines())} - {None}
+    expected, ids = replay(events, tmp_path)
+    group.command("feed", "--input", str(events))
+    first, second = Worker(group), Worker(group)
+    wait(lambda: first.events() + second.events() > total // 4, 60, "nothing was done")
+    first.kill()
+    second.wait_for(total // 2)
+    group.settle(expected)
+    assert second.stop() == 0
+    group.assert_equals(expected, ids)
+    staff = [one for one in mailbox.alerts(group.settings, group.kafka) if one.subject.type == "staff"]
+    assert rogues & {one.subject.id for one in staff}
+    clients = [one for one in mailbox.alerts(group.settings, group.kafka) if "stand accused" in one.explanation]
+    assert {one.subject.id for one in clients} <= {json.loads(line)["seller_id"] for line in truth.open()}
 
 
 def test_streams_at_rest_are_not_waited_for_after_the_partitions_moved(group: Group, tmp_path: Path) -> None:

@@ -150,6 +150,7 @@ def test_the_watch_list_is_read_from_the_committed_state(group: Group, market: M
     feed.feed(group.settings, group.kafka, str(market.events), None, lambda count: None)
     worker = Worker(group)
     worker.wait_for(market.total)
+    group.settle(market.expected)
     assert worker.stop() == 0
     lines = group.command("watchlist", "--json", "--count", "5").splitlines()
     tasks = committed_tasks(group.settings, group.kafka)

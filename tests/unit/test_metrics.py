@@ -10,7 +10,7 @@ import msgspec
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from stream.alerts import Alert
-from stream.ops.metrics import _GAUGES, Metrics, TaskView
+from stream.ops.metrics import _GAUGES, FamilyView, Metrics, TaskView
 
 _ALERTS = Path(__file__).parent.parent.parent / "schemas" / "examples" / "alert.v1.jsonl"
 
@@ -22,7 +22,7 @@ def _view(evidence: list[float]) -> TaskView:
         unknown_fields=5,
         lag_records={"reviews.lifecycle.v1": 7},
         lag_seconds={"reviews.lifecycle.v1": 1.5},
-        evidence=evidence,
+        families={"sellers": FamilyView(len(evidence), 1, 2.0, evidence), "staff": FamilyView(5, 0, 0.015, [0.5])},
         pattern_scores=[0, 90, 0, 10],
         gauges=dict.fromkeys(_GAUGES, 2.0),
     )
@@ -57,9 +57,11 @@ def test_the_page_tells_what_the_tasks_counted() -> None:
     assert found["volteface_partitions{}"] == 4
     assert found["volteface_pattern_score{quantile=0.9}"] == 0.5
     assert found["volteface_pattern_score{quantile=0.99}"] == 1.0
-    assert found["volteface_evidence_log_odds{quantile=0.5}"] == -1.0
-    assert found["volteface_evidence_log_odds{quantile=1.0}"] == 1.5
-    assert found["volteface_alerts_allowed_per_year{}"] == 2
+    assert found["volteface_evidence_log_odds{family=sellers,quantile=0.5}"] == -1.0
+    assert found["volteface_evidence_log_odds{family=sellers,quantile=1.0}"] == 1.5
+    assert found["volteface_evidence_log_odds{family=staff,quantile=1.0}"] == 0.5
+    assert found["volteface_alerts_allowed_per_year{family=sellers}"] == 2
+    assert found["volteface_subjects{family=staff}"] == 5
     assert any(name.startswith("volteface_build_info{model_version=") for name in found)
 
 

@@ -148,12 +148,9 @@ def test_news_of_an_accusation_takes_its_time_and_nobody_runs_ahead_of_it() -> N
     assert heard.until(2) == (100 + DELAY_DAYS + 1) * DAY
     heard.hear(Judgement(reader=1, day=102, accused=[]))
     assert heard.until(2) == (102 + DELAY_DAYS + 1) * DAY
-    heard.begin(100 + DELAY_DAYS - 1)
-    assert not heard.accused
-    heard.begin(100 + DELAY_DAYS)
-    assert heard.accused == {"a": None}
-    heard.begin(200)
-    assert heard.accused == {"a": None, "b": "s"}
+    assert heard.by(100 + DELAY_DAYS - 1) == {}
+    assert heard.by(100 + DELAY_DAYS) == {"a": None}
+    assert heard.by(200) == {"a": None, "b": "s"}
 
 
 def test_reports_come_back_as_they_were() -> None:

@@ -1,0 +1,116 @@
+"""The Kafka settings for a secured connection: what is missing or wrong is named, and no secret is told with it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from stream import config
+from stream.config import SettingsError
+from stream.engine.access import connection
+
+_PASSWORD: Final = "Tr0ub4dor,and=3"
+_COMPLETE: Final = {
+    "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+    "KAFKA_SASL_MECHANISM": "PLAIN",
+    "KAFKA_SASL_USERNAME": "volteface",
+    "KAFKA_SASL_PASSWORD": _PASSWORD,
+}
+
+
+@pytest.fixture(autouse=True)
+def _complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment with all that SASL needs, away from a developer's .env."""
+    monkeypatch.chdir(tmp_path)
+    for name, value in _COMPLETE.items():
+        monkeypatch.setenv(name, value)
+
+
+def _command(*arguments: str) -> tuple[int, str]:
+    """Exit code and all that a command says, in lines as long as they come."""
+    environment = os.environ | {"COLUMNS": "1000", "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-m", "stream.cli", *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_the_settings_are_shown_without_the_password() -> None:
+    code, told = _command("settings")
+    assert code == 0
+    assert re.search(r"KAFKA_SASL_PASSWORD.*\(hidden\)", told)
+    assert "KAFKA_SASL_USERNAME" in told
+    assert _PASSWORD not in told
+
+
+@pytest.mark.parametrize("field", ["KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"])
+@pytest.mark.parametrize("value", ["", None])
+def test_what_sasl_needs_and_has_not_is_named(field: str, value: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(field, "") if value is not None else monkeypatch.delenv(field)
+    with pytest.raises(SettingsError, match=f"^{field} is not set: KAFKA_SECURITY_PROTOCOL=SASL_SSL needs it$"):
+        config.load()
+
+
+@pytest.mark.parametrize("name", ["KAFKA_SASL_MECHANISM", "VOLTEFACE_WEB_PORT"])
+def test_another_wrong_setting_does_not_tell_the_password(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "wrong")
+    for command in (("settings",), ("topics", "check"), ("worker",)):
+        code, told = _command(*command)
+        assert code == 2
+        assert told.startswith(f"SettingsError: {name}='wrong' cannot be used: ")
+        assert told.count("\n") == 1
+        assert _PASSWORD not in told
+
+
+def test_a_password_that_cannot_be_sent_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_SASL_PASSWORD", os.fsdecode(_PASSWORD.encode() + b"\xff"))
+    code, told = _command("settings")
+    assert (code, told) == (
+        2, "SettingsError: KAFKA_SASL_PASSWORD=(hidden) cannot be used: Value error, it is not UTF-8\n"
+    )  # fmt: skip
+
+
+def test_a_file_of_settings_that_cannot_be_read_is_not_told(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(f"KAFKA_SASL_PASSWORD={_PASSWORD}".encode() + b"\xff\n")
+    code, told = _command("settings")
+    assert (code, told) == (2, "SettingsError: .env cannot be read: it is not UTF-8, see byte 35\n")
+
+
+def _encrypted_key(folder: Path) -> Path:
+    key = folder / "key.pem"
+    cipher = ("-aes256", "-pass", f"pass:{_PASSWORD}")
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", *cipher, "-out", key], check=True)
+    return key
+
+
+def test_files_that_cannot_be_used_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An encrypted key is refused as well: OpenSSL would ask a terminal for its password, and a service has none."""
+    empty, key, certificate = tmp_path / "empty.pem", _encrypted_key(tmp_path), tmp_path / "certificate.pem"
+    empty.touch()
+    signed = ("-key", key, "-passin", f"pass:{_PASSWORD}", "-subj", "/CN=client", "-out", certificate)
+    subprocess.run(["openssl", "req", "-x509", *signed], check=True)
+    faults = {
+        ("/no/such/file", None, None): "KAFKA_SSL_CAFILE='/no/such/file' cannot be used: No such file or directory",
+        (empty, None, None): f"KAFKA_SSL_CAFILE='{empty}' cannot be used: NO_CERTIFICATE_OR_CRL_FOUND",
+        (
+            None,
+            certificate,
+            "/no/such/key",
+        ): f"KAFKA_SSL_CERTFILE='{certificate}' with KAFKA_SSL_KEYFILE='/no/such/key' ",
+        (None, certificate, key): f"KAFKA_SSL_CERTFILE='{certificate}' with KAFKA_SSL_KEYFILE='{key}' cannot be used: ",
+    }
+    for files, words in faults.items():
+        with monkeypatch.context() as patched:
+            for name, value in zip(("CAFILE", "CERTFILE", "KEYFILE"), files, strict=True):
+                if value is not None:
+                    patched.setenv(f"KAFKA_SSL_{name}", str(value))
+            _, kafka = config.load()
+            with pytest.raises(SettingsError) as told:
+                connection(kafka)
+        assert str(told.value).startswith(words)
+        assert _PASSWORD not in str(told.value)
