@@ -1,12 +1,14 @@
-"""`make bench`: events a second of the worker, of replay, and of a bare loop around the same core, side by side.
+"""`make bench`: events a second of the worker, of replay, of bare loops around the same core, and of its peers.
 
 One market, one real Kafka, one after the other on the same machine, the order turned in every round; medians and
 ratios are printed and written to results.json beside this file. Rates are those of the middle of a run, from 10 % to
-90 % of the events, so that neither start nor end counts. Nothing else should run meanwhile.
+90 % of the events, so that neither start nor end counts (a slow program is measured for a minute). Nothing else should
+run meanwhile. SELLERS, ROUNDS and PROGRAMS (names, separated by commas) make it smaller.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import statistics
@@ -25,13 +27,17 @@ from stream.market import simulate
 from stream.ops import feed, topics
 from stream.ops.broker import VERSION, Broker
 from tests.bench import bare
+from tests.bench.peers.program import rate_of
 from tests.bench.rate import Rate
-from tests.kafka.group import PARTITIONS, Group, Worker
+from tests.kafka.group import Group, Worker
 
 RESULTS: Final = Path(__file__).parent / "results.json"
 ROUNDS: Final = int(os.environ.get("ROUNDS", "3"))
-SELLERS: Final = int(os.environ.get("SELLERS", "500"))
+SELLERS: Final = int(os.environ.get("SELLERS", "1000"))
+PARTITIONS: Final = 8
 DAYS: Final = 240
+#: As pyproject.toml pins them.
+PEER_VERSIONS: Final = {"bytewax": "0.21.1", "quixstreams": "3.28.1"}
 
 
 def worker(group: Group, source: Path, total: int) -> float:
@@ -50,7 +56,7 @@ def worker(group: Group, source: Path, total: int) -> float:
 
 def bare_loop(group: Group, source: Path, total: int) -> float:
     """aiokafka's consumer, the same decoding, merge and core; no group, no state kept, nothing sent."""
-    return bare.run(group.settings, group.kafka, total)
+    return bare.run(group.settings, group.kafka, total, PARTITIONS)
 
 
 def replay(group: Group, source: Path, total: int) -> float:
@@ -59,16 +65,30 @@ def replay(group: Group, source: Path, total: int) -> float:
     return float(msgspec.json.decode(command)["events_per_second"])
 
 
+def peer(name: str) -> Callable[[Group, Path, int], float]:
+    """Another stream processor, with the same core and less to keep."""
+
+    def run(group: Group, source: Path, total: int) -> float:
+        return rate_of(name, group.kafka.bootstrap_servers, group.settings.app_id, PARTITIONS, total)
+
+    return run
+
+
 PROGRAMS: Final[dict[str, Callable[[Group, Path, int], float]]] = {
     "worker": worker,
-    "bare aiokafka loop, same core": bare_loop,
     "replay": replay,
+    "bare aiokafka loop": bare_loop,
+    "bare confluent-kafka loop": peer("bare_confluent"),
+    "stock Faust": peer("stock_faust"),
+    "Bytewax": peer("bytewax_flow"),
+    "Quix Streams": peer("quix_app"),
 }
 
 
 def main() -> None:
     """Measure and tell."""
-    found: dict[str, list[float]] = {name: [] for name in PROGRAMS}
+    names = os.environ.get("PROGRAMS", ",".join(PROGRAMS)).split(",")
+    found: dict[str, list[float]] = {name: [] for name in names}
     with tempfile.TemporaryDirectory(prefix="volteface-bench-") as name, Broker() as broker:
         folder = Path(name)
         source = folder / "market.jsonl"
@@ -77,21 +97,22 @@ def main() -> None:
         _say(f"{total:,} events, {PARTITIONS} partitions, {ROUNDS} rounds, {os.cpu_count()} cores shared with Kafka")
         topics.create(Settings(app_id="feed"), kafka, PARTITIONS, 1)
         feed.feed(Settings(), kafka, str(source), None, lambda _: None)
-        names = list(PROGRAMS)
         for turn in range(ROUNDS):
             for each in names[turn % len(names) :] + names[: turn % len(names)]:
-                group = Group(f"bench-{names.index(each)}-{turn}", kafka, folder, inputs=Settings())
+                group = Group(f"bench-{names.index(each)}-{turn}", kafka, folder, Settings(), PARTITIONS)
                 found[each].append(PROGRAMS[each](group, source, total))
-                _say(f"round {turn + 1}: {each:32} {found[each][-1]:>10,.0f} events/s")
+                _say(f"round {turn + 1}: {each:26} {found[each][-1]:>10,.0f} events/s")
     _tell(found, total)
 
 
 def _tell(found: dict[str, list[float]], total: int) -> None:
     medians = {name: statistics.median(rates) for name, rates in found.items()}
-    first = medians["worker"]
-    _say(f"\n{'median':34} {'events/s':>10} {'worker is':>10}")
+    first = medians.get("worker", math.nan)
+    _say(f"\n{'median':26} {'events/s':>10} {'worker is':>10}")
     for name, median in medians.items():
-        _say(f"{name:34} {median:>10,.0f} {first / median:>9.2f}x")
+        _say(f"{name:26} {median:>10,.0f} {first / median:>9.2f}x")
+    if len(found) < len(PROGRAMS):
+        return  # results.json tells of all of them
     libraries = ("faust-streaming", "aiokafka", "river", "msgspec", "numpy")
     results = {
         "events": total,
@@ -102,7 +123,7 @@ def _tell(found: dict[str, list[float]], total: int) -> None:
         "python": platform.python_version(),
         "kafka": VERSION,
         "cores": os.cpu_count(),
-        "libraries": {name: version(name) for name in libraries},
+        "libraries": {name: version(name) for name in libraries} | PEER_VERSIONS,
     }
     RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1) + b"\n")
 

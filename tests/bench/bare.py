@@ -17,16 +17,15 @@ from stream.events import STREAMS, Event
 from stream.intake.decode import Intake
 from stream.ops.memory import collect_less_often
 from tests.bench.rate import Rate
-from tests.kafka.group import PARTITIONS
 
 
 class _Task:
     """One partition: what `engine.task` does, without positions, dead letters and rows."""
 
-    def __init__(self, partition: int, settings: Settings) -> None:
+    def __init__(self, partition: int, partitions: int, settings: Settings) -> None:
         self.partition = partition
-        self.intake = Intake(settings, PARTITIONS)
-        self.detector = Detector(settings.alert_budget, settings.config_digest, partition, PARTITIONS)
+        self.intake = Intake(settings, partitions)
+        self.detector = Detector(settings.alert_budget, settings.config_digest, partition, partitions)
         self.merge: Merge[object, Event] = Merge(len(STREAMS), settings.allowed_lateness_seconds, self._read)
 
     def _read(self, stream: int, record: object) -> tuple[float, int, Event]:
@@ -44,8 +43,8 @@ class _Task:
         return len(taken)
 
 
-async def _loop(settings: Settings, kafka: KafkaSettings, total: int) -> float:
-    tasks = [_Task(partition, settings) for partition in range(PARTITIONS)]
+async def _loop(settings: Settings, kafka: KafkaSettings, total: int, partitions: int) -> float:
+    tasks = [_Task(partition, partitions, settings) for partition in range(partitions)]
     streams = {topic: stream for stream, topic in enumerate(settings.input_topics)}
     consumer = AIOKafkaConsumer(**connection(kafka), enable_auto_commit=False, max_partition_fetch_bytes=262_144)
     await consumer.start()
@@ -64,8 +63,8 @@ async def _loop(settings: Settings, kafka: KafkaSettings, total: int) -> float:
     return rate.per_second
 
 
-def run(settings: Settings, kafka: KafkaSettings, total: int) -> float:
+def run(settings: Settings, kafka: KafkaSettings, total: int, partitions: int) -> float:
     """Events a second."""
     collect_less_often()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_loop(settings, kafka, total))
+        return runner.run(_loop(settings, kafka, total, partitions))

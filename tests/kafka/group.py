@@ -82,7 +82,14 @@ def replay(events: Path, folder: Path) -> tuple[dict[str, Any], list[str]]:
 class Group:
     """A consumer group with topics of its own, so that tests do not see each other, or with the `inputs` of another."""
 
-    def __init__(self, name: str, kafka: KafkaSettings, folder: Path, inputs: Settings | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        kafka: KafkaSettings,
+        folder: Path,
+        inputs: Settings | None = None,
+        partitions: int = PARTITIONS,
+    ) -> None:
         self.kafka = kafka
         own = {f"{stream}_topic": f"{name}.{stream}" for stream in STREAMS}
         given = {field: getattr(inputs, field) for field in own} if inputs else own
@@ -90,7 +97,7 @@ class Group:
         self.settings = Settings.model_validate({"app_id": name, **made, **given})
         self.folder = folder
         self.workers: list[Worker] = []
-        topics.create(self.settings, kafka, PARTITIONS, 1)
+        topics.create(self.settings, kafka, partitions, 1)
 
     @property
     def environment(self) -> dict[str, str]:

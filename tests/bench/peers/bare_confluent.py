@@ -1,0 +1,25 @@
+"""librdkafka's Python client around the core: no group, nothing kept, nothing sent."""
+
+from __future__ import annotations
+
+from confluent_kafka import Consumer, TopicPartition
+
+from tests.bench.peers.core import GROUP, PARTITIONS, SERVERS, TOPICS, Core, Tally
+
+
+def main() -> None:
+    """Until somebody ends it."""
+    consumer = Consumer(
+        {"bootstrap.servers": SERVERS, "group.id": GROUP, "enable.auto.commit": False, "auto.offset.reset": "earliest"}
+    )
+    consumer.assign([TopicPartition(topic, number, 0) for topic in TOPICS for number in range(PARTITIONS)])
+    core, tally = Core(), Tally()
+    while True:
+        messages = consumer.consume(5000, timeout=0.2)
+        for message in messages:
+            core.apply(message.topic(), message.partition(), message.key(), message.value())
+        tally.add(len(messages))
+
+
+if __name__ == "__main__":
+    main()
