@@ -2,7 +2,7 @@
 # make check  - the fast part, without a broker      make bench - rates, side by side, on a real Kafka
 # Python 3.11 or newer is enough to begin: uv is brought along.
 .DEFAULT_GOAL := help
-.PHONY: help install run check test simulate stack stack-test image-test soak bench arena clean
+.PHONY: help install run check test simulate faults stack stack-test image-test soak bench arena clean
 
 PYTHON ?= python3
 UV := .venv/bin/uv
@@ -50,6 +50,10 @@ test: check
 SEEDS ?= 1000
 simulate: install
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+
+# Kills, freezes, outages on a real Kafka, for MINUTES.
+faults: install
+	$(BIN)/python -m tests.faults
 
 # Needs Debian's prometheus and prometheus-alertmanager.
 stack: install

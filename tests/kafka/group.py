@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -154,6 +155,15 @@ class Worker:
         return sum(
             float(line.split()[-1]) for line in lines if line.startswith((*names, "volteface_dead_letters_total{"))
         )
+
+    def lag(self) -> float:
+        """Records of its partitions that are not applied yet, as /metrics tells them; infinite while none is told."""
+        try:
+            lines = self.page("/metrics").splitlines()
+        except OSError:
+            return math.inf
+        told = [float(line.split()[-1]) for line in lines if line.startswith("volteface_lag_records{")]
+        return sum(told) if told else math.inf
 
     def has(self, events: int) -> bool:
         """Whether it has done so many events; it must not have ended."""

@@ -1,0 +1,88 @@
+"""Markets through workers that are killed, frozen, ended and joined, on a broker that comes and goes.
+
+Each round has a market, a group and topics of its own; when it is done, state, alerts and sums must be those of a clean
+replay. The first round that differs ends the run with its seed. It lasts MINUTES (30); SEED (1) chooses what happens.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Final
+
+from stream.config import KafkaSettings
+from stream.market import simulate
+from stream.ops.broker import Broker
+from tests.faults.trouble import Trouble, idle
+from tests.kafka.group import Group, Worker, replay
+
+MINUTES: Final = float(os.environ.get("MINUTES", "30"))
+SEED: Final = int(os.environ.get("SEED", "1"))
+#: With late, repeated and disordered events; and with staff whose clients lie in several tasks.
+_SCENARIOS: Final = ("dirty", "access", "dirty", "removals")
+
+
+def round_of(number: int, broker: Broker, trouble: Trouble, folder: Path) -> int:
+    """One market; the number of its events."""
+    scenario, seed = _SCENARIOS[number % len(_SCENARIOS)], SEED + number
+    events = folder / "market.jsonl"
+    total = simulate.write(scenario, seed, 100, 160, events, folder / "truth.jsonl")
+    expected, ids = replay(events, folder)
+    group = Group(f"faults-{number}", KafkaSettings(bootstrap_servers=broker.bootstrap_servers), folder)
+    try:
+        group.command("feed", "--input", str(events))
+        Worker(group)
+        struck = 0
+        while not idle(group) or struck < 3:
+            trouble.pause()
+            trouble.strike(group)
+            struck += 1
+        group.settle(expected)
+        for worker in group.workers:
+            if worker.process.poll() is None:
+                assert worker.stop() == 0
+        group.assert_equals(expected, ids)
+        dead = [json.loads(line) for line in group.command("dlq", "list").splitlines()]
+        assert len(dead) == expected["dead"]
+    finally:
+        for worker in group.workers:
+            worker.kill()
+    outcome = f"{total:,} events, {struck} faults, {len(ids)} alerts: as a replay"
+    _say(f"round {number + 1}, {scenario}, seed {seed}: {outcome}")
+    return total
+
+
+def main() -> int:
+    """Until the minutes are over; the exit code."""
+    until, number, events = time.monotonic() + 60 * MINUTES, 0, 0
+    with tempfile.TemporaryDirectory(prefix="volteface-faults-") as name, Broker(data=Path(name) / "kafka") as broker:
+        trouble = Trouble(SEED, broker)
+        while time.monotonic() < until:
+            folder = Path(name) / str(number)
+            folder.mkdir()
+            try:
+                events += round_of(number, broker, trouble, folder)
+            except AssertionError as error:
+                log = (folder / "worker.log").read_text().splitlines()[-30:]
+                _say("\n".join([*log, f"round {number + 1}, SEED={SEED}: {error}", f"so far {dict(trouble.counts)}"]))
+                return 1
+            number += 1
+    _say(f"\n{number} rounds, {events:,} events, {trouble.counts.total()} faults; at work again after, in seconds:")
+    for kind, count in trouble.counts.most_common():
+        seconds = trouble.recovered_seconds[kind]
+        _say(f"{kind:30} {count:>4}  median {statistics.median(seconds):5.1f}  longest {max(seconds):5.1f}")
+    return 0
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
