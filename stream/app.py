@@ -19,6 +19,7 @@ from faust.web import Request, Response, View
 from kafka.errors import KafkaError
 
 from stream import config, views
+from stream.core.codec import StateError
 from stream.engine.crew import Crew
 from stream.engine.knock import knock
 from stream.engine.ledger import KafkaLedger, credentials
@@ -114,6 +115,14 @@ async def _rejoin() -> None:
     await app.consumer.rejoin()
 
 
+async def _end(error: StateError) -> None:
+    """Have the worker end with exit code 1 and one line for a person, however many tasks have failed."""
+    if app.crash_reason is None:
+        # Past the redirection of standard error into the logs.
+        print(f"{type(error).__name__}: {error}", file=sys.__stderr__, flush=True)
+        await app.crash(error)
+
+
 def _task_views() -> dict[int, TaskView]:
     return views.of_tasks(crew.members, settings, _tail)
 
@@ -128,7 +137,7 @@ def _kafka_connected() -> bool:
 
 metrics = Metrics(_task_views, _task_states, _kafka_connected)
 pulse = Pulse()
-crew = Crew(settings, lambda partition: KafkaLedger(partition, settings, kafka), _Tap(), metrics, _rejoin)
+crew = Crew(settings, lambda partition: KafkaLedger(partition, settings, kafka), _Tap(), metrics, _rejoin, _end)
 _streams = {topic: stream for stream, topic in enumerate(settings.read_topics)}
 
 

@@ -22,12 +22,15 @@ from rich.table import Column, Table
 from stream import config
 from stream.alerts import Alert
 from stream.cli_groups import committed_tasks, dlq_cli, reached, state_cli, topics_cli
+from stream.cli_privacy import forget, unmask
 from stream.console import fail, out, print_json, said
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 cli.add_typer(topics_cli, name="topics")
 cli.add_typer(dlq_cli, name="dlq")
 cli.add_typer(state_cli, name="state")
+cli.command()(unmask)
+cli.command()(forget)
 
 Input = Annotated[str, typer.Option("--input", help="a .jsonl or .jsonl.gz file, or - for standard input")]
 

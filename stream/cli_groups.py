@@ -88,6 +88,7 @@ def reached() -> tuple[config.Settings, config.KafkaSettings]:
 
 def committed_tasks(settings: config.Settings, kafka: config.KafkaSettings) -> dict[int, Detector]:
     """The committed state of each partition, as the task that goes on from there would have it."""
+    from stream.core.codec import StateError
     from stream.core.detector import Detector
     from stream.engine.task import POSITION
     from stream.ops import mailbox
@@ -95,8 +96,13 @@ def committed_tasks(settings: config.Settings, kafka: config.KafkaSettings) -> d
     tasks: dict[int, Detector] = {}
     committed = mailbox.committed_state(settings, kafka)
     for partition, rows in sorted(committed.items()):
-        task = tasks[partition] = Detector(settings.alert_budget, settings.config_digest, partition, len(committed))
-        task.restore((key, value) for key, value in rows.items() if key != POSITION)
+        task = tasks[partition] = Detector(
+            settings.alert_budget, settings.config_digest, partition, len(committed), settings.pseudonym_fingerprint
+        )
+        try:
+            task.restore((key, value) for key, value in rows.items() if key != POSITION)
+        except StateError as error:
+            fail(f"StateError: {error}")
     return tasks
 
 

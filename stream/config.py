@@ -49,12 +49,15 @@ class KafkaSettings(BaseSettings):
     @field_validator("sasl_password")
     @classmethod
     def _can_be_sent(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            try:
-                value.get_secret_value().encode()
-            except UnicodeEncodeError:
-                raise ValueError("it is not UTF-8") from None
-        return value
+        return value if value is None else _utf8(value)
+
+
+def _utf8(value: SecretStr) -> SecretStr:
+    try:
+        value.get_secret_value().encode()
+    except UnicodeEncodeError:
+        raise ValueError("it is not UTF-8") from None
+    return value
 
 
 class Settings(BaseSettings):
@@ -75,6 +78,7 @@ class Settings(BaseSettings):
     access_topic: str = Field("reviews.access.v1", description="topic of staff look-ups")
     evidence_topic: str = Field("integrity.evidence.v1", description="topic by which tasks tell each other about staff")
     alerts_topic: str = Field("integrity.alerts.v1", description="topic of alerts")
+    audit_topic: str = Field("integrity.audit.v1", description="topic of who unmasked or erased whom, and why")
     dead_letter_prefix: str = Field("dlq.", min_length=1, description="put before a topic's name for its dead letters")
 
     checkpoint_seconds: float = Field(
@@ -101,7 +105,18 @@ class Settings(BaseSettings):
     alert_budget: float = Field(
         3, gt=0, le=1000, description="false alarms allowed per 1,000 subjects a year and watch family"
     )
+    pseudonym_key: SecretStr | None = Field(
+        None,
+        description="secret, at least 16 characters; with it ids of reviewers and staff are kept as keyed hashes only",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least severe log line shown")
+
+    @field_validator("pseudonym_key")
+    @classmethod
+    def _hard_to_guess(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(_utf8(value).get_secret_value()) < 16:
+            raise ValueError("it has fewer than 16 characters")
+        return value
 
     @cached_property
     def input_topics(self) -> tuple[str, str, str]:
@@ -123,6 +138,18 @@ class Settings(BaseSettings):
         return self.dead_letter_prefix + topic
 
     @property
+    def pseudonym_secret(self) -> bytes | None:
+        """The key of pseudonyms, as long as the hash can take; a setting of any length becomes one."""
+        key = self.pseudonym_key
+        return None if key is None else hashlib.blake2b(key.get_secret_value().encode()).digest()
+
+    @property
+    def pseudonym_fingerprint(self) -> str:
+        """What tells one key from another and nothing else about it (16 hex digits); empty without a key."""
+        key = self.pseudonym_secret
+        return hashlib.blake2b(b"volteface", key=key, digest_size=8, person=b"fingerprint").hexdigest() if key else ""
+
+    @property
     def config_digest(self) -> str:
         """Digest of the settings that decide what an input leads to (16 hex digits)."""
         deciding = (
@@ -130,6 +157,8 @@ class Settings(BaseSettings):
             self.unknown_fields,
             self.alert_budget,
             self.max_event_bytes,
+            # Nothing where there is no key: what went out before there were keys keeps its digest.
+            *filter(None, [self.pseudonym_fingerprint]),
         )
         return hashlib.blake2b(msgspec.json.encode(deciding), digest_size=8).hexdigest()
 

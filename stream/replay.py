@@ -119,7 +119,9 @@ class _Task:
     """One partition, read from its logs."""
 
     def __init__(self, settings: Settings, folder: Path, partition: int, partitions: int) -> None:
-        self.detector = Detector(settings.alert_budget, settings.config_digest, partition, partitions)
+        self.detector = Detector(
+            settings.alert_budget, settings.config_digest, partition, partitions, settings.pseudonym_fingerprint
+        )
         self.dead = 0
         self._partition = partition
         self._intake = Intake(settings, partitions)

@@ -15,6 +15,7 @@ import numpy as np
 from stream.core.display import Display, Tape
 from stream.core.evidence import COLUMNS, WINDOWS
 from stream.core.excuses import Births
+from stream.core.model import difference
 from stream.core.norm import Norm
 from stream.core.reviews import Review
 from stream.core.rows import (
@@ -41,8 +42,17 @@ T = TypeVar("T")
 encode = msgspec.msgpack.Encoder().encode
 
 
+#: Nothing of it mends itself, so whoever reads of it is told what to do.
+_ADVICE: Final = (
+    'go back to what wrote it, or start under another VOLTEFACE_APP_ID: see docs/operations.md, "Upgrade and roll-back"'
+)
+
+
 class StateError(Exception):
-    """A row of the state topic that this version cannot read."""
+    """A row of the state topic that this version cannot read: one line, with what to do."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"{why}; {_ADVICE}")
 
 
 _decoders: dict[Any, msgspec.msgpack.Decoder[Any]] = {}
@@ -176,8 +186,16 @@ def product_of(value: bytes) -> Display:
     return display
 
 
-def meta_row(clock: float, seen: int, resting: bool, counts: dict[str, int]) -> bytes:
-    return encode(MetaRow(VERSION, clock, seen, resting, counts))
+def meta_row(clock: float, seen: int, resting: bool, counts: dict[str, int], model: dict[str, str]) -> bytes:
+    return encode(MetaRow(VERSION, clock, seen, resting, counts, model))
+
+
+def meta_of(value: bytes, model: dict[str, str]) -> MetaRow:
+    row = decode(value, MetaRow)
+    foreign = difference(row.model, model)
+    if foreign:
+        raise StateError(f"the state topic was written {foreign}")
+    return row
 
 
 #: Fields of a norm that its row holds as they are.

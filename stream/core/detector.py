@@ -22,7 +22,7 @@ from stream.core.display import Display
 from stream.core.dossiers import Dossier
 from stream.core.evidence import WINDOWS
 from stream.core.panel import Market
-from stream.core.reports import Judgement, Report, Told
+from stream.core.reports import Forget, Judgement, Report, Told
 from stream.core.reviews import Review
 from stream.core.risk import AtRisk
 from stream.core.subjects import Seller
@@ -41,8 +41,10 @@ from stream.events import (
 class Detector(AtRisk):
     """A task's state, and what each event does to it."""
 
-    def __init__(self, budget: float, config_digest: str, number: int = 0, tasks: int = 1) -> None:
-        super().__init__(number, tasks, self._judge_staff)
+    def __init__(
+        self, budget: float, config_digest: str, number: int = 0, tasks: int = 1, pseudonyms: str = ""
+    ) -> None:
+        super().__init__(number, tasks, self._judge_staff, pseudonyms)
         self._accuser = Accuser(budget, config_digest)
         self._about_staff: list[Alert] = []
         self._handlers: dict[type[Event], Callable[[Any, float], list[Alert]]] = {
@@ -77,9 +79,12 @@ class Detector(AtRisk):
         return self._sign(alerts, codec.seller_row(seller) + flip + codec.norm_row(self.norm))
 
     def hear(self, report: Report) -> list[Alert]:
-        """Take what a task has told about staff, or what was judged of it."""
+        """Take what a task has told about staff, what was judged of it, or whom to forget."""
         if isinstance(report, Judgement):
             self.accusations.hear(report)
+            return []
+        if isinstance(report, Forget):
+            self._erase(report.reviewer_id)
             return []
         judgement = self.panel.hear(report)
         if judgement is not None:

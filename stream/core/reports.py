@@ -1,4 +1,4 @@
-"""What tasks tell each other about staff: `integrity.evidence.v1`, as values.
+"""What tasks tell each other about staff, and are told by a person: `integrity.evidence.v1`, as values.
 
 Rule of this room: a report says what a whole day of event time has added, and never what stands now: so it can be taken
 in any order, once. A *writer* is the task whose reviews it is about, a *reader* the one that a member of staff belongs
@@ -14,6 +14,8 @@ import msgspec
 
 from stream.core.flips import Flip
 
+#: The header by which an application knows its own reports; its content is the application's id.
+SIGNATURE: Final = "volteface.app_id"
 #: Any day would do: what is added up over years must stay within a float's range.
 _FIRST_DAY: Final = 18262.0  # 2020-01-01
 _YEAR_DAYS: Final = 365.0
@@ -118,6 +120,17 @@ class Judgement(msgspec.Struct, tag="judged", kw_only=True):
         return None
 
 
-Report = StaffReport | DayReport | Judgement
+class Forget(msgspec.Struct, tag="forget", kw_only=True):
+    """A reviewer's id, or pseudonym, has to go; it comes from a person's command and not from a task."""
+
+    reviewer_id: str
+
+    @property
+    def about(self) -> str | None:
+        """It goes to every task: any may have a review of that reviewer."""
+        return None
+
+
+Report = StaffReport | DayReport | Judgement | Forget
 encode: Final = msgspec.json.Encoder().encode
 decode: Final = msgspec.json.Decoder(Report).decode

@@ -9,6 +9,9 @@ from stream.core.flips import Flip
 from stream.core.staff import Access
 from stream.core.subjects import Seller
 
+#: Stands for the reviewer of a review who is to be forgotten. No event can name it: ids hold no blanks.
+FORGOTTEN: Final = "forgotten reviewer"
+
 #: By place of age: when a review that comes out of it leaves the next.
 _NEXT_EDGE: Final = (*AGE_EDGES[1:], FOLLOW_SECONDS)
 

@@ -12,7 +12,7 @@ from stream.core import codec
 from stream.core.bands import DAY, FOLLOW_SECONDS, LOOKED_UP
 from stream.core.panel import Judge
 from stream.core.reports import DayReport, Report, Sums
-from stream.core.reviews import Review
+from stream.core.reviews import FORGOTTEN, Review
 from stream.core.staff import Access, Staff
 from stream.core.state import State
 from stream.core.subjects import Seller
@@ -27,8 +27,8 @@ MOST_ACCESSES: Final = 8
 class AtRisk(State):
     """A task's state with its clock, and the ways in which a review comes to be at risk, moves and ends."""
 
-    def __init__(self, number: int, tasks: int, judge: Judge) -> None:
-        super().__init__(number, tasks, judge)
+    def __init__(self, number: int, tasks: int, judge: Judge, pseudonyms: str) -> None:
+        super().__init__(number, tasks, judge, pseudonyms)
         #: What is to be told to other tasks, in order; whoever runs the task takes it away.
         self.outbox: list[Report] = []
         self._changed_reviews = self._changed[codec.REVIEW]
@@ -62,9 +62,6 @@ class AtRisk(State):
                 timers.set(review)
         if now >= norm.next_day:
             self._pass_midnight(now)
-            timers.sweep(len(self.reviews))
-            if now // _MONTH_SECONDS != self.clock // _MONTH_SECONDS:
-                self._forget(now - FOLLOW_SECONDS)
         self.clock = now
 
     def _pass_midnight(self, now: float) -> None:
@@ -81,7 +78,12 @@ class AtRisk(State):
             self._changed_staff.add(name)
         sums, norm.today = norm.today, Sums()
         self._say(day, int(now // DAY) - 1, sums)
+        month = norm.day_began // _MONTH_SECONDS
         norm.roll(now)
+        self._timers.sweep(len(self.reviews))
+        # By the midnight, not by what came first after it: that depends on whether the task was held back there.
+        if norm.day_began // _MONTH_SECONDS != month:
+            self._forget(norm.day_began // _MONTH_SECONDS * _MONTH_SECONDS - FOLLOW_SECONDS)
 
     def _say(self, day: int, through: int, sums: Sums | None = None, resting: bool = False) -> None:
         said = DayReport(writer=self.number, day=day, through=through, resting=resting, sums=sums or Sums())
@@ -213,6 +215,15 @@ class AtRisk(State):
         del self.reviews[review.review_id]
         self._changed_reviews.add(review.review_id)
         self._changed_sellers.add(seller.seller_id)
+
+    def _erase(self, reviewer_id: str) -> None:
+        """Forget who wrote a reviewer's open reviews; nothing that counts goes by the author."""
+        for name, review in self.reviews.items():
+            if review.reviewer_id == reviewer_id:
+                review.seller.unfollow(reviewer_id, name)
+                review.reviewer_id = FORGOTTEN
+                review.seller.follow(FORGOTTEN, name)
+                self._changed_reviews.add(name)
 
     def _seller(self, seller_id: str) -> Seller:
         seller = self.sellers.get(seller_id)

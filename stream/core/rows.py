@@ -94,6 +94,8 @@ class MetaRow(msgspec.Struct, array_like=True, gc=False):
     seen: int
     resting: bool
     counts: dict[str, int]
+    #: By part, see `model`; rows from before it was told have none.
+    model: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class PatternsRow(msgspec.Struct, array_like=True, gc=False):

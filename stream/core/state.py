@@ -14,11 +14,12 @@ from stream.core import codec
 from stream.core.accusations import Accusations
 from stream.core.display import Display
 from stream.core.early import Early
+from stream.core.model import model_of
 from stream.core.norm import Norm
 from stream.core.panel import Judge, Panel
 from stream.core.patterns import FlipPatterns
 from stream.core.reviews import Review
-from stream.core.rows import FlipRow, MetaRow, PatternsRow
+from stream.core.rows import FlipRow, PatternsRow
 from stream.core.seen import Seen
 from stream.core.staff import Staff
 from stream.core.subjects import Seller
@@ -29,9 +30,11 @@ class State:
     """One task's reviews, sellers, products, norm and models, and its part in judging staff.
 
     number, tasks: which one it is of how many; each is the reader of what all tell of its part of the staff.
+    pseudonyms: the fingerprint of their key; see `model`.
     """
 
-    def __init__(self, number: int, tasks: int, judge: Judge) -> None:
+    def __init__(self, number: int, tasks: int, judge: Judge, pseudonyms: str) -> None:
+        self.model = model_of(pseudonyms)
         self.number = number
         self.tasks = tasks
         self.clock = float("-inf")
@@ -127,7 +130,8 @@ class State:
         return not (self.counts or self.panel.progress.through or self.accusations.heard)
 
     def _meta_row(self, _: str) -> bytes:
-        return codec.meta_row(self.clock, self._seen.count, self.resting, dict(sorted(self.counts.items())))
+        counts = dict(sorted(self.counts.items()))
+        return codec.meta_row(self.clock, self._seen.count, self.resting, counts, self.model)
 
     def _pattern_row(self, name: str) -> bytes:
         if name:
@@ -178,7 +182,7 @@ class State:
         """What takes a row back, of the kinds that need no other; see `restore` for the rest."""
 
         def meta(_: str, value: bytes) -> None:
-            row = codec.decode(value, MetaRow)
+            row = codec.meta_of(value, self.model)
             self.clock, self._seen.count, self.counts = row.clock, row.seen, Counter(row.counts)
             self.resting = row.resting
 
@@ -186,7 +190,7 @@ class State:
             self.accusations = codec.decode(value, Accusations)
 
         return {
-            codec.META: meta,
+            codec.META: meta,  # before all others: what a foreign model calls a row may be something else
             codec.NORM: lambda _, value: codec.load_norm(self.norm, value),
             codec.SELLER: lambda name, value: self.sellers.update({name: codec.seller_of(name, value)}),
             codec.PRODUCT: lambda name, value: self.products.update({name: codec.product_of(value)}),

@@ -201,7 +201,7 @@ class Seller:
     def silent_since(self, horizon: float) -> bool:
         """Whether it has no open review and nothing has happened to it since then."""
         last = self.flips[-1].at if self.flips else self.first_seen
-        return not self.held and last < horizon
+        return not self.held and not self.reviewers and last < horizon
 
     def totals(self) -> list[float]:
         """Flips, expected by peers, expected by the long run, retracted: ARMS numbers each."""

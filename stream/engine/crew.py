@@ -1,7 +1,8 @@
 """The tasks of one worker: made when partitions are assigned, dropped when they go, each with a loop of its own.
 
 Rule of this room: a task that fails in any way is dropped, never mended: its state may be ahead of the last
-checkpoint. The group is then asked for a new assignment, which begins again from what was committed.
+checkpoint. The group is then asked for a new assignment, which begins again from what was committed. Where that cannot
+be read it would go on for ever so: then the worker ends.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import structlog
 
 from stream.alerts import Alert
 from stream.config import Settings
+from stream.core.codec import StateError
 from stream.engine.task import Ledger, Raised, Task
 from stream.intake.decode import Intake
 
@@ -164,6 +166,7 @@ class Crew:
         tap: Tap,
         meter: Meter,
         rejoin: Callable[[], Awaitable[None]],
+        end: Callable[[StateError], Awaitable[None]],
     ) -> None:
         self.members: dict[int, Member] = {}
         self._loops: dict[int, asyncio.Task[None]] = {}
@@ -172,6 +175,7 @@ class Crew:
         self._tap = tap
         self._meter = meter
         self._rejoin = rejoin
+        self._end = end
 
     def assign(self, partitions: set[int], count: int) -> None:
         """Begin the tasks of these partition numbers; `count` is the topics' number of partitions."""
@@ -184,6 +188,10 @@ class Crew:
     async def _guard(self, partition: int, member: Member) -> None:
         try:
             await member.run()
+        except StateError as error:
+            self._meter.failed(partition, error)
+            await self._let_go(partition, member)
+            await self._end(error)
         except Exception as error:  # any failure ends the task; what it was is told, and the group is asked again
             self._meter.failed(partition, error)
             log.error("task_failed", partition=partition, error=repr(error), exc_info=error)

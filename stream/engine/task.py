@@ -30,7 +30,7 @@ from stream.intake.refusal import Refusal, Refused
 POSITION: Final = b"o"
 #: The stream of what tasks tell each other comes after the input streams.
 EVIDENCE: Final = len(STREAMS)
-SIGNATURE: Final = "volteface.app_id"
+SIGNATURE: Final = reports.SIGNATURE
 _alert_json = msgspec.json.Encoder().encode
 
 
@@ -100,7 +100,9 @@ class Task:
     ) -> None:
         self.partition = partition
         self.state = State.NEW
-        self.detector = Detector(settings.alert_budget, settings.config_digest, partition, intake.partitions)
+        self.detector = Detector(
+            settings.alert_budget, settings.config_digest, partition, intake.partitions, settings.pseudonym_fingerprint
+        )
         self.dead: Counter[str] = Counter()
         self.merge: Merge[Any, Event] = Merge(len(STREAMS), settings.allowed_lateness_seconds, self._read)
         self.alerts_waiting: list[Raised] = []

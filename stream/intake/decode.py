@@ -16,6 +16,7 @@ from stream.config import Settings
 from stream.events import STREAMS, AnyEvent, Event
 from stream.intake.identifiers import check_ids
 from stream.intake.partition import partition_of
+from stream.intake.pseudonyms import pseudonyms_of
 from stream.intake.refusal import Refusal, Refused
 
 #: RFC 3339, stricter than the type, which also takes a space for the T and an offset without a colon. The
@@ -55,6 +56,7 @@ class Intake:
         self._max_bytes = settings.max_event_bytes
         self._future_seconds = settings.future_seconds
         self._refuse_unknown = settings.unknown_fields == "refuse"
+        self._pseudonyms = pseudonyms_of(settings)
         self._forms = tuple({form.name: form for form in map(_Form, kinds)} for kinds in STREAMS.values())
 
     def decode(
@@ -70,6 +72,8 @@ class Intake:
                 f"occurred_at is more than {self._future_seconds:g} s ahead of the clock: "
                 f"{event.occurred_at.isoformat()}.",
             )
+        if self._pseudonyms is not None:  # after the checks: a dead letter holds what came
+            self._pseudonyms.put_on(event)
         return at, event
 
     def read(self, stream: int, value: bytes | None) -> Event:

@@ -6,7 +6,7 @@ told to follow). Transaction markers take offsets, so the end is reached by posi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from typing import Any
 
@@ -28,7 +28,7 @@ def read(
     follow: bool = False,
     group: str | None = None,
     settle: Callable[[], None] = lambda: None,
-) -> Iterator[Any]:
+) -> Generator[Any, None, None]:
     """A topic's committed records, from its beginning, or from where the group stopped.
 
     `settle` finishes the work on them; only then does the group move on.

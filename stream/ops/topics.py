@@ -13,6 +13,7 @@ from stream.ops.client import connection
 
 #: Dead letters and state rows must hold what an input held and more.
 _LARGE_BYTES: Final = "4194304"
+_DAY_MS: Final = 24 * 3600 * 1000
 #: librdkafka's mock has no other.
 MOCK_PARTITIONS: Final = 4
 
@@ -52,13 +53,17 @@ def _create_on_mock(kafka: KafkaSettings, missing: list[NewTopic], partitions: i
 def _wanted(settings: Settings, partitions: int, factor: int) -> list[NewTopic]:
     large = {"max.message.bytes": _LARGE_BYTES}
     # A worker that was away for longer has missed what the others told it.
-    kept = {"retention.ms": str(30 * 24 * 3600 * 1000)}
-    compacted = large | {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.1"}
+    kept = {"retention.ms": str(30 * _DAY_MS)}
+    # Rows that were written anew or deleted are gone for good within the lag and a day, also where little is written:
+    # who asked to be forgotten is in some of them. A restore that took longer than the day would miss deletions.
+    soon = {"max.compaction.lag.ms": str(7 * _DAY_MS), "delete.retention.ms": str(_DAY_MS)}
+    compacted = large | soon | {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.1"}
     return [
         *(NewTopic(name, partitions, factor) for name in settings.input_topics),
         *(NewTopic(settings.dead_letter_topic(name), 1, factor, topic_configs=large) for name in settings.read_topics),
         NewTopic(settings.evidence_topic, partitions, factor, topic_configs=kept),
         NewTopic(settings.alerts_topic, partitions, factor),
+        NewTopic(settings.audit_topic, 1, factor, topic_configs={"retention.ms": "-1"}),
         NewTopic(settings.state_topic, partitions, factor, topic_configs=compacted),
     ]
 

@@ -94,7 +94,7 @@ class Group:
         self.kafka = kafka
         own = {f"{stream}_topic": f"{name}.{stream}" for stream in STREAMS}
         given = {field: getattr(inputs, field) for field in own} if inputs else own
-        made = {f"{kind}_topic": f"{name}.{kind}" for kind in ("alerts", "evidence")}
+        made = {f"{kind}_topic": f"{name}.{kind}" for kind in ("alerts", "evidence", "audit")}
         self.settings = Settings.model_validate({"app_id": name, **made, **given})
         self.folder = folder
         self.workers: list[Worker] = []
@@ -102,7 +102,8 @@ class Group:
 
     @property
     def environment(self) -> dict[str, str]:
-        names = ("app_id", "lifecycle_topic", "outreach_topic", "access_topic", "alerts_topic", "evidence_topic")
+        topics_of = ("lifecycle", "outreach", "access", "alerts", "evidence", "audit")
+        names = ("app_id", *(f"{one}_topic" for one in topics_of))
         own = {f"VOLTEFACE_{name.upper()}": getattr(self.settings, name) for name in names}
         return os.environ | own | environment_of(self.kafka)
 

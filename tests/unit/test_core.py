@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from stream.alerts import Alert
 from stream.core import codec
-from stream.core.bands import ARM_OF, ARMS, BANDS, CELLS, CONTACTED, DAY, FOLLOW_SECONDS, locate
+from stream.core.bands import ARM_OF, ARMS, BANDS, CELLS, CONTACTED, DAY, FOLLOW_SECONDS, HOUR, locate
 from stream.core.detector import Detector
 from stream.core.early import LIMIT, Early
 from stream.core.evidence import COLUMNS, LEAD, log_prior
@@ -331,3 +331,31 @@ def test_the_trees_are_written_again_only_after_a_flip() -> None:
     assert codec.PATTERNS not in dict(detector.changed())
     apply(detector, event("review.edited", 9, rating=5))
     assert codec.PATTERNS in dict(detector.changed())
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_what_is_forgotten_at_a_months_end_does_not_depend_on_a_wait_there(hours: int) -> None:
+    """A task that was held back passes midnight before its next event; one that was not, with it."""
+    month = 30 * DAY * math.ceil((START.timestamp() + FOLLOW_SECONDS + 2 * DAY) / (30 * DAY)) - START.timestamp()
+    known = [
+        event("review.created", month - FOLLOW_SECONDS + hours * HOUR, rating=5, product_id="old", review_id="r1"),
+        # Its timer falls due between that midnight and the next event.
+        event("review.created", month - DAY + HOUR, rating=1, product_id="new", review_id="r2"),
+    ]
+    waited, went_on = run(known), run(known)
+    last = event("review.created", month + 2 * HOUR, rating=5, product_id="new", review_id="r3")
+    waited.wake(last.occurred_at.timestamp())
+    apply(waited, last)
+    apply(went_on, last)
+    assert ("old" in waited.products) == ("old" in went_on.products) == (hours > 0)
+    assert waited.digest() == went_on.digest()
+
+
+def test_a_seller_is_not_forgotten_while_a_bombs_review_is_open() -> None:
+    detector = run([event("review.created", 0, rating=1)])
+    seller, review = detector.sellers["s"], detector.reviews["r"]
+    seller.leave(review.cell, detector.norm, detector.clock)
+    review.outside = True
+    assert not seller.silent_since(detector.clock + DAY)
+    seller.unfollow(review.reviewer_id, review.review_id)
+    assert seller.silent_since(detector.clock + DAY)
