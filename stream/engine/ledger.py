@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from stream.config import KafkaSettings, Settings
 from stream.engine.access import connection
-from stream.engine.task import Checkpoint, Record
+from stream.engine.records import Checkpoint, Record
 
 _BATCH: Final = 5000
 #: Rows that travel together; a single one may be larger.

@@ -21,36 +21,14 @@ from stream.core import codec, reports
 from stream.core.bands import DAY
 from stream.core.detector import Detector
 from stream.core.merge import Merge
+from stream.engine.records import Checkpoint, Record, of_alert, of_refused, of_report, signature
 from stream.events import STREAMS, Event
-from stream.intake.dead_letters import DeadLetter, outgoing
 from stream.intake.decode import Intake
-from stream.intake.partition import partition_of
 from stream.intake.refusal import Refusal, Refused
 
 POSITION: Final = b"o"
 #: The stream of what tasks tell each other comes after the input streams.
 EVIDENCE: Final = len(STREAMS)
-SIGNATURE: Final = reports.SIGNATURE
-_alert_json = msgspec.json.Encoder().encode
-
-
-class Record(NamedTuple):
-    """A record for a topic other than the state's."""
-
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    headers: list[tuple[str, bytes | None]]
-    #: None: as the key says.
-    partition: int | None = None
-
-
-class Checkpoint(NamedTuple):
-    """All that moves together: state rows, alerts, dead letters and reports, the offsets of the streams."""
-
-    rows: list[tuple[bytes, bytes | None]]
-    records: list[Record]
-    offsets: list[int]
 
 
 class Raised(NamedTuple):
@@ -113,8 +91,7 @@ class Task:
         #: Records of what tasks tell each other that were not heard yet, and the offset of the next one.
         self._told: deque[Any] = deque()
         self._next_told = 0
-        #: The header by which this application knows its own reports.
-        self._signature = (SIGNATURE, settings.app_id.encode())
+        self._signature = signature(settings)
         self._lowest = [0] * len(STREAMS)
         self._letters: list[Record] = []
         #: Of the batches not yet done with, by stream: last offset, and the time of the first record.
@@ -194,12 +171,7 @@ class Task:
     def _bury(self, stream: int, record: Any, refused: Refused) -> None:
         topic = self._settings.read_topics[stream]
         self.dead[f"{topic}/{refused.reason}"] += 1
-        letter = DeadLetter(
-            topic=topic, partition=self.partition, offset=record.offset, key=record.key, value=record.value,
-            headers=tuple(record.headers), reason=refused.reason, detail=refused.detail,
-        )  # fmt: skip
-        key, value, headers = outgoing(letter)
-        self._letters.append(Record(self._settings.dead_letter_topic(topic), key, value, list(headers)))
+        self._letters.append(of_refused(self._settings, topic, self.partition, record, refused))
 
     def step(self, quiet: Callable[[int], bool], limit: int) -> int:
         """Hear what was told, and apply up to `limit` events whose turn it is; how many there were."""
@@ -261,8 +233,9 @@ class Task:
         raised, self.alerts_waiting = self.alerts_waiting, []
         letters, self._letters = self._letters, []
         told, self.detector.outbox = self.detector.outbox, []
-        records = letters + [self._outgoing(stamp(alert)) for alert, _ in raised]
-        records += [record for report in told for record in self._tellings(report)]
+        records = letters + [of_alert(self._settings, stamp(alert)) for alert, _ in raised]
+        for report in told:
+            records += of_report(self._settings, report, self.detector.tasks)
         positions = [stream.position for stream in self.merge.streams]
         for batches, (lowest, _) in zip(self._batches, positions, strict=True):
             while batches and batches[0][0] < lowest:
@@ -272,16 +245,6 @@ class Task:
         offsets = [*(lowest for lowest, _ in positions), self._next_told]
         await self._ledger.commit(Checkpoint(rows, records, offsets))
         return Committed(len(rows), raised)
-
-    def _outgoing(self, alert: Alert) -> Record:
-        return Record(self._settings.alerts_topic, alert.subject.id.encode(), _alert_json(alert), [])
-
-    def _tellings(self, report: reports.Report) -> list[Record]:
-        """A report as records: to the partition of whom it is about, or to all."""
-        topic, value, count = self._settings.evidence_topic, reports.encode(report), self.detector.tasks
-        key = None if report.about is None else report.about.encode()
-        partitions = range(count) if key is None else (partition_of(key, count),)
-        return [Record(topic, key, value, [self._signature], partition) for partition in partitions]
 
     async def drop(self) -> None:
         """Give the task up: nothing is written any more."""

@@ -9,7 +9,8 @@ import math
 from collections.abc import Callable
 from typing import Any, Final
 
-from stream.engine.task import Checkpoint, Record, Task
+from stream.engine.records import Checkpoint, Record
+from stream.engine.task import Task
 from tests.simulation.ledger import SimulatedLedger
 from tests.simulation.log import FencedError, Log, Place, Producer, Rows
 from tests.simulation.world import SETTINGS, Parts

@@ -9,7 +9,7 @@ from random import Random
 from typing import Final
 
 from stream.config import Settings
-from stream.engine.task import SIGNATURE
+from stream.core.reports import SIGNATURE
 from tests.simulation.log import Log, Place
 from tests.simulation.markets import Market, Sent
 

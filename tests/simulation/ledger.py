@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Generator
 from typing import Final
 
 from stream.config import Settings
-from stream.engine.task import Checkpoint, Record
+from stream.engine.records import Checkpoint, Record
 from stream.intake.partition import partition_of
 from tests.simulation.log import Log, Place, Producer, Rows
 

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 from stream.config import Settings
 from stream.engine.crew import Member
-from stream.engine.task import Checkpoint, Raised, Task
+from stream.engine.records import Checkpoint
+from stream.engine.task import Raised, Task
 from stream.intake.decode import Intake
 
 

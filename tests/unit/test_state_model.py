@@ -14,7 +14,8 @@ from stream.core.codec import StateError
 from stream.core.model import difference, model_of
 from stream.core.rows import MetaRow
 from stream.engine.crew import Crew
-from stream.engine.task import POSITION, Checkpoint, PositionRow, Task
+from stream.engine.records import Checkpoint
+from stream.engine.task import POSITION, PositionRow, Task
 from stream.intake.decode import Intake
 from tests import saved_state
 from tests.unit.test_crew import Deaf, Tap

@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from stream.config import Settings
-from stream.engine.task import EVIDENCE, Checkpoint, Raised, Task
+from stream.engine.records import Checkpoint
+from stream.engine.task import EVIDENCE, Raised, Task
 from stream.intake.decode import Intake
 from stream.market import simulate
 
