@@ -48,13 +48,14 @@ def evidence_of(story: Story, log_least: float) -> Evidence:
     hours = [flip.contact_hours for flip in flips if flip.contact_hours is not None]
     retracted = sum(flip.retracted for flip in flips)
     removed = story.kind == "staff.removals"  # then nobody changed his or her mind
+    series = _series(story.times, verdict)
     return Evidence(
         flips=story.number,
         expected=verdict.expected,
         ratio=story.number / verdict.expected,
         odds=math.exp(min(verdict.log_odds, LOG_ODDS_CAP)),
         threshold=math.exp(log_least),
-        since=instant(flips[0].at),
+        since=min(instant(flips[0].at), series[0].at),  # the first ones may not be kept any more
         stars_moved=sum(flip.stars for flip in flips),
         upgraded=0 if removed else len(flips) - retracted,
         retracted=retracted,
@@ -62,7 +63,7 @@ def evidence_of(story: Story, log_least: float) -> Evidence:
         incentives=sum(flip.incentive for flip in flips),
         review_ids=[flip.review_id for flip in flips[-REVIEWS_NAMED:]],
         event_ids=[story.event_id],
-        series=_series(story.times, verdict),
+        series=series,
         linked=story.linked,
     )
 

@@ -28,10 +28,12 @@ from stream.ops import feed, topics
 from stream.ops.broker import VERSION, Broker
 from tests.bench import bare
 from tests.bench.peers.program import rate_of
+from tests.bench.pictures import draw
 from tests.bench.rate import Rate
 from tests.kafka.group import Group, Worker
 
 RESULTS: Final = Path(__file__).parent / "results.json"
+PICTURE: Final = Path(__file__).parents[2] / "docs" / "figures" / "throughput.png"
 ROUNDS: Final = int(os.environ.get("ROUNDS", "3"))
 SELLERS: Final = int(os.environ.get("SELLERS", "1000"))
 PARTITIONS: Final = 8
@@ -126,6 +128,7 @@ def _tell(found: dict[str, list[float]], total: int) -> None:
         "libraries": {name: version(name) for name in libraries} | PEER_VERSIONS,
     }
     RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1) + b"\n")
+    draw(found, PICTURE)
 
 
 def _say(text: str) -> None:
