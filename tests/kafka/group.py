@@ -113,6 +113,9 @@ class Group:
 
     def settle(self, expected: dict[str, Any]) -> None:
         """Wait until the tasks have told each other all that a replay's tell; their workers must be running."""
+        alive = [worker for worker in self.workers if worker.process.poll() is None]
+        wait(lambda: all(worker.lag() == 0 for worker in alive), 90, "not all records were applied")
+        time.sleep(2)  # a digest costs seconds, in which the workers would have to share their cores
         digests = expected["state_digest"]
         wait(lambda: json.loads(self.command("state", "digest")) == digests, 60, "the state is not that of a replay")
 
