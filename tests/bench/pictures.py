@@ -1,4 +1,4 @@
-"""The picture of `make bench`: throughput side by side, as docs/performance.md shows it."""
+"""The picture of `make bench`: throughput side by side."""
 
 from __future__ import annotations
 
