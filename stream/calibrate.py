@@ -130,7 +130,6 @@ class Trial:
     def __init__(self, settings: Settings, partitions: int, sellers: Family, staff: Family) -> None:
         self._market = Tasks(settings.alert_budget, settings.config_digest, partitions)
         self._sellers, self._staff = sellers, staff
-        self._carried = 0
 
     def run(self, events: Iterable[tuple[float, Event]], end: float) -> None:
         """To the end, with all evidence noted."""
@@ -142,10 +141,8 @@ class Trial:
                 self._staff.meet(event.actor_id, at)
             elif isinstance(event, ReviewEdited | ReviewDeleted):  # evidence changes at flips only, that on staff daily
                 self._weigh(event, at)
-            if self._carried < market.carried:
-                self._carried = market.carried
-                for one in market.dossiers():
-                    self._staff.weigh(one.actor_id, at, [value for value in one.log_odds if value is not None])
+            for one in market.judged():
+                self._staff.weigh(one.actor_id, at, [value for value in one.log_odds if value is not None])
             for alert in alerts:
                 self._sellers.alerts += alert.subject.type == "seller"
                 self._staff.alerts += alert.subject.type == "staff"

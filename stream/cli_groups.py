@@ -48,7 +48,7 @@ def topics_check() -> None:
 
 @dlq_cli.command("list")
 def dlq_list() -> None:
-    """Dead letters of all input topics, as JSON lines."""
+    """Dead letters of all topics that are read, as JSON lines."""
     from stream.ops import mailbox
 
     settings, kafka = reached()

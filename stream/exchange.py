@@ -50,8 +50,7 @@ class Tasks(Exchange):
 
     def __init__(self, budget: float, config_digest: str, count: int, detector: type[Detector] = Detector) -> None:
         super().__init__([detector(budget, config_digest, number, count) for number in range(count)])
-        #: How often staff may have been judged.
-        self.carried = 0
+        self._carried = False
 
     def apply(self, event: Event, at: float) -> list[Alert]:
         """Take the next event."""
@@ -59,10 +58,12 @@ class Tasks(Exchange):
         alerts = task.apply(event, at)
         if not task.outbox:
             return alerts
-        self.carried += 1
+        self._carried = True
         return alerts + self.carry()
 
-    def dossiers(self) -> Iterator[Dossier]:
-        """What is known of each member of staff."""
-        for task in self.tasks:
-            yield from task.panel.dossiers.values()
+    def judged(self) -> Iterator[Dossier]:
+        """All staff, where some may have been judged since this was asked last: that is once a day."""
+        if self._carried:
+            self._carried = False
+            for task in self.tasks:
+                yield from task.panel.dossiers.values()

@@ -22,7 +22,6 @@ class Product:
 
     def __init__(self, tasks: int = 1, detector: Any = Detector) -> None:
         self._market = Tasks(BUDGET, "arena", tasks, detector)
-        self._carried = 0
         #: Alerts raised at the default budget, by type and id of whom they accuse.
         self.accused: Counter[tuple[str, str]] = Counter()
         #: The highest ln R of each member of staff.
@@ -32,10 +31,8 @@ class Product:
         """Let the seller's task apply the event."""
         for alert in self._market.apply(x, x.occurred_at.timestamp()):
             self.accused[alert.subject.type, alert.subject.id] += 1
-        if self._carried < self._market.carried:  # the evidence on staff changes once a day
-            self._carried = self._market.carried
-            for one in self._market.dossiers():
-                self.staff[one.actor_id] = max(self.staff.get(one.actor_id, NOTHING), one.top())
+        for one in self._market.judged():
+            self.staff[one.actor_id] = max(self.staff.get(one.actor_id, NOTHING), one.top())
 
     def score_one(self, x: Event) -> float:
         """The highest ln R of the watches that look at the seller."""

@@ -1,8 +1,8 @@
 """Whom the readers of staff evidence have accused, and since when it weighs against the sellers whom they served.
 
 Rule of this room: an accusation counts from DELAY_DAYS after the day that was judged, on the clock of the task that
-hears it, and no task runs further ahead of the readers than that. So it counts from the same event on, live and in a
-replay, though the tasks do not wait for each other.
+hears it, and no task runs further ahead of the readers than that: there it waits, and nowhere else. So it counts from
+the same event on, live and in a replay.
 """
 
 from __future__ import annotations

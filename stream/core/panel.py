@@ -11,14 +11,18 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from itertools import chain
+from typing import Final
 
 import msgspec
 
-from stream.core.bands import FOLLOW_SECONDS
+from stream.core.bands import DAY, FOLLOW_SECONDS
 from stream.core.codec import VERSION, decode, encode
-from stream.core.dossiers import Dossier, midnight
+from stream.core.dossiers import Dossier
 from stream.core.reports import DayReport, Judgement, StaffReport, Sums, Told, weight_of
 from stream.core.rows import PendingRow
+
+#: Staff are looked through for those to be forgotten when so many days have passed.
+_MONTH_DAYS: Final = 30
 
 
 class Market(msgspec.Struct, kw_only=True):
@@ -66,7 +70,7 @@ class Progress(msgspec.Struct, kw_only=True):
         return min(awake) if awake else max(self.through.values())
 
 
-#: Judges the looked-up flips and the removals of one member of staff as a day ends; tells whether he or she is accused.
+#: Judges one member of staff as a day ends: what flipped of what he or she looked up, what was removed, or both.
 Judge = Callable[[Dossier, Market, int, bool, bool], None]
 Pending = StaffReport | DayReport
 
@@ -102,9 +106,7 @@ class Panel:
         horizon = progress.horizon(self._writers)
         if horizon is None or (progress.judged is not None and horizon <= progress.judged):
             return None
-        accused = self._judge_through(horizon)
-        progress.judged = horizon
-        return Judgement(reader=self._number, day=horizon, accused=accused)
+        return Judgement(reader=self._number, day=horizon, accused=self._judge_through(horizon))
 
     def _keep(self, name: str, report: Pending) -> None:
         self.pending[name] = report
@@ -117,12 +119,25 @@ class Panel:
                 days[report.day].append(name)
         accused: list[tuple[int, str, str | None]] = []
         for day in sorted(days):
+            self._come_to(day)
             reports = [self.pending.pop(name) for name in sorted(days[day])]
             self.changed_pending.update(days[day])
             accused += self._judge_day(day, reports)
-        if self.progress.judged is None or horizon // 30 > self.progress.judged // 30:
-            self._forget(midnight(horizon) - FOLLOW_SECONDS)
+        self._come_to(horizon)
         return accused
+
+    def _come_to(self, day: int) -> None:
+        """That day is judged now, if it was not before; at a month's turn the silent are forgotten.
+
+        By the turn, not by the day: how many days are judged at once depends on when they were told.
+        """
+        judged = self.progress.judged
+        if judged is not None and day <= judged:
+            return
+        month = day // _MONTH_DAYS
+        if judged is not None and month > judged // _MONTH_DAYS:
+            self._forget(month * _MONTH_DAYS * DAY - FOLLOW_SECONDS)
+        self.progress.judged = day
 
     def _judge_day(self, day: int, reports: list[Pending]) -> list[tuple[int, str, str | None]]:
         """One day of all writers, whose reports come in an order that does not depend on when they were heard."""

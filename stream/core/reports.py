@@ -85,7 +85,16 @@ class Sums(msgspec.Struct, kw_only=True):
         return not (self.flips or self.removed or self.looked_up_expected)
 
 
-class DayReport(msgspec.Struct, tag="day", kw_only=True):
+class ToAll(msgspec.Struct):
+    """What goes to every task."""
+
+    @property
+    def about(self) -> str | None:
+        """Nobody whose reader would be the only one to hear it."""
+        return None
+
+
+class DayReport(ToAll, tag="day", kw_only=True):
     """A writer has told everything up to the end of the day `through`; the sums are those of `day`.
 
     One that is `resting` has read all there is, and nobody need wait for it.
@@ -97,13 +106,8 @@ class DayReport(msgspec.Struct, tag="day", kw_only=True):
     resting: bool
     sums: Sums
 
-    @property
-    def about(self) -> str | None:
-        """It goes to every task."""
-        return None
 
-
-class Judgement(msgspec.Struct, tag="judged", kw_only=True):
+class Judgement(ToAll, tag="judged", kw_only=True):
     """A reader has judged its staff up to the end of a day.
 
     accused: day, member of staff, and the seller to whom more than three quarters of his or her kept flips belong, if
@@ -114,21 +118,14 @@ class Judgement(msgspec.Struct, tag="judged", kw_only=True):
     day: int
     accused: list[tuple[int, str, str | None]]
 
-    @property
-    def about(self) -> str | None:
-        """It goes to every task."""
-        return None
 
+class Forget(ToAll, tag="forget", kw_only=True):
+    """A reviewer's id, or pseudonym, has to go; it comes from a person's command and not from a task.
 
-class Forget(msgspec.Struct, tag="forget", kw_only=True):
-    """A reviewer's id, or pseudonym, has to go; it comes from a person's command and not from a task."""
+    Any task may have a review of that reviewer.
+    """
 
     reviewer_id: str
-
-    @property
-    def about(self) -> str | None:
-        """It goes to every task: any may have a review of that reviewer."""
-        return None
 
 
 Report = StaffReport | DayReport | Judgement | Forget

@@ -185,8 +185,8 @@ class Task:
             if alerts:
                 sent_at = next((at for last, at in self._batches[stream] if offset <= last), self._now())
                 self._raise(alerts, sent_at)
-        if self.held:
-            detector.wake(self.merge.held or 0.0)
+        if self.merge.held is not None:
+            detector.wake(self.merge.held)
         elif not taken and self._at_rest(quiet):
             detector.rest()
         self._changed = self._changed or bool(taken) or bool(detector.outbox)

@@ -39,9 +39,8 @@ def tops(tasks: int) -> tuple[list[float], list[float], float, float]:
             seller = tasked.task_of(event.seller_id).sellers.get(event.seller_id)
             if seller is not None and seller.log_odds:
                 best["seller", event.seller_id] = max(best.get(("seller", event.seller_id), -9.0), *seller.log_odds)
-            if event.event_id.endswith("0"):  # the evidence on staff changes once a day
-                for one in tasked.dossiers():
-                    best["staff", one.actor_id] = max(best.get(("staff", one.actor_id), -9.0), one.top())
+            for one in tasked.judged():
+                best["staff", one.actor_id] = max(best.get(("staff", one.actor_id), -9.0), one.top())
         sellers += [top for (kind, _), top in best.items() if kind == "seller"]
         staff += [top for (kind, _), top in best.items() if kind == "staff"]
     years = len(WORLDS) * DAYS / 365

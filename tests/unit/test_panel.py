@@ -120,6 +120,20 @@ def test_a_day_waits_for_all_but_those_who_rest() -> None:
     assert outcome.asked[-1][1] == 2
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+def test_who_is_forgotten_does_not_depend_on_how_many_days_are_judged_at_once(at_once: bool) -> None:
+    outcome = Outcome()
+    for day in (15, 25):  # of the month that begins 730 days after day 20 the first is forgotten, the second not
+        own = StaffReport(writer=0, day=day, actor_id=f"of day {day}", first_seen=day * DAY, removed=1, critical=1)
+        own.latest_removed = [told(0, day, 0, "s")]
+        outcome.hear(own)
+    for through in [25, 765] if at_once else range(25, 766):
+        for writer in range(WRITERS):
+            outcome.hear(DayReport(writer=writer, day=through, through=through, resting=False, sums=Sums()))
+    assert outcome.panel.dossiers.keys() == {"of day 25"}
+    assert outcome.panel.progress.judged == 765
+
+
 def test_the_day_of_a_flip_was_expected_before_it() -> None:
     """All that a day makes expected stands against its flips, whenever in the day it came."""
     outcome = Outcome()
