@@ -26,16 +26,18 @@ def _always(value: Any) -> Callable[[Any], Any]:
     return lambda _: value
 
 
-def _scales(**changed: Callable[[Any], Any]) -> Patch:
+def _scales(changed: Callable[[dict[str, Any]], dict[str, Any]]) -> Patch:
     """Scales that are made from other arguments than were asked for."""
 
     def replace(scales: Any) -> Any:
-        def make(**given: Any) -> Any:
-            return scales(**given | {name: change(given[name]) for name, change in changed.items()})
-
-        return make
+        return lambda **given: scales(**given | changed(given))
 
     return Patch("evidence", "Scales", replace)
+
+
+def _questions(**changed: Any) -> Patch:
+    """Scales whose questions differ."""
+    return _scales(lambda given: {"questions": [question._replace(**changed) for question in given["questions"]]})
 
 
 def _one_band_an_arm(locate: Any) -> Any:
@@ -52,14 +54,12 @@ def _one_band_an_arm(locate: Any) -> Any:
     return coarse
 
 
-def _by_peers_alone(log_bayes_factors: Any) -> Any:
-    """The second half of the columns, which compares with the long run, says what the first half says."""
+def _by_peers_alone(window: Any) -> Any:
+    """The story of the long run says what the peers' says."""
 
-    def same(*arrays: Any) -> Any:
-        factors = log_bayes_factors(*arrays)
-        watches = factors.shape[1] // 2
-        factors[:, watches:] = factors[:, :watches]
-        return factors
+    def same(*arguments: Any) -> tuple[float, float, float]:
+        by_peers, _, marks = window(*arguments)
+        return by_peers, by_peers, marks
 
     return same
 
@@ -74,7 +74,7 @@ def _hear_all_alike(speak: Any) -> Any:
 def _no_marks(log_marks: Any) -> Any:
     """As if retractions were as frequent as upgrades under each of DELTAS: the log of their number."""
     deltas = log_marks.__globals__["DELTAS"]
-    return lambda flips, *_: np.full(flips.shape, math.log(len(deltas)))
+    return lambda *_: math.log(len(deltas))
 
 
 #: By name: the parts of docs/detection.md.
@@ -83,13 +83,13 @@ ABLATIONS: Final[dict[str, tuple[Patch, ...]]] = {
         Patch("bands", "locate", _one_band_an_arm),
         Patch("reviews", "Review.advance", _always(lambda review: review.place(review.due))),  # not by counting places
     ),
-    "no controls": (_scales(controls=np.zeros_like),),
-    "no own past": (_scales(past=_always(0.0)),),
-    "no long run": (Patch("evidence", "_log_bayes_factors", _by_peers_alone),),
+    "no controls": (_questions(controls=()),),
+    "no own past": (_scales(lambda _: {"past": 0.0}),),
+    "no long run": (Patch("evidence", "Weights._window", _by_peers_alone),),
     "no voices": (Patch("subjects", "Seller.speak", _hear_all_alike),),
     "no e": (Patch("evidence", "E", _always(1e-9)),),
-    "no marks": (Patch("evidence", "_log_marks", _no_marks),),
-    "no surge": (_scales(excused=np.zeros_like),),
+    "no marks": (Patch("evidence", "log_marks", _no_marks),),
+    "no surge": (_questions(excused=False),),
     "no bombs": (Patch("excuses", "Births.count", _always(lambda births, now: False)),),
     "no crowds": (Patch("evidence", "crowds", _always(lambda born, rows: np.zeros((len(born), rows.shape[1])))),),
     "no clients": (Patch("detector", "Detector._sold", _always(lambda detector, seller: [])),),

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from stream.arena.competitor import NOTHING
 from stream.core.bands import DAY, REACH_SECONDS
-from stream.core.evidence import DELTAS, THETAS, log_prior
+from stream.core.bayes import DELTAS, THETAS
+from stream.core.evidence import log_prior
 from stream.events import Event
 from stream.market import story
 from stream.market.life import Review

@@ -9,8 +9,6 @@ import math
 from collections.abc import Callable
 from typing import Final
 
-import numpy as np
-
 from stream import MODEL_VERSION
 from stream.alerts import Alert, Evidence, Kind, Link, Severity, Subject, SubjectType, alert_id
 from stream.core import explain
@@ -18,7 +16,7 @@ from stream.core.bands import DAY
 from stream.core.clients import CLIENT_ODDS, as_client
 from stream.core.display import Tape
 from stream.core.dossiers import Account, Dossier, midnight
-from stream.core.evidence import E, Verdict, lifted
+from stream.core.evidence import E, Verdict
 from stream.core.flips import Flip
 from stream.core.norm import Norm, lift, retracted_share
 from stream.core.panel import Market
@@ -29,13 +27,11 @@ from stream.core.telling import LOG_ODDS_CAP, REVIEWS_NAMED, Story, evidence_of,
 from stream.core.watches import (
     ACCESS_WATCH,
     CLIENT_SCALES,
-    LIFTED,
     REMOVALS_PRIOR,
     SCALES,
     SELLER_PRIOR,
     SELLER_SLACK,
     SELLER_WATCHES,
-    STAFF_EXPECTED,
     STAFF_SCALES,
     STAFF_SLACK,
     STAFF_WATCHES,
@@ -82,7 +78,7 @@ class Accuser:
             if log_odds[number] < self._thresholds["seller"]:
                 continue
             verdict = verdict_of(number)
-            told = [flip for flip in seller.flips[verdict.window :] if flip.arm in watch.accused]
+            told = [flip for flip in seller.flips[verdict.window :] if flip.arm in watch.question.accused]
             if told and _may_speak(seller, watch.kind, now):
                 linked = links("staff", (actor_id for flip in told for actor_id in flip.actors))
                 times = [flip.at for flip in seller.flips[verdict.window :]]
@@ -98,8 +94,8 @@ class Accuser:
         others = max(market.looked_up_flips - dossier.looked_up_flips, 0.0)
         factor = lift(others, market.looked_up_expected - dossier.looked_up_expected, weight)
         gone = retracted_share(market.flips - account.count, market.retracted - account.retracted)
-        weighed = lifted(account.rows(), account.totals(), STAFF_EXPECTED, factor)
-        verdict = STAFF_SCALES.weigh(*weighed, gone, staff_prior(others / weight)).verdict(0)
+        prior = staff_prior(others / weight)
+        verdict = STAFF_SCALES.weigh(account.rows(), account.totals(), factor, gone, prior).verdict(0)
         if not self._of_staff(dossier, 0, verdict, midnight(day)):
             return []
         patterns = {"half_space_trees": account.latest[-1].percentile or 0.0}
@@ -108,7 +104,7 @@ class Accuser:
     def judge_removals(self, dossier: Dossier, day: int) -> list[Alert]:
         """The same after a day on which the member of staff removed critical reviews."""
         account = dossier.removals
-        verdict = STAFF_SCALES.weigh(account.rows(), account.totals(), 0.0, REMOVALS_PRIOR).verdict(0)
+        verdict = STAFF_SCALES.weigh(account.rows(), account.totals(), 1.0, 0.0, REMOVALS_PRIOR).verdict(0)
         if not self._of_staff(dossier, 1, verdict, midnight(day)):
             return []
         return [self._accuse(_of_account(STAFF_WATCHES[1], dossier, account, verdict, midnight(day), {}))]
@@ -192,13 +188,13 @@ class Accuser:
 def _weighed(seller: Seller, norm: Norm, sold: list[bool]) -> tuple[list[float], Callable[[int], Verdict]]:
     """What each watch says of a seller after its latest flip: ln R, and its verdict on demand, for few are wanted."""
     gone = norm.retracted_share(sum(seller.flips_by_arm), sum(seller.retracted_by_arm))
-    totals = np.array(seller.totals())
+    totals = seller.totals()
     factor = norm.lift(seller.looked_up_flips, seller.looked_up_expected)
-    weights = SCALES.weigh(*lifted(seller.history, totals, LIFTED, factor), gone, SELLER_PRIOR)
+    weights = SCALES.weigh(seller.history, totals, factor, gone, SELLER_PRIOR)
     if not any(sold):
         return weights.log_odds, weights.verdict
     history = as_client(seller.history, totals, sold)
-    verdict = CLIENT_SCALES.weigh(history, totals, gone, SELLER_PRIOR).verdict(0)
+    verdict = CLIENT_SCALES.weigh(history, totals, 1.0, gone, SELLER_PRIOR).verdict(0)
     as_one = verdict._replace(log_odds=verdict.log_odds + CLIENT_ODDS)
     if as_one.log_odds <= weights.log_odds[ACCESS_WATCH]:
         return weights.log_odds, weights.verdict

@@ -25,7 +25,7 @@ _FLIPS: Final = LOOKED_UP
 _RETRACTED: Final = 3 * ARMS + LOOKED_UP
 
 
-def as_client(history: Floats, totals: Floats, sold: list[bool]) -> Floats:
+def as_client(history: Floats, totals: list[float], sold: list[bool]) -> Floats:
     """The history of a seller in which of the looked-up flips only those count that may have been sold.
 
     history: (w, LEAD + 4 * ARMS), totals: (4 * ARMS,), as in `evidence`, without the lift of looked-up reviews. sold:

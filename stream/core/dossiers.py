@@ -45,9 +45,9 @@ class Account(msgspec.Struct):
         """(w, STAFF_COLUMNS), as `evidence` weighs it."""
         return np.array(self.history).reshape(-1, STAFF_COLUMNS)
 
-    def totals(self) -> Floats:
+    def totals(self) -> list[float]:
         """Number, expected by peers, expected by the long run, retracted."""
-        return np.array([self.count, self.expected, self.expected_long, self.retracted], dtype=float)
+        return [float(self.count), float(self.expected), float(self.expected_long), float(self.retracted)]
 
     def since(self, window: int) -> tuple[int, list[Told]]:
         """Those since a window began: their number, and those that are kept."""

@@ -1,6 +1,7 @@
 """Evidence: how much better "began to cheat" explains a subject's flips than the best innocent story.
 
-Rule of this room: arrays in, numbers out, everything in logs; no review, seller or clock is known here.
+Rule of this room: arrays in, numbers out, everything in logs; no review, seller or clock is known here. Compiled,
+it reckons with plain floats: a subject has a dozen windows, and numpy's calls would cost ten times as much.
 
 For each window that begins at one of the subject's last flips a Bayes factor compares "flips came theta times as
 often as expected" (mean over THETAS) with "as expected", the subject's own level being gamma distributed and
@@ -20,12 +21,9 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from stream.core.bands import ARMS, DAY
+from stream.core.bayes import LOG_CASES, log_bayes_factor, log_marks, log_of_sum
 from stream.core.excuses import CROWD_PRICE, SURGE_PRICE, Floats, crowds, surges
 
-#: How many times more flips a cheat may have; the mean over them needs no guess.
-THETAS: Final = (2.0, 3.0, 5.0, 10.0, 20.0)
-#: How many times more of the flips may be retractions.
-DELTAS: Final = (1.0, 2.0, 4.0)
 #: Expected flips added to every window: a norm is itself a count of few flips.
 E: Final = 0.3
 #: Windows kept: the bound on a subject's history.
@@ -41,13 +39,6 @@ EMPTY: Final[Floats] = np.zeros((0, COLUMNS))
 STAFF_COLUMNS: Final = LEAD + 4
 STAFF_EMPTY: Final[Floats] = np.zeros((0, STAFF_COLUMNS))
 
-#: Shaped so that they run along the first axis, before windows and columns. 1 stands for "as expected".
-_THETAS: Final = np.array((1.0, *THETAS))[:, None, None]
-_LOG_THETAS: Final = np.log(_THETAS[1:])
-_DELTAS: Final = np.array(DELTAS[1:])
-_LOG_DELTAS: Final = np.log(_DELTAS)[:, None, None]
-_MEANS: Final = math.log(len(THETAS) * len(DELTAS))
-
 
 class Verdict(NamedTuple):
     """What one watch says: `log_odds` is ln R; `window` the index of the window that weighs most in it.
@@ -60,6 +51,19 @@ class Verdict(NamedTuple):
     window: int
     expected: float
     course: list[tuple[float, float]]
+
+
+class Question(NamedTuple):
+    """What a watch asks: of which arms, against which arms of the same subject.
+
+    excused: whether a surge may explain what it sees. known: the number of flips that the level of the accused arms is
+    known from at most.
+    """
+
+    accused: tuple[int, ...]
+    controls: tuple[int, ...]
+    excused: bool = False
+    known: float = math.inf
 
 
 def appended(history: Floats, row: list[float]) -> Floats:
@@ -79,126 +83,147 @@ def log_prior(gap_seconds: float) -> float:
     return math.log(-math.expm1(-max(gap_seconds, 1.0) / YEAR_SECONDS))
 
 
-def lifted(history: Floats, totals: Floats, columns: list[int], lift: float) -> tuple[Floats, Floats]:
-    """The same with what is expected in some columns of the totals multiplied."""
-    if lift == 1.0:
-        return history, totals
-    factors = np.ones(history.shape[1])
-    factors[[LEAD + column for column in columns]] = lift
-    return history * factors, totals * factors[LEAD:]
-
-
 class Scales:
     """Weighs a subject's history for all watches of a family at once.
 
-    accused, controls: (arms, watches), 1 where the watch takes the arm; excused: (watches,), whether a surge may
-    explain what it sees; known: (watches,), the number of flips that the level of the accused arms is known from at
-    most; past: with what weight a subject's past tells its level. The two innocent stories lie side by side in the
-    columns (each watch by peers, then each watch by the long run), and numpy is called as seldom as can be: its calls,
-    not its sums, are the dearest part of a flip.
+    arms: how many the subject has; lifted: those of which more may be expected than their rows say; past: with what
+    weight a subject's past tells its level.
     """
 
-    def __init__(self, accused: Floats, controls: Floats, excused: Floats, known: Floats, past: float) -> None:
-        self.excused = np.flatnonzero(excused).tolist()
-        #: What a surge costs a watch; it can pay no price that is infinite.
-        self.price = np.where(excused, SURGE_PRICE, np.inf)
-        #: Uncertainties add: 1 / flips that are known from, for both stories.
-        self.doubt = np.tile(1 / known, 2)
-        arms, self.watches = accused.shape
-        self.columns = columns = 2 * self.watches
-        none = np.zeros((arms, columns))
-        by_peers, by_long_run = np.zeros((arms, columns)), np.zeros((arms, columns))
-        by_peers[:, : self.watches] = by_long_run[:, self.watches :] = 1
-        accused, controls, every = np.tile(accused, 2), np.tile(controls, 2), np.ones((arms, columns))
+    def __init__(self, questions: list[Question], arms: int, lifted: tuple[int, ...], past: float) -> None:
+        self.questions = questions
+        self.arms = arms
+        self.past = past
+        self.lifted = [story * arms + arm for story in (1, 2) for arm in lifted]
+        self.excusable = any(question.excused for question in questions)
 
-        def expected(chosen: Floats) -> Floats:
-            return np.vstack((none, by_peers * chosen, by_long_run * chosen, none))
-
-        # Rows as in `totals`: flips, expected by peers, expected by the long run, retracted; one for each arm.
-        def flips(chosen: Floats) -> Floats:
-            return np.vstack((chosen, none, none, none))
-
-        retracted = np.vstack((none, none, none, accused))
-        self.inside = np.hstack((flips(accused), expected(accused), flips(controls), expected(controls), retracted))
-        self.before = past * np.hstack((flips(every), expected(every)))
-
-    def weigh(self, history: Floats, totals: Floats, retracted: float, prior: tuple[float, float]) -> Weights:
+    def weigh(
+        self, history: Floats, totals: list[float], lift: float, retracted: float, prior: tuple[float, float]
+    ) -> Weights:
         """What each watch makes of a subject, after its latest flip.
 
         history: (w, LEAD + 4 * arms), 1 <= w <= WINDOWS, the latest last. totals: (4 * arms,), the same after the flip.
-        retracted: peers' share of retractions. prior: of the subject's level, K0 flips where R0 were expected.
+        lift: how many times more is expected of lifted arms. retracted: peers' share of retractions. prior: of the
+        subject's level, K0 flips where R0 were expected.
         """
-        before = history[:, LEAD:]
-        level = before @ self.before + np.repeat(prior, self.columns)
-        inside = totals - before
-        starts = history[:, 1:2] - _MEANS
-        sums, factors, terms = self._terms(inside, level, retracted)
-        weights = Weights(self, sums, factors, terms + starts)
-        if max(weights.log_odds) < 0:
-            return weights  # nothing to excuse
-        rows, times, born = np.vstack((before, totals)), history[:, 0], history[:, 2]
-        _, _, rest = self._terms(inside - crowds(born, rows), level, retracted)
-        terms = np.minimum(terms, rest + CROWD_PRICE)
-        if self.excused:
-            _, _, rest = self._terms(inside - surges(times, rows), level, retracted)
-            terms = np.minimum(terms, rest + self.price)
-        return Weights(self, sums, factors, terms + starts)
-
-    def _terms(self, inside: Floats, level: Floats, retracted: float) -> tuple[Floats, Floats, Floats]:
-        """Of each window what is in it by column, the factors of both stories, and what a watch makes of them."""
-        columns, watches = self.columns, self.watches
-        sums = inside @ self.inside
-        level = level + sums[:, 2 * columns : 4 * columns]
-        flips, gone = sums[:, :columns], sums[:, 4 * columns :]
-        shape, rate = level[:, :columns], level[:, columns:]
-        doubted = 1 + self.doubt * shape
-        factors = _log_bayes_factors(flips, sums[:, columns : 2 * columns] + E, shape / doubted, rate / doubted)
-        terms = np.minimum(factors[:, :watches], factors[:, watches:])
-        terms += _log_marks(flips[:, :watches], gone[:, :watches], retracted)
-        return sums, factors, terms
+        rows: list[list[float]] = history.tolist()
+        befores = [row[LEAD:] for row in rows]
+        befores.append(list(totals))
+        if lift != 1.0:
+            for before in befores:
+                for column in self.lifted:
+                    before[column] *= lift
+        weights = Weights(self, befores, [row[1] - LOG_CASES for row in rows], retracted, prior)
+        if max(weights.log_odds) >= 0:  # or else there is nothing to excuse
+            weights.excuse(history[:, 0], history[:, 2])
+        return weights
 
 
 class Weights:
-    """The outcome: ln R of each watch, and on demand what it rests on."""
+    """The outcome: ln R of each watch, and on demand what it rests on.
 
-    def __init__(self, scales: Scales, inside: Floats, factors: Floats, terms: Floats) -> None:
-        top = terms.max(axis=0)
-        self.log_odds: list[float] = (top + np.log(np.add.reduce(np.exp(terms - top)))).tolist()
-        self._scales, self._inside, self._factors, self._terms = scales, inside, factors, terms
+    befores: (w + 1) x (4 * arms), the totals before each flip and after the latest. starts: log prior of each window.
+    """
+
+    def __init__(
+        self,
+        scales: Scales,
+        befores: list[list[float]],
+        starts: list[float],
+        retracted: float,
+        prior: tuple[float, float],
+    ) -> None:
+        self._scales, self._befores, self._starts = scales, befores, starts
+        self._retracted, self._prior = retracted, prior
+        #: What a watch makes of each window, by watch.
+        self._terms = [self._by_window(question, None) for question in scales.questions]
+        self.log_odds = [log_of_sum(terms) for terms in self._terms]
+
+    def excuse(self, times: Floats, born: Floats) -> None:
+        """Take each window's evidence down to what is left of it without a crowd, and without a surge."""
+        scales, rows = self._scales, np.array(self._befores)
+        crowd: list[list[float]] = crowds(born, rows).tolist()
+        surge: list[list[float]] = surges(times, rows).tolist() if scales.excusable else []
+        for watch, question in enumerate(scales.questions):
+            terms = _smaller(self._terms[watch], self._by_window(question, crowd), CROWD_PRICE)
+            if question.excused:
+                terms = _smaller(terms, self._by_window(question, surge), SURGE_PRICE)
+            self._terms[watch] = terms
+            self.log_odds[watch] = log_of_sum(terms)
+
+    def _by_window(self, question: Question, without: list[list[float]] | None) -> list[float]:
+        """What a watch makes of each window, but for what an excuse takes out of it."""
+        terms: list[float] = []
+        for window, start in enumerate(self._starts):
+            by_peers, by_long_run, marks = self._window(question, window, without)
+            terms.append(min(by_peers, by_long_run) + marks + start)
+        return terms
+
+    def _window(self, question: Question, window: int, without: list[list[float]] | None) -> tuple[float, float, float]:
+        """Of a window the log of its Bayes factor against what peers do now and against the long run, and its marks."""
+        flips, by_peers, by_long_run, gone = self._inside(question.accused, window, without)
+        known, known_peers, known_long, _ = self._inside(question.controls, window, without)
+        past, past_peers, past_long = self._past(window)
+        shape = self._prior[0] + past + known
+        # Uncertainties add: 1 / flips that the level is known from.
+        doubted = 1.0 + shape / question.known
+        shape /= doubted
+        peers_rate = (self._prior[1] + past_peers + known_peers) / doubted
+        long_rate = (self._prior[1] + past_long + known_long) / doubted
+        return (
+            log_bayes_factor(flips, by_peers + E, shape, peers_rate),
+            log_bayes_factor(flips, by_long_run + E, shape, long_rate),
+            log_marks(flips, gone, self._retracted),
+        )
+
+    def _inside(
+        self, chosen: tuple[int, ...], window: int, without: list[list[float]] | None
+    ) -> tuple[float, float, float, float]:
+        """What the chosen arms have in a window: flips, expected by peers and by the long run, retracted."""
+        arms, before, totals = self._scales.arms, self._befores[window], self._befores[-1]
+        flips = by_peers = by_long_run = gone = 0.0
+        for arm in chosen:
+            flips += totals[arm] - before[arm]
+            by_peers += totals[arms + arm] - before[arms + arm]
+            by_long_run += totals[2 * arms + arm] - before[2 * arms + arm]
+            gone += totals[3 * arms + arm] - before[3 * arms + arm]
+        if without is not None:
+            excused = without[window]
+            for arm in chosen:
+                flips -= excused[arm]
+                by_peers -= excused[arms + arm]
+                by_long_run -= excused[2 * arms + arm]
+                gone -= excused[3 * arms + arm]
+        return flips, by_peers, by_long_run, gone
+
+    def _past(self, window: int) -> tuple[float, float, float]:
+        """What a window's past tells of the level, all arms together: flips, expected by either story."""
+        arms, weight, before = self._scales.arms, self._scales.past, self._befores[window]
+        flips = by_peers = by_long_run = 0.0
+        for arm in range(arms):
+            flips += before[arm]
+            by_peers += before[arms + arm]
+            by_long_run += before[2 * arms + arm]
+        return weight * flips, weight * by_peers, weight * by_long_run
 
     def verdict(self, watch: int) -> Verdict:
         """The window that speaks loudest for a watch; the expectation is that of the story that explains more."""
-        window = int(self._terms[:, watch].argmax())
-        by_peers, by_long_run = self._factors[window, watch], self._factors[window, watch + self._scales.watches]
-        story = watch if by_peers <= by_long_run else watch + self._scales.watches
-        inside, columns = self._inside, self._scales.columns
-        flips, expected = inside[:, story], inside[:, columns + story]
-        with_it = flips[window] - np.append(flips[window + 1 :], 0.0)
-        before_it = expected[window] - expected[window:]
-        course = list(zip(with_it.tolist(), before_it.tolist(), strict=True))
-        return Verdict(self.log_odds[watch], window, float(expected[window] + E), course)
+        question, terms = self._scales.questions[watch], self._terms[watch]
+        window = terms.index(max(terms))
+        by_peers, by_long_run, _ = self._window(question, window, None)
+        story = (1 if by_peers <= by_long_run else 2) * self._scales.arms
+        flips = [_total(row, question.accused, 0) for row in self._befores[window:]]
+        expected = [_total(row, question.accused, story) for row in self._befores[window:]]
+        course = [(after - flips[0], expected[number] - expected[0]) for number, after in enumerate(flips[1:])]
+        return Verdict(self.log_odds[watch], window, expected[-1] - expected[0] + E, course)
 
 
-def _log_bayes_factors(flips: Floats, expected: Floats, shape: Floats, rate: Floats) -> Floats:
-    """Log of the sum over THETAS of theta^n ((r + a) / (r + theta a))^(k + n), the gamma-Poisson ratio.
-
-    Taken relative to the first theta: with n <= WINDOWS no exponent exceeds 60 ln 10, and what falls below it by
-    more than a float can tell adds nothing.
-    """
-    logs = _THETAS * expected
-    logs += rate
-    np.log(logs, out=logs)
-    spread = logs[1:] - logs[0]
-    spread *= shape + flips
-    np.subtract(_LOG_THETAS * flips, spread, out=spread)
-    first = spread[0]
-    out: Floats = first + np.log1p(np.add.reduce(np.exp(spread[1:] - first)))
-    return out
+def _total(row: list[float], arms: tuple[int, ...], first: int) -> float:
+    total = 0.0
+    for arm in arms:
+        total += row[first + arm]
+    return total
 
 
-def _log_marks(flips: Floats, gone: Floats, retracted: float) -> Floats:
-    """Log of the sum over DELTAS of the likelihood ratio "delta times as many of the flips are retractions"."""
-    logs = _LOG_DELTAS * gone
-    logs -= np.log1p((_DELTAS - 1) * retracted)[:, None, None] * flips
-    out: Floats = np.log1p(np.add.reduce(np.exp(logs)))
-    return out
+def _smaller(terms: list[float], excused: list[float], price: float) -> list[float]:
+    return [min(term, excused[window] + price) for window, term in enumerate(terms)]

@@ -27,7 +27,9 @@ _PARTS: Final = {
     _VERSION: MODEL_VERSION,
     # By the cells' arms, too: what a band is called in an account follows from its place among all.
     "bands of reviews": _digest(AGE_EDGES, CONTACT_EDGES, ANSWER_EDGES, REACH_SECONDS, FOLLOW_SECONDS, ARM_OF),
-    "watches": _digest([(one.kind, one.accused, one.controls) for one in SELLER_WATCHES], STAFF_WATCHES),
+    "watches": _digest(
+        [(one.kind, one.question.accused, one.question.controls) for one in SELLER_WATCHES], STAFF_WATCHES
+    ),
     "columns of evidence": f"{COLUMNS}/{STAFF_COLUMNS}/{WINDOWS}",
 }
 

@@ -144,7 +144,7 @@ def test_evidence_grows_with_flips_and_falls_with_what_is_expected() -> None:
         # A past of 20 flips, as many as expected: what its level is, is known.
         rows[:, contacted] = 20 + np.outer(np.arange(flips + 1) / flips, (flips, expected, expected))
         history, totals = rows[:-1], rows[-1, LEAD:]
-        return SCALES.weigh(history, totals, 0.2, SELLER_PRIOR).log_odds[1]
+        return SCALES.weigh(history, totals.tolist(), 1.0, 0.2, SELLER_PRIOR).log_odds[1]
 
     assert log_odds(20, 2) > log_odds(10, 2) > log_odds(10, 5) > log_odds(10, 10)
     assert log_odds(10, 10) < 0 < log_odds(20, 2)

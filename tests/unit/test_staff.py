@@ -45,7 +45,7 @@ def log_odds(critical: list[bool], others_critical: float) -> float:
         dossier.removals.expected += len(bad) * market.critical_share(dossier, 1.0)
         dossier.removals.expected_long = dossier.removals.expected
     account = dossier.removals
-    return STAFF_SCALES.weigh(account.rows(), account.totals(), 0.0, REMOVALS_PRIOR).log_odds[0]
+    return STAFF_SCALES.weigh(account.rows(), account.totals(), 1.0, 0.0, REMOVALS_PRIOR).log_odds[0]
 
 
 def test_it_is_not_how_much_is_removed_but_what() -> None:
@@ -81,7 +81,7 @@ def test_only_what_may_have_been_sold_counts_against_a_client() -> None:
     rows[:, LEAD + 3 * ARMS + LOOKED_UP] = [0, 1, 1, 1, 2]
     rows[:, [LEAD + ARMS + LOOKED_UP, LEAD + 2 * ARMS + LOOKED_UP]] = np.arange(5)[:, None]
     history, totals = rows[:-1], rows[-1, LEAD:]
-    client = as_client(history, totals, [True, True, False, True])
+    client = as_client(history, totals.tolist(), [True, True, False, True])
     assert (totals - client[:, LEAD:])[:, LOOKED_UP].tolist() == [2, 1, 1, 1]
     assert (totals - client[:, LEAD:])[:, 3 * ARMS + LOOKED_UP].tolist() == [2, 1, 1, 1]
     assert (totals - client[:, LEAD:])[:, ARMS + LOOKED_UP].tolist() == [4, 3, 2, 1]
@@ -96,8 +96,8 @@ def test_a_client_of_accused_staff_is_accused_with_less() -> None:
     rows[:, [LEAD + ARMS + LOOKED_UP, LEAD + 2 * ARMS + LOOKED_UP]] = np.arange(9)[:, None] / 4
 
     def weighed(sold: bool) -> float:
-        history = as_client(rows[:-1], rows[-1, LEAD:], [sold] * 8)
-        return CLIENT_SCALES.weigh(history, rows[-1, LEAD:], 0.2, SELLER_PRIOR).log_odds[0] + CLIENT_ODDS
+        history = as_client(rows[:-1], rows[-1, LEAD:].tolist(), [sold] * 8)
+        return CLIENT_SCALES.weigh(history, rows[-1, LEAD:].tolist(), 1.0, 0.2, SELLER_PRIOR).log_odds[0] + CLIENT_ODDS
 
     assert weighed(sold=False) < weighed(sold=True)
 
