@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
@@ -16,10 +17,12 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from stream.config import KafkaSettings, Settings
 from stream.engine.access import connection
-from stream.engine.records import Checkpoint, Record
+from stream.engine.records import Checkpoint
 
+#: Key, value and headers of a record.
+_Plain = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]
 _BATCH: Final = 5000
-#: Rows that travel together; a single one may be larger.
+#: Records that travel together; a single one may be larger.
 _BATCH_BYTES: Final = 1024 * 1024
 #: A row or a dead letter may be as large; the broker's topics are made for it.
 _MAX_REQUEST_BYTES: Final = 4 * 1024 * 1024
@@ -103,9 +106,12 @@ class KafkaLedger:
         producer = self._producer
         assert producer is not None, "open() comes first"
         async with producer.transaction():
-            sent = await self._send_rows(producer, checkpoint.rows)
+            sent: list[Any] = []
+            for (topic, partition), records in self._by_partition(checkpoint).items():
+                sent += await _send_batches(producer, topic, partition, records)
             for record in checkpoint.records:
-                sent.append(await self._send(producer, record))
+                if record.partition is None:
+                    sent.append(await producer.send(record.topic, record.value, record.key, headers=record.headers))
             offsets = {
                 TopicPartition(name, self._partition): offset
                 for name, offset in zip(self._settings.read_topics, checkpoint.offsets, strict=True)
@@ -113,31 +119,32 @@ class KafkaLedger:
             await producer.send_offsets_to_transaction(offsets, self._settings.app_id)
             await asyncio.gather(*sent)  # the commit itself does not tell of a record that was refused
 
-    async def _send(self, producer: AIOKafkaProducer, record: Record) -> Any:
-        if record.key is not None or record.value is not None:
-            return await producer.send(
-                record.topic, record.value, record.key, partition=record.partition, headers=record.headers
-            )
-        # A dead letter that came with neither. Kafka takes it, `send` does not, and the task would fail for ever.
-        batch = producer.create_batch()
-        batch.append(timestamp=None, key=None, value=None, headers=record.headers)
-        return await producer.send_batch(batch, record.topic, partition=record.partition or 0)
-
-    async def _send_rows(self, producer: AIOKafkaProducer, rows: list[tuple[bytes, bytes | None]]) -> list[Any]:
-        """Rows as whole batches: sent one by one they would cost more than what they hold took to work out."""
-        topic, partition = self._settings.state_topic, self._partition
-        sent: list[Any] = []
-        batch = producer.create_batch()
-        for key, value in rows:
-            if batch.append(timestamp=None, key=key, value=value) is None:  # full
-                sent.append(await producer.send_batch(batch, topic, partition=partition))
-                batch = producer.create_batch()
-                batch.append(timestamp=None, key=key, value=value)
-        if batch.record_count():
-            sent.append(await producer.send_batch(batch, topic, partition=partition))
-        return sent
+    def _by_partition(self, checkpoint: Checkpoint) -> dict[tuple[str, int], list[_Plain]]:
+        """The rows, and what else goes to a partition that is known."""
+        found: defaultdict[tuple[str, int], list[_Plain]] = defaultdict(list)
+        if checkpoint.rows:
+            found[self._settings.state_topic, self._partition] = [(key, value, []) for key, value in checkpoint.rows]
+        for record in checkpoint.records:
+            if record.partition is not None:
+                found[record.topic, record.partition].append((record.key, record.value, record.headers))
+        return found
 
     async def close(self) -> None:
         """Let go of the producer."""
         if self._producer is not None:
             await self._producer.stop()
+
+
+async def _send_batches(
+    producer: AIOKafkaProducer, topic: str, partition: int, records: list[_Plain]
+) -> list[asyncio.Future[Any]]:
+    """Records as whole batches: sent one by one they would cost more than what they hold took to work out."""
+    sent: list[asyncio.Future[Any]] = []
+    batch = producer.create_batch()
+    for key, value, headers in records:
+        if batch.append(timestamp=None, key=key, value=value, headers=headers) is None:  # full
+            sent.append(await producer.send_batch(batch, topic, partition=partition))
+            batch = producer.create_batch()
+            batch.append(timestamp=None, key=key, value=value, headers=headers)
+    sent.append(await producer.send_batch(batch, topic, partition=partition))
+    return sent

@@ -55,7 +55,9 @@ def of_refused(settings: Settings, topic: str, partition: int, record: Any, refu
         headers=tuple(record.headers), reason=refused.reason, detail=refused.detail,
     )  # fmt: skip
     key, value, headers = outgoing(letter)
-    return Record(settings.dead_letter_topic(topic), key, value, list(headers))
+    # What came with neither Kafka takes, aiokafka only where its place is known.
+    place = 0 if key is None and value is None else None
+    return Record(settings.dead_letter_topic(topic), key, value, list(headers), place)
 
 
 def of_report(settings: Settings, report: reports.Report, partitions: int) -> list[Record]:
