@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import random
 import signal
+import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from stream.ops.broker import Broker
+from tests.faults.stumble import POINTS
 from tests.kafka.group import Group, Worker, wait
 
 #: Frozen for longer than its session a worker is fenced, for less it goes on.
@@ -36,11 +39,12 @@ class Trouble:
             "worker told to end": self._end,
             "worker joins": self._join,
             "worker frozen, and woken": self._freeze,
+            **{f"worker killed {point}": partial(self._stumble, point) for point in POINTS},
             "broker killed, and started": lambda group: self._broker_away(self._broker.kill),
             "broker stopped, and started": lambda group: self._broker_away(self._broker.stop),
         }
         #: Kills are what matters most, and a broker that comes and goes takes its time.
-        self._weights = (8, 3, 2, 3, 2, 1, 1)
+        self._weights = (8, 3, 2, 3, 2, *[1] * len(POINTS), 1, 1)
 
     def strike(self, group: Group) -> None:
         """One fault, and the wait until events are applied again, or all are."""
@@ -66,6 +70,15 @@ class Trouble:
         if worker := self._any(group):
             worker.kill()
 
+    def _stumble(self, point: str, group: Group) -> None:
+        """A worker of its own, so that the checkpoint is sure to come; it may find nothing left to do."""
+        self._kill_all(group)
+        worker = stumbling(group, point, self._chance.randint(1, 40))
+        wait(
+            lambda: worker.process.poll() is not None or idle(group), _RECOVERY_SECONDS, f"no checkpoint to die {point}"
+        )
+        worker.kill()
+
     def _kill_all(self, group: Group) -> None:
         for worker in living(group):
             worker.kill()
@@ -88,6 +101,11 @@ class Trouble:
         how()
         time.sleep(self._chance.uniform(*_AWAY_SECONDS))
         self._broker.start()
+
+
+def stumbling(group: Group, point: str, nth: int) -> Worker:
+    """A worker that will be killed at that point of its nth checkpoint."""
+    return Worker(group, program=[sys.executable, "-m", "tests.faults.stumble", point, str(nth)])
 
 
 def living(group: Group) -> list[Worker]:

@@ -128,13 +128,13 @@ class Group:
 
 
 class Worker:
-    """A real worker process."""
+    """A real worker process; `program` where it is not to be `volteface worker`."""
 
-    def __init__(self, group: Group, port: int | None = None) -> None:
+    def __init__(self, group: Group, port: int | None = None, program: list[str] | None = None) -> None:
         self.port = port or free_port()
         log = (group.folder / "worker.log").open("ab")
         environment = group.environment | {"VOLTEFACE_WEB_PORT": str(self.port)}
-        self.process = subprocess.Popen(argv("worker"), env=environment, stdout=log, stderr=log)
+        self.process = subprocess.Popen(program or argv("worker"), env=environment, stdout=log, stderr=log)
         log.close()
         group.workers.append(self)
 

@@ -15,6 +15,7 @@ from kafka import KafkaAdminClient
 from stream.config import KafkaSettings
 from stream.ops.broker import Broker, free_port
 from stream.ops.client import connection
+from tests.faults.trouble import stumbling
 from tests.kafka.group import PARTITIONS, Group, Market, Worker, alert_ids, wait
 
 pytestmark = pytest.mark.kafka
@@ -48,6 +49,19 @@ def test_a_worker_that_froze_and_woke_is_fenced_and_works_on(group: Group, marke
     print(f"taken over after {waited:.1f} s, fenced {fenced:.1f} s after waking, shared in {shared:.1f} s more")  # noqa: T201
     assert other.stop() == 0
     assert sleeper.stop() == 0
+    group.assert_equals(market.expected, market.alert_ids)
+
+
+def test_a_worker_killed_within_a_checkpoint_equals_a_replay(group: Group, market: Market) -> None:
+    """All offsets told and nothing committed; and all committed with nobody left who knows. `make faults` has more."""
+    group.command("feed", "--input", str(market.events))
+    for nth, point in ((5, "after offsets"), (3, "after commit")):
+        dies = stumbling(group, point, nth)
+        assert dies.process.wait(60) == -signal.SIGKILL, point
+    worker = Worker(group)
+    worker.wait_for(market.total)
+    group.settle(market.expected)
+    assert worker.stop() == 0
     group.assert_equals(market.expected, market.alert_ids)
 
 
