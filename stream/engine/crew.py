@@ -63,6 +63,9 @@ class Member:
         self._tap = tap
         self._meter = meter
         self._brought_at = [time.monotonic()] * len(settings.read_topics)
+        #: When something came after there had been nothing: what other streams bring in the same moment is not there
+        #: yet, however long they have been at rest.
+        self._woke_at = time.monotonic()
         self._taken = [0] * len(settings.read_topics)
         self._paused = [False] * len(settings.read_topics)
         self._news = asyncio.Event()
@@ -80,8 +83,10 @@ class Member:
     def take(self, stream: int, records: list[Any]) -> None:
         """Records have come."""
         self._taken[stream] = records[-1].offset + 1
-        self.task.take(stream, records)
         self._brought_at[stream] = time.monotonic()
+        if not self.task.waiting:
+            self._woke_at = self._brought_at[stream]
+        self.task.take(stream, records)
         self._news.set()
         if self.task.unread(stream) > _PAUSE_AT and not self._paused[stream]:
             self._paused[stream] = True
@@ -89,7 +94,7 @@ class Member:
 
     def _quiet(self, stream: int) -> bool:
         """Whether a stream without a head need not be waited for."""
-        idle_seconds = time.monotonic() - self._brought_at[stream]
+        idle_seconds = time.monotonic() - max(self._brought_at[stream], self._woke_at)
         if idle_seconds < self._settings.max_idle_seconds:
             return False
         return self._tap.at_end(stream, self.task.partition) or idle_seconds > _STUCK * self._settings.max_idle_seconds
@@ -102,6 +107,7 @@ class Member:
         excess = seconds - self._settings.max_idle_seconds
         if excess > 0:
             self._brought_at = [min(now, at + excess) for at in self._brought_at]
+            self._woke_at = min(now, self._woke_at + excess)
 
     async def run(self) -> None:
         """Restore, then apply and checkpoint until dropped."""

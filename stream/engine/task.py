@@ -152,6 +152,11 @@ class Task:
         """Records of a stream that were taken and not read."""
         return len(self._told if stream == EVIDENCE else self.merge.streams[stream].inbox)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether anything was taken and is not applied yet."""
+        return any(stream.waiting for stream in self.merge.streams)
+
     def _read(self, stream: int, record: Any) -> tuple[float, int, Event] | None:
         """Decode one record; what cannot be used becomes a dead letter."""
         source = self.merge.streams[stream]
@@ -217,7 +222,7 @@ class Task:
 
     def _at_rest(self, quiet: Callable[[int], bool]) -> bool:
         """Whether all is read, and the day at which it ends is over; a task without an event has no day."""
-        if any(stream.waiting or not quiet(stream.index) for stream in self.merge.streams):
+        if self.waiting or not all(quiet(stream.index) for stream in self.merge.streams):
             return False
         clock = self.detector.clock
         return not math.isfinite(clock) or self._now() // DAY > clock // DAY

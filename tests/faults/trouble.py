@@ -84,8 +84,11 @@ class Trouble:
             worker.kill()
 
     def _end(self, group: Group) -> None:
-        if worker := self._any(group):
-            assert worker.stop() == 0, "a worker that was told to end did not end well"
+        # One that has only just begun does not listen to signals yet.
+        ready = [worker for worker in living(group) if worker.ready()]
+        if ready:
+            code = self._chance.choice(ready).stop()
+            assert code == 0, f"a worker that was told to end did so with {code}"
 
     def _join(self, group: Group) -> None:
         if len(living(group)) < MOST_WORKERS:

@@ -137,17 +137,26 @@ def test_workers_that_join_and_leave_equal_a_replay(group: Group, market: Market
 
 
 def test_staff_are_accused_once_by_what_all_tasks_know(group: Group, tmp_path: Path) -> None:
-    """Two workers, one of them killed: what a member of staff did lies in all partitions, and is judged in one."""
+    """Two workers, one of them killed: what a member of staff did lies in all partitions, and is judged in one.
+
+    The last part comes after a rest: all topics wake up in one moment.
+    """
     events, truth = tmp_path / "market.jsonl", tmp_path / "truth.jsonl"
     total = simulate.write("access", 3, 120, 150, events, truth)
     cheats = [json.loads(line) for line in truth.read_text().splitlines()]
     rogues = {one.get("actor_id") for one in cheats} - {None}
     expected, ids = replay(events, tmp_path)
-    group.command("feed", "--input", str(events))
+    lines, backlog, rest = events.read_text().splitlines(True), tmp_path / "backlog.jsonl", tmp_path / "rest.jsonl"
+    backlog.write_text("".join(lines[: total // 4 * 3]))
+    rest.write_text("".join(lines[total // 4 * 3 :]))
+    group.command("feed", "--input", str(backlog))
     first, second = Worker(group), Worker(group)
     wait(lambda: first.events() + second.events() > total // 4, 60, "nothing was done")
     first.kill()
     second.wait_for(total // 2)
+    wait(lambda: second.lag() == 0, 60, "the backlog was not done")
+    time.sleep(2)  # all is at rest
+    group.command("feed", "--input", str(rest))
     group.settle(expected)
     assert second.stop() == 0
     group.assert_equals(expected, ids)
