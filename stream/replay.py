@@ -85,6 +85,8 @@ def _run(tasks: list[_Task], on_alert: Callable[[Alert], None]) -> None:
     while left:
         waiting = [task.go_on(on_alert) for task in tasks]
         left = any(waiting)
+        # Whoever has nothing to read answers what the others have told last.
+        left = left or any(task.detector.outbox for task in tasks)
         for alert in exchange.carry():
             on_alert(alert)
 
@@ -146,7 +148,7 @@ class _Task:
             self.detector.wake(self._merge.held)
         if taken or not all(self._ended) or any(stream.waiting for stream in self._merge.streams):
             return True
-        self.detector.rest()
+        self.detector.answer()
         return False
 
     def _read(self, stream: int, line: Line) -> tuple[float, int, Event] | None:

@@ -186,8 +186,8 @@ def product_of(value: bytes) -> Display:
     return display
 
 
-def meta_row(clock: float, seen: int, resting: bool, counts: dict[str, int], model: dict[str, str]) -> bytes:
-    return encode(MetaRow(VERSION, clock, seen, resting, counts, model))
+def meta_row(clock: float, seen: int, told: int, counts: dict[str, int], model: dict[str, str]) -> bytes:
+    return encode(MetaRow(VERSION, clock, seen, told, counts, model))
 
 
 def meta_of(value: bytes, model: dict[str, str]) -> MetaRow:

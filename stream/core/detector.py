@@ -63,7 +63,7 @@ class Detector(AtRisk):
         if not self._seen.add(event.event_id):
             self.counts["duplicate"] += 1
             return []
-        if self.resting:
+        if (self.told + 1) * DAY > self.clock:
             self.wake(at)
         if at > self.clock:
             self._advance(at)

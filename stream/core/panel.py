@@ -1,8 +1,8 @@
 """The reader of what tasks tell about staff: it gathers whole days, and judges the staff who belong to this task.
 
-Rule of this room: a day is judged when every task has told all of it (or has nothing more to read), and days in their
-order. So the outcome depends on what was told, and not on when it came. What is told of a day that was judged already
-counts in the next judgement.
+Rule of this room: a day is judged when every task has told all of it (or answered that it has nothing to read), and
+days in their order. So the outcome depends on what was told, and not on when it came. What is told of a day that was
+judged already counts in the next judgement.
 """
 
 from __future__ import annotations
@@ -54,20 +54,16 @@ class Market(msgspec.Struct, kw_only=True):
 
 
 class Progress(msgspec.Struct, kw_only=True):
-    """How far each writer has come, by number, which of them rest, and how far this reader has."""
+    """How far each writer has come, by number, and how far this reader has."""
 
     version: int
     through: dict[int, int] = msgspec.field(default_factory=dict)
-    resting: list[int] = msgspec.field(default_factory=list)
     judged: int | None = None
     market: Market = msgspec.field(default_factory=Market)
 
     def horizon(self, writers: int) -> int | None:
         """The last day of which every writer has told all; None while one of them was never heard."""
-        if len(self.through) < writers:
-            return None
-        awake = [day for writer, day in self.through.items() if writer not in self.resting]
-        return min(awake) if awake else max(self.through.values())
+        return min(self.through.values()) if len(self.through) == writers else None
 
 
 #: Judges one member of staff as a day ends: what flipped of what he or she looked up, what was removed, or both.
@@ -101,8 +97,6 @@ class Panel:
             self._keep(f"{report.day}/{report.writer}", report)
         # In order: its row must not tell who was heard first.
         progress.through = dict(sorted({**progress.through, report.writer: report.through}.items()))
-        resting = {*progress.resting} - {report.writer} | ({report.writer} if report.resting else set())
-        progress.resting = sorted(resting)
         horizon = progress.horizon(self._writers)
         if horizon is None or (progress.judged is not None and horizon <= progress.judged):
             return None

@@ -97,13 +97,13 @@ class ToAll(msgspec.Struct):
 class DayReport(ToAll, tag="day", kw_only=True):
     """A writer has told everything up to the end of the day `through`; the sums are those of `day`.
 
-    One that is `resting` has read all there is, and nobody need wait for it.
+    One that has nothing to read answers those who go on with their day, so that nobody waits for it. If something comes
+    after all, it takes that back: then `through` is smaller than before.
     """
 
     writer: int
     day: int
     through: int
-    resting: bool
     sums: Sums
 
 

@@ -85,21 +85,20 @@ class AtRisk(State):
         if norm.day_began // _MONTH_SECONDS != month:
             self._forget(norm.day_began // _MONTH_SECONDS * _MONTH_SECONDS - FOLLOW_SECONDS)
 
-    def _say(self, day: int, through: int, sums: Sums | None = None, resting: bool = False) -> None:
-        said = DayReport(writer=self.number, day=day, through=through, resting=resting, sums=sums or Sums())
-        self.outbox.append(said)
-        self.resting = resting
+    def _say(self, day: int, through: int, sums: Sums | None = None) -> None:
+        self.outbox.append(DayReport(writer=self.number, day=day, through=through, sums=sums or Sums()))
+        self.told = through
 
-    def rest(self) -> None:
-        """Nothing is left to read, and what may still come belongs to later days: nobody need wait for this task."""
-        if not self.resting:
-            day = int(self.clock // DAY) - 1 if math.isfinite(self.clock) else 0
-            self._say(day, day, resting=True)
+    def answer(self) -> None:
+        """There is nothing to read: nobody who has come further need wait for this task."""
+        furthest = max(self.panel.progress.through.values(), default=-1)
+        if furthest > self.told:
+            self._say(furthest, furthest)
 
     def wake(self, now: float) -> None:
-        """Something comes after a rest, or is held back until others have come as far: then its day begins here."""
+        """Something comes after such an answer, or is held back until others have come as far: its day begins here."""
         if math.isfinite(self.clock):
-            if self.resting:
+            if (self.told + 1) * DAY > self.clock:
                 self._say(int(self.clock // DAY) - 1, int(self.clock // DAY) - 1)
             if now // DAY * DAY > self.clock:
                 self._advance(now // DAY * DAY)

@@ -92,7 +92,7 @@ class MetaRow(msgspec.Struct, array_like=True, gc=False):
     version: int
     clock: float
     seen: int
-    resting: bool
+    told: int
     counts: dict[str, int]
     #: By part, see `model`; rows from before it was told have none.
     model: dict[str, str] = msgspec.field(default_factory=dict)

@@ -38,7 +38,8 @@ class State:
         self.number = number
         self.tasks = tasks
         self.clock = float("-inf")
-        self.resting = False
+        #: The last day that other tasks were told is over here; -1 before anything was.
+        self.told = -1
         self.counts: Counter[str] = Counter()
         self.norm = Norm()
         self.reviews: dict[str, Review] = {}
@@ -131,7 +132,7 @@ class State:
 
     def _meta_row(self, _: str) -> bytes:
         counts = dict(sorted(self.counts.items()))
-        return codec.meta_row(self.clock, self._seen.count, self.resting, counts, self.model)
+        return codec.meta_row(self.clock, self._seen.count, self.told, counts, self.model)
 
     def _pattern_row(self, name: str) -> bytes:
         if name:
@@ -184,7 +185,7 @@ class State:
         def meta(_: str, value: bytes) -> None:
             row = codec.meta_of(value, self.model)
             self.clock, self._seen.count, self.counts = row.clock, row.seen, Counter(row.counts)
-            self.resting = row.resting
+            self.told = row.told
 
         def accusations(_: str, value: bytes) -> None:
             self.accusations = codec.decode(value, Accusations)

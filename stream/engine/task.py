@@ -8,7 +8,6 @@ from the last checkpoint.
 from __future__ import annotations
 
 import enum
-import math
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final, NamedTuple, Protocol
@@ -18,7 +17,6 @@ import msgspec
 from stream.alerts import Alert
 from stream.config import Settings
 from stream.core import codec, reports
-from stream.core.bands import DAY
 from stream.core.detector import Detector
 from stream.core.merge import Merge
 from stream.engine.records import Checkpoint, Record, of_alert, of_refused, of_report, signature
@@ -192,8 +190,8 @@ class Task:
                 self._raise(alerts, sent_at)
         if self.merge.held is not None:
             detector.wake(self.merge.held)
-        elif not taken and self._at_rest(quiet):
-            detector.rest()
+        elif not taken and not self.waiting and all(quiet(stream.index) for stream in streams):
+            detector.answer()
         self._changed = self._changed or bool(taken) or bool(detector.outbox)
         return len(taken)
 
@@ -219,13 +217,6 @@ class Task:
 
     def _raise(self, alerts: list[Alert], sent_at: float) -> None:
         self.alerts_waiting += [Raised(alert, sent_at) for alert in alerts]
-
-    def _at_rest(self, quiet: Callable[[int], bool]) -> bool:
-        """Whether all is read, and the day at which it ends is over; a task without an event has no day."""
-        if self.waiting or not all(quiet(stream.index) for stream in self.merge.streams):
-            return False
-        clock = self.detector.clock
-        return not math.isfinite(clock) or self._now() // DAY > clock // DAY
 
     async def checkpoint(self, stamp: Callable[[Alert], Alert]) -> Committed:
         """Commit all that changed since the last checkpoint, and say what went out with it.

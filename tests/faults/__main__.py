@@ -39,9 +39,11 @@ def round_of(number: int, broker: Broker, trouble: Trouble, folder: Path) -> int
     try:
         struck = 0
         for part in parts:
+            # All of a part is there before any of it is read: of a feed faster than life no order is promised.
+            for worker in living(group):
+                assert worker.stop() == 0, "a worker that had nothing to do did not end well"
             group.command("feed", "--input", str(part))
-            if not living(group):
-                Worker(group)
+            Worker(group)
             struck += _strike_until_idle(group, trouble)
         group.settle(expected)
         for worker in group.workers:

@@ -32,7 +32,8 @@ class Outcome(msgspec.Struct):
     digests: list[str]
     #: For each task: applied, duplicates, dead letters of the input.
     counts: list[tuple[int, int, int]]
-    resting: list[bool]
+    #: For each task the last day that it has told others is over.
+    days: list[int]
     #: Alerts in the order of their ids, one or more of each.
     alerts: list[bytes]
     dead: Counter[tuple[Any, ...]]
@@ -54,7 +55,7 @@ def outcome(log: Log, partitions: int) -> Outcome:
     return Outcome(
         digests=[task.detector.digest() for task in tasks],
         counts=[_counts(task) for task in tasks],
-        resting=[task.detector.resting for task in tasks],
+        days=[task.detector.told for task in tasks],
         alerts=sorted(entry.value or b"" for entry in log.all_of(SETTINGS.alerts_topic)),
         dead=_letters(log),
         fed=sum(len(log.all_of(topic)) for topic in SETTINGS.input_topics),
@@ -99,8 +100,8 @@ def differences(market: Market, found: Outcome, live: bool) -> list[str]:
         told.append(f"alerts committed more than once: {twice}")
     if found.dead != wanted.dead:
         told.append(f"dead letters: {len(found.dead - wanted.dead)} too many, {len(wanted.dead - found.dead)} missing")
-    if not all(found.resting):
-        told.append(f"not all tasks have come to rest: {found.resting}")
+    if len(set(found.days)) > 1:
+        told.append(f"not all tasks have told the same days: {found.days}")
     if live:
         return told
     if found.digests != wanted.digests:

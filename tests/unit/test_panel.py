@@ -45,7 +45,7 @@ def reports(writer: int, days: list[int], seller_id: str = "s") -> list[Pending]
             )
         )  # fmt: skip
         sums = Sums(flips=flips + 1, looked_up_flips=1.0, looked_up_expected=0.7, removed=2, critical=1)
-        out.append(DayReport(writer=writer, day=day, through=day, resting=False, sums=sums))
+        out.append(DayReport(writer=writer, day=day, through=day, sums=sums))
     return out
 
 
@@ -72,11 +72,9 @@ class Outcome:
 
 
 def ending(writers: list[list[Pending]]) -> list[Pending]:
-    """Then all rest, having told what they had."""
+    """Then all have told what they had."""
     last = max(report.day for told in writers for report in told)
-    return [
-        DayReport(writer=writer, day=last, through=last, resting=True, sums=Sums()) for writer in range(len(writers))
-    ]
+    return [DayReport(writer=writer, day=last, through=last, sums=Sums()) for writer in range(len(writers))]
 
 
 @given(order=st.permutations([writer for writer in range(WRITERS) for _ in range(8)]), data=st.data())
@@ -101,21 +99,22 @@ def test_what_is_judged_does_not_depend_on_the_order_of_news(order: list[int], d
     assert [each.flip.at for each in account.latest] == sorted(each.flip.at for each in account.latest)
 
 
-def test_a_day_waits_for_all_but_those_who_rest() -> None:
+def test_a_day_waits_for_all_or_for_their_answer() -> None:
     outcome = Outcome()
     for writer in (0, 1):
         for report in reports(writer, [1, 1, 1]):
             outcome.hear(report)
     assert not outcome.asked  # of the third nothing is known
-    outcome.hear(DayReport(writer=2, day=0, through=0, resting=False, sums=Sums()))
+    outcome.hear(DayReport(writer=2, day=0, through=0, sums=Sums()))
     assert [day for _, day, *_ in outcome.asked] == [0]
-    outcome.hear(DayReport(writer=2, day=0, through=0, resting=True, sums=Sums()))
+    outcome.hear(DayReport(writer=2, day=2, through=2, sums=Sums()))  # it has nothing to read
     assert [day for _, day, *_ in outcome.asked] == [0, 1, 2]
     assert [judgement.day for judgement in outcome.judgements] == [0, 2]
+    outcome.hear(DayReport(writer=2, day=0, through=0, sums=Sums()))  # it takes that back
     late = reports(2, [0, 2])[2]
     outcome.hear(late)  # of a day that was judged already: it counts from the next judgement on
-    for writer in (0, 1):
-        outcome.hear(DayReport(writer=writer, day=3, through=3, resting=False, sums=Sums(flips=1)))
+    for writer in range(WRITERS):
+        outcome.hear(DayReport(writer=writer, day=3, through=3, sums=Sums(flips=1)))
     assert outcome.panel.dossiers["a"].flips.count == 8
     assert outcome.asked[-1][1] == 2
 
@@ -129,7 +128,7 @@ def test_who_is_forgotten_does_not_depend_on_how_many_days_are_judged_at_once(at
         outcome.hear(own)
     for through in [25, 765] if at_once else range(25, 766):
         for writer in range(WRITERS):
-            outcome.hear(DayReport(writer=writer, day=through, through=through, resting=False, sums=Sums()))
+            outcome.hear(DayReport(writer=writer, day=through, through=through, sums=Sums()))
     assert outcome.panel.dossiers.keys() == {"of day 25"}
     assert outcome.panel.progress.judged == 765
 
@@ -189,7 +188,7 @@ def test_a_replay_which_waits_equals_tasks_that_are_fed_in_time_order(tmp_path: 
     tasks = Tasks(chosen.alert_budget, chosen.config_digest, partitions)
     raised = [alert.alert_id for event in typed(market) for alert in tasks.apply(event, event.occurred_at.timestamp())]
     for task in tasks.tasks:
-        task.rest()
+        task.answer()
     raised += [alert.alert_id for alert in tasks.carry()]
     assert sorted(raised) == sorted(found)
     assert raised
