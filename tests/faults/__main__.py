@@ -18,7 +18,7 @@ from typing import Final
 from stream.config import KafkaSettings
 from stream.market import simulate
 from stream.ops.broker import Broker
-from tests.faults.trouble import Trouble, idle, living
+from tests.faults.trouble import Trouble, end_all, idle
 from tests.kafka.group import Group, Worker, replay
 
 MINUTES: Final = float(os.environ.get("MINUTES", "30"))
@@ -40,15 +40,12 @@ def round_of(number: int, broker: Broker, trouble: Trouble, folder: Path) -> int
         struck = 0
         for part in parts:
             # All of a part is there before any of it is read: of a feed faster than life no order is promised.
-            for worker in living(group):
-                assert worker.stop() == 0, "a worker that had nothing to do did not end well"
+            end_all(group)
             group.command("feed", "--input", str(part))
             Worker(group)
             struck += _strike_until_idle(group, trouble)
         group.settle(expected)
-        for worker in group.workers:
-            if worker.process.poll() is None:
-                assert worker.stop() == 0
+        end_all(group)
         group.assert_equals(expected, ids)
         dead = [json.loads(line) for line in group.command("dlq", "list").splitlines()]
         assert len(dead) == expected["dead"]

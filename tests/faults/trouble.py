@@ -84,11 +84,8 @@ class Trouble:
             worker.kill()
 
     def _end(self, group: Group) -> None:
-        # One that has only just begun does not listen to signals yet.
-        ready = [worker for worker in living(group) if worker.ready()]
-        if ready:
-            code = self._chance.choice(ready).stop()
-            assert code == 0, f"a worker that was told to end did so with {code}"
+        if worker := self._any(group):
+            _end(worker)
 
     def _join(self, group: Group) -> None:
         if len(living(group)) < MOST_WORKERS:
@@ -109,6 +106,19 @@ class Trouble:
 def stumbling(group: Group, point: str, nth: int) -> Worker:
     """A worker that will be killed at that point of its nth checkpoint."""
     return Worker(group, program=[sys.executable, "-m", "tests.faults.stumble", point, str(nth)])
+
+
+def end_all(group: Group) -> None:
+    """Tell all that run to end."""
+    for worker in living(group):
+        _end(worker)
+
+
+def _end(worker: Worker) -> None:
+    # One that has only just begun does not listen to signals yet.
+    begun = worker.answers()
+    code = worker.stop()
+    assert code == 0 or not begun, f"a worker that was told to end did so with {code}"
 
 
 def living(group: Group) -> list[Worker]:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -141,6 +142,16 @@ class Worker:
     def page(self, path: str) -> str:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
             return str(answer.read().decode())
+
+    def answers(self) -> bool:
+        """Whether its web port is open: by then it has long listened to signals."""
+        try:
+            self.page("/health/live")
+        except urllib.error.HTTPError:
+            return True
+        except OSError:
+            return False
+        return True
 
     def ready(self) -> bool:
         """Whether it has partitions, all restored."""
