@@ -63,8 +63,8 @@ class Member:
         self._tap = tap
         self._meter = meter
         self._brought_at = [time.monotonic()] * len(settings.read_topics)
-        #: When something came after there had been nothing: what other streams bring in the same moment is not there
-        #: yet, however long they have been at rest.
+        #: When something came after a pause of all streams: what the others bring in the same moment is not there yet,
+        #: however long they have been silent. A stream that is never used costs no latency while another one flows.
         self._woke_at = time.monotonic()
         self._taken = [0] * len(settings.read_topics)
         self._paused = [False] * len(settings.read_topics)
@@ -83,9 +83,10 @@ class Member:
     def take(self, stream: int, records: list[Any]) -> None:
         """Records have come."""
         self._taken[stream] = records[-1].offset + 1
-        self._brought_at[stream] = time.monotonic()
-        if not self.task.waiting:
-            self._woke_at = self._brought_at[stream]
+        now = time.monotonic()
+        if now - max(self._brought_at) >= self._settings.max_idle_seconds:
+            self._woke_at = now
+        self._brought_at[stream] = now
         self.task.take(stream, records)
         self._news.set()
         if self.task.unread(stream) > _PAUSE_AT and not self._paused[stream]:

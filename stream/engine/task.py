@@ -150,11 +150,6 @@ class Task:
         """Records of a stream that were taken and not read."""
         return len(self._told if stream == EVIDENCE else self.merge.streams[stream].inbox)
 
-    @property
-    def waiting(self) -> bool:
-        """Whether anything was taken and is not applied yet."""
-        return any(stream.waiting for stream in self.merge.streams)
-
     def _read(self, stream: int, record: Any) -> tuple[float, int, Event] | None:
         """Decode one record; what cannot be used becomes a dead letter."""
         source = self.merge.streams[stream]
@@ -190,7 +185,7 @@ class Task:
                 self._raise(alerts, sent_at)
         if self.merge.held is not None:
             detector.wake(self.merge.held)
-        elif not taken and not self.waiting and all(quiet(stream.index) for stream in streams):
+        elif not taken and all(not stream.waiting and quiet(stream.index) for stream in streams):
             detector.answer()
         self._changed = self._changed or bool(taken) or bool(detector.outbox)
         return len(taken)
