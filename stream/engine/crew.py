@@ -19,7 +19,7 @@ import structlog
 from stream.alerts import Alert
 from stream.config import Settings
 from stream.core.codec import StateError
-from stream.engine.task import Ledger, Raised, Task
+from stream.engine.task import EVIDENCE, Ledger, Raised, Task
 from stream.intake.decode import Intake
 
 log = structlog.get_logger()
@@ -84,7 +84,7 @@ class Member:
         """Records have come."""
         self._taken[stream] = records[-1].offset + 1
         now = time.monotonic()
-        if now - max(self._brought_at) >= self._settings.max_idle_seconds:
+        if now - max(self._brought_at[:EVIDENCE]) >= self._settings.max_idle_seconds:
             self._woke_at = now
         self._brought_at[stream] = now
         self.task.take(stream, records)
