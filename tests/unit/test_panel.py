@@ -230,3 +230,26 @@ def test_a_task_that_is_held_back_says_how_far_it_has_come() -> None:
             task.wake(1000 * DAY if task.until() > 1000 * DAY else task.until())
         exchange.carry()
         assert [task.until() for task in tasks] != before
+
+
+def test_a_task_with_nothing_to_read_answers_each_day_and_takes_it_back_when_something_comes() -> None:
+    """After an outage the first to wake up must not be judged without those who have as much to read."""
+    tasks = [Detector(3, "digest", number, 2) for number in range(2)]
+    exchange = Exchange(tasks)
+    for task in tasks:
+        task._advance(100.5 * DAY)
+    tasks[0]._advance(110.5 * DAY)
+    exchange.carry()
+    assert tasks[0].panel.progress.judged == 99
+    tasks[1].answer()
+    exchange.carry()
+    assert [task.panel.progress.judged for task in tasks] == [109, 109]
+    tasks[1].answer()
+    assert not tasks[1].outbox
+    tasks[0]._advance(120.5 * DAY)
+    exchange.carry()
+    assert tasks[0].panel.progress.judged == 109
+    tasks[1].wake(115.5 * DAY)
+    exchange.carry()
+    assert tasks[0].panel.progress.through == {0: 119, 1: 114}
+    assert tasks[0].panel.progress.judged == 114
