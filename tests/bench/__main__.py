@@ -42,18 +42,23 @@ DAYS: Final = 240
 PEER_VERSIONS: Final = {"bytewax": "0.21.1", "quixstreams": "3.28.1"}
 
 
-def worker(group: Group, source: Path, total: int) -> float:
-    """`volteface worker`: transactions, restore, metrics, all there is."""
-    process = Worker(group)
-    rate = Rate(total)
-    try:
-        while not rate.done:
-            assert process.process.poll() is None, "the worker ended by itself"
-            rate.see(process.events())
-            time.sleep(2)  # asking takes the worker some 20 ms, which is no part of its work
-    finally:
-        process.stop()
-    return rate.per_second
+def workers(count: int) -> Callable[[Group, Path, int], float]:
+    """`volteface worker`, so many of them in one group: transactions, restore, metrics, all there is."""
+
+    def run(group: Group, source: Path, total: int) -> float:
+        processes = [Worker(group) for _ in range(count)]
+        rate = Rate(total)
+        try:
+            while not rate.done:
+                assert all(each.process.poll() is None for each in processes), "a worker ended by itself"
+                rate.see(sum(each.events() for each in processes))
+                time.sleep(2)  # asking takes a worker some 20 ms, which is no part of its work
+        finally:
+            for each in processes:
+                each.stop()
+        return rate.per_second
+
+    return run
 
 
 def bare_loop(group: Group, source: Path, total: int) -> float:
@@ -77,7 +82,8 @@ def peer(name: str) -> Callable[[Group, Path, int], float]:
 
 
 PROGRAMS: Final[dict[str, Callable[[Group, Path, int], float]]] = {
-    "worker": worker,
+    "worker": workers(1),
+    "two workers": workers(2),
     "replay": replay,
     "bare aiokafka loop": bare_loop,
     "bare confluent-kafka loop": peer("bare_confluent"),

@@ -94,3 +94,35 @@ def test_time_in_which_kafka_was_away_is_not_a_streams_silence() -> None:
         return task.detector.counts["applied"]
 
     assert asyncio.run(applied_after_an_outage()) == 1
+
+
+class AtEnd(Tap):
+    """All streams are read to their end."""
+
+    def at_end(self, stream: int, partition: int) -> bool:
+        return True
+
+
+class QuickLedger(SlowLedger):
+    """An empty ledger whose commits take no time."""
+
+    async def commit(self, checkpoint: Checkpoint) -> None: ...
+
+
+def test_what_topics_bring_in_one_moment_after_a_pause_is_put_in_order() -> None:
+    """Else the stream that is first goes ahead: the others have been silent for long, and so are not waited for."""
+
+    async def late_after_a_pause() -> tuple[int, int]:
+        settings = Settings(max_idle_seconds=0.8, allowed_lateness_seconds=0)
+        task = Task(0, settings, Intake(settings, 1), QuickLedger(), time.time)
+        member = Member(task, settings, AtEnd(), Deaf())
+        loop = asyncio.create_task(member.run())
+        await asyncio.sleep(1.2)
+        member.take(1, _records({"type": "outreach.sent", "channel": "message"}, 1))
+        await asyncio.sleep(0.2)  # several turns of the loop, less than a stream may take
+        member.take(2, _records({"type": "contact.accessed", "actor_id": "a"}, 0))
+        await asyncio.sleep(1.2)
+        loop.cancel()
+        return task.detector.counts["applied"], task.detector.counts["late"]
+
+    assert asyncio.run(late_after_a_pause()) == (2, 0)

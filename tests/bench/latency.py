@@ -1,0 +1,88 @@
+"""`python -m tests.bench.latency`: seconds from an event's record in Kafka to its alert there, against the load.
+
+A market is fed to one worker at a quarter, a half and three quarters of what it does in a backlog, which is measured
+first, in the same run on the same Kafka. Quantiles are those of `volteface_event_to_alert_seconds`, interpolated between
+its buckets as Prometheus does. SELLERS makes the market smaller.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+from stream.config import KafkaSettings
+from stream.market import simulate
+from stream.ops import feed
+from stream.ops.broker import Broker
+from tests.bench.rate import Rate
+from tests.kafka.group import Group, Worker, wait
+
+SELLERS: Final = int(os.environ.get("SELLERS", "500"))
+PARTITIONS: Final = 8
+DAYS: Final = 240
+LOADS: Final = (0.25, 0.5, 0.75)
+_DAY_SECONDS: Final = 86_400
+
+
+def _backlog(group: Group, total: int) -> float:
+    worker = Worker(group)
+    rate = Rate(total)
+    while not rate.done:
+        rate.see(worker.events())
+        time.sleep(2)
+    worker.stop()
+    return rate.per_second
+
+
+def quantile(page: str, share: float) -> float:
+    """Of the histogram of a page of metrics; seconds, infinite past its last bucket."""
+    name = "volteface_event_to_alert_seconds"
+    family = next(each for each in text_string_to_metric_families(page) if each.name == name)
+    buckets = [(float(each.labels["le"]), each.value) for each in family.samples if each.name == f"{name}_bucket"]
+    sought = share * buckets[-1][1]
+    for (low, before), (high, until) in pairwise([(0.0, 0.0), *buckets]):
+        if until >= sought > before:
+            return low + (high - low) * (sought - before) / (until - before)
+    return float("nan")
+
+
+def main() -> None:
+    """Measure and tell."""
+    with tempfile.TemporaryDirectory(prefix="volteface-bench-") as name, Broker() as broker:
+        folder = Path(name)
+        source = folder / "market.jsonl"
+        total = simulate.write("cheats", 1, SELLERS, DAYS, source, folder / "truth.jsonl")
+        kafka = KafkaSettings(bootstrap_servers=broker.bootstrap_servers)
+        backlog = Group("backlog", kafka, folder, partitions=PARTITIONS)
+        feed.feed(backlog.settings, kafka, str(source), None, lambda _: None)
+        most = _backlog(backlog, total)
+        _say(f"{total:,} events, {PARTITIONS} partitions; one worker does {most:,.0f} events/s in a backlog")
+        _say(f"{'load':>6} {'events/s':>9} {'alerts':>7} {'p50 s':>7} {'p99 s':>7}")
+        for load in LOADS:
+            group = Group(f"load-{load}", kafka, folder, partitions=PARTITIONS)
+            worker = Worker(group)
+            wait(worker.ready, 60, "the worker is not ready")
+            speed = DAYS * _DAY_SECONDS / (total / (load * most))
+            fed = feed.feed(group.settings, kafka, str(source), speed, lambda _: None)
+            worker.wait_for(total, 120)
+            page = worker.page("/metrics")
+            worker.stop()
+            alerts = len(group.command("alerts", "--json").splitlines())
+            p50, p99 = quantile(page, 0.5), quantile(page, 0.99)
+            _say(f"{load:>6} {total / fed.seconds:>9,.0f} {alerts:>7} {p50:>7.2f} {p99:>7.2f}")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
