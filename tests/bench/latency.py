@@ -1,8 +1,8 @@
 """`python -m tests.bench.latency`: seconds from an event's record in Kafka to its alert there, against the load.
 
 A market is fed to one worker at a quarter, a half and three quarters of what it does in a backlog, which is measured
-first, in the same run on the same Kafka. Quantiles are those of `volteface_event_to_alert_seconds`, interpolated between
-its buckets as Prometheus does. SELLERS makes the market smaller.
+first, in the same run on the same Kafka. Quantiles are those of `volteface_event_to_alert_seconds`, interpolated
+between its buckets as Prometheus does. SELLERS makes the market smaller.
 """
 
 from __future__ import annotations
@@ -44,8 +44,11 @@ def _backlog(group: Group, total: int) -> float:
 def quantile(page: str, share: float) -> float:
     """Of the histogram of a page of metrics; seconds, infinite past its last bucket."""
     name = "volteface_event_to_alert_seconds"
-    family = next(each for each in text_string_to_metric_families(page) if each.name == name)
-    buckets = [(float(each.labels["le"]), each.value) for each in family.samples if each.name == f"{name}_bucket"]
+    families = text_string_to_metric_families(page)  # type: ignore[no-untyped-call]  # untyped there
+    family = next(each for each in families if each.name == name)
+    buckets: list[tuple[float, float]] = [
+        (float(each.labels["le"]), each.value) for each in family.samples if each.name == f"{name}_bucket"
+    ]
     sought = share * buckets[-1][1]
     for (low, before), (high, until) in pairwise([(0.0, 0.0), *buckets]):
         if until >= sought > before:
