@@ -14,7 +14,6 @@ import platform
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -29,8 +28,8 @@ from stream.ops.broker import VERSION, Broker
 from tests.bench import bare
 from tests.bench.peers.program import rate_of
 from tests.bench.pictures import draw
-from tests.bench.rate import Rate
-from tests.kafka.group import Group, Worker
+from tests.bench.workers import rate_of_workers
+from tests.kafka.group import Group
 
 RESULTS: Final = Path(__file__).parent / "results.json"
 PICTURE: Final = Path(__file__).parents[2] / "docs" / "figures" / "throughput.png"
@@ -43,20 +42,10 @@ PEER_VERSIONS: Final = {"bytewax": "0.21.1", "quixstreams": "3.28.1"}
 
 
 def workers(count: int) -> Callable[[Group, Path, int], float]:
-    """`volteface worker`, so many of them in one group: transactions, restore, metrics, all there is."""
+    """`volteface worker`, so many of them in one group."""
 
     def run(group: Group, source: Path, total: int) -> float:
-        processes = [Worker(group) for _ in range(count)]
-        rate = Rate(total)
-        try:
-            while not rate.done:
-                assert all(each.process.poll() is None for each in processes), "a worker ended by itself"
-                rate.see(sum(each.events() for each in processes))
-                time.sleep(2)  # asking takes a worker some 20 ms, which is no part of its work
-        finally:
-            for each in processes:
-                each.stop()
-        return rate.per_second
+        return rate_of_workers(count, group, total)
 
     return run
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-import time
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -21,7 +20,7 @@ from stream.config import KafkaSettings
 from stream.market import simulate
 from stream.ops import feed
 from stream.ops.broker import Broker
-from tests.bench.rate import Rate
+from tests.bench.workers import rate_of_workers
 from tests.kafka.group import Group, Worker, wait
 
 SELLERS: Final = int(os.environ.get("SELLERS", "500"))
@@ -31,18 +30,8 @@ LOADS: Final = (0.25, 0.5, 0.75)
 _DAY_SECONDS: Final = 86_400
 
 
-def _backlog(group: Group, total: int) -> float:
-    worker = Worker(group)
-    rate = Rate(total)
-    while not rate.done:
-        rate.see(worker.events())
-        time.sleep(2)
-    worker.stop()
-    return rate.per_second
-
-
 def quantile(page: str, share: float) -> float:
-    """Of the histogram of a page of metrics; seconds, infinite past its last bucket."""
+    """Of the histogram of a page of metrics; seconds, infinite past its last finite bucket, NaN while it is empty."""
     name = "volteface_event_to_alert_seconds"
     families = text_string_to_metric_families(page)  # type: ignore[no-untyped-call]  # untyped there
     family = next(each for each in families if each.name == name)
@@ -65,18 +54,20 @@ def main() -> None:
         kafka = KafkaSettings(bootstrap_servers=broker.bootstrap_servers)
         backlog = Group("backlog", kafka, folder, partitions=PARTITIONS)
         feed.feed(backlog.settings, kafka, str(source), None, lambda _: None)
-        most = _backlog(backlog, total)
+        most = rate_of_workers(1, backlog, total)
         _say(f"{total:,} events, {PARTITIONS} partitions; one worker does {most:,.0f} events/s in a backlog")
         _say(f"{'load':>6} {'events/s':>9} {'alerts':>7} {'p50 s':>7} {'p99 s':>7}")
         for load in LOADS:
             group = Group(f"load-{load}", kafka, folder, partitions=PARTITIONS)
             worker = Worker(group)
-            wait(worker.ready, 60, "the worker is not ready")
-            speed = DAYS * _DAY_SECONDS / (total / (load * most))
-            fed = feed.feed(group.settings, kafka, str(source), speed, lambda _: None)
-            worker.wait_for(total, 120)
-            page = worker.page("/metrics")
-            worker.stop()
+            try:
+                wait(worker.ready, 60, "the worker is not ready")
+                speed = DAYS * _DAY_SECONDS / (total / (load * most))
+                fed = feed.feed(group.settings, kafka, str(source), speed, lambda _: None)
+                worker.wait_for(total, 120)
+                page = worker.page("/metrics")
+            finally:
+                worker.stop()
             alerts = len(group.command("alerts", "--json").splitlines())
             p50, p99 = quantile(page, 0.5), quantile(page, 0.99)
             _say(f"{load:>6} {total / fed.seconds:>9,.0f} {alerts:>7} {p50:>7.2f} {p99:>7.2f}")
