@@ -26,7 +26,9 @@ from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
 POM: Final = Path(__file__).parent / "kafka" / "pom.xml"
-VERSION: Final = "4.3.1"
+# Not 4.3.0 to 4.4.0: their transaction coordinator takes a partition whose leader is away for a deleted one and leaves
+# out its commit marker, after which readers of committed records wait for ever (KAFKA-20734; see docs/faults.md).
+VERSION: Final = "4.2.2"
 INSTALL: Final = "install Java 17 and Maven (Debian: apt-get install openjdk-17-jre-headless maven)"
 _JAVA: Final = 17
 _START_SECONDS: Final = 60
@@ -53,10 +55,6 @@ share.coordinator.state.topic.min.isr=1
 # After kill -9 the controller takes the node back only when its old session has run out (9 s by default).
 broker.session.timeout.ms=5000
 broker.heartbeat.interval.ms=1000
-# A controlled shutdown hands partitions to other nodes. The only node leaves them leaderless instead while its
-# transaction coordinator goes on, and that declares commits complete whose markers were never written (seen in 3 of 8
-# stops amid transactions, in 0 of 12 without): readers of committed records would wait for them for ever.
-controlled.shutdown.enable=false
 """
 
 

@@ -212,10 +212,8 @@ def test_versions_are_told_once() -> None:
 
 
 def test_composes_lone_kafka_is_set_as_the_development_broker_is() -> None:
-    """Without controlled shutdown above all: in one a lone node can lose the markers of commits."""
     dev = dict(line.split("=", 1) for line in broker._PROPERTIES.splitlines() if not line.startswith("#"))
     told = SERVICES["kafka"]["environment"]
     kept = {name: told.get(f"KAFKA_{name.upper().replace('.', '_')}", value) for name, value in dev.items()}
     addresses = {"controller.quorum.voters", "listeners", "advertised.listeners", "log.dirs"}
     assert {name for name in dev if kept[name] != dev[name]} == addresses
-    assert dev["controlled.shutdown.enable"] == told["KAFKA_CONTROLLED_SHUTDOWN_ENABLE"] == "false"
