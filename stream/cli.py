@@ -41,7 +41,9 @@ def worker() -> None:
     settings, _ = config.load()
     # Faust's own command line, so that `faust -A stream.app worker` and this one are the same thing. Without the
     # level its spinner would mute all below WARNING; without --quiet its banner would stand among the JSON lines.
-    faust = [sys.executable, "-m", "faust", "--quiet", "-A", "stream.app", "-L", "uvloop"]
+    # Its loop is asyncio's own: on uvloop a broker that goes away can end aiokafka's search for it, without a word
+    # (aio-libs/aiokafka#1038), and the worker would wait for ever.
+    faust = [sys.executable, "-m", "faust", "--quiet", "-A", "stream.app"]
     os.execv(sys.executable, [*faust, "worker", "--loglevel", settings.log_level.lower()])
 
 

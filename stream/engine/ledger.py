@@ -28,8 +28,6 @@ _BATCH_BYTES: Final = 1024 * 1024
 _MAX_REQUEST_BYTES: Final = 4 * 1024 * 1024
 #: A state topic that cannot be seen for so long is missing.
 _TOPIC_SECONDS: Final = 5
-#: Longer than an answer to a fetch takes where there is nothing to fetch.
-_GOODBYE_SECONDS: Final = 1
 
 
 def credentials(kafka: KafkaSettings) -> Any:
@@ -85,11 +83,7 @@ class KafkaLedger:
                 for records in fetched.values():
                     yield [(record.key, record.value) for record in records]
         finally:
-            # It has told all its connections to close by then. Where TLS ends while an answer is on its way, uvloop
-            # waits 30 s for the end of the connection: half of all tasks would be restored so much later.
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_GOODBYE_SECONDS):
-                    await consumer.stop()
+            await consumer.stop()
 
     async def _check(self, tp: TopicPartition) -> None:
         """Raises where the partition is not there: aiokafka would look for it for ever, and say nothing."""

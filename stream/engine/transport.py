@@ -10,16 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import aiokafka
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import IllegalStateError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
-
-#: A worker has 30 s for its end, and its last checkpoint may take 5 of them.
-_GOODBYE_SECONDS: Final = 10
 
 
 class Batch(NamedTuple):
@@ -59,12 +56,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
         """Stop the client.
 
         Where Kafka is away, aiokafka's fetcher ends in the cancellation of its own requests. Let out of here, that
-        would end the thread before it says so, and Faust would wait for it for a minute. And uvloop may wait 30 s for
-        the end of a TLS connection; long before that the group has been left.
+        would end the thread before it says so, and Faust would wait for it for a minute.
         """
-        with contextlib.suppress(asyncio.CancelledError, TimeoutError):
-            async with asyncio.timeout(_GOODBYE_SECONDS):
-                await super().on_thread_stop()
+        with contextlib.suppress(asyncio.CancelledError):
+            await super().on_thread_stop()
 
 
 class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no types

@@ -6,7 +6,6 @@ import asyncio
 import math
 import time
 
-import uvloop
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from stream.config import KafkaSettings, Settings
@@ -66,5 +65,4 @@ async def _loop(settings: Settings, kafka: KafkaSettings, total: int, partitions
 def run(settings: Settings, kafka: KafkaSettings, total: int, partitions: int) -> float:
     """Events a second."""
     collect_less_often()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_loop(settings, kafka, total, partitions))
+    return asyncio.run(_loop(settings, kafka, total, partitions))

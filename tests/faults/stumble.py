@@ -60,7 +60,7 @@ class _Countdown:
 def main(point: str, nth: int) -> None:
     """Be a worker, for a while."""
     _Countdown(point, nth)
-    sys.argv = ["faust", "--quiet", "-A", "stream.app", "-L", "uvloop", "worker", "--loglevel", "warn"]
+    sys.argv = ["faust", "--quiet", "-A", "stream.app", "worker", "--loglevel", "warn"]
     runpy.run_module("faust", run_name="__main__")
 
 

@@ -217,3 +217,10 @@ def test_composes_lone_kafka_is_set_as_the_development_broker_is() -> None:
     kept = {name: told.get(f"KAFKA_{name.upper().replace('.', '_')}", value) for name, value in dev.items()}
     addresses = {"controller.quorum.voters", "listeners", "advertised.listeners", "log.dirs"}
     assert {name for name in dev if kept[name] != dev[name]} == addresses
+
+
+def test_no_other_event_loop_is_installed() -> None:
+    """On uvloop an outage of Kafka can end aiokafka's search for it (aio-libs/aiokafka#1038): for ever, and rarely."""
+    wanted = tomllib.loads(text("pyproject.toml"))["project"]["dependencies"]
+    assert not [each for each in wanted if each.startswith(("uvloop", "winloop"))]
+    assert "-L" not in found(r"^    faust = \[(.+)\]$", "stream/cli.py")
