@@ -164,7 +164,7 @@ def feed(
     speed: Annotated[str, typer.Option(help="max, or a factor of real time such as 1000x")] = "max",
 ) -> None:
     """Send a file's events to their topics; ends when all are acknowledged."""
-    from stream.ops import feed as feeding
+    from stream.feed import feed as run
 
     factor = None
     if speed != "max":
@@ -179,7 +179,7 @@ def feed(
     # Without a terminal it would only add a line to what is said at the end.
     with Progress(*columns, console=said, disable=not said.is_terminal) as progress:
         bar = progress.add_task("feed", total=None)
-        done = feeding.feed(*given, source, factor, lambda n: progress.update(bar, completed=n))
+        done = run(*given, source, factor, lambda n: progress.update(bar, completed=n))
     if done.failed:
         fail(f"{done.failed} of {done.events} events were not acknowledged by Kafka: feed the file again")
     said.print(f"{done.events:,} events acknowledged in {done.seconds:.1f} s")

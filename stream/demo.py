@@ -31,7 +31,7 @@ from stream.market import simulate
 from stream.market.cheats import Cheat
 from stream.ops import mailbox, topics
 from stream.ops.broker import BrokerError
-from stream.ops.feed import lines
+from stream.ops.lines import lines
 from stream.ops.mock_broker import MockBroker, first_there
 
 _APP_STORE: Final = Path(__file__).parent.parent / "tests" / "data" / "app_store.jsonl.gz"

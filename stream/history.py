@@ -35,7 +35,7 @@ from stream.events import (
 )
 from stream.intake.decode import Intake
 from stream.intake.refusal import Refused
-from stream.ops.feed import head, lines, stream_of
+from stream.ops.lines import head, lines, stream_of
 
 #: The stream of each event type: its rank where two events share a time.
 _RANK: Final = {kind: rank for rank, kinds in enumerate(STREAMS.values()) for kind in kinds}

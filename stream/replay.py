@@ -26,7 +26,7 @@ from stream.exchange import Exchange
 from stream.intake.decode import Intake
 from stream.intake.partition import partition_of
 from stream.intake.refusal import Refused
-from stream.ops.feed import head, lines, stream_of
+from stream.ops.lines import head, lines, stream_of
 
 _CHUNK: Final = 2000
 

@@ -22,8 +22,9 @@ from typing import Final
 import msgspec
 
 from stream.config import KafkaSettings, Settings
+from stream.feed import feed
 from stream.market import simulate
-from stream.ops import feed, topics
+from stream.ops import topics
 from stream.ops.broker import VERSION, Broker
 from tests.bench import bare
 from tests.bench.peers.program import rate_of
@@ -93,7 +94,7 @@ def main() -> None:
         kafka = KafkaSettings(bootstrap_servers=broker.bootstrap_servers)
         _say(f"{total:,} events, {PARTITIONS} partitions, {ROUNDS} rounds, {os.cpu_count()} cores shared with Kafka")
         topics.create(Settings(app_id="feed"), kafka, PARTITIONS, 1)
-        feed.feed(Settings(), kafka, str(source), None, lambda _: None)
+        feed(Settings(), kafka, str(source), None, lambda _: None)
         for turn in range(ROUNDS):
             for each in names[turn % len(names) :] + names[: turn % len(names)]:
                 group = Group(f"bench-{names.index(each)}-{turn}", kafka, folder, Settings(), PARTITIONS)

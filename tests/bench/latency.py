@@ -17,8 +17,8 @@ from typing import Final
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from stream.config import KafkaSettings
+from stream.feed import feed
 from stream.market import simulate
-from stream.ops import feed
 from stream.ops.broker import Broker
 from tests.bench.workers import rate_of_workers
 from tests.kafka.group import Group, Worker, wait
@@ -53,7 +53,7 @@ def main() -> None:
         total = simulate.write("cheats", 1, SELLERS, DAYS, source, folder / "truth.jsonl")
         kafka = KafkaSettings(bootstrap_servers=broker.bootstrap_servers)
         backlog = Group("backlog", kafka, folder, partitions=PARTITIONS)
-        feed.feed(backlog.settings, kafka, str(source), None, lambda _: None)
+        feed(backlog.settings, kafka, str(source), None, lambda _: None)
         most = rate_of_workers(1, backlog, total)
         _say(f"{total:,} events, {PARTITIONS} partitions; one worker does {most:,.0f} events/s in a backlog")
         _say(f"{'load':>6} {'events/s':>9} {'alerts':>7} {'p50 s':>7} {'p99 s':>7}")
@@ -63,7 +63,7 @@ def main() -> None:
             try:
                 wait(worker.ready, 60, "the worker is not ready")
                 speed = DAYS * _DAY_SECONDS / (total / (load * most))
-                fed = feed.feed(group.settings, kafka, str(source), speed, lambda _: None)
+                fed = feed(group.settings, kafka, str(source), speed, lambda _: None)
                 worker.wait_for(total, 120)
                 page = worker.page("/metrics")
             finally:

@@ -6,19 +6,29 @@ import signal
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
 from kafka import KafkaAdminClient
 
 from stream.config import KafkaSettings
+from stream.feed import feed
+from stream.intake.partition import partition_of
+from stream.ops import mailbox
 from stream.ops.broker import Broker, free_port
 from stream.ops.client import connection
+from stream.ops.lines import head, stream_of
 from tests.faults.trouble import stumbling
 from tests.kafka.group import PARTITIONS, Group, Market, Worker, alert_ids, wait
 
 pytestmark = pytest.mark.kafka
+
+#: Lines by stream and partition.
+Places = partial(defaultdict[tuple[int, int], list[bytes]], list)
 
 
 def _fenced(group: Group) -> int:
@@ -91,6 +101,33 @@ def test_a_broker_that_went_away_and_came_back_costs_nothing(
         finally:
             for worker in group.workers:
                 worker.kill()
+
+
+def test_a_feed_during_which_kafka_went_away_brings_each_event_once_and_in_order(
+    market: Market, tmp_path: Path
+) -> None:
+    with Broker(data=tmp_path / "kafka") as broker, ThreadPoolExecutor() as aside:
+        group = Group("fed", KafkaSettings(bootstrap_servers=broker.bootstrap_servers), tmp_path)
+        back: list[Future[None]] = []
+
+        def progress(sent: int) -> None:
+            if sent > market.total // 3 and not back:
+                broker.kill()
+                back.append(aside.submit(broker.start))
+
+        fed = feed(group.settings, group.kafka, str(market.events), None, progress)
+        back[0].result()
+        assert (fed.events, fed.failed) == (market.total, 0)
+        sent = Places()
+        for line in market.events.read_bytes().splitlines():
+            top = head(line)
+            key = top.seller_id or ""
+            sent[stream_of(top.type), partition_of(key, PARTITIONS)].append(line)
+        found = Places()
+        for stream, topic in enumerate(group.settings.input_topics):
+            for record in mailbox.read(group.kafka, topic):
+                found[stream, record.partition].append(record.value)
+        assert found == sent
 
 
 def test_a_worker_can_be_stopped_while_kafka_is_away(market: Market, tmp_path: Path) -> None:

@@ -18,8 +18,9 @@ from kafka import KafkaAdminClient, KafkaProducer
 from stream.alerts import Alert
 from stream.cli_groups import committed_tasks
 from stream.config import KafkaSettings
+from stream.feed import feed
 from stream.intake.dead_letters import DeadLetter, outgoing
-from stream.ops import feed, mailbox, topics
+from stream.ops import mailbox, topics
 from stream.ops.broker import Broker, BrokerError, free_port
 from stream.ops.client import connection
 from stream.watchlist import Watched, rank
@@ -84,7 +85,7 @@ def test_a_state_topic_that_forgets_is_found(group: Group) -> None:
 def test_a_line_that_is_too_large_is_counted_and_the_rest_goes_out(group: Group, tmp_path: Path) -> None:
     source = tmp_path / "large.jsonl"
     source.write_bytes(b'{"p":"' + b"x" * 2_000_000 + b'"}\n{"seller_id":"s"}\n')
-    fed = feed.feed(group.settings, group.kafka, str(source), None, lambda count: None)
+    fed = feed(group.settings, group.kafka, str(source), None, lambda count: None)
     assert (fed.events, fed.failed) == (2, 1)
     assert [record.key for record in mailbox.read(group.kafka, group.settings.lifecycle_topic)] == [b"s"]
 
@@ -147,7 +148,7 @@ def test_a_replay_that_kafka_did_not_acknowledge_is_not_done(group: Group, monke
 
 def test_the_watch_list_is_read_from_the_committed_state(group: Group, market: Market) -> None:
     assert group.command("watchlist", "--json") == ""  # nothing is committed yet
-    feed.feed(group.settings, group.kafka, str(market.events), None, lambda count: None)
+    feed(group.settings, group.kafka, str(market.events), None, lambda count: None)
     worker = Worker(group)
     worker.wait_for(market.total)
     group.settle(market.expected)

@@ -18,7 +18,7 @@ from stream.intake.decode import Intake
 from stream.intake.partition import partition_of
 from stream.intake.refusal import Refused
 from stream.ops import mailbox
-from stream.ops.feed import head, stream_of
+from stream.ops.lines import head, stream_of
 from tests.kafka.group import PARTITIONS, Group, Market, Worker
 from tests.mutants import Mutant, mutants
 

@@ -19,7 +19,7 @@ from stream.intake.partition import partition_of
 from stream.market.cheats import Run
 from stream.market.scenarios import Cheats, Dirt, Scenario
 from stream.market.simulate import make
-from stream.ops.feed import stream_of
+from stream.ops.lines import stream_of
 
 DAY: Final = 86_400.0
 #: Different markets of a scenario; a seed takes one of them.

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from stream.config import KafkaSettings, Settings, SettingsError
-from stream.ops import broker, feed, mailbox, topics
+from stream.feed import feed
+from stream.ops import broker, mailbox, topics
 from stream.ops.broker import Broker, BrokerError, check_tools
 from stream.ops.mock_broker import LIMITS, MockBroker, first_there
 
@@ -110,6 +111,6 @@ def test_topics_and_feed_work_on_the_mock(tmp_path: Path) -> None:
             topics.create(settings, kafka, 8, 1)
         assert len(topics.create(settings, kafka, topics.MOCK_PARTITIONS, 1).made) == 11
         assert topics.check(settings, kafka) == []
-        fed = feed.feed(settings, kafka, str(source), None, lambda count: None)
+        fed = feed(settings, kafka, str(source), None, lambda count: None)
         assert (fed.events, fed.failed) == (1, 0)
         assert [record.value for record in mailbox.read(kafka, settings.lifecycle_topic)] == [b'{"seller_id":"s"}']
