@@ -6,6 +6,7 @@ use. Results go to standard output, everything said on the way to standard error
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -176,6 +177,7 @@ def feed(
             raise typer.BadParameter(f"--speed takes max or a factor such as 1000x, not {speed!r}")
     columns = (SpinnerColumn(), TextColumn("{task.completed:,} events"), TimeElapsedColumn())
     given = reached()
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it tells each attempt of what it tries again
     # Without a terminal it would only add a line to what is said at the end.
     with Progress(*columns, console=said, disable=not said.is_terminal) as progress:
         bar = progress.add_task("feed", total=None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import io
+import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final, NamedTuple
@@ -18,6 +19,8 @@ from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 from stream.config import KafkaSettings, Settings
 from stream.engine.access import connection
 from stream.ops.lines import head, lines, stream_of
+
+log = logging.getLogger(__name__)
 
 #: Events sent and not yet acknowledged: the bound on the memory of a feed that is quicker than Kafka.
 _IN_FLIGHT: Final = 100_000
@@ -109,7 +112,7 @@ class _Sender:
                     future = await self._producer.send(topic, line, key=key)
                     break
                 except KafkaTimeoutError:  # no room in the partition's batch: Kafka is away, and will be back
-                    continue
+                    log.warning("Kafka takes nothing of %s: waiting; nothing is lost", topic)
         except MessageSizeTooLargeError:  # raised at once, unlike all that the broker refuses
             self.failed += 1
             self._room.release()

@@ -2,7 +2,8 @@
 
 A market is fed to one worker at a quarter, a half and three quarters of what it does in a backlog, which is measured
 first, in the same run on the same Kafka. Quantiles are those of `volteface_event_to_alert_seconds`, interpolated
-between its buckets as Prometheus does. SELLERS makes the market smaller.
+between its buckets as Prometheus does, of the alerts that were raised while the feed ran. SELLERS makes the market
+smaller.
 """
 
 from __future__ import annotations
@@ -30,14 +31,16 @@ LOADS: Final = (0.25, 0.5, 0.75)
 _DAY_SECONDS: Final = 86_400
 
 
-def quantile(page: str, share: float) -> float:
-    """Of the histogram of a page of metrics; seconds, infinite past its last finite bucket, NaN while it is empty."""
+def buckets_of(page: str) -> list[tuple[float, float]]:
+    """Upper bound in seconds, and alerts up to it, of the histogram of a page of metrics."""
     name = "volteface_event_to_alert_seconds"
     families = text_string_to_metric_families(page)  # type: ignore[no-untyped-call]  # untyped there
     family = next(each for each in families if each.name == name)
-    buckets: list[tuple[float, float]] = [
-        (float(each.labels["le"]), each.value) for each in family.samples if each.name == f"{name}_bucket"
-    ]
+    return [(float(each.labels["le"]), each.value) for each in family.samples if each.name == f"{name}_bucket"]
+
+
+def quantile(buckets: list[tuple[float, float]], share: float) -> float:
+    """Seconds, infinite past the last finite bucket, NaN where there are no alerts."""
     sought = share * buckets[-1][1]
     for (low, before), (high, until) in pairwise([(0.0, 0.0), *buckets]):
         if until >= sought > before:
@@ -64,13 +67,14 @@ def main() -> None:
                 wait(worker.ready, 60, "the worker is not ready")
                 speed = DAYS * _DAY_SECONDS / (total / (load * most))
                 fed = feed(group.settings, kafka, str(source), speed, lambda _: None)
-                worker.wait_for(total, 120)
-                page = worker.page("/metrics")
+                page = worker.page(
+                    "/metrics"
+                )  # what is left by now waits for `max_idle_seconds`: nothing comes after it
             finally:
                 worker.stop()
-            alerts = len(group.command("alerts", "--json").splitlines())
-            p50, p99 = quantile(page, 0.5), quantile(page, 0.99)
-            _say(f"{load:>6} {total / fed.seconds:>9,.0f} {alerts:>7} {p50:>7.2f} {p99:>7.2f}")
+            buckets = buckets_of(page)
+            p50, p99 = quantile(buckets, 0.5), quantile(buckets, 0.99)
+            _say(f"{load:>6} {total / fed.seconds:>9,.0f} {buckets[-1][1]:>7.0f} {p50:>7.2f} {p99:>7.2f}")
 
 
 def _say(text: str) -> None:
