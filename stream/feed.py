@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
 from stream.config import KafkaSettings, Settings
-from stream.engine.access import connection
+from stream.engine.access import connection, partitions_of
 from stream.ops.lines import head, lines, stream_of
 
 log = logging.getLogger(__name__)
@@ -26,8 +26,6 @@ log = logging.getLogger(__name__)
 _IN_FLIGHT: Final = 100_000
 #: What is read of the file at once.
 _CHUNK_BYTES: Final = 256 * 1024
-#: A topic that cannot be seen for so long is missing.
-_TOPIC_SECONDS: Final = 5
 
 
 class Fed(NamedTuple):
@@ -63,7 +61,8 @@ async def _feed(
     async with producer:
         sender = _Sender(producer)
         for topic in settings.input_topics:
-            await sender.check(topic)
+            if not await partitions_of(producer, topic):
+                raise LookupError(f"topic {topic} does not exist: run `volteface topics create`")
         with lines(source) as file:
             async for batch in _batches(file):
                 for line in batch:
@@ -94,14 +93,6 @@ class _Sender:
         self.failed = 0
         self._producer = producer
         self._room = asyncio.BoundedSemaphore(_IN_FLIGHT)
-
-    async def check(self, topic: str) -> None:
-        """Raises where a topic is not there: aiokafka would look for it for most of a minute, and not say which."""
-        try:
-            async with asyncio.timeout(_TOPIC_SECONDS):
-                await self._producer.partitions_for(topic)
-        except TimeoutError:
-            raise LookupError(f"topic {topic} does not exist: run `volteface topics create`") from None
 
     async def send(self, topic: str, key: bytes | None, line: bytes) -> None:
         """Hand a line on; waits where too many are on their way."""

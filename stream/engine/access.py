@@ -1,18 +1,23 @@
-"""aiokafka's arguments for the Kafka settings; the worker's clients get them here and nowhere else.
+"""aiokafka's arguments for the Kafka settings, and whether a topic is there; its clients get them here, nowhere else.
 
 Rule of this room: a file that cannot be used is said with the setting that names it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
+from aiokafka import AIOKafkaProducer
 from aiokafka.helpers import create_ssl_context
 
 from stream.config import KafkaSettings, SettingsError
+
+#: A topic that cannot be seen for so long is missing.
+_TOPIC_SECONDS: Final = 5
 
 
 def connection(kafka: KafkaSettings) -> dict[str, Any]:
@@ -30,6 +35,15 @@ def security(kafka: KafkaSettings) -> dict[str, Any]:
         arguments["sasl_plain_username"] = kafka.sasl_username
         arguments["sasl_plain_password"] = kafka.sasl_password.get_secret_value() if kafka.sasl_password else None
     return arguments
+
+
+async def partitions_of(producer: AIOKafkaProducer, topic: str) -> set[int]:
+    """A topic's partitions, none where it is missing: aiokafka itself would look for it for ever, and say nothing."""
+    try:
+        async with asyncio.timeout(_TOPIC_SECONDS):
+            return set(await producer.partitions_for(topic))
+    except TimeoutError:
+        return set()
 
 
 def _tls(kafka: KafkaSettings) -> ssl.SSLContext:

@@ -7,7 +7,6 @@ whoever had the task before; from then on the predecessor's commits fail.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from typing import Any, Final
@@ -16,7 +15,7 @@ import faust
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from stream.config import KafkaSettings, Settings
-from stream.engine.access import connection
+from stream.engine.access import connection, partitions_of
 from stream.engine.records import Checkpoint
 
 #: Key, value and headers of a record.
@@ -26,8 +25,6 @@ _BATCH: Final = 5000
 _BATCH_BYTES: Final = 1024 * 1024
 #: A row or a dead letter may be as large; the broker's topics are made for it.
 _MAX_REQUEST_BYTES: Final = 4 * 1024 * 1024
-#: A state topic that cannot be seen for so long is missing.
-_TOPIC_SECONDS: Final = 5
 
 
 def credentials(kafka: KafkaSettings) -> Any:
@@ -86,13 +83,9 @@ class KafkaLedger:
             await consumer.stop()
 
     async def _check(self, tp: TopicPartition) -> None:
-        """Raises where the partition is not there: aiokafka would look for it for ever, and say nothing."""
+        """Raises where the partition is not there."""
         assert self._producer is not None, "open() comes first"
-        partitions: set[int] = set()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_TOPIC_SECONDS):
-                partitions = await self._producer.partitions_for(tp.topic)
-        if tp.partition not in partitions:
+        if tp.partition not in await partitions_of(self._producer, tp.topic):
             raise LookupError(f"topic {tp.topic} has no partition {tp.partition}: see `volteface topics check`")
 
     async def commit(self, checkpoint: Checkpoint) -> None:

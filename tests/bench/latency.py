@@ -67,9 +67,8 @@ def main() -> None:
                 wait(worker.ready, 60, "the worker is not ready")
                 speed = DAYS * _DAY_SECONDS / (total / (load * most))
                 fed = feed(group.settings, kafka, str(source), speed, lambda _: None)
-                page = worker.page(
-                    "/metrics"
-                )  # what is left by now waits for `max_idle_seconds`: nothing comes after it
+                # What is left by now waits for `max_idle_seconds`: nothing comes after it.
+                page = worker.page("/metrics")
             finally:
                 worker.stop()
             buckets = buckets_of(page)
