@@ -5,6 +5,7 @@ Rule of this room: it knows all the others, and nobody knows it.
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -115,6 +116,11 @@ async def _rejoin() -> None:
     await app.consumer.rejoin()
 
 
+async def _ask_again() -> None:
+    await asyncio.sleep(1)
+    await _rejoin()
+
+
 async def _end(error: StateError) -> None:
     """Have the worker end with exit code 1 and one line for a person, however many tasks have failed."""
     if app.crash_reason is None:
@@ -167,7 +173,13 @@ async def _assigned(sender: Any, assigned: set[TP], **_: Any) -> None:
     # Nothing is awaited here: a batch that came before its task was there would be dropped, and never read again.
     partitions = {tp.partition for tp in assigned if tp.topic in _streams}
     counts = app.consumer.partition_counts(settings.read_topics)
-    if len(set(counts.values())) > 1 or 0 in counts.values():
+    if 0 in counts.values():
+        # Not a wrong setting, for the start has seen them all: Kafka, just started, may know no topics yet. What is
+        # read until the next assignment is dropped; that one begins again from what was committed.
+        log.warning("partitions_unknown", counts=counts)
+        app.add_future(_ask_again())
+        return
+    if len(set(counts.values())) > 1:
         # Tasks over unequal topics would judge sellers by a part of their events.
         raise ImproperlyConfigured(f"the topics that are read need the same number of partitions, they have {counts}")
     count = counts[settings.lifecycle_topic]

@@ -137,6 +137,9 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no types
 
 
 async def _request_rejoin(client: aiokafka.AIOKafkaConsumer) -> None:
+    # Without partitions nothing else would look at the topics again before `metadata_max_age_ms`, five minutes. Not
+    # awaited: calls wait in one queue, and Kafka may be away.
+    client._client.force_metadata_update()
     client._coordinator.request_rejoin()
 
 

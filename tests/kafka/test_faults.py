@@ -18,7 +18,7 @@ from kafka import KafkaAdminClient
 from stream.config import KafkaSettings
 from stream.feed import feed
 from stream.intake.partition import partition_of
-from stream.ops import mailbox
+from stream.ops import mailbox, topics
 from stream.ops.broker import Broker, free_port
 from stream.ops.client import connection
 from stream.ops.lines import head, stream_of
@@ -146,6 +146,23 @@ def test_a_worker_can_be_stopped_while_kafka_is_away(market: Market, tmp_path: P
             assert worker.stop() == 0  # within 30 s
         finally:
             worker.kill()
+
+
+def test_a_worker_waits_for_a_topic_that_kafka_does_not_know(group: Group, market: Market) -> None:
+    """So it may be right after Kafka's start, too, but not on demand."""
+    worker = Worker(group)
+    wait(worker.ready, 60, "the worker did not start")
+    with KafkaAdminClient(**connection(group.kafka)) as admin:
+        admin.delete_topics([group.settings.outreach_topic])
+    log = group.folder / "worker.log"
+    wait(lambda: "partitions_unknown" in log.read_text(), 60, "the worker did not miss the topic")
+    assert not worker.ready()
+    topics.create(group.settings, group.kafka, PARTITIONS, 1)
+    wait(worker.ready, 60, "the worker did not begin anew")
+    group.command("feed", "--input", str(market.events))
+    worker.wait_for(market.total)
+    assert worker.events() == market.total
+    assert worker.stop() == 0
 
 
 def _refused(group: Group, *module: str) -> str:
