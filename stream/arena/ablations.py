@@ -83,7 +83,8 @@ ABLATIONS: Final[dict[str, tuple[Patch, ...]]] = {
         Patch("bands", "locate", _one_band_an_arm),
         Patch("reviews", "Review.advance", _always(lambda review: review.place(review.due))),  # not by counting places
     ),
-    "no controls": (_questions(controls=()),),
+    "no controls": (_questions(controls=(), spared=()),),
+    "none spared": (_questions(spared=()),),
     "no own past": (_scales(lambda _: {"past": 0.0}),),
     "no long run": (Patch("evidence", "Weights._window", _by_peers_alone),),
     "no voices": (Patch("subjects", "Seller.speak", _hear_all_alike),),

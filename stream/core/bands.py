@@ -7,8 +7,8 @@ their own norm.
 
 A *cell* is a band with the flag "looked up"; it determines the arm, which tells who could have been at work. Nobody
 buys an address, finds an agreement and pays within a day, and who is paid for what is half a year old: so a review is
-*new* for a day, then *ripe* for half a year, then *old*; unless it was *contacted*, or *looked up* while it was ripe or
-contacted.
+*new* for a day, then *ripe* for a month and *late* for half a year, then *old*; unless it was *contacted*, or *looked
+up* before it was old. Many payers want fresh reviews only: then what is late is a control, too.
 Watches accuse some arms and take others of the same seller as their controls.
 """
 
@@ -36,17 +36,17 @@ PLACES: Final = AGES + len(CONTACT_EDGES) * (len(ANSWER_EDGES) + 1)
 BANDS: Final = 3 * PLACES
 CELLS: Final = 2 * BANDS
 
-NEW, RIPE, OLD, CONTACTED, LOOKED_UP = range(5)
-ARMS: Final = 5
+NEW, RIPE, LATE, OLD, CONTACTED, LOOKED_UP = range(6)
+ARMS: Final = 6
 #: By place of age.
-_BY_AGE: Final = (NEW, NEW, RIPE, RIPE, RIPE, RIPE, RIPE, OLD)
+_BY_AGE: Final = (NEW, NEW, RIPE, RIPE, LATE, LATE, LATE, OLD)
 
 
 def _arm(cell: int) -> int:
     band, looked_up = divmod(cell, 2)
     place = band % PLACES
     arm = CONTACTED if place >= AGES else _BY_AGE[place]
-    return LOOKED_UP if looked_up and arm in (RIPE, CONTACTED) else arm
+    return LOOKED_UP if looked_up and arm in (RIPE, LATE, CONTACTED) else arm
 
 
 #: Arm of each cell.

@@ -103,7 +103,7 @@ def review_of(review_id: str, value: bytes, sellers: Mapping[str, Seller], staff
 
 def staff_row(staff: Staff) -> bytes:
     held = {
-        number: (one.reviews, one.weight, one.voices, one.hazard, one.long)
+        number: (one.reviews, one.weight, one.voices, one.now, one.heard, one.long)
         for number, one in sorted(staff.held.items())
     }
     return encode(StaffRow(VERSION, staff.first_seen, held, staff.today))
@@ -123,7 +123,7 @@ _PLAIN_FIELDS: Final = tuple(name for name in SellerRow.__struct_fields__ if nam
 
 def seller_row(seller: Seller) -> bytes:
     held = {
-        number: (one.plain, one.looked_up, one.hazard, one.long_plain, one.long_looked_up)
+        number: (one.plain, one.looked_up, one.now_plain, one.now_looked_up, one.long_plain, one.long_looked_up)
         for number, one in sorted(seller.held.items())
     }
     born = seller.births

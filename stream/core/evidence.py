@@ -5,7 +5,8 @@ it reckons with plain floats: a subject has a dozen windows, and numpy's calls w
 
 For each window that begins at one of the subject's last flips a Bayes factor compares "flips came theta times as
 often as expected" (mean over THETAS) with "as expected", the subject's own level being gamma distributed and
-learned from its control arms in the window and, at half weight, from its whole past. It is taken against what peers
+learned from its control arms in the window and, at half weight, from its whole past; where a watch does not know
+whom a cheat leaves alone, it is the mean over what may be. It is taken against what peers
 do now (A) and against what the band's long run says (H), and the smaller one counts; also against the rest of the
 window without a crowd and, where a watch grants it, when its busiest days were a surge (`excuses`). Retractions speak
 for themselves in `marks`. The windows' factors, each weighed by the prior chance that cheating began in the gap before
@@ -57,13 +58,22 @@ class Question(NamedTuple):
     """What a watch asks: of which arms, against which arms of the same subject.
 
     excused: whether a surge may explain what it sees. known: the number of flips that the level of the accused arms is
-    known from at most.
+    known from at most. spared: accused arms that a cheat may have left alone, by alternative: there they are controls.
     """
 
     accused: tuple[int, ...]
     controls: tuple[int, ...]
     excused: bool = False
     known: float = math.inf
+    spared: tuple[tuple[int, ...], ...] = ()
+
+    def alternatives(self) -> list[Question]:
+        """The question itself, and those in which some of the accused arms are controls."""
+        return [self._without(arms) for arms in ((), *self.spared)]
+
+    def _without(self, spared: tuple[int, ...]) -> Question:
+        accused = tuple([arm for arm in self.accused if arm not in spared])
+        return self._replace(accused=accused, controls=self.controls + spared)
 
 
 def appended(history: Floats, row: list[float]) -> Floats:
@@ -92,6 +102,7 @@ class Scales:
 
     def __init__(self, questions: list[Question], arms: int, lifted: tuple[int, ...], past: float) -> None:
         self.questions = questions
+        self.alternatives = [question.alternatives() for question in questions]
         self.arms = arms
         self.past = past
         self.lifted = [story * arms + arm for story in (1, 2) for arm in lifted]
@@ -136,7 +147,7 @@ class Weights:
         self._scales, self._befores, self._starts = scales, befores, starts
         self._retracted, self._prior = retracted, prior
         #: What a watch makes of each window, by watch.
-        self._terms = [self._by_window(question, None) for question in scales.questions]
+        self._terms = [self._by_window(watch, None) for watch in range(len(scales.questions))]
         self.log_odds = [log_of_sum(terms) for terms in self._terms]
 
     def excuse(self, times: Floats, born: Floats) -> None:
@@ -145,18 +156,22 @@ class Weights:
         crowd: list[list[float]] = crowds(born, rows).tolist()
         surge: list[list[float]] = surges(times, rows).tolist() if scales.excusable else []
         for watch, question in enumerate(scales.questions):
-            terms = _smaller(self._terms[watch], self._by_window(question, crowd), CROWD_PRICE)
+            terms = _smaller(self._terms[watch], self._by_window(watch, crowd), CROWD_PRICE)
             if question.excused:
-                terms = _smaller(terms, self._by_window(question, surge), SURGE_PRICE)
+                terms = _smaller(terms, self._by_window(watch, surge), SURGE_PRICE)
             self._terms[watch] = terms
             self.log_odds[watch] = log_of_sum(terms)
 
-    def _by_window(self, question: Question, without: list[list[float]] | None) -> list[float]:
-        """What a watch makes of each window, but for what an excuse takes out of it."""
-        terms: list[float] = []
+    def _by_window(self, watch: int, without: list[list[float]] | None) -> list[float]:
+        """What a watch makes of each window, but for what an excuse takes out of it: the mean over its alternatives."""
+        asked, terms = self._scales.alternatives[watch], list[float]()
+        cases = math.log(len(asked))
         for window, start in enumerate(self._starts):
-            by_peers, by_long_run, marks = self._window(question, window, without)
-            terms.append(min(by_peers, by_long_run) + marks + start)
+            said: list[float] = []
+            for question in asked:
+                by_peers, by_long_run, marks = self._window(question, window, without)
+                said.append(min(by_peers, by_long_run) + marks)
+            terms.append(log_of_sum(said) - cases + start)
         return terms
 
     def _window(self, question: Question, window: int, without: list[list[float]] | None) -> tuple[float, float, float]:

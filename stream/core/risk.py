@@ -147,6 +147,8 @@ class AtRisk(State):
             return
         self._disown(review, review.cell, self.clock)
         if own is None:
+            review.seller.settle_all(self.norm, self.clock)
+            self._changed_sellers.add(review.seller.seller_id)
             access = Access(staff, at, max(1.0, review.seller.level(LOOKED_UP)), review.seller.voice)
         else:
             access = Access(staff, at, own.weight, own.voice)

@@ -33,10 +33,11 @@ class SellerRow(msgspec.Struct, array_like=True, gc=False):
     first_seen: float
     births: tuple[int, int, int, bool, float, float]  # a `Births`
     voice: float
-    held: dict[int, tuple[int, int, float, float, float]]  # by band, a `Held`
+    held: dict[int, tuple[int, int, float, float, float, float]]  # by band, a `Held`
     flips_by_arm: list[float]
     expected: list[float]
     expected_long: list[float]
+    unshared: list[float]
     retracted_by_arm: list[float]
     looked_up_flips: float
     looked_up_expected: float
@@ -60,7 +61,7 @@ class FlipRow(msgspec.Struct, array_like=True, gc=False):
 class StaffRow(msgspec.Struct, array_like=True, gc=False):
     version: int
     first_seen: float
-    held: dict[int, tuple[int, float, float, float, float]]  # by band, a `Portion`
+    held: dict[int, tuple[int, float, float, float, float, float]]  # by band, a `Portion`
     today: StaffReport
 
 
@@ -105,7 +106,7 @@ class PatternsRow(msgspec.Struct, array_like=True, gc=False):
 
 
 class BandRow(msgspec.Struct, array_like=True, gc=False):
-    hazard: float
+    now: float
     voices: float
     looked_up: float
     reviews: int
@@ -121,6 +122,9 @@ class NormRow(msgspec.Struct, array_like=True, gc=False):
     bands: list[BandRow]
     day_began: float
     next_day: float
+    tempo: float
+    vigor: float
+    looked_up_vigor: float
     looked_up_flips: float
     looked_up_expected: float
     fresh: float

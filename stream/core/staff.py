@@ -16,17 +16,18 @@ from stream.core.reports import StaffReport, Told
 class Portion:
     """What a member of staff answers for in one band: `weight` of so many reviews, whose sellers have `voices`.
 
-    `hazard` is where the band's L stood when last settled, `long` minus the sum of weights times the clocks at which
-    they came, as in `subjects.Held`.
+    `long` is minus the sum of weights times the clocks at which they came, as in `subjects.Held`; `now` the same on
+    the tempo's clock, and `heard` of the voices.
     """
 
-    __slots__ = ("hazard", "long", "reviews", "voices", "weight")
+    __slots__ = ("heard", "long", "now", "reviews", "voices", "weight")
 
-    def __init__(self, reviews: int, weight: float, voices: float, hazard: float, long: float) -> None:
+    def __init__(self, reviews: int, weight: float, voices: float, now: float, heard: float, long: float) -> None:
         self.reviews = reviews
         self.weight = weight
         self.voices = voices
-        self.hazard = hazard
+        self.now = now
+        self.heard = heard
         self.long = long
 
 
@@ -46,31 +47,35 @@ class Staff:
         band = norm.bands[number]
         held = self.held.get(number)
         if held is None:
-            held = self.held[number] = Portion(0, 0.0, 0.0, band.hazard, 0.0)
-        self._settle_peers(held, number, norm)
+            held = self.held[number] = Portion(0, 0.0, 0.0, 0.0, 0.0, 0.0)
+        clock = band.now + band.rate * norm.tempo
         held.reviews += 1
         held.weight += access.weight
         held.voices += access.voice
+        held.now -= access.weight * clock
+        held.heard -= access.voice * clock
         held.long -= access.weight * (band.clock + band.rate * (now - norm.day_began))
 
     def leave(self, number: int, access: Access, norm: Norm, now: float) -> None:
         """A review goes out of band `number`."""
         band, held = norm.bands[number], self.held[number]
-        self._settle_peers(held, number, norm)
+        clock = band.now + band.rate * norm.tempo
         held.reviews -= 1
         held.weight -= access.weight
         held.voices -= access.voice
+        held.now += access.weight * clock
+        held.heard += access.voice * clock
         held.long += access.weight * (band.clock + band.rate * (now - norm.day_began))
         if not held.reviews:
-            self.today.expected_long += held.long
+            self._settle(held, norm, 0.0, 0.0)
             del self.held[number]
 
-    def _settle_peers(self, held: Portion, number: int, norm: Norm) -> None:
-        hazard = norm.bands[number].hazard
-        peers = hazard - held.hazard
-        self.today.expected += held.weight * peers
-        self.today.looked_up_expected += norm.fresh * held.voices * peers
-        held.hazard = hazard
+    def _settle(self, held: Portion, norm: Norm, now: float, long: float) -> None:
+        today = self.today
+        today.expected += held.weight * now + held.now
+        today.looked_up_expected += norm.fresh * (held.voices * now + held.heard)
+        today.expected_long += held.weight * long + held.long
+        held.now, held.heard, held.long = -held.weight * now, -held.voices * now, -held.weight * long
 
     def flip(self, told: Told, voice: float, norm: Norm) -> None:
         """A review that it answers for has flipped, of a seller with that voice.
@@ -95,11 +100,9 @@ class Staff:
     def report(self, day: int, norm: Norm, midnight: float) -> StaffReport:
         """What the day that ends has added; the next one begins."""
         for number in sorted(self.held):
-            held, band = self.held[number], norm.bands[number]
-            self._settle_peers(held, number, norm)
-            clock = band.clock + band.rate * (midnight - norm.day_began)
-            self.today.expected_long += held.weight * clock + held.long
-            held.long = -held.weight * clock
+            band = norm.bands[number]
+            long = band.clock + band.rate * (midnight - norm.day_began)
+            self._settle(self.held[number], norm, band.now + band.rate * norm.tempo, long)
         said = self.today
         said.day = day
         self.today = StaffReport(writer=said.writer, day=0, actor_id=self.actor_id, first_seen=self.first_seen)

@@ -1,7 +1,7 @@
 """A seller as a subject: its reviews at risk by cell, its expected flips, its history of flips, its voice.
 
-Rule of this room: expected flips are settled lazily, at O(1): what the norm has come to expect of a band's reviews
-since they were last settled is added before their number changes, and nothing is done for a seller in between.
+Rule of this room: expected flips follow from sums of clocks, at O(1) for each review that comes or goes; they are
+settled only where somebody asks, and nothing is done for a seller in between.
 """
 
 from __future__ import annotations
@@ -13,27 +13,36 @@ from stream.core.bands import ARM_OF, ARMS, DAY
 from stream.core.evidence import EMPTY, WINDOWS, appended, log_prior
 from stream.core.excuses import Births, Floats
 from stream.core.flips import Flip
-from stream.core.norm import Norm
+from stream.core.norm import SILENCE, Norm
 
 #: Memory of the expected flips that set a voice.
 VOICE_SECONDS: Final = 60 * DAY
-#: A seller with more of a band's voices than this has no peers there.
+#: A seller of whom more than this part of the flips of an arm is to be expected has no peers there.
 ALONE: Final = 0.5
 
 
 class Held:
     """A seller's reviews in one band, not looked up and looked up.
 
-    `hazard` is where the band's L stood when last settled. The long run needs no settling at every change: of n
-    reviews that came at clocks C_i it expects n C - sum C_i, and `long_...` holds - sum C_i.
+    Of n reviews that came when the long run's clock stood at C_i it expects n C - sum C_i, and `long_...` holds
+    - sum C_i; `now_...` does the same for the clock that goes with the market's tempo.
     """
 
-    __slots__ = ("hazard", "long_looked_up", "long_plain", "looked_up", "plain")
+    __slots__ = ("long_looked_up", "long_plain", "looked_up", "now_looked_up", "now_plain", "plain")
 
-    def __init__(self, plain: int, looked_up: int, hazard: float, long_plain: float, long_looked_up: float) -> None:
+    def __init__(
+        self,
+        plain: int,
+        looked_up: int,
+        now_plain: float,
+        now_looked_up: float,
+        long_plain: float,
+        long_looked_up: float,
+    ) -> None:
         self.plain = plain
         self.looked_up = looked_up
-        self.hazard = hazard
+        self.now_plain = now_plain
+        self.now_looked_up = now_looked_up
         self.long_plain = long_plain
         self.long_looked_up = long_looked_up
 
@@ -61,6 +70,7 @@ class Seller:
         "spoken",
         "spoken_at",
         "spoken_total",
+        "unshared",
         "voice",
     )
 
@@ -73,6 +83,7 @@ class Seller:
         self.flips_by_arm = [0.0] * ARMS
         self.expected = [0.0] * ARMS
         self.expected_long = [0.0] * ARMS
+        self.unshared = [0.0] * ARMS  # expected by all, itself included, since its last settling
         self.retracted_by_arm = [0.0] * ARMS
         self.looked_up_flips = 0.0  # its part in the norm's
         self.looked_up_expected = 0.0
@@ -107,91 +118,121 @@ class Seller:
         """One of its reviews comes into a cell. (Written out, as `leave`: they run oftener than there are events.)"""
         number = cell >> 1
         band, day_seconds = norm.bands[number], now - norm.day_began
+        rate, voice = band.rate, self.voice
         held = self.held.get(number)
         if held is None:
-            held = self.held[number] = Held(0, 0, band.hazard, 0.0, 0.0)
-        elif held.hazard != band.hazard:
-            self._settle_peers(number, held, norm)
+            held = self.held[number] = Held(0, 0, 0.0, 0.0, 0.0, 0.0)
         if cell & 1:
             held.looked_up += 1
-            band.looked_up += self.voice
-            held.long_looked_up -= band.clock + band.rate * day_seconds
+            held.long_looked_up -= band.clock + rate * day_seconds
+            held.now_looked_up -= band.now + rate * norm.tempo
+            band.looked_up += voice
+            norm.looked_up_vigor += rate * voice
         else:
             held.plain += 1
-            held.long_plain -= band.clock + band.rate * day_seconds
-        voice = self.voice
+            held.long_plain -= band.clock + rate * day_seconds
+            held.now_plain -= band.now + rate * norm.tempo
         band.reviews += 1
         band.voices += voice
         band.today -= voice * day_seconds
+        norm.vigor += rate * voice
 
     def leave(self, cell: int, norm: Norm, now: float) -> None:
         """One of its reviews goes out of a cell."""
         number = cell >> 1
         band, day_seconds = norm.bands[number], now - norm.day_began
+        rate, voice = band.rate, self.voice
         held = self.held[number]
-        if held.hazard != band.hazard:
-            self._settle_peers(number, held, norm)
         if cell & 1:
             held.looked_up -= 1
-            band.looked_up -= self.voice
-            held.long_looked_up += band.clock + band.rate * day_seconds
+            held.long_looked_up += band.clock + rate * day_seconds
+            held.now_looked_up += band.now + rate * norm.tempo
+            band.looked_up -= voice
+            norm.looked_up_vigor -= rate * voice
         else:
             held.plain -= 1
-            held.long_plain += band.clock + band.rate * day_seconds
+            held.long_plain += band.clock + rate * day_seconds
+            held.now_plain += band.now + rate * norm.tempo
         if not held.plain and not held.looked_up:
-            self.expected_long[ARM_OF[2 * number]] += held.long_plain
-            self.expected_long[ARM_OF[2 * number + 1]] += held.long_looked_up
+            plain, looked_up = ARM_OF[2 * number], ARM_OF[2 * number + 1]
+            self.expected_long[plain] += held.long_plain
+            self.expected_long[looked_up] += held.long_looked_up
+            self.unshared[plain] += held.now_plain
+            self.unshared[looked_up] += held.now_looked_up
+            self.looked_up_expected += norm.fresh * voice * held.now_looked_up
             del self.held[number]
-        voice = self.voice
         band.reviews -= 1
         if band.reviews:
             band.voices -= voice
         else:
             band.voices = band.looked_up = 0.0
         band.today += voice * day_seconds
+        norm.vigor -= rate * voice
 
-    def _settle_peers(self, number: int, held: Held, norm: Norm) -> None:
-        """Add what peers' flips make expected of what it holds, before that changes."""
-        band = norm.bands[number]
-        peers = band.hazard - held.hazard
-        held.hazard = band.hazard
-        if held.looked_up:
-            self.looked_up_expected += norm.fresh * self.voice * held.looked_up * peers
-        share = band.share(self.voice, held.plain + held.looked_up)
-        if share <= ALONE:
-            peers /= 1.0 - share
-        self.expected[ARM_OF[2 * number]] += held.plain * peers
-        self.expected[ARM_OF[2 * number + 1]] += held.looked_up * peers
+    def share(self, norm: Norm) -> float:
+        """The part of the market's vigor that is its own."""
+        if norm.vigor <= SILENCE:
+            return 1.0
+        own = 0.0
+        for number in sorted(self.held):  # in order: sums of floats depend on it, and digests on sums
+            held = self.held[number]
+            own += norm.bands[number].rate * (held.plain + held.looked_up)
+        return min(1.0, self.voice * own / norm.vigor)
 
     def settle_all(self, norm: Norm, now: float) -> None:
         """Bring all that is expected of it up to now."""
-        day_seconds = now - norm.day_began
-        for number in sorted(self.held):  # in order: sums of floats depend on it, and digests on sums
+        day_seconds, unshared = now - norm.day_began, self.unshared
+        for number in sorted(self.held):
             held, band = self.held[number], norm.bands[number]
-            if held.hazard != band.hazard:
-                self._settle_peers(number, held, norm)
+            plain, looked_up = ARM_OF[2 * number], ARM_OF[2 * number + 1]
             clock = band.clock + band.rate * day_seconds
-            self.expected_long[ARM_OF[2 * number]] += held.plain * clock + held.long_plain
-            self.expected_long[ARM_OF[2 * number + 1]] += held.looked_up * clock + held.long_looked_up
+            self.expected_long[plain] += held.plain * clock + held.long_plain
+            self.expected_long[looked_up] += held.looked_up * clock + held.long_looked_up
             held.long_plain, held.long_looked_up = -held.plain * clock, -held.looked_up * clock
+            clock = band.now + band.rate * norm.tempo
+            of_looked_up = held.looked_up * clock + held.now_looked_up
+            unshared[plain] += held.plain * clock + held.now_plain
+            unshared[looked_up] += of_looked_up
+            self.looked_up_expected += norm.fresh * self.voice * of_looked_up
+            held.now_plain, held.now_looked_up = -held.plain * clock, -held.looked_up * clock
+        share = self.share(norm)
+        # Nobody is its own peer: of the others' flips the others' vigor had a part, not all.
+        others = 1.0 / (1.0 - share) if share <= ALONE else 1.0
+        for arm in range(ARMS):
+            self.expected[arm] += unshared[arm] * others
+            unshared[arm] = 0.0
 
     def flip(self, cell: int, flip: Flip, norm: Norm) -> None:
-        """One of its reviews in `cell` flips; all bands are settled. A subject's own flip is not its own norm."""
-        number, arm = cell >> 1, ARM_OF[cell]
+        """One of its reviews in `cell` flips; all bands are settled."""
+        arm = ARM_OF[cell]
         last = self.flips[-1].at if self.flips else self.first_seen
         self.history = appended(self.history, [flip.at, log_prior(flip.at - last), flip.born_at, *self.totals()])
         self.flips = [*self.flips, flip][-WINDOWS:]
         self.flip_count += 1
-        band, held = norm.bands[number], self.held[number]
-        alone = band.share(self.voice, held.plain + held.looked_up) > ALONE
-        norm.flip(band, self.voice, bool(cell & 1), flip.retracted)
+        share = self._share_of_arm(ARM_OF[cell & ~1], norm)
+        if share > ALONE:  # there is nobody to compare it with: what it does is what is to be expected
+            self.expected[arm] += share
+        step = norm.flip(norm.bands[cell >> 1], self.voice, bool(cell & 1), flip.retracted)
         if cell & 1:
             self.looked_up_flips += norm.fresh * self.voice
-        if not alone:
-            self.looked_up_expected += norm.fresh * self.voice * held.looked_up * (band.hazard - held.hazard)
-            held.hazard = band.hazard
+        for number in sorted(self.held):  # its own flip makes nothing expected of it
+            held, skipped = self.held[number], norm.bands[number].rate * step
+            self.looked_up_expected += norm.fresh * self.voice * held.looked_up * skipped
+            held.now_plain -= held.plain * skipped
+            held.now_looked_up -= held.looked_up * skipped
         self.flips_by_arm[arm] += 1
         self.retracted_by_arm[arm] += flip.retracted
+
+    def _share_of_arm(self, arm: int, norm: Norm) -> float:
+        """The part of an arm's vigor that is its own; what is looked up counts where it would lie without."""
+        own = vigor = 0.0
+        for number, band in enumerate(norm.bands):
+            if ARM_OF[2 * number] == arm:
+                vigor += band.rate * band.voices
+                held = self.held.get(number)
+                if held is not None:
+                    own += band.rate * (held.plain + held.looked_up)
+        return min(1.0, self.voice * own / vigor) if vigor > SILENCE else 1.0
 
     def level(self, but: int) -> float:
         """Flips over those expected by peers, with one of each added, in all arms but one."""
@@ -220,10 +261,13 @@ class Seller:
         self.log_odds = log_odds
         honest = 1.0 / (1.0 + math.exp(min(max(log_odds), 700.0)))
         voice = honest / (1.0 + self.spoken / 2)
-        for number, held in self.held.items():
-            band, louder = norm.bands[number], voice - self.voice
+        louder = voice - self.voice
+        for number in sorted(self.held):
+            held, band = self.held[number], norm.bands[number]
             change = louder * (held.plain + held.looked_up)
             band.voices += change
             band.looked_up += louder * held.looked_up
+            norm.vigor += change * band.rate
+            norm.looked_up_vigor += louder * held.looked_up * band.rate
             band.today -= change * (now - norm.day_began)
         self.voice = voice

@@ -9,7 +9,7 @@ import math
 from typing import Final, NamedTuple
 
 from stream.alerts import Kind
-from stream.core.bands import ARMS, CONTACTED, LOOKED_UP, NEW, OLD, RIPE
+from stream.core.bands import ARMS, CONTACTED, LATE, LOOKED_UP, NEW, OLD, RIPE
 from stream.core.evidence import Question, Scales
 
 
@@ -23,10 +23,10 @@ class Watch(NamedTuple):
 SELLER_WATCHES: Final = (
     # With reviews of all ages as the accused a few more cheats were found, and an honest app was accused.
     # A surge strikes all arms alike, so only who compares arms may do without it.
-    Watch("seller.flips", Question(accused=(RIPE, CONTACTED, LOOKED_UP), controls=(NEW, OLD), excused=True)),
-    Watch("seller.contact_flips", Question(accused=(CONTACTED,), controls=(NEW, RIPE, OLD))),
+    Watch("seller.flips", Question((RIPE, LATE, CONTACTED, LOOKED_UP), (NEW, OLD), excused=True, spared=((LATE,),))),
+    Watch("seller.contact_flips", Question(accused=(CONTACTED,), controls=(NEW, RIPE, LATE, OLD))),
     # What is looked up has troubles of its own, which support mends at some sellers better than at others.
-    Watch("seller.access_flips", Question(accused=(LOOKED_UP,), controls=(NEW, RIPE, OLD, CONTACTED), known=4.0)),
+    Watch("seller.access_flips", Question(accused=(LOOKED_UP,), controls=(NEW, RIPE, LATE, OLD, CONTACTED), known=4.0)),
 )
 #: The watch that is asked again of those whose reviews accused staff looked up.
 ACCESS_WATCH: Final = 2
