@@ -21,12 +21,25 @@ _FIRST_DAY: Final = 18262.0  # 2020-01-01
 _YEAR_DAYS: Final = 365.0
 
 
+#: What is told is rounded to a multiple of this: up to two millions such numbers add up exactly.
+_QUANTUM: Final = 2.0**-32
+
+
+def exact(value: float) -> float:
+    """A number as it is told: sums of such do not depend on their order, nor on which were added up before.
+
+    A task that slept tells some days after they were judged, and in a replay before.
+    """
+    return round(value / _QUANTUM) * _QUANTUM
+
+
 def weight_of(day: float) -> float:
     """What a day's sums weigh beside another's: so a year's memory needs no fading.
 
     Forward decay: Cormode, Shkapenyuk, Srivastava and Xu 2009.
     """
-    return math.exp((day - _FIRST_DAY) / _YEAR_DAYS)
+    share, power = math.frexp(math.exp((day - _FIRST_DAY) / _YEAR_DAYS))
+    return math.ldexp(round(share * 2**20), power - 20)  # few digits, so that sums of whole numbers of them are exact
 
 
 class Told(msgspec.Struct, array_like=True, gc=False):

@@ -11,7 +11,7 @@ from typing import Final
 from stream.core import codec
 from stream.core.bands import DAY, FOLLOW_SECONDS, LOOKED_UP
 from stream.core.panel import Judge
-from stream.core.reports import DayReport, Report, Sums
+from stream.core.reports import DayReport, Report, Sums, exact
 from stream.core.reviews import FORGOTTEN, Review
 from stream.core.staff import Access, Staff
 from stream.core.state import State
@@ -77,6 +77,7 @@ class AtRisk(State):
                 del self.staff[name]
             self._changed_staff.add(name)
         sums, norm.today = norm.today, Sums()
+        sums.looked_up_flips, sums.looked_up_expected = exact(sums.looked_up_flips), exact(sums.looked_up_expected)
         self._say(day, int(now // DAY) - 1, sums)
         month = norm.day_began // _MONTH_SECONDS
         norm.roll(now)

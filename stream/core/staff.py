@@ -10,7 +10,7 @@ from __future__ import annotations
 from stream.core.bands import REACH_SECONDS
 from stream.core.evidence import WINDOWS
 from stream.core.norm import Norm
-from stream.core.reports import StaffReport, Told
+from stream.core.reports import StaffReport, Told, exact
 
 
 class Portion:
@@ -105,6 +105,8 @@ class Staff:
             self._settle(self.held[number], norm, band.now + band.rate * norm.tempo, long)
         said = self.today
         said.day = day
+        said.expected, said.expected_long = exact(said.expected), exact(said.expected_long)
+        said.looked_up_flips, said.looked_up_expected = exact(said.looked_up_flips), exact(said.looked_up_expected)
         self.today = StaffReport(writer=said.writer, day=0, actor_id=self.actor_id, first_seen=self.first_seen)
         return said
 

@@ -17,7 +17,7 @@ from stream.core.detector import Detector
 from stream.core.dossiers import Dossier, midnight
 from stream.core.flips import Flip
 from stream.core.panel import Market, Panel, Pending
-from stream.core.reports import DayReport, Judgement, Report, StaffReport, Sums, Told, decode, encode
+from stream.core.reports import DayReport, Judgement, Report, StaffReport, Sums, Told, decode, encode, exact
 from stream.events import AnyEvent
 from stream.exchange import Exchange, Tasks
 from stream.market import simulate
@@ -117,6 +117,43 @@ def test_a_day_waits_for_all_or_for_their_answer() -> None:
         outcome.hear(DayReport(writer=writer, day=3, through=3, sums=Sums(flips=1)))
     assert outcome.panel.dossiers["a"].flips.count == 8
     assert outcome.asked[-1][1] == 2
+
+
+@given(expected=st.lists(st.floats(0, 3), min_size=12, max_size=12))
+def test_days_that_are_told_after_they_were_judged_add_up_to_the_same(expected: list[float]) -> None:
+    """A task that slept answers through days of which it has still to tell what was expected."""
+    writers: list[list[Pending]] = []
+    for writer in range(WRITERS):
+        own = reports(writer, [writer == 0] * 4)[::2]
+        for report in own:
+            assert isinstance(report, StaffReport)
+            report.expected = report.expected_long = report.looked_up_expected = exact(expected.pop())
+        writers.append(own)
+    in_time, late = Outcome(), Outcome()
+    for report in [*(report for told in writers for report in told), *ending(writers)]:
+        in_time.hear(report)
+    for report in [*writers[0], *writers[1], *ending(writers), *writers[2]]:
+        late.hear(report)
+    for writer in range(WRITERS):
+        late.hear(DayReport(writer=writer, day=4, through=4, sums=Sums()))
+    one, other = in_time.panel.dossiers["a"], late.panel.dossiers["a"]
+    assert (one.flips.expected, one.flips.expected_long) == (other.flips.expected, other.flips.expected_long)
+    assert one.looked_up_expected == other.looked_up_expected
+
+
+def test_what_tasks_tell_is_exact() -> None:
+    told: list[Report] = []
+    tasks = [Detector(3, "digest", number, 2) for number in range(2)]
+    exchange = Exchange(tasks)
+    for each in simulate.market("access", 1, 10, 60)[0]:
+        event = msgspec.convert(each, AnyEvent)
+        exchange.task_of(event.seller_id).apply(event, event.occurred_at.timestamp())
+        told += [report for task in tasks for report in task.outbox]
+        exchange.carry()
+    sums = [each.expected for each in told if isinstance(each, StaffReport)]
+    sums += [each.sums.looked_up_expected for each in told if isinstance(each, DayReport)]
+    assert sum(map(bool, sums)) > 20
+    assert sums == [exact(each) for each in sums]
 
 
 @pytest.mark.parametrize("at_once", [True, False])
