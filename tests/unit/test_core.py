@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 
 from stream.alerts import Alert
 from stream.core import codec
-from stream.core.bands import ARM_OF, ARMS, BANDS, CELLS, CONTACTED, DAY, FOLLOW_SECONDS, HOUR, locate
+from stream.core.bands import ARM_OF, ARMS, BANDS, CELLS, CONTACTED, DAY, FOLLOW_SECONDS, HOUR, PLACES, locate
 from stream.core.detector import Detector
 from stream.core.early import LIMIT, Early
 from stream.core.evidence import COLUMNS, LEAD, log_prior
 from stream.core.merge import Merge
+from stream.core.norm import Norm
 from stream.core.reviews import Review
 from stream.core.seen import SEGMENT, SEGMENTS, Seen
 from stream.core.subjects import Seller
@@ -74,6 +75,31 @@ def test_at_risk_counts_are_those_of_the_open_reviews() -> None:
             held[2 * band + 1] += entry.looked_up
     assert held == counted
     assert [band.reviews for band in detector.norm.bands] == [counted[2 * n] + counted[2 * n + 1] for n in range(BANDS)]
+
+
+def test_the_vigor_is_what_the_bands_expect_of_all_voices() -> None:
+    detector = run(market("access", 4, 60, 200))
+    norm = detector.norm
+    assert norm.vigor == pytest.approx(sum(band.rate * band.voices for band in norm.bands))
+    assert norm.looked_up_vigor == pytest.approx(sum(band.rate * band.looked_up for band in norm.bands)) != 0
+    voices = [0.0] * BANDS
+    for seller in detector.sellers.values():
+        for band, held in seller.held.items():
+            voices[band] += seller.voice * (held.plain + held.looked_up)
+    assert [band.voices for band in norm.bands] == pytest.approx(voices)
+
+
+def test_rates_begin_with_what_is_usual_and_follow_what_is_seen() -> None:
+    norm = Norm()
+    norm.start(0.0)
+    band, alike, other = norm.bands[2], norm.bands[2 + PLACES], norm.bands[3]
+    usual, aside = band.rate, other.rate
+    assert usual > aside > 0
+    band.reviews, band.voices, band.flips, band.exposure = 100, 50.0, 30.0, 30.0 / (5 * usual)
+    norm.roll(DAY)
+    assert 4 * usual < band.rate < 5 * usual
+    assert 2 * usual < alike.rate < band.rate  # other stars of the same age are like it, but are not it
+    assert other.rate == pytest.approx(aside)
 
 
 @pytest.mark.parametrize("every", [1, 41, 997])
