@@ -112,13 +112,10 @@ def _tail(stream: int, partition: int) -> tuple[int | None, int | None]:
     return position, end
 
 
-async def _rejoin() -> None:
-    await app.consumer.rejoin()
-
-
 async def _ask_again() -> None:
+    """Ask the group for a new assignment, after a second: what was wrong with the present one may still be so."""
     await asyncio.sleep(1)
-    await _rejoin()
+    await app.consumer.rejoin()
 
 
 async def _end(error: StateError) -> None:
@@ -143,7 +140,7 @@ def _kafka_connected() -> bool:
 
 metrics = Metrics(_task_views, _task_states, _kafka_connected)
 pulse = Pulse()
-crew = Crew(settings, lambda partition: KafkaLedger(partition, settings, kafka), _Tap(), metrics, _rejoin, _end)
+crew = Crew(settings, lambda partition: KafkaLedger(partition, settings, kafka), _Tap(), metrics, _ask_again, _end)
 _streams = {topic: stream for stream, topic in enumerate(settings.read_topics)}
 
 

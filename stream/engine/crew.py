@@ -172,7 +172,7 @@ class Crew:
         make_ledger: Callable[[int], Ledger],
         tap: Tap,
         meter: Meter,
-        rejoin: Callable[[], Awaitable[None]],
+        ask_again: Callable[[], Awaitable[None]],
         end: Callable[[StateError], Awaitable[None]],
     ) -> None:
         self.members: dict[int, Member] = {}
@@ -181,7 +181,7 @@ class Crew:
         self._make_ledger = make_ledger
         self._tap = tap
         self._meter = meter
-        self._rejoin = rejoin
+        self._ask_again = ask_again
         self._end = end
 
     def assign(self, partitions: set[int], count: int) -> None:
@@ -203,8 +203,7 @@ class Crew:
             self._meter.failed(partition, error)
             log.error("task_failed", partition=partition, error=repr(error), exc_info=error)
             await self._let_go(partition, member)
-            await asyncio.sleep(1)
-            await self._rejoin()
+            await self._ask_again()
 
     async def revoke(self) -> None:
         """Have every task checkpoint once more, and drop it."""
