@@ -44,7 +44,7 @@ check: install
 
 test: check
 	$(BIN)/pytest -q -m slow --numprocesses=auto
-	$(BIN)/pytest -q -m kafka --numprocesses=auto --dist=worksteal
+	$(BIN)/pytest -q -m kafka --numprocesses=3 --dist=worksteal
 
 # Crashes, fencing and rebalances at random over a simulated log; a failing seed replays exactly.
 SEEDS ?= 1000

@@ -11,7 +11,8 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -24,7 +25,7 @@ from stream.core.bayes import DELTAS, THETAS
 from stream.core.evidence import log_prior
 from stream.events import Event
 from stream.market import story
-from stream.market.life import Review
+from stream.market.life import Life, Review
 from stream.market.output import Market
 from stream.market.scenarios import find
 from stream.market.simulate import Lived, lives
@@ -40,33 +41,41 @@ _GROUPS: Final = _LOOKED_UP + 1
 _QUESTIONS: Final = ([0, 1, 2, 3, 4, 5], [1, 2, 3, 4, 5], [1, 4, 5], [4], [5], [2, 3])
 
 
-class _Turn(NamedTuple):
+class Turn(NamedTuple):
+    """A review that flipped: when, of which group, whether it was retracted, and when it was born."""
+
     at: float
     group: int
     retracted: bool
+    born: float
 
 
-class _Piece(NamedTuple):
+class Piece(NamedTuple):
+    """A time in which a review's hazard, and its group, stayed the same."""
+
     begin: float
     end: float
     per_second: float
     group: int
 
 
-class Oracle:
-    """A competitor of the arena; ValueError for a market with a real background, whose hazards nobody knows."""
+class Known(NamedTuple):
+    """What is known of a market's sellers, by their ids; `retracts` is the honest share of retractions."""
 
-    def __init__(self, market: Market) -> None:
-        turns: dict[str, list[_Turn]] = defaultdict(list)
-        pieces: dict[str, list[_Piece]] = defaultdict(list)
-        retracts = 0.0
-        for lived in lives(find(market.run.scenario), market.run):
-            retracts = lived.here.world.honest.retracts
-            for review in lived.life.reviews:
-                owner = review.seller_id or lived.life.seller.seller_id
-                _know(lived, review, turns[owner], pieces[owner])
-        self._scores = {name: _scored(sorted(of), pieces[name], retracts) for name, of in turns.items() if of}
-        self._flips = dict.fromkeys(self._scores, 0)
+    turns: dict[str, list[Turn]]
+    pieces: dict[str, list[Piece]]
+    retracts: float
+
+
+class Knower:
+    """A competitor of the arena; ValueError for a market with a real background, whose hazards nobody knows.
+
+    scores: of each seller the times of its flips, and ln R after each of them.
+    """
+
+    def __init__(self, scores: dict[str, tuple[list[float], list[float]]]) -> None:
+        self._scores = scores
+        self._flips = dict.fromkeys(scores, 0)
 
     def learn_one(self, x: Event) -> None:
         """Time goes on for the seller; a millisecond is what an event's time is known to."""
@@ -79,20 +88,47 @@ class Oracle:
         return self._scores[x.seller_id][1][count - 1] if count else NOTHING
 
 
-def _know(lived: Lived, review: Review, turns: list[_Turn], pieces: list[_Piece]) -> None:
+def oracle(market: Market) -> Knower:
+    """Who knows all but the cheats."""
+    known = know(market, _group, _AGES, levels=True)
+    return Knower(
+        {name: _scored(sorted(of), known.pieces[name], known.retracts) for name, of in known.turns.items() if of}
+    )
+
+
+def know(market: Market, group: Callable[[Review, float], int], ages: tuple[float, ...], levels: bool) -> Known:
+    """Flips and hazards of a market, by groups of reviews that change at these ages; with sellers' levels, or at 1."""
+    known = Known(defaultdict(list), defaultdict(list), 0.0)
+    for lived in lives(find(market.run.scenario), market.run):
+        known = known._replace(retracts=lived.here.world.honest.retracts)
+        life = lived.life if levels else replace(lived.life, seller=replace(lived.life.seller, frailty=1.0))
+        for review in lived.life.reviews:
+            if review.critical and all(turn.paid for turn in review.turns):  # else never critical, or one of a bomb
+                owner = review.seller_id or lived.life.seller.seller_id
+                _know(lived, life, review, group, ages, known.turns[owner], known.pieces[owner])
+    return known
+
+
+def _know(
+    lived: Lived,
+    believed: Life,
+    review: Review,
+    group: Callable[[Review, float], int],
+    ages: tuple[float, ...],
+    turns: list[Turn],
+    pieces: list[Piece],
+) -> None:
     """Add a review's flip, if any, and the pieces of its hazard while it was at risk."""
-    if not review.critical or any(not turn.paid for turn in review.turns):
-        return  # never critical, or one of a bomb
     hazards, end = lived.here.world.hazards, min(lived.here.until, review.removed_at)
     flip = story.turned(hazards, lived.life, review, end)
     if flip:
-        turns.append(_Turn(flip.at, _group(review, flip.at), flip.rating is None))
-    edges = [review.born + age for age in _AGES]
+        turns.append(Turn(flip.at, group(review, flip.at), flip.rating is None, review.born))
+    edges = [review.born + age for age in ages]
     for at in (*(each.at for each in review.contacts), *(each.at for each in review.look_ups)):
         edges += (at, at + REACH_SECONDS)
-    for begin, stop, per_second in story.hazard(hazards, lived.life, review, flip.at if flip else end):
+    for begin, stop, per_second in story.hazard(hazards, believed, review, flip.at if flip else end):
         for since, until in _cut(begin, stop, edges):
-            pieces.append(_Piece(since, until, per_second, _group(review, (since + until) / 2)))
+            pieces.append(Piece(since, until, per_second, group(review, (since + until) / 2)))
 
 
 def _cut(begin: float, end: float, edges: list[float]) -> Iterator[tuple[float, float]]:
@@ -107,14 +143,14 @@ def _group(review: Review, at: float) -> int:
     return bisect_right(_AGES, at - review.born)
 
 
-def _scored(turns: list[_Turn], pieces: list[_Piece], retracts: float) -> tuple[list[float], list[float]]:
+def _scored(turns: list[Turn], pieces: list[Piece], retracts: float) -> tuple[list[float], list[float]]:
     """The times of a seller's flips, and ln R after each of them."""
     times = np.array([turn.at for turn in turns])
     flips, gone = np.zeros((len(turns), _GROUPS)), np.zeros((len(turns), _GROUPS))
     for number, turn in enumerate(turns):
         flips[number:, turn.group] += 1
         gone[number:, turn.group] += turn.retracted
-    expected = _expected(times, pieces)
+    expected = expected_by(times, pieces, _GROUPS)
     starts = np.array([log_prior(gap) for gap in np.diff(times, prepend=min(piece.begin for piece in pieces))])
     odds = [
         _log_odds(flips[:, asked].sum(1), expected[:, asked].sum(1), gone[:, asked].sum(1), starts, retracts)
@@ -123,11 +159,11 @@ def _scored(turns: list[_Turn], pieces: list[_Piece], retracts: float) -> tuple[
     return times.tolist(), np.max(odds, axis=0).tolist()
 
 
-def _expected(times: Floats, pieces: list[_Piece]) -> Floats:
+def expected_by(times: Floats, pieces: list[Piece], groups: int) -> Floats:
     """Flips that the hazards had expected by the time of each flip, by group: (flips, groups)."""
-    out = np.zeros((len(times), _GROUPS))
+    out = np.zeros((len(times), groups))
     table = np.array(pieces)
-    for group in range(_GROUPS):
+    for group in range(groups):
         begin, end, rate, _ = table[table[:, 3] == group].T
         for number, at in enumerate(times):
             out[number, group] = (rate * np.maximum(np.minimum(end, at) - begin, 0)).sum()

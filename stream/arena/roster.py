@@ -15,9 +15,10 @@ from stream.arena.charts import MaxSprt, PoissonCusum
 from stream.arena.competitor import Competitor, Factory
 from stream.arena.counting import CountThreshold, RatioToPeers, WeeklyZScore
 from stream.arena.oddities import OddFlips, OddSellers
-from stream.arena.oracle import Oracle
+from stream.arena.oracle import oracle
 from stream.arena.product import Product
 from stream.arena.shrinker import Eb05
+from stream.arena.stranger import stranger
 from stream.market.output import Market
 
 
@@ -52,7 +53,7 @@ BASELINES: Final[dict[str, Factory]] = {
 GROUPS: Final[dict[str, dict[str, Factory]]] = {
     "products": PRODUCTS,
     "baselines": BASELINES,
-    "bounds": {"oracle": Oracle},
+    "bounds": {"oracle": oracle, "stranger": stranger},
     "ablations": {name: _blind(partial(without, name)) for name in ABLATIONS},
 }
 ROSTER: Final[dict[str, Factory]] = {name: make for group in GROUPS.values() for name, make in group.items()}

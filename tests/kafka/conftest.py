@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from stream.config import KafkaSettings
 from stream.market import simulate
 from stream.ops.broker import Broker
 from tests.kafka.group import Group, Market, replay
+
+# A broker lives for half a minute here: what HotSpot's optimizing compiler costs would never come back.
+os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +37,6 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Market:
     """With cheats, and events that are late, repeated and out of order; replayed once for all tests."""
     folder = tmp_path_factory.mktemp("market")
     events, truth = folder / "market.jsonl", folder / "truth.jsonl"
-    total = simulate.write("dirty", 1, 80, 200, events, truth)
+    total = simulate.write("dirty", 7, 60, 170, events, truth)
     cheats = [json.loads(line) for line in truth.read_text().splitlines()]
     return Market(events, total, {one["seller_id"]: one["paid_flips"] for one in cheats}, *replay(events, folder))

@@ -85,7 +85,7 @@ def test_a_broker_that_went_away_and_came_back_costs_nothing(
         try:
             group.command("feed", "--input", str(events))
             worker = Worker(group)
-            worker.wait_for(total // 4)
+            worker.wait_for(total // 8)
             how(broker)
             assert worker.events() < total, "the backlog is too small: it was done before the broker went"
             wait(lambda: "volteface_kafka_reachable 0.0" in worker.page("/metrics"), 20, "the outage is not told")
