@@ -26,7 +26,7 @@ competitor sees the same events one by one and says after each how suspicious it
 that leaves so many honest sellers accused a market, the same in all markets. A cheat can be found from its first paid
 flip on. Who bought removals, or whose money nobody took, counts neither as cheat nor as honest. The baselines stand on
 one plain bookkeeping (`stream/arena/follow.py`) and have their sources in their docstrings; the oracle knows how
-readily every reviewer would turn by itself; the stranger knows it, too, but for the sellers' levels, and so is the bound
+readily every reviewer would turn by itself; the stranger knows it, too, but for the sellers' levels, and is the bound
 for whoever must learn them. `no ...` is Volteface without one of its parts; in 16 tasks each knows a sixteenth of the
 market."""
 
