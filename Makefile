@@ -2,7 +2,7 @@
 # make check  - the fast part, without a broker      make bench - rates, side by side, on a real Kafka
 # Python 3.11 or newer is enough to begin: uv is brought along.
 .DEFAULT_GOAL := help
-.PHONY: help install run check test simulate faults stack stack-test image-test soak bench arena clean
+.PHONY: help install run lint check test simulate faults stack stack-test image-test soak bench arena clean
 
 PYTHON ?= python3
 UV := .venv/bin/uv
@@ -35,16 +35,20 @@ pyproject.toml:
 
 install: .venv/.installed
 
-check: install
+# One process more than there are cores: tests with a Kafka often wait, and the others fill the gaps.
+PROCESSES := $(shell expr $$(nproc) + 1)
+
+lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+check: lint
 	$(BIN)/pytest -q -m "not kafka and not slow and not stack and not image" --numprocesses=auto --dist=worksteal
 
-test: check
-	$(BIN)/pytest -q -m slow --numprocesses=auto
-	$(BIN)/pytest -q -m kafka --numprocesses=3 --dist=worksteal
+test: lint
+	$(BIN)/pytest -q -m "not stack and not image" --numprocesses=$(PROCESSES) --dist=worksteal
 
 # Crashes, fencing and rebalances at random over a simulated log; a failing seed replays exactly.
 SEEDS ?= 1000

@@ -170,8 +170,8 @@ class Panel:
             dossier.removals.count += one.critical - len(one.latest_removed)
         dossier.flips.add(_in_order(one.latest for one in told), dossier.first_seen, once=False)
         dossier.removals.add(_in_order(one.latest_removed for one in told), dossier.first_seen, once=True)
-        dossier.flips.expected += math.fsum(one.expected for one in told)
-        dossier.flips.expected_long += math.fsum(one.expected_long for one in told)
+        dossier.flips.expected += sum(one.expected for one in told)
+        dossier.flips.expected_long += sum(one.expected_long for one in told)
         removed = sum(one.removed for one in told)
         if removed:
             dossier.removals.expected += removed * self.progress.market.critical_share(dossier, weight)

@@ -42,6 +42,7 @@ def score_after(product: Product, event: Event) -> float:
     return product.score_one(event)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ABLATIONS)
 def test_no_ablation_is_dead(name: str) -> None:
     product, ground = without(name), GROUNDS.get(name, USUAL)

@@ -143,12 +143,14 @@ def test_what_another_seller_is_said_to_have_done_is_left_out() -> None:
     assert [scene.event for scene in History(mine + foreign).scenes] == [one for _, one in mine]
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_answer_and_another_another(honest: Path) -> None:
     one = measured(honest, 2, seed=1, partitions=2)
     assert measured(honest, 2, seed=1, partitions=2) == one
     assert measured(honest, 2, seed=2, partitions=2) != one
 
 
+@pytest.mark.slow
 def test_an_honest_market_alarms_seldom_and_a_wrong_formula_often(
     honest: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

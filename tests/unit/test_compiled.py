@@ -44,6 +44,7 @@ def replay(folder: Path, source: Path, alerts: Path) -> tuple[dict[str, Any], li
     return result, raised
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not compiled(), reason="the core is not compiled here: no C compiler, or no headers of Python")
 def test_compiled_and_python_core_give_the_same(tmp_path: Path) -> None:
     events = tmp_path / "events.jsonl"

@@ -64,7 +64,7 @@ def test_expected_flips_add_up_to_those_seen() -> None:
 
 
 def test_at_risk_counts_are_those_of_the_open_reviews() -> None:
-    detector = run(market("bribes", 4, 60, 200))
+    detector = run(market("bribes", 4, 30, 150))
     counted = [0] * CELLS
     for review in detector.reviews.values():
         counted[review.cell] += 1
@@ -78,7 +78,7 @@ def test_at_risk_counts_are_those_of_the_open_reviews() -> None:
 
 
 def test_the_vigor_is_what_the_bands_expect_of_all_voices() -> None:
-    detector = run(market("access", 4, 60, 200))
+    detector = run(market("access", 4, 40, 120))
     norm = detector.norm
     assert norm.vigor == pytest.approx(sum(band.rate * band.voices for band in norm.bands))
     assert norm.looked_up_vigor == pytest.approx(sum(band.rate * band.looked_up for band in norm.bands)) != 0
@@ -104,7 +104,7 @@ def test_rates_begin_with_what_is_usual_and_follow_what_is_seen() -> None:
 
 @pytest.mark.parametrize("every", [1, 41, 997])
 def test_a_restored_state_is_the_state(every: int) -> None:
-    events = market("bribes", 1, 20, 90)[: 150 * every]
+    events = market("bribes", 1, 20, 90)[: 40 * every]
     rows: dict[bytes, bytes] = {}
     detector = Detector(3, "digest")
     for number, event in enumerate(events):

@@ -91,6 +91,7 @@ def test_a_seed_is_a_file(tmp_path: Path, scenario: str, ending: str) -> None:
     assert write(1, "one")[0] != write(2, "other")[0]
 
 
+@pytest.mark.slow
 def test_a_life_depends_on_the_seed_and_its_number_only() -> None:
     small, large = made("bribes", 5, 20, 60), made("bribes", 5, 40, 60)
     assert small.lines == [line for line in large.lines if msgspec.json.decode(line)["seller_id"] < "seller-0020"]
@@ -105,7 +106,7 @@ def test_an_unknown_scenario_is_told_the_names() -> None:
         simulate.simulate("brides", 1, 1, 1)
 
 
-@pytest.mark.parametrize("scenario", ["bribes", "cheats"])
+@pytest.mark.parametrize("scenario", ["bribes", pytest.param("cheats", marks=pytest.mark.slow)])
 def test_every_line_is_an_event_of_the_contract(scenario: str) -> None:
     ids = [event.event_id for event in events(scenario)]
     assert len(set(ids)) == len(ids)
@@ -117,6 +118,7 @@ def test_every_line_is_an_event_of_the_contract(scenario: str) -> None:
         check_ids(named, [written[name] for name in named])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scenario", ["honest", "bribes", "confounded", "cheats"])
 def test_causes_come_before_effects(scenario: str) -> None:
     times = [event.occurred_at for event in events(scenario)]
@@ -217,6 +219,7 @@ def test_paid_flips_follow_a_contact_and_would_not_be_without() -> None:
     assert 0.25 < gone / len(paid) < 0.75
 
 
+@pytest.mark.slow
 def test_dirt_only_delays_and_repeats() -> None:
     dirty = [(event.event_id, event) for event in events("dirty")]
     assert 1 - len(dict(dirty)) / len(dirty) == pytest.approx(0.01, abs=0.002)

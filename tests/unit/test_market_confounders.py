@@ -67,6 +67,7 @@ def by_seller(lines: list[bytes]) -> dict[str, list[bytes]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_who_is_not_befallen_lives_as_before(name: str) -> None:
     honest, some = by_seller(market(None, 1.0, 20, 20).lines), by_seller(market(name, 0.3, 20, 20).lines)

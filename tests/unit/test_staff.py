@@ -106,7 +106,7 @@ def test_a_client_of_accused_staff_is_accused_with_less() -> None:
 @pytest.mark.parametrize("tasks", [1, 8])
 @pytest.mark.parametrize(("scenario", "kind"), [("access", "staff.access_flips"), ("removals", "staff.removals")])
 def test_staff_who_sell_are_accused(scenario: str, kind: str, tasks: int) -> None:
-    market = simulate.simulate(scenario, 3, 200, 240)
+    market = simulate.simulate(scenario, 3, 120, 200)
     rogues = {cheat.actor_id for cheat in market.truth if cheat.actor_id and cheat.paid_flips >= 20}
     raised = list(alerts(Tasks(3, "digest", tasks), market))
     found = {alert.subject.id: alert for alert in raised if alert.subject.type == "staff"}

@@ -114,6 +114,7 @@ async def _run(every: int) -> tuple[str, int, int, int, Book]:
     raise AssertionError("it did not come to an end")
 
 
+@pytest.mark.slow
 def test_a_task_cut_off_anywhere_equals_one_that_never_was() -> None:
     whole, cut = asyncio.run(_run(10**9)), asyncio.run(_run(13))
     assert whole[:4] == cut[:4]
@@ -127,12 +128,13 @@ def test_a_task_cut_off_anywhere_equals_one_that_never_was() -> None:
         assert said[0] == said[1] != []
 
 
+@pytest.mark.slow
 def test_an_alert_knows_when_kafka_was_given_its_trigger() -> None:
     async def alerts() -> list[Raised]:
         settings, book = Settings(), Book()
         task = Task(0, settings, Intake(settings, 1), book, time.time)
         await task.restore()
-        events, _ = simulate.market("bribes", 1, 40, 240)
+        events, _ = simulate.market("bribes", 1, 25, 240)
         streams: list[list[Fetched]] = [[], [], []]
         for number, event in enumerate(events):
             stream = ("review", "outreach", "contact").index(event["type"].split(".")[0])
