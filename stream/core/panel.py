@@ -7,7 +7,6 @@ judged already counts in the next judgement.
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from itertools import chain

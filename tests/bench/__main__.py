@@ -28,12 +28,11 @@ from stream.ops import topics
 from stream.ops.broker import VERSION, Broker
 from tests.bench import bare
 from tests.bench.peers.program import rate_of
-from tests.bench.pictures import draw
+from tests.bench.pictures import FIGURES, draw
 from tests.bench.workers import rate_of_workers
 from tests.kafka.group import Group
 
 RESULTS: Final = Path(__file__).parent / "results.json"
-PICTURE: Final = Path(__file__).parents[2] / "docs" / "figures" / "throughput.png"
 ROUNDS: Final = int(os.environ.get("ROUNDS", "3"))
 SELLERS: Final = int(os.environ.get("SELLERS", "1000"))
 PARTITIONS: Final = 8
@@ -56,6 +55,11 @@ def bare_loop(group: Group, source: Path, total: int) -> float:
     return bare.run(group.settings, group.kafka, total, PARTITIONS)
 
 
+def core_only(group: Group, source: Path, total: int) -> float:
+    """A loop that only calls the core, with events that are decoded and in order."""
+    return bare.core_only(group.settings, source, PARTITIONS)
+
+
 def replay(group: Group, source: Path, total: int) -> float:
     """`volteface replay`, with the splitting of its file."""
     command = group.command("replay", "--input", str(source), "--partitions", str(PARTITIONS))
@@ -75,6 +79,7 @@ PROGRAMS: Final[dict[str, Callable[[Group, Path, int], float]]] = {
     "worker": workers(1),
     "two workers": workers(2),
     "replay": replay,
+    "loop that only calls the core": core_only,
     "bare aiokafka loop": bare_loop,
     "bare confluent-kafka loop": peer("bare_confluent"),
     "stock Faust": peer("stock_faust"),
@@ -99,16 +104,16 @@ def main() -> None:
             for each in names[turn % len(names) :] + names[: turn % len(names)]:
                 group = Group(f"bench-{names.index(each)}-{turn}", kafka, folder, Settings(), PARTITIONS)
                 found[each].append(PROGRAMS[each](group, source, total))
-                _say(f"round {turn + 1}: {each:26} {found[each][-1]:>10,.0f} events/s")
+                _say(f"round {turn + 1}: {each:30} {found[each][-1]:>10,.0f} events/s")
     _tell(found, total)
 
 
 def _tell(found: dict[str, list[float]], total: int) -> None:
     medians = {name: statistics.median(rates) for name, rates in found.items()}
     first = medians.get("worker", math.nan)
-    _say(f"\n{'median':26} {'events/s':>10} {'worker is':>10}")
+    _say(f"\n{'median':30} {'events/s':>10} {'worker is':>10}")
     for name, median in medians.items():
-        _say(f"{name:26} {median:>10,.0f} {first / median:>9.2f}x")
+        _say(f"{name:30} {median:>10,.0f} {first / median:>9.2f}x")
     if len(found) < len(PROGRAMS):
         return  # results.json tells of all of them
     libraries = ("faust-streaming", "aiokafka", "river", "msgspec", "numpy")
@@ -124,7 +129,7 @@ def _tell(found: dict[str, list[float]], total: int) -> None:
         "libraries": {name: version(name) for name in libraries} | PEER_VERSIONS,
     }
     RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1) + b"\n")
-    draw(found, PICTURE)
+    draw(found, FIGURES / "throughput.png")
 
 
 def _say(text: str) -> None:

@@ -1,18 +1,25 @@
-"""The limit: a loop that only fetches, decodes, merges and applies; what the engine adds is measured against it."""
+"""The limits: a loop that only fetches, decodes, merges and applies, and one that only calls the core.
+
+What the engine adds is measured against the first, what replay adds against the second.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import math
 import time
+from operator import itemgetter
+from pathlib import Path
 
+import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from stream.config import KafkaSettings, Settings
 from stream.core.detector import Detector
 from stream.core.merge import Merge
 from stream.engine.access import connection
-from stream.events import STREAMS, Event
+from stream.events import STREAMS, AnyEvent, Event
+from stream.exchange import Tasks
 from stream.intake.decode import Intake
 from stream.ops.memory import collect_less_often
 from tests.bench.rate import Rate
@@ -66,3 +73,17 @@ def run(settings: Settings, kafka: KafkaSettings, total: int, partitions: int) -
     """Events a second."""
     collect_less_often()
     return asyncio.run(_loop(settings, kafka, total, partitions))
+
+
+def core_only(settings: Settings, source: Path, partitions: int) -> float:
+    """Events a second, all of them decoded and in order before the clock starts."""
+    collect_less_often()
+    decode = msgspec.json.Decoder(AnyEvent).decode
+    with source.open("rb") as lines:
+        events = [(event.occurred_at.timestamp(), event) for event in map(decode, lines)]
+    events.sort(key=itemgetter(0))
+    tasks = Tasks(settings.alert_budget, settings.config_digest, partitions)
+    begun = time.perf_counter()
+    for at, event in events:
+        tasks.apply(event, at)
+    return len(events) / (time.perf_counter() - begun)

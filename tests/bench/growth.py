@@ -23,6 +23,7 @@ from stream.core.bands import DAY
 from stream.core.detector import Detector
 from stream.events import ContactAccessed, Event, OutreachSent, ReviewCreated, ReviewEdited
 from stream.ops.memory import collect_less_often
+from tests.bench.pictures import draw_curves
 
 SIZES: Final = (10_000, 100_000, 1_000_000)
 #: Critical reviews come evenly in so many days, and stay.
@@ -112,18 +113,20 @@ def measure(reviews: int) -> dict[str, float]:
 def main() -> None:
     """All sizes, a process each."""
     print(f"{'open reviews':>12} {'us/event':>9} {'bytes/review':>13} {'row bytes':>10} {'rows':>10} {'restore s':>10}")  # noqa: T201
-    first = 0.0
+    sizes, costs = list[float](), list[float]()
     for size in SIZES:
         done = subprocess.run(
             [sys.executable, "-m", "tests.bench.growth", str(size)], check=True, capture_output=True, text=True
         )
         found = json.loads(done.stdout)
-        first = first or found["us_an_event"]
+        sizes.append(found["reviews"])
+        costs.append(found["us_an_event"])
         print(  # noqa: T201
             f"{found['reviews']:>12,} {found['us_an_event']:>9.1f} {found['bytes_a_review']:>13,.0f} "
             f"{found['row_bytes_a_review']:>10,.0f} {found['rows']:>10,} {found['restore_seconds']:>10.1f}"
-            f"   {found['us_an_event'] / first:.2f}x the smallest"
+            f"   {costs[-1] / costs[0]:.2f}x the smallest"
         )
+    draw_curves(sizes, {"cost": costs}, ("open critical reviews", "microseconds an event"), "growth.png")
 
 
 if __name__ == "__main__":

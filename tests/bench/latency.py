@@ -21,6 +21,7 @@ from stream.config import KafkaSettings
 from stream.feed import feed
 from stream.market import simulate
 from stream.ops.broker import Broker
+from tests.bench.pictures import draw_curves
 from tests.bench.workers import rate_of_workers
 from tests.kafka.group import Group, Worker, wait
 
@@ -60,6 +61,7 @@ def main() -> None:
         most = rate_of_workers(1, backlog, total)
         _say(f"{total:,} events, {PARTITIONS} partitions; one worker does {most:,.0f} events/s in a backlog")
         _say(f"{'load':>6} {'events/s':>9} {'alerts':>7} {'p50 s':>7} {'p99 s':>7}")
+        rates, p50s, p99s = list[float](), list[float](), list[float]()
         for load in LOADS:
             group = Group(f"load-{load}", kafka, folder, partitions=PARTITIONS)
             worker = Worker(group)
@@ -73,7 +75,12 @@ def main() -> None:
                 worker.stop()
             buckets = buckets_of(page)
             p50, p99 = quantile(buckets, 0.5), quantile(buckets, 0.99)
-            _say(f"{load:>6} {total / fed.seconds:>9,.0f} {buckets[-1][1]:>7.0f} {p50:>7.2f} {p99:>7.2f}")
+            rates.append(total / fed.seconds)
+            p50s.append(p50)
+            p99s.append(p99)
+            _say(f"{load:>6} {rates[-1]:>9,.0f} {buckets[-1][1]:>7.0f} {p50:>7.2f} {p99:>7.2f}")
+    labels = ("events a second, fed to one worker", "seconds from an event to its alert")
+    draw_curves(rates, {"p50": p50s, "p99": p99s}, labels, "latency.png")
 
 
 def _say(text: str) -> None:

@@ -1,14 +1,18 @@
-"""The picture of `make bench`: throughput side by side."""
+"""The pictures of the benchmarks: throughput side by side, latency against load, cost against the state's size."""
 
 from __future__ import annotations
 
 import statistics
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 import matplotlib as mpl
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
+
+FIGURES: Final = Path(__file__).parents[2] / "docs" / "figures"
 
 
 def draw(rounds: dict[str, list[float]], path: Path) -> None:
@@ -24,4 +28,24 @@ def draw(rounds: dict[str, list[float]], path: Path) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
     figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def draw_curves(
+    across: Sequence[float], curves: Mapping[str, Sequence[float]], labels: tuple[str, str], name: str
+) -> None:
+    """A line for each curve over the same x; labels of the axes, x first; sizes that span decades are drawn in decades."""
+    figure, axes = plt.subplots(figsize=(6, 3.5))
+    for label, values in curves.items():
+        axes.plot(across, values, "o-", label=label)
+    if max(across) > 20 * min(across):
+        axes.set_xscale("log")
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel(labels[0])
+    axes.set_ylabel(labels[1])
+    if len(curves) > 1:
+        axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    figure.savefig(FIGURES / name, dpi=120)
     plt.close(figure)
