@@ -34,7 +34,7 @@ def draw(rounds: dict[str, list[float]], path: Path) -> None:
 def draw_curves(
     across: Sequence[float], curves: Mapping[str, Sequence[float]], labels: tuple[str, str], name: str
 ) -> None:
-    """A line for each curve over the same x; labels of the axes, x first; sizes that span decades are drawn in decades."""
+    """A line for each curve over the same x; labels of the axes, x first; what spans decades is drawn in decades."""
     figure, axes = plt.subplots(figsize=(6, 3.5))
     for label, values in curves.items():
         axes.plot(across, values, "o-", label=label)
