@@ -45,20 +45,24 @@ REMOVALS_PRIOR: Final = (4.0, 4.0)
 STAFF_SCALES: Final = Scales(questions=[Question(accused=(0,), controls=())], arms=1, lifted=(0,), past=0.0)
 
 
+#: A level of 1, with a standard deviation of a quarter: who looks up many sellers' reviews has their mean level.
+STAFF_ALIKE: Final = 16.0
+
+
 def staff_prior(looked_up_flips: float) -> tuple[float, float]:
     """Of the level of a member of staff, where honest look-ups have shown so many flips to learn their lift from.
 
-    What flips is nobody's merit, so the level is near 1, as all sellers' is together: as if 4 of 4 had been seen. But
-    it is known no better than the lift is, and uncertainties add: 1/K = 1/4 + 1/(flips + 1).
+    What flips is nobody's merit, so the level is near 1, as all sellers' is together: as if STAFF_ALIKE of as many had
+    been seen. But it is known no better than the lift is, and uncertainties add: 1/K = 1/16 + 1/(flips + 1).
     """
-    known = 1 / (1 / 4 + 1 / (looked_up_flips + 1))
+    known = 1 / (1 / STAFF_ALIKE + 1 / (looked_up_flips + 1))
     return known, known
 
 
 #: Honest subjects alarm so much less often than Ville's inequality allows: measured on simulated markets of ten worlds
 #: with and without confounders, with and without cheats (docs/detection.md).
 SELLER_SLACK: Final = 5.0
-STAFF_SLACK: Final = 75.0
+STAFF_SLACK: Final = 50.0
 
 
 def log_threshold(budget: float, slack: float) -> float:

@@ -12,11 +12,19 @@ from stream.alerts import Alert
 from stream.core.bands import ARMS, CONTACTED, DAY, LOOKED_UP
 from stream.core.clients import CLIENT_ODDS, as_client
 from stream.core.dossiers import Dossier
-from stream.core.evidence import COLUMNS, LEAD, log_prior
+from stream.core.evidence import COLUMNS, LEAD, STAFF_COLUMNS, log_prior
 from stream.core.flips import Flip
 from stream.core.panel import Market
 from stream.core.reports import Told
-from stream.core.watches import CLIENT_SCALES, REMOVALS_PRIOR, SELLER_PRIOR, STAFF_SCALES, STAFF_SLACK, log_threshold
+from stream.core.watches import (
+    CLIENT_SCALES,
+    REMOVALS_PRIOR,
+    SELLER_PRIOR,
+    STAFF_SCALES,
+    STAFF_SLACK,
+    log_threshold,
+    staff_prior,
+)
 from stream.events import AnyEvent
 from stream.exchange import Tasks
 from stream.market import simulate
@@ -71,6 +79,22 @@ def test_what_somebody_removed_is_compared_with_others_removals() -> None:
     own = Dossier(version=1, actor_id="a", first_seen=0.0, removed=500.0, critical=500.0)
     assert market.critical_share(own, 1.0) == 0.5  # nobody else has removed any
     assert market.critical_share(Dossier(version=1, actor_id="b", first_seen=0.0), 1.0) > 0.99
+
+
+def test_staff_differ_little_in_what_flips_of_what_they_looked_up() -> None:
+    """Three times as much as is usual accuses, if it is known what is usual; half as much again does not."""
+    rows = np.zeros((61, STAFF_COLUMNS))
+    rows[:, 0], rows[:, 1], rows[:, 2] = np.arange(61) * 2 * DAY, log_prior(2 * DAY), np.arange(61) * 5 * DAY
+    rows[:, LEAD] = np.arange(61)
+
+    def accused(times: float, known_flips: float) -> bool:
+        rows[:, LEAD + 1] = rows[:, LEAD + 2] = np.arange(61) / times
+        weights = STAFF_SCALES.weigh(rows[:-1], rows[-1, LEAD:].tolist(), 1.0, 0.2, staff_prior(known_flips))
+        return weights.log_odds[0] > log_threshold(3, STAFF_SLACK)
+
+    assert accused(3.0, known_flips=1000.0)
+    assert not accused(3.0, known_flips=3.0)
+    assert not accused(1.5, known_flips=1000.0)
 
 
 def test_only_what_may_have_been_sold_counts_against_a_client() -> None:
