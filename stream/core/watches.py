@@ -62,7 +62,7 @@ def staff_prior(looked_up_flips: float) -> tuple[float, float]:
 #: Honest subjects alarm so much less often than Ville's inequality allows: measured on simulated markets of ten worlds
 #: with and without confounders, with and without cheats (docs/detection.md).
 SELLER_SLACK: Final = 5.0
-STAFF_SLACK: Final = 50.0
+STAFF_SLACK: Final = 30.0
 
 
 def log_threshold(budget: float, slack: float) -> float:

@@ -57,7 +57,7 @@ def log_odds(critical: list[bool], others_critical: float) -> float:
 
 
 def test_it_is_not_how_much_is_removed_but_what() -> None:
-    only_bad, as_others = [True] * 60, [True, False, False, False] * 60
+    only_bad, as_others = [True] * 90, [True, False, False, False] * 60
     assert log_odds(only_bad, 0.25) > log_threshold(3, STAFF_SLACK)
     assert log_odds(as_others, 0.25) < 0
     assert log_odds(only_bad, 0.95) < 0  # where moderators are only asked about bad reviews
