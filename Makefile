@@ -36,7 +36,7 @@ pyproject.toml:
 install: .venv/.installed
 
 # One process more than there are cores: tests with a Kafka often wait, and the others fill the gaps.
-PROCESSES := $(shell expr $$(nproc) + 1)
+PROCESSES := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 lint: install
 	$(BIN)/ruff format --check .
