@@ -28,6 +28,7 @@ def _spoil(clean: Path, dirty: Path) -> int:
         for number, line in enumerate(lines):
             chosen = [kind for kind in range(KINDS) if chance.random() < 0.01]
             bad = _bad(json.loads(line), number) if chosen else []
+            assert len(bad) in {0, KINDS}
             written = [*(bad[kind] + "\n" for kind in chosen), line]
             out.writelines(written)
             count += len(written)
