@@ -59,6 +59,10 @@ class Piece(NamedTuple):
     group: int
 
 
+#: The times of a seller's flips, and ln R after each of them.
+Course = tuple[list[float], list[float]]
+
+
 class Known(NamedTuple):
     """What is known of a market's sellers, by their ids; `retracts` is the honest share of retractions."""
 
@@ -70,12 +74,14 @@ class Known(NamedTuple):
 class Knower:
     """A competitor of the arena; ValueError for a market with a real background, whose hazards nobody knows.
 
-    scores: of each seller the times of its flips, and ln R after each of them.
+    scored: what it makes of a seller's flips, the pieces of its hazards, and the share of retractions.
     """
 
-    def __init__(self, scores: dict[str, tuple[list[float], list[float]]]) -> None:
-        self._scores = scores
-        self._flips = dict.fromkeys(scores, 0)
+    def __init__(self, known: Known, scored: Callable[[list[Turn], list[Piece], float], Course]) -> None:
+        self._scores = {
+            name: scored(sorted(of), known.pieces[name], known.retracts) for name, of in known.turns.items() if of
+        }
+        self._flips = dict.fromkeys(self._scores, 0)
 
     def learn_one(self, x: Event) -> None:
         """Time goes on for the seller; a millisecond is what an event's time is known to."""
@@ -90,10 +96,7 @@ class Knower:
 
 def oracle(market: Market) -> Knower:
     """Who knows all but the cheats."""
-    known = know(market, _group, _AGES, levels=True)
-    return Knower(
-        {name: _scored(sorted(of), known.pieces[name], known.retracts) for name, of in known.turns.items() if of}
-    )
+    return Knower(know(market, _group, _AGES, levels=True), _scored)
 
 
 def know(market: Market, group: Callable[[Review, float], int], ages: tuple[float, ...], levels: bool) -> Known:
@@ -143,8 +146,8 @@ def _group(review: Review, at: float) -> int:
     return bisect_right(_AGES, at - review.born)
 
 
-def _scored(turns: list[Turn], pieces: list[Piece], retracts: float) -> tuple[list[float], list[float]]:
-    """The times of a seller's flips, and ln R after each of them."""
+def _scored(turns: list[Turn], pieces: list[Piece], retracts: float) -> Course:
+    """The highest ln R of all questions."""
     times = np.array([turn.at for turn in turns])
     flips, gone = np.zeros((len(turns), _GROUPS)), np.zeros((len(turns), _GROUPS))
     for number, turn in enumerate(turns):

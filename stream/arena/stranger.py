@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from stream.arena.oracle import Knower, Piece, Turn, expected_by, know
+from stream.arena.oracle import Course, Knower, Piece, Turn, expected_by, know
 from stream.core.bands import AGE_EDGES, ARM_OF, ARMS, locate
 from stream.core.evidence import EMPTY, appended, log_prior
 from stream.core.watches import SCALES, SELLER_PRIOR
@@ -25,10 +25,7 @@ _LIFT: Final = 1.0
 
 def stranger(market: Market) -> Knower:
     """Who knows all but the cheats and the sellers' levels."""
-    known = know(market, _arm, AGE_EDGES, levels=False)
-    return Knower(
-        {name: _scored(sorted(of), known.pieces[name], known.retracts) for name, of in known.turns.items() if of}
-    )
+    return Knower(know(market, _arm, AGE_EDGES, levels=False), _scored)
 
 
 def _arm(review: Review, at: float) -> int:
@@ -38,8 +35,8 @@ def _arm(review: Review, at: float) -> int:
     return ARM_OF[locate(1, review.born, contacted, looked_up, at)[0]]
 
 
-def _scored(turns: list[Turn], pieces: list[Piece], retracts: float) -> tuple[list[float], list[float]]:
-    """The times of a seller's flips, and the highest ln R of all watches after each of them."""
+def _scored(turns: list[Turn], pieces: list[Piece], retracts: float) -> Course:
+    """The highest ln R of all watches."""
     times = [turn.at for turn in turns]
     began = min(piece.begin for piece in pieces)
     expected = expected_by(np.array(times), pieces, ARMS).tolist()
