@@ -77,10 +77,9 @@ def read(settings: Settings, source: str) -> tuple[list[tuple[float, Event]], in
             line = raw.rstrip(b"\r\n")
             if not line:
                 continue
-            top = head(line)
-            key = top.seller_id.encode() if top.seller_id else None
             try:
-                at, event = intake.decode(stream_of(top.type), 0, key, line, time.time())
+                event = intake.read(stream_of(head(line).type), line)
+                at = intake.dated(event, time.time())
             except Refused:
                 refused += 1
             else:

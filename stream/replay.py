@@ -12,8 +12,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
-from typing import IO, Final, NamedTuple
+from typing import IO, Final
 
 import msgspec
 
@@ -31,12 +32,8 @@ from stream.ops.lines import head, lines, stream_of
 _CHUNK: Final = 2000
 
 
-class Line(NamedTuple):
-    """A record of a log: what Kafka would hold."""
-
-    offset: int
-    key: bytes | None
-    value: bytes
+#: A record of a log: its offset and its value. Its key is what the log was chosen by, so it is in its place.
+Line = tuple[int, bytes]
 
 
 class Result(msgspec.Struct, kw_only=True):
@@ -125,7 +122,6 @@ class _Task:
             settings.alert_budget, settings.config_digest, partition, partitions, settings.pseudonym_fingerprint
         )
         self.dead = 0
-        self._partition = partition
         self._intake = Intake(settings, partitions)
         self._merge: Merge[Line, Event] = Merge(len(STREAMS), settings.allowed_lateness_seconds, self._read)
         self._sources = [self._chunks(_log(folder, partition, stream)) for stream in range(len(STREAMS))]
@@ -153,22 +149,16 @@ class _Task:
 
     def _read(self, stream: int, line: Line) -> tuple[float, int, Event] | None:
         try:
-            at, event = self._intake.decode(stream, self._partition, line.key, line.value, time.time())
+            event = self._intake.read(stream, line[1])
+            at = self._intake.dated(event, time.time())
         except Refused:
             self.dead += 1
             return None
-        return at, line.offset, event
+        return at, line[0], event
 
     @staticmethod
     def _chunks(path: Path) -> Iterator[list[Line]]:
         with path.open("rb") as log:
-            chunk: list[Line] = []
-            for offset, raw in enumerate(log):
-                value = raw[:-1]
-                seller_id = head(value).seller_id
-                chunk.append(Line(offset, seller_id.encode() if seller_id else None, value))
-                if len(chunk) >= _CHUNK:
-                    yield chunk
-                    chunk = []
-            if chunk:
+            numbered = enumerate(log)
+            while chunk := [(offset, raw[:-1]) for offset, raw in islice(numbered, _CHUNK)]:
                 yield chunk

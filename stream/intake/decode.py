@@ -65,6 +65,10 @@ class Intake:
         """Time and event of a record of stream number `stream`; raises Refused. Times are epoch seconds."""
         event = self.read(stream, value)
         self._check_place(event, partition, key)
+        return self.dated(event, now), event
+
+    def dated(self, event: Event, now: float) -> float:
+        """The time of an event that is in its place, which then bears its pseudonyms; raises Refused."""
         at = event.occurred_at.timestamp()
         if at > now + self._future_seconds:
             raise Refused(
@@ -74,7 +78,7 @@ class Intake:
             )
         if self._pseudonyms is not None:  # after the checks: a dead letter holds what came
             self._pseudonyms.put_on(event)
-        return at, event
+        return at
 
     def read(self, stream: int, value: bytes | None) -> Event:
         """The event in a record's value, whatever its key, partition and time; raises Refused.

@@ -7,6 +7,7 @@ import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, cast
 
@@ -47,6 +48,7 @@ def head(line: bytes) -> Head:
         return Head()
 
 
+@lru_cache(maxsize=64)  # the contract has five types; a file of other ones is read no faster
 def stream_of(kind: str) -> int:
     """The input stream of an event type; what is unknown goes the way of reviews, to be refused there."""
     return next((stream for prefix, stream in _PREFIXES if kind.startswith(prefix)), 0)
