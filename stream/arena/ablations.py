@@ -87,6 +87,7 @@ ABLATIONS: Final[dict[str, tuple[Patch, ...]]] = {
     "none spared": (_questions(spared=()),),
     "no own past": (_scales(lambda _: {"past": 0.0}),),
     "no long run": (Patch("evidence", "Weights._window", _by_peers_alone),),
+    "peers known": (Patch("subjects", "Seller.per_peer_flip", _always(lambda *_: 0.0)),),
     "no voices": (Patch("subjects", "Seller.speak", _hear_all_alike),),
     "no e": (Patch("evidence", "E", _always(1e-9)),),
     "no marks": (Patch("evidence", "log_marks", _no_marks),),

@@ -45,6 +45,6 @@ def _scored(turns: list[Turn], pieces: list[Piece], retracts: float) -> Course:
         history = appended(history, [now, log_prior(now - before), turn.born, *flips, *one, *one, *gone])
         flips[turn.group] += 1
         gone[turn.group] += turn.retracted
-        weights = SCALES.weigh(history, [*flips, *one, *one, *gone], _LIFT, retracts, SELLER_PRIOR)
+        weights = SCALES.weigh(history, [*flips, *one, *one, *gone], _LIFT, retracts, SELLER_PRIOR, 0.0)
         found.append(max(weights.log_odds))
     return times, found

@@ -6,12 +6,12 @@ it reckons with plain floats: a subject has a dozen windows, and numpy's calls w
 For each window that begins at one of the subject's last flips a Bayes factor compares "flips came theta times as
 often as expected" (mean over THETAS) with "as expected", the subject's own level being gamma distributed and
 learned from its control arms in the window and, at half weight, from its whole past; where a watch does not know
-whom a cheat leaves alone, it is the mean over what may be. It is taken against what peers
-do now (A) and against what the band's long run says (H), and the smaller one counts; also against the rest of the
-window without a crowd and, where a watch grants it, when its busiest days were a surge (`excuses`). Retractions speak
-for themselves in `marks`. The windows' factors, each weighed by the prior chance that cheating began in the gap before
-it (one start a year), add up to R: Shiryaev-Roberts (Shiryaev 1963, Roberts 1966; e-detectors: Shin, Ramdas and
-Rinaldo 2023), read as the odds that a start lies in the kept past.
+whom a cheat leaves alone, it is the mean over what may be. It is taken against what peers do now (A, itself a count
+of their flips and known no better) and against what the band's long run says (H), and the smaller one counts; also
+against the rest of the window without a crowd and, where a watch grants it, when its busiest days were a surge
+(`excuses`). Retractions speak for themselves in `marks`. The windows' factors, each weighed by the prior chance that
+cheating began in the gap before it (one start a year), add up to R: Shiryaev-Roberts (Shiryaev 1963, Roberts 1966;
+e-detectors: Shin, Ramdas and Rinaldo 2023), read as the odds that a start lies in the kept past.
 """
 
 from __future__ import annotations
@@ -109,13 +109,20 @@ class Scales:
         self.excusable = any(question.excused for question in questions)
 
     def weigh(
-        self, history: Floats, totals: list[float], lift: float, retracted: float, prior: tuple[float, float]
+        self,
+        history: Floats,
+        totals: list[float],
+        lift: float,
+        retracted: float,
+        prior: tuple[float, float],
+        per_peer_flip: float,
     ) -> Weights:
         """What each watch makes of a subject, after its latest flip.
 
         history: (w, LEAD + 4 * arms), 1 <= w <= WINDOWS, the latest last. totals: (4 * arms,), the same after the flip.
         lift: how many times more is expected of lifted arms. retracted: peers' share of retractions. prior: of the
-        subject's level, K0 flips where R0 were expected.
+        subject's level, K0 flips where R0 were expected. per_peer_flip: how many flips are expected of the subject for
+        each one of its peers; 0 where what is expected was not counted among few.
         """
         rows: list[list[float]] = history.tolist()
         befores = [row[LEAD:] for row in rows]
@@ -124,7 +131,7 @@ class Scales:
             for before in befores:
                 for column in self.lifted:
                     before[column] *= lift
-        weights = Weights(self, befores, [row[1] - LOG_CASES for row in rows], retracted, prior)
+        weights = Weights(self, befores, [row[1] - LOG_CASES for row in rows], retracted, prior, per_peer_flip)
         if max(weights.log_odds) >= 0:  # or else there is nothing to excuse
             weights.excuse(history[:, 0], history[:, 2])
         return weights
@@ -143,9 +150,10 @@ class Weights:
         starts: list[float],
         retracted: float,
         prior: tuple[float, float],
+        per_peer_flip: float,
     ) -> None:
         self._scales, self._befores, self._starts = scales, befores, starts
-        self._retracted, self._prior = retracted, prior
+        self._retracted, self._prior, self._per_peer_flip = retracted, prior, per_peer_flip
         #: What a watch makes of each window, by watch.
         self._terms = [self._by_window(watch, None) for watch in range(len(scales.questions))]
         self.log_odds = [log_of_sum(terms) for terms in self._terms]
@@ -179,15 +187,17 @@ class Weights:
         flips, by_peers, by_long_run, gone = self._inside(question.accused, window, without)
         known, known_peers, known_long, _ = self._inside(question.controls, window, without)
         past, past_peers, past_long = self._past(window)
+        by_peers, by_long_run = by_peers + E, by_long_run + E
         shape = self._prior[0] + past + known
-        # Uncertainties add: 1 / flips that the level is known from.
-        doubted = 1.0 + shape / question.known
-        shape /= doubted
-        peers_rate = (self._prior[1] + past_peers + known_peers) / doubted
-        long_rate = (self._prior[1] + past_long + known_long) / doubted
+        peers_rate = self._prior[1] + past_peers + known_peers
+        long_rate = self._prior[1] + past_long + known_long
+        # Uncertainties add: 1 / flips from which the subject's level is known, that of the accused arms, and what peers
+        # have: in this window, and where the level was learned.
+        unsure = 1.0 + shape / question.known
+        unsure_of_peers = unsure + shape * self._per_peer_flip * (1.0 / by_peers + 1.0 / peers_rate)
         return (
-            log_bayes_factor(flips, by_peers + E, shape, peers_rate),
-            log_bayes_factor(flips, by_long_run + E, shape, long_rate),
+            log_bayes_factor(flips, by_peers, shape / unsure_of_peers, peers_rate / unsure_of_peers),
+            log_bayes_factor(flips, by_long_run, shape / unsure, long_rate / unsure),
             log_marks(flips, gone, self._retracted),
         )
 

@@ -169,15 +169,24 @@ class Seller:
         band.today += voice * day_seconds
         norm.vigor -= rate * voice
 
-    def share(self, norm: Norm) -> float:
-        """The part of the market's vigor that is its own."""
-        if norm.vigor <= SILENCE:
-            return 1.0
+    def expected_rate(self, norm: Norm) -> float:
+        """Flips a second that the long run says are to be expected of its reviews at risk."""
         own = 0.0
         for number in sorted(self.held):  # in order: sums of floats depend on it, and digests on sums
             held = self.held[number]
             own += norm.bands[number].rate * (held.plain + held.looked_up)
-        return min(1.0, self.voice * own / norm.vigor)
+        return own
+
+    def share(self, norm: Norm) -> float:
+        """The part of the market's vigor that is its own."""
+        if norm.vigor <= SILENCE:
+            return 1.0
+        return min(1.0, self.voice * self.expected_rate(norm) / norm.vigor)
+
+    def per_peer_flip(self, norm: Norm) -> float:
+        """How many flips are to be expected of it for each one of all others."""
+        own = self.expected_rate(norm)
+        return own / max(norm.flips_per_second() - own, SILENCE)
 
     def settle_all(self, norm: Norm, now: float) -> None:
         """Bring all that is expected of it up to now."""

@@ -162,7 +162,7 @@ def test_cheats_are_accused_before_honest_sellers() -> None:
 
 
 def test_evidence_grows_with_flips_and_falls_with_what_is_expected() -> None:
-    def log_odds(flips: int, expected: float) -> float:
+    def log_odds(flips: int, expected: float, per_peer_flip: float = 0.0) -> float:
         rows = np.zeros((flips + 1, COLUMNS))
         rows[:, 1] = log_prior(30 * DAY)
         rows[:, 2] = 30 * DAY * np.arange(flips + 1)  # born far from each other
@@ -170,11 +170,14 @@ def test_evidence_grows_with_flips_and_falls_with_what_is_expected() -> None:
         # A past of 20 flips, as many as expected: what its level is, is known.
         rows[:, contacted] = 20 + np.outer(np.arange(flips + 1) / flips, (flips, expected, expected))
         history, totals = rows[:-1], rows[-1, LEAD:]
-        return SCALES.weigh(history, totals.tolist(), 1.0, 0.2, SELLER_PRIOR).log_odds[1]
+        return SCALES.weigh(history, totals.tolist(), 1.0, 0.2, SELLER_PRIOR, per_peer_flip).log_odds[1]
 
     assert log_odds(20, 2) > log_odds(10, 2) > log_odds(10, 5) > log_odds(10, 10)
     assert log_odds(10, 10) < 0 < log_odds(20, 2)
     assert np.isfinite(log_odds(60, 0))
+    # What is expected of it was counted: of 2000 flips of its peers, of two, and of next to none.
+    assert log_odds(20, 2) > log_odds(20, 2, 0.001) > log_odds(20, 2, 0.001) - 0.1 > log_odds(20, 2, 1) > 0
+    assert log_odds(20, 2, 1e9) < 0
 
 
 @given(

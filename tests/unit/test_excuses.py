@@ -77,7 +77,7 @@ def weighed(history: np.ndarray, totals: np.ndarray) -> list[float]:
     """What the watches say, after a past in which all was as expected."""
     for row in (history[:, LEAD:], totals):
         row[..., [OLD, ARMS + OLD, 2 * ARMS + OLD]] = 20
-    return SCALES.weigh(history, totals.tolist(), 1.0, 0.2, SELLER_PRIOR).log_odds
+    return SCALES.weigh(history, totals.tolist(), 1.0, 0.2, SELLER_PRIOR, 0.0).log_odds
 
 
 def test_a_surge_is_the_busiest_ten_days_of_what_follows() -> None:

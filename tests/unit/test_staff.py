@@ -53,7 +53,7 @@ def log_odds(critical: list[bool], others_critical: float) -> float:
         dossier.removals.expected += len(bad) * market.critical_share(dossier, 1.0)
         dossier.removals.expected_long = dossier.removals.expected
     account = dossier.removals
-    return STAFF_SCALES.weigh(account.rows(), account.totals(), 1.0, 0.0, REMOVALS_PRIOR).log_odds[0]
+    return STAFF_SCALES.weigh(account.rows(), account.totals(), 1.0, 0.0, REMOVALS_PRIOR, 0.0).log_odds[0]
 
 
 def test_it_is_not_how_much_is_removed_but_what() -> None:
@@ -89,7 +89,7 @@ def test_staff_differ_little_in_what_flips_of_what_they_looked_up() -> None:
 
     def accused(times: float, known_flips: float) -> bool:
         rows[:, LEAD + 1] = rows[:, LEAD + 2] = np.arange(61) / times
-        weights = STAFF_SCALES.weigh(rows[:-1], rows[-1, LEAD:].tolist(), 1.0, 0.2, staff_prior(known_flips))
+        weights = STAFF_SCALES.weigh(rows[:-1], rows[-1, LEAD:].tolist(), 1.0, 0.2, staff_prior(known_flips), 0.0)
         return weights.log_odds[0] > log_threshold(3, STAFF_SLACK)
 
     assert accused(3.0, known_flips=1000.0)
@@ -121,7 +121,10 @@ def test_a_client_of_accused_staff_is_accused_with_less() -> None:
 
     def weighed(sold: bool) -> float:
         history = as_client(rows[:-1], rows[-1, LEAD:].tolist(), [sold] * 8)
-        return CLIENT_SCALES.weigh(history, rows[-1, LEAD:].tolist(), 1.0, 0.2, SELLER_PRIOR).log_odds[0] + CLIENT_ODDS
+        return (
+            CLIENT_SCALES.weigh(history, rows[-1, LEAD:].tolist(), 1.0, 0.2, SELLER_PRIOR, 0.0).log_odds[0]
+            + CLIENT_ODDS
+        )
 
     assert weighed(sold=False) < weighed(sold=True)
 
