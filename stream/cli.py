@@ -264,7 +264,7 @@ def broker(
 
 def main() -> None:
     """Entry point: errors that a person can mend are one line, not a trace."""
-    from stream.ops.broker import BrokerError
+    from stream.ops.jars import BrokerError
 
     try:
         cli()

@@ -30,7 +30,7 @@ from stream.config import KafkaSettings, Settings
 from stream.market import simulate
 from stream.market.cheats import Cheat
 from stream.ops import mailbox, topics
-from stream.ops.broker import BrokerError
+from stream.ops.jars import BrokerError
 from stream.ops.lines import lines
 from stream.ops.mock_broker import MockBroker, first_there
 

@@ -239,7 +239,10 @@ class Weights:
         story = (1 if by_peers <= by_long_run else 2) * self._scales.arms
         flips = [_total(row, question.accused, 0) for row in self._befores[window:]]
         expected = [_total(row, question.accused, story) for row in self._befores[window:]]
-        course = [(after - flips[0], expected[number] - expected[0]) for number, after in enumerate(flips[1:])]
+        course, most = list[tuple[float, float]](), 0.0
+        for number, after in enumerate(flips[1:]):
+            most = max(most, expected[number] - expected[0])  # a sum of many may fall by its last bit
+            course.append((after - flips[0], most))
         return Verdict(self.log_odds[watch], window, expected[-1] - expected[0] + E, course)
 
 

@@ -8,9 +8,6 @@ logs (warnings and worse) is in `kafka.out` of the data folder.
 from __future__ import annotations
 
 import ctypes
-import hashlib
-import os
-import re
 import shutil
 import signal
 import socket
@@ -25,12 +22,8 @@ from typing import Final
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
-POM: Final = Path(__file__).parent / "kafka" / "pom.xml"
-# Not 4.3.0 to 4.4.0: their transaction coordinator takes a partition whose leader is away for a deleted one and leaves
-# out its commit marker, after which readers of committed records wait for ever (KAFKA-20734; see docs/faults.md).
-VERSION: Final = "4.2.2"
-INSTALL: Final = "install Java 17 and Maven (Debian: apt-get install openjdk-17-jre-headless maven)"
-_JAVA: Final = 17
+from stream.ops.jars import BrokerError, kafka, kept, run
+
 _START_SECONDS: Final = 60
 _STOP_SECONDS: Final = 20
 _PR_SET_PDEATHSIG: Final = 1
@@ -56,10 +49,6 @@ share.coordinator.state.topic.min.isr=1
 broker.session.timeout.ms=5000
 broker.heartbeat.interval.ms=1000
 """
-
-
-class BrokerError(Exception):
-    """The broker cannot be had; the message says what is missing or where to look."""
 
 
 class Broker:
@@ -91,7 +80,7 @@ class Broker:
         """Start it and wait until it answers; raises BrokerError."""
         if _listens(self.port):  # its answers would be taken for ours
             raise BrokerError(f"port {self.port} is taken: end what listens there, or choose another with --port")
-        java = [_java(), "-Dlog4j2.level=WARN", "-cp", f"{jar_folder()}/*"]
+        java = kafka()
         properties = self._data / "server.properties"
         self._data.mkdir(parents=True, exist_ok=True)
         # Written at every start: kept data may come back on another port.
@@ -100,7 +89,7 @@ class Broker:
             encoding="utf-8",
         )
         if not (self._data / "log" / "meta.properties").exists():
-            _run([*java, "kafka.tools.StorageTool", "format", "-t", "dm9sdGVmYWNlLWRldg", "-c", str(properties)])
+            shutil.copytree(_formatted(java), self._data / "log")
         with (self._data / "kafka.out").open("ab") as out:
             self._process = subprocess.Popen(
                 [*java, "-Xmx512m", "-Xms128m", "kafka.Kafka", str(properties)],
@@ -169,62 +158,16 @@ class Broker:
             shutil.rmtree(self._data, ignore_errors=True)
 
 
-def check_tools() -> None:
-    """Raises BrokerError where Java, or what its jars come with, is missing; fetches nothing."""
-    _java()
-    if not _cached().is_dir():
-        _maven()
+def _formatted(java: list[str]) -> Path:
+    """A log folder as Kafka's tool formats it, which takes two seconds and gives the same but for an id."""
 
+    def fill(folder: Path) -> None:
+        folder.mkdir()
+        properties = folder.parent / "server.properties"
+        properties.write_text(_PROPERTIES.format(port=9092, controller=9093, data=folder), encoding="utf-8")
+        run([*java, "kafka.tools.StorageTool", "format", "-t", "dm9sdGVmYWNlLWRldg", "-c", str(properties)])
 
-def jar_folder() -> Path:
-    """The folder of Kafka's jars, filled by Maven at the first call; raises BrokerError."""
-    folder = _cached()
-    if folder.is_dir():
-        return folder
-    maven = _maven()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        target = f"-DoutputDirectory={scratch}/jars"
-        _run([maven, "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", target])
-        try:
-            (Path(scratch) / "jars").rename(folder)  # whole or not at all, also when two processes fetch at once
-        except OSError:
-            if not folder.is_dir():
-                raise
-    return folder
-
-
-def _cached() -> Path:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "volteface"
-    # Another pom, another folder: jars of a former one must not be taken for it.
-    return cache / f"kafka-{VERSION}-{hashlib.blake2b(POM.read_bytes(), digest_size=4).hexdigest()}"
-
-
-def _maven() -> str:
-    maven = shutil.which("mvn")
-    if maven is None:
-        raise BrokerError(f"Maven is missing: {INSTALL}")
-    return maven
-
-
-def _java() -> str:
-    java = shutil.which("java")
-    if java is None:
-        raise BrokerError(f"Java is missing: {INSTALL}")
-    asked = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
-    answer = asked.stderr + asked.stdout
-    found = re.search(r'version "(?:1\.)?(\d+)[^"]*"', answer)  # Java 8 calls itself 1.8
-    if found is None:
-        raise BrokerError(f"`java -version` tells no version: {INSTALL}; it said: {answer[:200]}")
-    if int(found[1]) < _JAVA:
-        raise BrokerError(f"Java is too old for Kafka {VERSION}, {java} has {found[0]}: {INSTALL}")
-    return java
-
-
-def _run(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise BrokerError(f"{command[0]} failed ({done.returncode}): {(done.stderr or done.stdout)[-2000:]}")
+    return kept("-formatted", fill) / "log"
 
 
 def free_port() -> int:

@@ -12,7 +12,8 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Final
 
-from stream.ops.broker import Broker, BrokerError, check_tools
+from stream.ops.broker import Broker
+from stream.ops.jars import BrokerError, check_tools
 
 LIMITS: Final = (
     "no Kafka but a mock of it, for a first look only: it does not fully keep transactions, and of each partition only "

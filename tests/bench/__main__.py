@@ -25,7 +25,8 @@ from stream.config import KafkaSettings, Settings
 from stream.feed import feed
 from stream.market import simulate
 from stream.ops import topics
-from stream.ops.broker import VERSION, Broker
+from stream.ops.broker import Broker
+from stream.ops.jars import VERSION
 from tests.bench import bare
 from tests.bench.peers.program import rate_of
 from tests.bench.pictures import FIGURES, draw

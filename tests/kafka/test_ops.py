@@ -21,8 +21,9 @@ from stream.config import KafkaSettings
 from stream.feed import feed
 from stream.intake.dead_letters import DeadLetter, outgoing
 from stream.ops import mailbox, topics
-from stream.ops.broker import Broker, BrokerError, free_port
+from stream.ops.broker import Broker, free_port
 from stream.ops.client import connection
+from stream.ops.jars import BrokerError
 from stream.watchlist import Watched, rank
 from tests.kafka.group import PARTITIONS, Group, Market, Worker
 

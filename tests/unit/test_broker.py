@@ -11,8 +11,9 @@ import pytest
 
 from stream.config import KafkaSettings, Settings, SettingsError
 from stream.feed import feed
-from stream.ops import broker, mailbox, topics
-from stream.ops.broker import Broker, BrokerError, check_tools
+from stream.ops import jars, mailbox, topics
+from stream.ops.broker import Broker
+from stream.ops.jars import BrokerError, check_tools
 from stream.ops.mock_broker import LIMITS, MockBroker, first_there
 
 _JAVA_17 = 'openjdk version "17.0.15" 2025-04-15'
@@ -59,15 +60,15 @@ def test_maven_is_only_needed_once(tools: Path) -> None:
     _install(tools, "java", _JAVA_17)
     with pytest.raises(BrokerError, match="Maven is missing: install Java 17 and Maven"):
         check_tools()
-    broker._cached().mkdir(parents=True)
+    jars.cached().mkdir(parents=True)
     check_tools()
 
 
 def test_another_pom_has_another_folder(tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before, changed = broker._cached(), tmp_path / "pom.xml"
-    changed.write_bytes(broker.POM.read_bytes() + b"\n")
-    monkeypatch.setattr(broker, "POM", changed)
-    assert broker._cached() != before
+    before, changed = jars.cached(), tmp_path / "pom.xml"
+    changed.write_bytes(jars.POM.read_bytes() + b"\n")
+    monkeypatch.setattr(jars, "POM", changed)
+    assert jars.cached() != before
 
 
 def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import yaml
 
 from stream import config
 from stream.config import KafkaSettings, Settings, variable
-from stream.ops import broker
+from stream.ops import broker, jars
 
 ROOT: Final = Path(__file__).parents[2]
 DOCKER: Final = ROOT / "docker"
@@ -205,8 +205,8 @@ def test_versions_are_told_once() -> None:
     assert {SERVICES[name]["image"] for name in OURS} == {f"volteface:{version}"}
     assert document("kubernetes/kustomization.yaml")["images"][0]["newTag"] == version
     assert found(r"^ARG UV_VERSION=(.+)$", "docker/Dockerfile") == found(r"^UV_VERSION := (.+)$", "Makefile")
-    assert SERVICES["kafka"]["image"] == f"apache/kafka:{broker.VERSION}"
-    assert broker.VERSION not in {"4.3.0", "4.3.1", "4.4.0"}, "KAFKA-20734: transactions without their markers"
+    assert SERVICES["kafka"]["image"] == f"apache/kafka:{jars.VERSION}"
+    assert jars.VERSION not in {"4.3.0", "4.3.1", "4.4.0"}, "KAFKA-20734: transactions without their markers"
     assert re.fullmatch(
         r"python:3\.\d+-slim-[a-z]+(@sha256:[0-9a-f]{64})?", found(r"^ARG BASE=(.+)$", "docker/Dockerfile")
     )
