@@ -48,7 +48,7 @@ check: lint
 	$(BIN)/pytest -q -m "not kafka and not slow and not stack and not image" --numprocesses=auto --dist=worksteal
 
 test: lint
-	$(BIN)/pytest -q -m "not stack and not image" --numprocesses=$(PROCESSES) --dist=worksteal
+	$(BIN)/pytest -q -m "not stack and not image" --numprocesses=$(PROCESSES) --dist=loadgroup
 
 # Crashes, fencing and rebalances at random over a simulated log; a failing seed replays exactly.
 SEEDS ?= 1000

@@ -18,7 +18,8 @@ from stream.ops.broker import free_port
 from tests.kafka.group import Group, Market, Worker, argv, environment_of, wait
 from tests.kafka.secured import PASSWORD, USER, Secured, secured_broker
 
-pytestmark = pytest.mark.kafka
+# In one process, so that one broker serves them all.
+pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("secured")]
 
 _WRONG: Final = "Wr0ng,horse=4"
 #: Settings of which one is wrong, and what has to be said of it.
