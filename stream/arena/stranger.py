@@ -11,10 +11,11 @@ from itertools import pairwise
 from typing import Final
 
 import numpy as np
+from librt.vecs import vec
 
 from stream.arena.oracle import Course, Knower, Piece, Turn, expected_by, know
 from stream.core.bands import AGE_EDGES, ARM_OF, ARMS, locate
-from stream.core.evidence import EMPTY, appended, log_prior
+from stream.core.evidence import Known, appended, log_prior
 from stream.core.watches import SCALES, SELLER_PRIOR
 from stream.market.life import Review
 from stream.market.output import Market
@@ -40,11 +41,11 @@ def _scored(turns: list[Turn], pieces: list[Piece], retracts: float) -> Course:
     times = [turn.at for turn in turns]
     began = min(piece.begin for piece in pieces)
     expected = expected_by(np.array(times), pieces, ARMS).tolist()
-    flips, gone, history, found = [0.0] * ARMS, [0.0] * ARMS, EMPTY, list[float]()
+    flips, gone, history, found = [0.0] * ARMS, [0.0] * ARMS, vec[float](), list[float]()
     for (before, now), turn, one in zip(pairwise((began, *times)), turns, expected, strict=True):
         history = appended(history, [now, log_prior(now - before), turn.born, *flips, *one, *one, *gone])
         flips[turn.group] += 1
         gone[turn.group] += turn.retracted
-        weights = SCALES.weigh(history, [*flips, *one, *one, *gone], _LIFT, retracts, SELLER_PRIOR, 0.0)
+        weights = SCALES.weigh(history, [*flips, *one, *one, *gone], Known(*SELLER_PRIOR, retracts, _LIFT))
         found.append(max(weights.log_odds))
     return times, found

@@ -16,7 +16,7 @@ from stream.core.bands import DAY
 from stream.core.clients import CLIENT_ODDS, as_client
 from stream.core.display import Tape
 from stream.core.dossiers import Account, Dossier, midnight
-from stream.core.evidence import E, Verdict
+from stream.core.evidence import E, Known, Verdict
 from stream.core.flips import Flip
 from stream.core.norm import Norm, lift, retracted_share
 from stream.core.panel import Market
@@ -94,8 +94,8 @@ class Accuser:
         others = max(market.looked_up_flips - dossier.looked_up_flips, 0.0)
         factor = lift(others, market.looked_up_expected - dossier.looked_up_expected, weight)
         gone = retracted_share(market.flips - account.count, market.retracted - account.retracted)
-        prior = staff_prior(others / weight)
-        verdict = STAFF_SCALES.weigh(account.rows(), account.totals(), factor, gone, prior, 0.0).verdict(0)
+        known = Known(*staff_prior(others / weight), gone, factor)
+        verdict = STAFF_SCALES.weigh(account.rows(), account.totals(), known).verdict(0)
         if not self._of_staff(dossier, 0, verdict, midnight(day)):
             return []
         patterns = {"half_space_trees": account.latest[-1].percentile or 0.0}
@@ -104,7 +104,7 @@ class Accuser:
     def judge_removals(self, dossier: Dossier, day: int) -> list[Alert]:
         """The same after a day on which the member of staff removed critical reviews."""
         account = dossier.removals
-        verdict = STAFF_SCALES.weigh(account.rows(), account.totals(), 1.0, 0.0, REMOVALS_PRIOR, 0.0).verdict(0)
+        verdict = STAFF_SCALES.weigh(account.rows(), account.totals(), Known(*REMOVALS_PRIOR, 0.0)).verdict(0)
         if not self._of_staff(dossier, 1, verdict, midnight(day)):
             return []
         return [self._accuse(_of_account(STAFF_WATCHES[1], dossier, account, verdict, midnight(day), {}))]
@@ -190,12 +190,12 @@ def _weighed(seller: Seller, norm: Norm, sold: list[bool]) -> tuple[list[float],
     gone = norm.retracted_share(sum(seller.flips_by_arm), sum(seller.retracted_by_arm))
     totals = seller.totals()
     factor = norm.lift(seller.looked_up_flips, seller.looked_up_expected)
-    per_peer_flip = seller.per_peer_flip(norm)
-    weights = SCALES.weigh(seller.history, totals, factor, gone, SELLER_PRIOR, per_peer_flip)
+    known = Known(*SELLER_PRIOR, gone, factor, seller.per_peer_flip(norm))
+    weights = SCALES.weigh(seller.history, totals, known)
     if not any(sold):
         return weights.log_odds, weights.verdict
     history = as_client(seller.history, totals, sold)
-    verdict = CLIENT_SCALES.weigh(history, totals, 1.0, gone, SELLER_PRIOR, per_peer_flip).verdict(0)
+    verdict = CLIENT_SCALES.weigh(history, totals, known._replace(lift=1.0)).verdict(0)
     as_one = verdict._replace(log_odds=verdict.log_odds + CLIENT_ODDS)
     if as_one.log_odds <= weights.log_odds[ACCESS_WATCH]:
         return weights.log_odds, weights.verdict

@@ -12,10 +12,10 @@ import math
 from typing import Final
 
 import numpy as np
+from librt.vecs import vec
 
 from stream.core.bands import ARMS, LOOKED_UP
-from stream.core.evidence import LEAD
-from stream.core.excuses import Floats
+from stream.core.evidence import COLUMNS, LEAD
 
 #: Log of how much likelier. Few honest sellers have turned reviews that accused staff looked up: at ten times the
 #: chance of a false alarm they still have a small part of the budget.
@@ -25,15 +25,14 @@ _FLIPS: Final = LOOKED_UP
 _RETRACTED: Final = 3 * ARMS + LOOKED_UP
 
 
-def as_client(history: Floats, totals: list[float], sold: list[bool]) -> Floats:
+def as_client(history: vec[float], totals: list[float], sold: list[bool]) -> vec[float]:
     """The history of a seller in which of the looked-up flips only those count that may have been sold.
 
-    history: (w, LEAD + 4 * ARMS), totals: (4 * ARMS,), as in `evidence`, without the lift of looked-up reviews. sold:
-    of each of the w flips, whether accused staff answer for it.
+    history: w rows of COLUMNS, totals: (4 * ARMS,), as in `evidence`, without the lift of looked-up reviews. sold: of
+    each of the w flips, whether accused staff answer for it.
     """
-    rows = np.vstack((history[:, LEAD:], totals))
-    flips = np.diff(rows, axis=0) * np.array(sold)[:, None]
-    out = history.copy()
+    rows = np.array(history).reshape(-1, COLUMNS)
     for column in (_FLIPS, _RETRACTED):
-        out[:, LEAD + column] = totals[column] - np.cumsum(flips[::-1, column])[::-1]
-    return out
+        flips = np.diff(rows[:, LEAD + column], append=totals[column]) * sold
+        rows[:, LEAD + column] = totals[column] - np.cumsum(flips[::-1])[::-1]
+    return vec[float](rows.ravel())

@@ -7,14 +7,15 @@ can at worst be refused (StateError); they can never run code.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any, Final, TypeVar
 
 import msgspec
-import numpy as np
+from librt.vecs import vec
 
+from stream.core.births import Births
 from stream.core.display import Display, Tape
 from stream.core.evidence import COLUMNS, WINDOWS
-from stream.core.excuses import Births
 from stream.core.model import difference
 from stream.core.norm import Norm
 from stream.core.reviews import Review
@@ -157,7 +158,8 @@ def flip_names(seller: Seller) -> list[str]:
 def flip_row(seller: Seller, slot: int) -> bytes:
     """The row of the kept flip in this slot."""
     back = (seller.flip_count - 1 - slot) % WINDOWS + 1
-    history = seller.history[-back].tolist()
+    first = len(seller.history) - back * COLUMNS
+    history = list(seller.history[first : first + COLUMNS])
     return encode(FlipRow(VERSION, seller.flip_count - back, history, seller.flips[-back]))
 
 
@@ -169,7 +171,7 @@ def load_flips(seller: Seller, rows: list[FlipRow]) -> None:
         raise StateError(f"of the latest {kept} flips of seller {seller.seller_id} the state topic holds {len(rows)}")
     if any(len(row.history) != COLUMNS for row in rows):
         raise StateError(f"the history of seller {seller.seller_id} has not {COLUMNS} columns")
-    seller.history = np.array([row.history for row in rows]).reshape(-1, COLUMNS)
+    seller.history = vec[float](list(chain.from_iterable(row.history for row in rows)))
     seller.flips = [row.flip for row in rows]
 
 

@@ -258,8 +258,13 @@ class Detector(AtRisk):
         return alerts
 
     def _sold(self, seller: Seller) -> list[bool]:
-        """Of each of the seller's kept flips, whether staff answer for it who are accused over others' reviews."""
+        """Of each of the seller's kept flips, whether staff answer for it who are accused over others' reviews.
+
+        Empty where nobody is accused.
+        """
         name, accused = seller.seller_id, self.accusations.by(int(self.clock // DAY))
+        if not accused:
+            return []
         return [any(actor in accused and accused[actor] != name for actor in flip.actors) for flip in seller.flips]
 
     def _display(

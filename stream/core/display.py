@@ -8,6 +8,7 @@ from __future__ import annotations
 from itertools import chain, repeat
 from typing import Final
 
+from mypy_extensions import mypyc_attr
 from river.drift import ADWIN
 
 #: Rating events after which a product is busy enough for a drift test.
@@ -16,6 +17,7 @@ BUSY: Final = 50
 TAPE: Final = 512
 
 
+@mypyc_attr(acyclic=True)
 class Tape:
     """ADWIN's inputs since it began: how many, and those that are not zero, as (place, time, lift)."""
 
@@ -31,6 +33,7 @@ class Tape:
         return Tape(self.length - half, [(place - half, at, lift) for place, at, lift in self.turns if place >= half])
 
 
+@mypyc_attr(acyclic=True)
 class Display:
     """A product's displayed rating, and what turned reviews add to it.
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from itertools import chain
 
 import msgspec
-import numpy as np
+from librt.vecs import vec
 
 from stream.core.bands import DAY
-from stream.core.evidence import STAFF_COLUMNS, WINDOWS, log_prior
-from stream.core.excuses import Floats
+from stream.core.evidence import WINDOWS, log_prior
 from stream.core.reports import Told
 
 
@@ -41,9 +41,9 @@ class Account(msgspec.Struct):
             self.retracted += flip.retracted
         self.latest = [*self.latest, *told][-WINDOWS:]
 
-    def rows(self) -> Floats:
-        """(w, STAFF_COLUMNS), as `evidence` weighs it."""
-        return np.array(self.history).reshape(-1, STAFF_COLUMNS)
+    def rows(self) -> vec[float]:
+        """Rows of STAFF_COLUMNS, as `evidence` weighs them."""
+        return vec[float](list(chain.from_iterable(self.history)))
 
     def totals(self) -> list[float]:
         """Number, expected by peers, expected by the long run, retracted."""

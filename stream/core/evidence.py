@@ -1,7 +1,8 @@
 """Evidence: how much better "began to cheat" explains a subject's flips than the best innocent story.
 
 Rule of this room: arrays in, numbers out, everything in logs; no review, seller or clock is known here. Compiled,
-it reckons with plain floats: a subject has a dozen windows, and numpy's calls would cost ten times as much.
+it reckons with packed floats (mypyc's `vec`, an array of C doubles): a subject has a few dozen windows at most, and
+numpy's calls would cost as much as all of it.
 
 For each window that begins at one of the subject's last flips a Bayes factor compares "flips came theta times as
 often as expected" (mean over THETAS) with "as expected", the subject's own level being gamma distributed and
@@ -20,9 +21,11 @@ import math
 from typing import Final, NamedTuple
 
 import numpy as np
+from librt.vecs import append, extend, vec
+from mypy_extensions import i64
 
 from stream.core.bands import ARMS, DAY
-from stream.core.bayes import LOG_CASES, log_bayes_factor, log_marks, log_of_sum
+from stream.core.bayes import LOG_CASES, log_add, log_bayes_factor, log_marks, log_of_sum
 from stream.core.excuses import CROWD_PRICE, SURGE_PRICE, Floats, crowds, surges
 
 #: Expected flips added to every window: a norm is itself a count of few flips.
@@ -35,10 +38,8 @@ YEAR_SECONDS: Final = 365 * DAY
 #: born, then the totals *before* that flip, ARMS columns each: flips, expected by peers, by the long run, retracted.
 LEAD: Final = 3
 COLUMNS: Final = LEAD + 4 * ARMS
-EMPTY: Final[Floats] = np.zeros((0, COLUMNS))
 #: The same of subjects that have one arm only: staff, for what they look up and for what they remove.
 STAFF_COLUMNS: Final = LEAD + 4
-STAFF_EMPTY: Final[Floats] = np.zeros((0, STAFF_COLUMNS))
 
 
 class Verdict(NamedTuple):
@@ -58,7 +59,9 @@ class Question(NamedTuple):
     """What a watch asks: of which arms, against which arms of the same subject.
 
     excused: whether a surge may explain what it sees. known: the number of flips that the level of the accused arms is
-    known from at most. spared: accused arms that a cheat may have left alone, by alternative: there they are controls.
+    known from at most. Whom a cheat leaves alone is not known everywhere; of each alternative, as of the question
+    itself, it is asked with the same chance. spared: accused arms that may be controls. unheard: controls in which a
+    cheat may have been at work, but honest sellers, too, by customs of their own: what is there says nothing.
     """
 
     accused: tuple[int, ...]
@@ -66,23 +69,45 @@ class Question(NamedTuple):
     excused: bool = False
     known: float = math.inf
     spared: tuple[tuple[int, ...], ...] = ()
+    unheard: tuple[tuple[int, ...], ...] = ()
 
-    def alternatives(self) -> list[Question]:
-        """The question itself, and those in which some of the accused arms are controls."""
-        return [self._without(arms) for arms in ((), *self.spared)]
-
-    def _without(self, spared: tuple[int, ...]) -> Question:
-        accused = tuple([arm for arm in self.accused if arm not in spared])
-        return self._replace(accused=accused, controls=self.controls + spared)
+    def alternatives(self) -> list[Arms]:
+        """The question itself, and those in which some arms have other parts."""
+        asked = [Arms(_without(self.accused, arms), self.controls + arms, self.known) for arms in ((), *self.spared)]
+        return asked + [Arms(self.accused, _without(self.controls, arms), self.known) for arms in self.unheard]
 
 
-def appended(history: Floats, row: list[float]) -> Floats:
-    """A history with one row more; beyond WINDOWS the oldest goes."""
-    kept = history[-WINDOWS + 1 :]
-    grown = np.empty((len(kept) + 1, history.shape[1]))
-    grown[:-1] = kept
-    grown[-1] = row
-    return grown
+class Arms:
+    """One alternative of a question, as arrays of the numbers of arms."""
+
+    __slots__ = ("accused", "controls", "known")
+
+    def __init__(self, accused: tuple[int, ...], controls: tuple[int, ...], known: float) -> None:
+        self.accused = vec[i64](accused)
+        self.controls = vec[i64](controls)
+        self.known = known
+
+
+class Known(NamedTuple):
+    """What is known before a subject is weighed.
+
+    prior_flips, prior_expected: of its level, as if so many flips had been seen where so many were expected. retracted:
+    peers' share of retractions. lift: how many times more is expected of lifted arms. per_peer_flip: how many flips are
+    expected of the subject for each one of its peers; 0 where what is expected was not counted among few.
+    """
+
+    prior_flips: float
+    prior_expected: float
+    retracted: float
+    lift: float = 1.0
+    per_peer_flip: float = 0.0
+
+
+def appended(history: vec[float], row: list[float]) -> vec[float]:
+    """A history, row after row, with one more; beyond WINDOWS the oldest goes."""
+    if len(history) >= WINDOWS * len(row):
+        history = history[len(row) :]
+    return extend(history, row)
 
 
 def log_prior(gap_seconds: float) -> float:
@@ -105,95 +130,98 @@ class Scales:
         self.alternatives = [question.alternatives() for question in questions]
         self.arms = arms
         self.past = past
-        self.lifted = [story * arms + arm for story in (1, 2) for arm in lifted]
-        self.excusable = any(question.excused for question in questions)
+        self.lifted = vec[i64]([story * arms + arm for story in (1, 2) for arm in lifted])
 
-    def weigh(
-        self,
-        history: Floats,
-        totals: list[float],
-        lift: float,
-        retracted: float,
-        prior: tuple[float, float],
-        per_peer_flip: float,
-    ) -> Weights:
+    def weigh(self, history: vec[float], totals: list[float], known: Known) -> Weights:
         """What each watch makes of a subject, after its latest flip.
 
-        history: (w, LEAD + 4 * arms), 1 <= w <= WINDOWS, the latest last. totals: (4 * arms,), the same after the flip.
-        lift: how many times more is expected of lifted arms. retracted: peers' share of retractions. prior: of the
-        subject's level, K0 flips where R0 were expected. per_peer_flip: how many flips are expected of the subject for
-        each one of its peers; 0 where what is expected was not counted among few.
+        history: w rows of LEAD + 4 * arms, 1 <= w <= WINDOWS, the latest last. totals: (4 * arms,), the same after the
+        flip.
         """
-        rows: list[list[float]] = history.tolist()
-        befores = [row[LEAD:] for row in rows]
-        befores.append(list(totals))
-        if lift != 1.0:
-            for before in befores:
+        width: i64 = 4 * self.arms
+        befores, starts = vec[float](), vec[float]()
+        for row in range(0, len(history), LEAD + width):
+            starts = append(starts, history[row + 1])
+            befores = extend(befores, history[row + LEAD : row + LEAD + width])
+        befores = extend(befores, totals)
+        if known.lift != 1.0:
+            for row in range(0, len(befores), width):
                 for column in self.lifted:
-                    before[column] *= lift
-        weights = Weights(self, befores, [row[1] - LOG_CASES for row in rows], retracted, prior, per_peer_flip)
+                    befores[row + column] *= known.lift
+        weights = Weights(self, befores, starts, known)
         if max(weights.log_odds) >= 0:  # or else there is nothing to excuse
-            weights.excuse(history[:, 0], history[:, 2])
+            rows = np.asarray(history).reshape(-1, LEAD + width)
+            sums = np.asarray(befores).reshape(-1, width)
+            weights.excuse(crowds(rows[:, 2], sums), surges(rows[:, 0], sums))
         return weights
 
 
 class Weights:
     """The outcome: ln R of each watch, and on demand what it rests on.
 
-    befores: (w + 1) x (4 * arms), the totals before each flip and after the latest. starts: log prior of each window.
+    befores: (w + 1) rows of 4 * arms, the totals before each flip and after the latest. starts: log prior of each
+    window.
     """
 
-    def __init__(
-        self,
-        scales: Scales,
-        befores: list[list[float]],
-        starts: list[float],
-        retracted: float,
-        prior: tuple[float, float],
-        per_peer_flip: float,
-    ) -> None:
-        self._scales, self._befores, self._starts = scales, befores, starts
-        self._retracted, self._prior, self._per_peer_flip = retracted, prior, per_peer_flip
+    def __init__(self, scales: Scales, befores: vec[float], starts: vec[float], known: Known) -> None:
+        self._questions, self._alternatives = scales.questions, scales.alternatives
+        self._arms: i64 = scales.arms
+        self._befores, self._starts = befores, starts
+        self._latest: i64 = len(befores) - 4 * self._arms
+        self._prior_flips, self._prior_expected = known.prior_flips, known.prior_expected
+        self._retracted, self._per_peer_flip = known.retracted, known.per_peer_flip
+        #: What a window's past tells of the level, all arms together: flips, expected by peers and by the long run.
+        self._pasts = self._told_before(scales.past)
         #: What a watch makes of each window, by watch.
-        self._terms = [self._by_window(watch, None) for watch in range(len(scales.questions))]
+        self._terms = [self._by_window(watch, vec[float]()) for watch in range(len(scales.questions))]
         self.log_odds = [log_of_sum(terms) for terms in self._terms]
 
-    def excuse(self, times: Floats, born: Floats) -> None:
-        """Take each window's evidence down to what is left of it without a crowd, and without a surge."""
-        scales, rows = self._scales, np.array(self._befores)
-        crowd: list[list[float]] = crowds(born, rows).tolist()
-        surge: list[list[float]] = surges(times, rows).tolist() if scales.excusable else []
-        for watch, question in enumerate(scales.questions):
-            terms = _smaller(self._terms[watch], self._by_window(watch, crowd), CROWD_PRICE)
+    def excuse(self, crowd: Floats, surge: Floats) -> None:
+        """Take each window's evidence down to what is left of it without a crowd, and without a surge.
+
+        What an excuse takes out of each window: (w, 4 * arms).
+        """
+        for watch, question in enumerate(self._questions):
+            terms = _smaller(self._terms[watch], self._by_window(watch, vec[float](crowd.ravel())), CROWD_PRICE)
             if question.excused:
-                terms = _smaller(terms, self._by_window(watch, surge), SURGE_PRICE)
+                terms = _smaller(terms, self._by_window(watch, vec[float](surge.ravel())), SURGE_PRICE)
             self._terms[watch] = terms
             self.log_odds[watch] = log_of_sum(terms)
 
-    def _by_window(self, watch: int, without: list[list[float]] | None) -> list[float]:
+    def _told_before(self, weight: float) -> vec[float]:
+        arms, told = self._arms, vec[float]()
+        for window in range(len(self._starts)):
+            for kind in range(window * 4 * arms, window * 4 * arms + 3 * arms, arms):
+                total = 0.0
+                for cell in range(kind, kind + arms):
+                    total += self._befores[cell]
+                told = append(told, weight * total)
+        return told
+
+    def _by_window(self, watch: int, without: vec[float]) -> vec[float]:
         """What a watch makes of each window, but for what an excuse takes out of it: the mean over its alternatives."""
-        asked, terms = self._scales.alternatives[watch], list[float]()
-        cases = math.log(len(asked))
-        for window, start in enumerate(self._starts):
-            said: list[float] = []
-            for question in asked:
-                by_peers, by_long_run, marks = self._window(question, window, without)
-                said.append(min(by_peers, by_long_run) + marks)
-            terms.append(log_of_sum(said) - cases + start)
+        alternatives, terms = self._alternatives[watch], vec[float]()
+        cases = math.log(len(alternatives)) + LOG_CASES
+        for window in range(len(self._starts)):
+            said = -math.inf
+            for asked in alternatives:
+                by_peers, by_long_run, marks = self._window(asked, window, without)
+                said = log_add(said, marks + (by_peers if by_peers < by_long_run else by_long_run))
+            terms = append(terms, said - cases + self._starts[window])
         return terms
 
-    def _window(self, question: Question, window: int, without: list[list[float]] | None) -> tuple[float, float, float]:
+    def _window(self, asked: Arms, window: i64, without: vec[float]) -> tuple[float, float, float]:
         """Of a window the log of its Bayes factor against what peers do now and against the long run, and its marks."""
-        flips, by_peers, by_long_run, gone = self._inside(question.accused, window, without)
-        known, known_peers, known_long, _ = self._inside(question.controls, window, without)
-        past, past_peers, past_long = self._past(window)
+        flips, by_peers, by_long_run, gone = self._inside(asked.accused, window, without)
+        known, known_peers, known_long, _ = self._inside(asked.controls, window, without)
+        past, pasts = 3 * window, self._pasts
         by_peers, by_long_run = by_peers + E, by_long_run + E
-        shape = self._prior[0] + past + known
-        peers_rate = self._prior[1] + past_peers + known_peers
-        long_rate = self._prior[1] + past_long + known_long
+        shape = self._prior_flips + pasts[past] + known
+        peers_rate = self._prior_expected + pasts[past + 1] + known_peers
+        long_rate = self._prior_expected + pasts[past + 2] + known_long
         # Uncertainties add: 1 / flips from which the subject's level is known, that of the accused arms, and what peers
         # have: in this window, and where the level was learned.
-        unsure = 1.0 + shape / question.known
+        unsure = 1.0 + shape / asked.known
         unsure_of_peers = unsure + shape * self._per_peer_flip * (1.0 / by_peers + 1.0 / peers_rate)
         return (
             log_bayes_factor(flips, by_peers, shape / unsure_of_peers, peers_rate / unsure_of_peers),
@@ -201,57 +229,54 @@ class Weights:
             log_marks(flips, gone, self._retracted),
         )
 
-    def _inside(
-        self, chosen: tuple[int, ...], window: int, without: list[list[float]] | None
-    ) -> tuple[float, float, float, float]:
+    def _inside(self, chosen: vec[i64], window: i64, without: vec[float]) -> tuple[float, float, float, float]:
         """What the chosen arms have in a window: flips, expected by peers and by the long run, retracted."""
-        arms, before, totals = self._scales.arms, self._befores[window], self._befores[-1]
+        cells, arms, latest, before = self._befores, self._arms, self._latest, 4 * self._arms * window
         flips = by_peers = by_long_run = gone = 0.0
         for arm in chosen:
-            flips += totals[arm] - before[arm]
-            by_peers += totals[arms + arm] - before[arms + arm]
-            by_long_run += totals[2 * arms + arm] - before[2 * arms + arm]
-            gone += totals[3 * arms + arm] - before[3 * arms + arm]
-        if without is not None:
-            excused = without[window]
+            flips += cells[latest + arm] - cells[before + arm]
+            by_peers += cells[latest + arms + arm] - cells[before + arms + arm]
+            by_long_run += cells[latest + 2 * arms + arm] - cells[before + 2 * arms + arm]
+            gone += cells[latest + 3 * arms + arm] - cells[before + 3 * arms + arm]
+        if len(without):
             for arm in chosen:
-                flips -= excused[arm]
-                by_peers -= excused[arms + arm]
-                by_long_run -= excused[2 * arms + arm]
-                gone -= excused[3 * arms + arm]
+                flips -= without[before + arm]
+                by_peers -= without[before + arms + arm]
+                by_long_run -= without[before + 2 * arms + arm]
+                gone -= without[before + 3 * arms + arm]
         return flips, by_peers, by_long_run, gone
-
-    def _past(self, window: int) -> tuple[float, float, float]:
-        """What a window's past tells of the level, all arms together: flips, expected by either story."""
-        arms, weight, before = self._scales.arms, self._scales.past, self._befores[window]
-        flips = by_peers = by_long_run = 0.0
-        for arm in range(arms):
-            flips += before[arm]
-            by_peers += before[arms + arm]
-            by_long_run += before[2 * arms + arm]
-        return weight * flips, weight * by_peers, weight * by_long_run
 
     def verdict(self, watch: int) -> Verdict:
         """The window that speaks loudest for a watch; the expectation is that of the story that explains more."""
-        question, terms = self._scales.questions[watch], self._terms[watch]
+        asked, terms = self._alternatives[watch][0], list(self._terms[watch])
         window = terms.index(max(terms))
-        by_peers, by_long_run, _ = self._window(question, window, None)
-        story = (1 if by_peers <= by_long_run else 2) * self._scales.arms
-        flips = [_total(row, question.accused, 0) for row in self._befores[window:]]
-        expected = [_total(row, question.accused, story) for row in self._befores[window:]]
+        by_peers, by_long_run, _ = self._window(asked, window, vec[float]())
+        story = (1 if by_peers <= by_long_run else 2) * self._arms
+        flips = self._since(window, asked.accused, 0)
+        expected = self._since(window, asked.accused, story)
         course, most = list[tuple[float, float]](), 0.0
         for number, after in enumerate(flips[1:]):
-            most = max(most, expected[number] - expected[0])  # a sum of many may fall by its last bit
-            course.append((after - flips[0], most))
-        return Verdict(self.log_odds[watch], window, expected[-1] - expected[0] + E, course)
+            most = max(most, expected[number])  # a sum of many may fall by its last bit
+            course.append((after, most))
+        return Verdict(self.log_odds[watch], window, expected[-1] + E, course)
+
+    def _since(self, window: i64, chosen: vec[i64], first: i64) -> list[float]:
+        """Totals of the chosen arms before each of a window's flips and after the latest, since it began."""
+        width, sums = 4 * self._arms, list[float]()
+        for row in range(width * window, len(self._befores), width):
+            total = 0.0
+            for arm in chosen:
+                total += self._befores[row + first + arm]
+            sums.append(total)
+        return [total - sums[0] for total in sums]
 
 
-def _total(row: list[float], arms: tuple[int, ...], first: int) -> float:
-    total = 0.0
-    for arm in arms:
-        total += row[first + arm]
-    return total
+def _without(arms: tuple[int, ...], others: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple([arm for arm in arms if arm not in others])
 
 
-def _smaller(terms: list[float], excused: list[float], price: float) -> list[float]:
-    return [min(term, excused[window] + price) for window, term in enumerate(terms)]
+def _smaller(terms: vec[float], excused: vec[float], price: float) -> vec[float]:
+    out = vec[float]()
+    for window in range(len(terms)):
+        out = append(out, min(terms[window], excused[window] + price))
+    return out

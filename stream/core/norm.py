@@ -125,7 +125,10 @@ class Norm:
 
     def flips_per_second(self) -> float:
         """Flips that the long run says are to be expected of all reviews now at risk."""
-        return sum(band.rate * band.reviews for band in self.bands)
+        flips = 0.0
+        for band in self.bands:
+            flips += band.rate * band.reviews
+        return flips
 
     def flip(self, band: Band, voice: float, looked_up: bool, retracted: bool) -> float:
         """A review of the band, of a seller with that voice, has flipped; how far the tempo goes on by it."""

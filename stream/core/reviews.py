@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 from stream.core.bands import AGE_EDGES, ARM_OF, FOLLOW_SECONDS, HOUR, PLACES, REACH_SECONDS, locate
 from stream.core.flips import Flip
 from stream.core.staff import Access
@@ -16,6 +18,7 @@ FORGOTTEN: Final = "forgotten reviewer"
 _NEXT_EDGE: Final = (*AGE_EDGES[1:], FOLLOW_SECONDS)
 
 
+@mypyc_attr(acyclic=True)
 class Review:
     """An open critical review; `cell` and `due` follow from the rest and the time of the last timer.
 

@@ -7,12 +7,15 @@ at each midnight the day is told to the task that gathers what all tasks know of
 
 from __future__ import annotations
 
+from mypy_extensions import mypyc_attr
+
 from stream.core.bands import REACH_SECONDS
 from stream.core.evidence import WINDOWS
 from stream.core.norm import Norm
 from stream.core.reports import StaffReport, Told, exact
 
 
+@mypyc_attr(acyclic=True)
 class Portion:
     """What a member of staff answers for in one band: `weight` of so many reviews, whose sellers have `voices`.
 
@@ -111,6 +114,7 @@ class Staff:
         return said
 
 
+@mypyc_attr(acyclic=True)
 class Access:
     """A look-up of one review by one member of staff, how readily its seller's reviews flip, and the seller's voice."""
 

@@ -9,9 +9,12 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from librt.vecs import vec
+from mypy_extensions import mypyc_attr
+
 from stream.core.bands import ARM_OF, ARMS, DAY
-from stream.core.evidence import EMPTY, WINDOWS, appended, log_prior
-from stream.core.excuses import Births, Floats
+from stream.core.births import Births
+from stream.core.evidence import WINDOWS, appended, log_prior
 from stream.core.flips import Flip
 from stream.core.norm import SILENCE, Norm
 
@@ -21,6 +24,7 @@ VOICE_SECONDS: Final = 60 * DAY
 ALONE: Final = 0.5
 
 
+@mypyc_attr(acyclic=True)
 class Held:
     """A seller's reviews in one band, not looked up and looked up.
 
@@ -92,7 +96,7 @@ class Seller:
         self.spoken_total = 0.0
         self.log_odds: list[float] = []
         self.alerted_at: dict[str, float] = {}
-        self.history: Floats = EMPTY
+        self.history = vec[float]()  # rows of COLUMNS, see `evidence`
         self.flips: list[Flip] = []
         self.flip_count = 0
         #: Open critical reviews of each reviewer, for outreach that names no review.

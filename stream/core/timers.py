@@ -4,8 +4,9 @@ Rule of this room: timers come out in the order of (time, review id), whatever t
 
 Nearly all reviews that are in one place (an age, or a time since contact) came there in the order in which they will
 leave it, so a queue for each place holds them sorted, and only the heads of the queues are compared. The few that
-come out of turn (late events, look-ups) go to a heap. A timer is not taken out when its review is moved or goes: it
-is stale, known by its review's `due` being another, and passed over when its time comes, or swept out.
+come out of turn (late events, look-ups) go to a heap, whose head is compared with the others. A timer is not taken
+out when its review is moved or goes: it is stale, known by its review's `due` being another, and passed over when its
+time comes, or swept out.
 """
 
 from __future__ import annotations
@@ -13,12 +14,20 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable
-from heapq import heapify, heappop, heappush, heapreplace
+from heapq import heapify, heappop, heappush
+from typing import Final
+
+from librt.vecs import vec
+from mypy_extensions import i64, mypyc_attr
 
 from stream.core.bands import PLACES
 from stream.core.reviews import Review
 
+#: Where the head of the heap is compared, after those of the places.
+_STRAYS: Final = PLACES
 
+
+@mypyc_attr(acyclic=True)
 class Timer:
     """A review that may come out at `due`."""
 
@@ -38,9 +47,9 @@ class Timers:
 
     def __init__(self) -> None:
         self._queues: tuple[deque[Timer], ...] = tuple(deque() for _ in range(PLACES))
-        #: (time, review id, place) of the head of each queue that is not empty.
-        self._heads: list[tuple[float, str, int]] = []
         self._strays: list[Timer] = []
+        #: When the first timer of each queue is due, and that of the heap; infinity where there is none.
+        self._heads = vec[float]([math.inf] * (PLACES + 1))
         #: No timer is due before this (it may be that of a stale one).
         self.next_due = math.inf
 
@@ -56,46 +65,49 @@ class Timers:
         """Have the review come out at its `due`."""
         due, cell = review.due, review.cell
         timer = Timer(due, review.review_id, review)
-        if due < self.next_due:  # noqa: PLR1730  # calling min() would cost as much as the rest
-            self.next_due = due
-        if cell & 1:  # looked up: it may leave by that clock or by its age
-            heappush(self._strays, timer)
-            return
         place = (cell >> 1) % PLACES
         queue = self._queues[place]
-        if not queue:
-            queue.append(timer)
-            heappush(self._heads, (due, review.review_id, place))
-            return
-        last = queue[-1]
-        if due > last.due or (due == last.due and review.review_id >= last.review_id):
-            queue.append(timer)
-        else:
+        if cell & 1 or (queue and timer < queue[-1]):  # looked up: it may leave by that clock or by its age
             heappush(self._strays, timer)
+            place = _STRAYS
+        else:
+            queue.append(timer)
+        if due < self._heads[place]:
+            self._heads[place] = due
+            if due < self.next_due:  # noqa: PLR1730  # calling min() would cost as much as the rest
+                self.next_due = due
 
     def pop(self, now: float) -> Review | None:
         """Take out the earliest review that is due by `now`, if any is."""
-        heads, strays = self._heads, self._strays
-        while True:
-            if strays and (not heads or (strays[0].due, strays[0].review_id) < heads[0][:2]):
-                if strays[0].due > now:
-                    self.next_due = strays[0].due
-                    return None
-                timer = heappop(strays)
-            elif not heads or heads[0][0] > now:
-                self.next_due = heads[0][0] if heads else math.inf
-                return None
-            else:
-                place = heads[0][2]
-                queue = self._queues[place]
-                timer = queue.popleft()
-                if queue:
-                    heapreplace(heads, (queue[0].due, queue[0].review_id, place))
-                else:
-                    heappop(heads)
-            review = timer.review
-            if review.due == timer.due:
-                return review
+        while self.next_due <= now:
+            timer = self._take(self._first())
+            self.next_due = self._heads[self._first()]
+            if timer.review.due == timer.due:
+                return timer.review
+        return None
+
+    def _first(self) -> i64:
+        """Where the earliest head is."""
+        heads, first = self._heads, i64(0)
+        for place in range(1, len(heads)):
+            if heads[place] > heads[first] or heads[place] == math.inf:
+                continue
+            if heads[place] < heads[first] or self._head(place) < self._head(first):
+                first = place
+        return first
+
+    def _head(self, place: i64) -> Timer:
+        return self._strays[0] if place == _STRAYS else self._queues[place][0]
+
+    def _take(self, place: i64) -> Timer:
+        if place == _STRAYS:
+            timer = heappop(self._strays)
+            self._heads[place] = self._strays[0].due if self._strays else math.inf
+        else:
+            queue = self._queues[place]
+            timer = queue.popleft()
+            self._heads[place] = queue[0].due if queue else math.inf
+        return timer
 
     def sweep(self, live: int) -> None:
         """Drop the stale ones where they outweigh the `live`: the bound on their number."""
@@ -104,5 +116,6 @@ class Timers:
         self._queues = tuple(deque(timer for timer in queue if timer.review.due == timer.due) for queue in self._queues)
         self._strays = [timer for timer in self._strays if timer.review.due == timer.due]
         heapify(self._strays)
-        self._heads = [(queue[0].due, queue[0].review_id, place) for place, queue in enumerate(self._queues) if queue]
-        heapify(self._heads)
+        firsts = [queue[0].due if queue else math.inf for queue in (*self._queues, self._strays)]
+        self._heads = vec[float](firsts)
+        self.next_due = min(firsts)

@@ -23,7 +23,10 @@ class Watch(NamedTuple):
 SELLER_WATCHES: Final = (
     # With reviews of all ages as the accused a few more cheats were found, and an honest app was accused.
     # A surge strikes all arms alike, so only who compares arms may do without it.
-    Watch("seller.flips", Question((RIPE, LATE, CONTACTED, LOOKED_UP), (NEW, OLD), excused=True, spared=((LATE,),))),
+    Watch(
+        "seller.flips",
+        Question((RIPE, LATE, CONTACTED, LOOKED_UP), (NEW, OLD), excused=True, spared=((LATE,),), unheard=((OLD,),)),
+    ),
     Watch("seller.contact_flips", Question(accused=(CONTACTED,), controls=(NEW, RIPE, LATE, OLD))),
     # What is looked up has troubles of its own, which support mends at some sellers better than at others.
     Watch("seller.access_flips", Question(accused=(LOOKED_UP,), controls=(NEW, RIPE, LATE, OLD, CONTACTED), known=4.0)),

@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from librt.vecs import vec
 
 from stream.alerts import Alert
 from stream.core import codec
 from stream.core.bands import ARM_OF, ARMS, BANDS, CELLS, CONTACTED, DAY, FOLLOW_SECONDS, HOUR, PLACES, locate
 from stream.core.detector import Detector
 from stream.core.early import LIMIT, Early
-from stream.core.evidence import COLUMNS, LEAD, log_prior
+from stream.core.evidence import COLUMNS, LEAD, Known, log_prior
 from stream.core.merge import Merge
 from stream.core.norm import Norm
 from stream.core.reviews import Review
@@ -169,8 +170,10 @@ def test_evidence_grows_with_flips_and_falls_with_what_is_expected() -> None:
         contacted = LEAD + CONTACTED + ARMS * np.arange(3)  # flips, expected by peers, expected by the long run
         # A past of 20 flips, as many as expected: what its level is, is known.
         rows[:, contacted] = 20 + np.outer(np.arange(flips + 1) / flips, (flips, expected, expected))
-        history, totals = rows[:-1], rows[-1, LEAD:]
-        return SCALES.weigh(history, totals.tolist(), 1.0, 0.2, SELLER_PRIOR, per_peer_flip).log_odds[1]
+        history, totals = vec[float](rows[:-1].ravel()), rows[-1, LEAD:]
+        return SCALES.weigh(history, totals.tolist(), Known(*SELLER_PRIOR, 0.2, per_peer_flip=per_peer_flip)).log_odds[
+            1
+        ]
 
     assert log_odds(20, 2) > log_odds(10, 2) > log_odds(10, 5) > log_odds(10, 10)
     assert log_odds(10, 10) < 0 < log_odds(20, 2)

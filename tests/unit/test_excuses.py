@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from librt.vecs import vec
 
 from stream.alerts import Alert
 from stream.core.bands import ARMS, CONTACTED, DAY, OLD, RIPE
+from stream.core.births import Births
 from stream.core.detector import Detector
-from stream.core.evidence import COLUMNS, LEAD, log_prior
-from stream.core.excuses import Births, crowds, surges
+from stream.core.evidence import COLUMNS, LEAD, Known, log_prior
+from stream.core.excuses import crowds, surges
 from stream.core.watches import SCALES, SELLER_PRIOR
 from stream.events import AnyEvent
 from stream.market import simulate
@@ -77,7 +79,7 @@ def weighed(history: np.ndarray, totals: np.ndarray) -> list[float]:
     """What the watches say, after a past in which all was as expected."""
     for row in (history[:, LEAD:], totals):
         row[..., [OLD, ARMS + OLD, 2 * ARMS + OLD]] = 20
-    return SCALES.weigh(history, totals.tolist(), 1.0, 0.2, SELLER_PRIOR, 0.0).log_odds
+    return SCALES.weigh(vec[float](history.ravel()), totals.tolist(), Known(*SELLER_PRIOR, 0.2)).log_odds
 
 
 def test_a_surge_is_the_busiest_ten_days_of_what_follows() -> None:

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 import msgspec
 import numpy as np
 import pytest
+from librt.vecs import vec
 
 from stream.alerts import Alert
 from stream.core.bands import ARMS, CONTACTED, DAY, LOOKED_UP
 from stream.core.clients import CLIENT_ODDS, as_client
 from stream.core.dossiers import Dossier
-from stream.core.evidence import COLUMNS, LEAD, STAFF_COLUMNS, log_prior
+from stream.core.evidence import COLUMNS, LEAD, STAFF_COLUMNS, Known, log_prior
 from stream.core.flips import Flip
 from stream.core.panel import Market
 from stream.core.reports import Told
@@ -53,7 +54,7 @@ def log_odds(critical: list[bool], others_critical: float) -> float:
         dossier.removals.expected += len(bad) * market.critical_share(dossier, 1.0)
         dossier.removals.expected_long = dossier.removals.expected
     account = dossier.removals
-    return STAFF_SCALES.weigh(account.rows(), account.totals(), 1.0, 0.0, REMOVALS_PRIOR, 0.0).log_odds[0]
+    return STAFF_SCALES.weigh(account.rows(), account.totals(), Known(*REMOVALS_PRIOR, 0.0)).log_odds[0]
 
 
 def test_it_is_not_how_much_is_removed_but_what() -> None:
@@ -89,7 +90,9 @@ def test_staff_differ_little_in_what_flips_of_what_they_looked_up() -> None:
 
     def accused(times: float, known_flips: float) -> bool:
         rows[:, LEAD + 1] = rows[:, LEAD + 2] = np.arange(61) / times
-        weights = STAFF_SCALES.weigh(rows[:-1], rows[-1, LEAD:].tolist(), 1.0, 0.2, staff_prior(known_flips), 0.0)
+        weights = STAFF_SCALES.weigh(
+            vec[float](rows[:-1].ravel()), rows[-1, LEAD:].tolist(), Known(*staff_prior(known_flips), 0.2)
+        )
         return weights.log_odds[0] > log_threshold(3, STAFF_SLACK)
 
     assert accused(3.0, known_flips=1000.0)
@@ -105,11 +108,12 @@ def test_only_what_may_have_been_sold_counts_against_a_client() -> None:
     rows[:, LEAD + 3 * ARMS + LOOKED_UP] = [0, 1, 1, 1, 2]
     rows[:, [LEAD + ARMS + LOOKED_UP, LEAD + 2 * ARMS + LOOKED_UP]] = np.arange(5)[:, None]
     history, totals = rows[:-1], rows[-1, LEAD:]
-    client = as_client(history, totals.tolist(), [True, True, False, True])
-    assert (totals - client[:, LEAD:])[:, LOOKED_UP].tolist() == [2, 1, 1, 1]
-    assert (totals - client[:, LEAD:])[:, 3 * ARMS + LOOKED_UP].tolist() == [2, 1, 1, 1]
-    assert (totals - client[:, LEAD:])[:, ARMS + LOOKED_UP].tolist() == [4, 3, 2, 1]
-    assert (client[:, LEAD + CONTACTED] == history[:, LEAD + CONTACTED]).all()
+    client = as_client(vec[float](history.ravel()), totals.tolist(), [True, True, False, True])
+    left = totals - np.array(client).reshape(-1, COLUMNS)[:, LEAD:]
+    assert left[:, LOOKED_UP].tolist() == [2, 1, 1, 1]
+    assert left[:, 3 * ARMS + LOOKED_UP].tolist() == [2, 1, 1, 1]
+    assert left[:, ARMS + LOOKED_UP].tolist() == [4, 3, 2, 1]
+    assert (left[:, CONTACTED] == totals[CONTACTED] - history[:, LEAD + CONTACTED]).all()
 
 
 def test_a_client_of_accused_staff_is_accused_with_less() -> None:
@@ -120,11 +124,9 @@ def test_a_client_of_accused_staff_is_accused_with_less() -> None:
     rows[:, [LEAD + ARMS + LOOKED_UP, LEAD + 2 * ARMS + LOOKED_UP]] = np.arange(9)[:, None] / 4
 
     def weighed(sold: bool) -> float:
-        history = as_client(rows[:-1], rows[-1, LEAD:].tolist(), [sold] * 8)
-        return (
-            CLIENT_SCALES.weigh(history, rows[-1, LEAD:].tolist(), 1.0, 0.2, SELLER_PRIOR, 0.0).log_odds[0]
-            + CLIENT_ODDS
-        )
+        totals = rows[-1, LEAD:].tolist()
+        history = as_client(vec[float](rows[:-1].ravel()), totals, [sold] * 8)
+        return CLIENT_SCALES.weigh(history, totals, Known(*SELLER_PRIOR, 0.2)).log_odds[0] + CLIENT_ODDS
 
     assert weighed(sold=False) < weighed(sold=True)
 
