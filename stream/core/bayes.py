@@ -46,12 +46,13 @@ def log_bayes_factor(flips: float, expected: float, shape: float, rate: float) -
     more than a float can tell adds nothing.
     """
     innocent, known = math.log(rate + expected), shape + flips
-    first, total = 0.0, 0.0
+    first, total = 0.0, 1.0
     for number in range(len(_THETAS)):
         value = flips * _LOG_THETAS[number] - known * (math.log(rate + _THETAS[number] * expected) - innocent)
         if number == 0:
             first = value
-        total += math.exp(value - first)
+        else:
+            total += math.exp(value - first)
     return first + math.log(total)
 
 
