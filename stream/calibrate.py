@@ -16,7 +16,7 @@ import numpy as np
 from scipy.special import gammaincinv
 
 from stream.config import Settings
-from stream.core.evidence import YEAR_SECONDS
+from stream.core.past import YEAR_SECONDS
 from stream.core.watches import SELLER_SLACK, STAFF_SLACK, log_threshold
 from stream.events import ContactAccessed, Event, ReviewDeleted, ReviewEdited
 from stream.exchange import Tasks

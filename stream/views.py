@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from stream.config import Settings
 from stream.core.detector import Detector
 from stream.core.dossiers import midnight
-from stream.core.evidence import YEAR_SECONDS
+from stream.core.past import YEAR_SECONDS
 from stream.engine.crew import Member
 from stream.engine.task import State, Task
 from stream.intake.refusal import Refusal

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from stream.arena.competitor import NOTHING
 from stream.core.bands import DAY, REACH_SECONDS
 from stream.core.bayes import DELTAS, THETAS
-from stream.core.evidence import log_prior
+from stream.core.past import log_prior
 from stream.events import Event
 from stream.market import story
 from stream.market.life import Life, Review

@@ -15,7 +15,8 @@ from librt.vecs import vec
 
 from stream.arena.oracle import Course, Knower, Piece, Turn, expected_by, know
 from stream.core.bands import AGE_EDGES, ARM_OF, ARMS, locate
-from stream.core.evidence import Known, appended, log_prior
+from stream.core.evidence import Known
+from stream.core.past import appended, log_prior
 from stream.core.watches import SCALES, SELLER_PRIOR
 from stream.market.life import Review
 from stream.market.output import Market

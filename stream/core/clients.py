@@ -15,7 +15,7 @@ import numpy as np
 from librt.vecs import vec
 
 from stream.core.bands import ARMS, LOOKED_UP
-from stream.core.evidence import COLUMNS, LEAD
+from stream.core.past import COLUMNS, LEAD
 
 #: Log of how much likelier. Few honest sellers have turned reviews that accused staff looked up: at ten times the
 #: chance of a false alarm they still have a small part of the budget.

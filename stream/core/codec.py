@@ -15,9 +15,9 @@ from librt.vecs import vec
 
 from stream.core.births import Births
 from stream.core.display import Display, Tape
-from stream.core.evidence import COLUMNS, WINDOWS
 from stream.core.model import difference
 from stream.core.norm import Norm
+from stream.core.past import COLUMNS, WINDOWS
 from stream.core.reviews import Review
 from stream.core.rows import (
     BandRow,

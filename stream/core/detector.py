@@ -20,8 +20,8 @@ from stream.core.bands import DAY
 from stream.core.cases import Accuser
 from stream.core.display import Display
 from stream.core.dossiers import Dossier
-from stream.core.evidence import WINDOWS
 from stream.core.panel import Market
+from stream.core.past import WINDOWS
 from stream.core.reports import Forget, Judgement, Report, Told
 from stream.core.reviews import Review
 from stream.core.risk import AtRisk

@@ -14,7 +14,7 @@ import msgspec
 from librt.vecs import vec
 
 from stream.core.bands import DAY
-from stream.core.evidence import WINDOWS, log_prior
+from stream.core.past import WINDOWS, log_prior
 from stream.core.reports import Told
 
 

@@ -24,22 +24,13 @@ import numpy as np
 from librt.vecs import append, extend, vec
 from mypy_extensions import i64
 
-from stream.core.bands import ARMS, DAY
 from stream.core.bayes import LOG_CASES, log_add, log_bayes_factor, log_marks, log_of_sum
 from stream.core.excuses import CROWD_PRICE, SURGE_PRICE, Floats, crowds, surges
+from stream.core.past import LEAD
+from stream.core.questions import Arms, Question
 
 #: Expected flips added to every window: a norm is itself a count of few flips.
 E: Final = 0.3
-#: Windows kept: the bound on a subject's history.
-WINDOWS: Final = 60
-YEAR_SECONDS: Final = 365 * DAY
-
-#: Columns of a history row: time, log of the prior chance that cheating began in the gap before it, when the review was
-#: born, then the totals *before* that flip, ARMS columns each: flips, expected by peers, by the long run, retracted.
-LEAD: Final = 3
-COLUMNS: Final = LEAD + 4 * ARMS
-#: The same of subjects that have one arm only: staff, for what they look up and for what they remove.
-STAFF_COLUMNS: Final = LEAD + 4
 
 
 class Verdict(NamedTuple):
@@ -55,39 +46,6 @@ class Verdict(NamedTuple):
     course: list[tuple[float, float]]
 
 
-class Question(NamedTuple):
-    """What a watch asks: of which arms, against which arms of the same subject.
-
-    excused: whether a surge may explain what it sees. known: the number of flips that the level of the accused arms is
-    known from at most. Whom a cheat leaves alone is not known everywhere; of each alternative, as of the question
-    itself, it is asked with the same chance. spared: accused arms that may be controls. unheard: controls in which a
-    cheat may have been at work, but honest sellers, too, by customs of their own: what is there says nothing.
-    """
-
-    accused: tuple[int, ...]
-    controls: tuple[int, ...]
-    excused: bool = False
-    known: float = math.inf
-    spared: tuple[tuple[int, ...], ...] = ()
-    unheard: tuple[tuple[int, ...], ...] = ()
-
-    def alternatives(self) -> list[Arms]:
-        """The question itself, and those in which some arms have other parts."""
-        asked = [Arms(_without(self.accused, arms), self.controls + arms, self.known) for arms in ((), *self.spared)]
-        return asked + [Arms(self.accused, _without(self.controls, arms), self.known) for arms in self.unheard]
-
-
-class Arms:
-    """One alternative of a question, as arrays of the numbers of arms."""
-
-    __slots__ = ("accused", "controls", "known")
-
-    def __init__(self, accused: tuple[int, ...], controls: tuple[int, ...], known: float) -> None:
-        self.accused = vec[i64](accused)
-        self.controls = vec[i64](controls)
-        self.known = known
-
-
 class Known(NamedTuple):
     """What is known before a subject is weighed.
 
@@ -101,21 +59,6 @@ class Known(NamedTuple):
     retracted: float
     lift: float = 1.0
     per_peer_flip: float = 0.0
-
-
-def appended(history: vec[float], row: list[float]) -> vec[float]:
-    """A history, row after row, with one more; beyond WINDOWS the oldest goes."""
-    if len(history) >= WINDOWS * len(row):
-        history = history[len(row) :]
-    return extend(history, row)
-
-
-def log_prior(gap_seconds: float) -> float:
-    """Log of the chance of a start within the gap before a flip.
-
-    1 - exp(-gap / year), not gap / year: a silence of years does not count as several starts.
-    """
-    return math.log(-math.expm1(-max(gap_seconds, 1.0) / YEAR_SECONDS))
 
 
 class Scales:
@@ -269,10 +212,6 @@ class Weights:
                 total += self._befores[row + first + arm]
             sums.append(total)
         return [total - sums[0] for total in sums]
-
-
-def _without(arms: tuple[int, ...], others: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple([arm for arm in arms if arm not in others])
 
 
 def _smaller(terms: vec[float], excused: vec[float], price: float) -> vec[float]:

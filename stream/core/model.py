@@ -13,7 +13,7 @@ import msgspec
 
 from stream import MODEL_VERSION
 from stream.core.bands import AGE_EDGES, ANSWER_EDGES, ARM_OF, CONTACT_EDGES, FOLLOW_SECONDS, REACH_SECONDS
-from stream.core.evidence import COLUMNS, STAFF_COLUMNS, WINDOWS
+from stream.core.past import COLUMNS, STAFF_COLUMNS, WINDOWS
 from stream.core.watches import SELLER_WATCHES, STAFF_WATCHES
 
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from mypy_extensions import mypyc_attr
 
 from stream.core.bands import REACH_SECONDS
-from stream.core.evidence import WINDOWS
 from stream.core.norm import Norm
+from stream.core.past import WINDOWS
 from stream.core.reports import StaffReport, Told, exact
 
 

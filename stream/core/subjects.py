@@ -14,9 +14,9 @@ from mypy_extensions import mypyc_attr
 
 from stream.core.bands import ARM_OF, ARMS, DAY
 from stream.core.births import Births
-from stream.core.evidence import WINDOWS, appended, log_prior
 from stream.core.flips import Flip
 from stream.core.norm import SILENCE, Norm
+from stream.core.past import WINDOWS, appended, log_prior
 
 #: Memory of the expected flips that set a voice.
 VOICE_SECONDS: Final = 60 * DAY

@@ -10,7 +10,8 @@ from typing import Final, NamedTuple
 
 from stream.alerts import Kind
 from stream.core.bands import ARMS, CONTACTED, LATE, LOOKED_UP, NEW, OLD, RIPE
-from stream.core.evidence import Question, Scales
+from stream.core.evidence import Scales
+from stream.core.questions import Question
 
 
 class Watch(NamedTuple):

@@ -14,27 +14,30 @@ import pytest
 from scipy.stats import poisson
 
 from stream.core.watches import SELLER_SLACK, STAFF_SLACK, log_threshold
-from stream.events import AnyEvent
+from stream.events import AnyEvent, Event
 from stream.exchange import Tasks
 from stream.market import simulate
 
 BUDGET = 3.0
 SELLERS, DAYS = 120, 150
 WORLDS = (11, 12, 13)
+_decode = msgspec.json.Decoder(AnyEvent).decode
 
 
 @cache
+def honest_market(world: int) -> list[Event]:
+    market = simulate.simulate("confounded", 40 + world, SELLERS, DAYS, world)
+    assert not market.truth
+    return [_decode(line) for line in market.lines]
+
+
 def tops(tasks: int) -> tuple[list[float], list[float], float, float]:
     """The largest ln R that each honest seller and member of staff ever had, and the years of each family."""
-    decode = msgspec.json.Decoder(AnyEvent).decode
     sellers: list[float] = []
     staff: list[float] = []
     for world in WORLDS:
-        market = simulate.simulate("confounded", 40 + world, SELLERS, DAYS, world)
-        assert not market.truth
         tasked, best = Tasks(BUDGET, "digest", tasks), dict[tuple[str, str], float]()
-        for line in market.lines:
-            event = decode(line)
+        for event in honest_market(world):
             tasked.apply(event, event.occurred_at.timestamp())
             seller = tasked.task_of(event.seller_id).sellers.get(event.seller_id)
             if seller is not None and seller.log_odds:
@@ -57,6 +60,7 @@ def most(years: float) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("budget")  # in one process, so that the markets are made once
 @pytest.mark.parametrize("tasks", [1, 4])
 def test_honest_sellers_and_staff_stay_within_the_budget(tasks: int) -> None:
     sellers, staff, seller_years, staff_years = tops(tasks)
@@ -78,10 +82,9 @@ def test_the_threshold_follows_from_the_budget() -> None:
 @pytest.mark.slow
 def test_a_budget_without_bounds_accuses_only_with_flips_to_show() -> None:
     tasks = Tasks(1000.0, "digest", 1)
-    decode = msgspec.json.Decoder(AnyEvent).decode
     raised = [
         alert
-        for event in map(decode, simulate.simulate("cheats", 5, 60, 120).lines)
+        for event in map(_decode, simulate.simulate("cheats", 5, 60, 120).lines)
         for alert in tasks.apply(event, event.occurred_at.timestamp())
         if alert.subject.type != "product"
     ]

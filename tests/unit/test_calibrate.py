@@ -14,7 +14,7 @@ import pytest
 from stream import calibrate as calibration
 from stream.calibrate import Calibration, Family, Found, Trial, calibrate, words
 from stream.config import Settings
-from stream.core.evidence import YEAR_SECONDS
+from stream.core.past import YEAR_SECONDS
 from stream.core.watches import SELLER_SLACK
 from stream.events import AnyEvent, ContactAccessed, Event, OutreachSent, ReviewCreated, ReviewDeleted, ReviewEdited
 from stream.history import History, Stratum, read

@@ -21,9 +21,10 @@ from stream.core import codec
 from stream.core.bands import ARM_OF, ARMS, BANDS, CELLS, CONTACTED, DAY, FOLLOW_SECONDS, HOUR, PLACES, locate
 from stream.core.detector import Detector
 from stream.core.early import LIMIT, Early
-from stream.core.evidence import COLUMNS, LEAD, Known, log_prior
+from stream.core.evidence import Known
 from stream.core.merge import Merge
 from stream.core.norm import Norm
+from stream.core.past import COLUMNS, LEAD, log_prior
 from stream.core.reviews import Review
 from stream.core.seen import SEGMENT, SEGMENTS, Seen
 from stream.core.subjects import Seller

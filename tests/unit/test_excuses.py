@@ -15,8 +15,9 @@ from stream.alerts import Alert
 from stream.core.bands import ARMS, CONTACTED, DAY, OLD, RIPE
 from stream.core.births import Births
 from stream.core.detector import Detector
-from stream.core.evidence import COLUMNS, LEAD, Known, log_prior
+from stream.core.evidence import Known
 from stream.core.excuses import crowds, surges
+from stream.core.past import COLUMNS, LEAD, log_prior
 from stream.core.watches import SCALES, SELLER_PRIOR
 from stream.events import AnyEvent
 from stream.market import simulate

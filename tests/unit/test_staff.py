@@ -13,9 +13,10 @@ from stream.alerts import Alert
 from stream.core.bands import ARMS, CONTACTED, DAY, LOOKED_UP
 from stream.core.clients import CLIENT_ODDS, as_client
 from stream.core.dossiers import Dossier
-from stream.core.evidence import COLUMNS, LEAD, STAFF_COLUMNS, Known, log_prior
+from stream.core.evidence import Known
 from stream.core.flips import Flip
 from stream.core.panel import Market
+from stream.core.past import COLUMNS, LEAD, STAFF_COLUMNS, log_prior
 from stream.core.reports import Told
 from stream.core.watches import (
     CLIENT_SCALES,
