@@ -9,7 +9,8 @@ from itertools import chain, repeat
 from typing import Final
 
 from mypy_extensions import mypyc_attr
-from river.drift import ADWIN
+
+from stream.core.online import ADWIN
 
 #: Rating events after which a product is busy enough for a drift test.
 BUSY: Final = 50

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from river.anomaly import HalfSpaceTrees
+from stream.core.online import HalfSpaceTrees
 
 _SEED: Final = 2018
 _FEATURES: Final = ("contact_hours", "stars", "age", "burst", "retracted", "incentive")
