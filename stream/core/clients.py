@@ -28,7 +28,7 @@ _RETRACTED: Final = 3 * ARMS + LOOKED_UP
 def as_client(history: vec[float], totals: list[float], sold: list[bool]) -> vec[float]:
     """The history of a seller in which of the looked-up flips only those count that may have been sold.
 
-    history: w rows of COLUMNS, totals: (4 * ARMS,), as in `evidence`, without the lift of looked-up reviews. sold: of
+    history: w rows of COLUMNS, totals: (4 * ARMS,), as in `past`, without the lift of looked-up reviews. sold: of
     each of the w flips, whether accused staff answer for it.
     """
     rows = np.array(history).reshape(-1, COLUMNS)

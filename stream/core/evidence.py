@@ -25,7 +25,7 @@ from librt.vecs import append, extend, vec
 from mypy_extensions import i64
 
 from stream.core.bayes import LOG_CASES, log_add, log_bayes_factor, log_marks, log_of_sum
-from stream.core.excuses import CROWD_PRICE, SURGE_PRICE, Floats, crowds, surges
+from stream.core.excuses import CROWD_PRICE, SURGE_PRICE, crowds, surges
 from stream.core.past import LEAD
 from stream.core.questions import Arms, Question
 
@@ -95,7 +95,8 @@ class Scales:
         if max(weights.log_odds) >= 0:  # or else there is nothing to excuse
             rows = np.asarray(history).reshape(-1, LEAD + width)
             sums = np.asarray(befores).reshape(-1, width)
-            weights.excuse(crowds(rows[:, 2], sums), surges(rows[:, 0], sums))
+            crowd, surge = crowds(rows[:, 2], sums), surges(rows[:, 0], sums)
+            weights.excuse(vec[float](crowd.ravel()), vec[float](surge.ravel()))
         return weights
 
 
@@ -119,15 +120,15 @@ class Weights:
         self._terms = [self._by_window(watch, vec[float]()) for watch in range(len(scales.questions))]
         self.log_odds = [log_of_sum(terms) for terms in self._terms]
 
-    def excuse(self, crowd: Floats, surge: Floats) -> None:
+    def excuse(self, crowd: vec[float], surge: vec[float]) -> None:
         """Take each window's evidence down to what is left of it without a crowd, and without a surge.
 
-        What an excuse takes out of each window: (w, 4 * arms).
+        What an excuse takes out of each window: w rows of 4 * arms.
         """
         for watch, question in enumerate(self._questions):
-            terms = _smaller(self._terms[watch], self._by_window(watch, vec[float](crowd.ravel())), CROWD_PRICE)
+            terms = _smaller(self._terms[watch], self._by_window(watch, crowd), CROWD_PRICE)
             if question.excused:
-                terms = _smaller(terms, self._by_window(watch, vec[float](surge.ravel())), SURGE_PRICE)
+                terms = _smaller(terms, self._by_window(watch, surge), SURGE_PRICE)
             self._terms[watch] = terms
             self.log_odds[watch] = log_of_sum(terms)
 

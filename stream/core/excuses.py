@@ -33,7 +33,7 @@ def surges(times: Floats, rows: Floats) -> Floats:
     """For each window that begins at a flip, what its busiest stretch of SURGE_SECONDS holds: (w, 4 * arms).
 
     times: (w,), of the flips, the latest last. rows: (w + 1, 4 * arms), the totals before each flip, and after the
-    latest; columns as in `evidence`.
+    latest; columns as in `past`, but for its first LEAD.
     """
     count, arms = len(times), rows.shape[1] // 4
     numbers = np.arange(count)

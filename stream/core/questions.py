@@ -16,9 +16,8 @@ class Question(NamedTuple):
     """What a watch asks: of which arms, against which arms of the same subject.
 
     excused: whether a surge may explain what it sees. known: the number of flips that the level of the accused arms is
-    known from at most. Whom a cheat leaves alone is not known everywhere; of each alternative, as of the question
-    itself, it is asked with the same chance. spared: accused arms that may be controls. unheard: controls in which a
-    cheat may have been at work, but honest sellers, too, by customs of their own: what is there says nothing.
+    known from at most. spared: accused arms that a cheat may have left alone, by alternative: there they are controls.
+    unheard: controls in which a cheat may have been at work, by alternative: there they say nothing.
     """
 
     accused: tuple[int, ...]

@@ -96,7 +96,7 @@ class Seller:
         self.spoken_total = 0.0
         self.log_odds: list[float] = []
         self.alerted_at: dict[str, float] = {}
-        self.history = vec[float]()  # rows of COLUMNS, see `evidence`
+        self.history = vec[float]()  # rows of COLUMNS, see `past`
         self.flips: list[Flip] = []
         self.flip_count = 0
         #: Open critical reviews of each reviewer, for outreach that names no review.
