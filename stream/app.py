@@ -55,8 +55,9 @@ app = faust.App(
     topic_allow_declare=False,
     topic_disable_leader=True,
     consumer_auto_offset_reset="earliest",
-    consumer_max_fetch_size=262_144,
-    broker_max_poll_records=2000,
+    # A backlog must not run dry while a fetch waits for what tasks tell each other: Kafka answers one at a time.
+    consumer_max_fetch_size=1_048_576,
+    broker_max_poll_records=8000,
     broker_session_timeout=10,
     broker_heartbeat_interval=2,
     broker_rebalance_timeout=15,

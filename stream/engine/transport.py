@@ -13,10 +13,22 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any, NamedTuple, cast
 
 import aiokafka
+from aiokafka.consumer import fetcher
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import IllegalStateError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
+
+
+class _Fetched(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka ships no types
+    """Hands on a record as it was unpacked: aiokafka's own copy of it costs more than the unpacking (1 us)."""
+
+    def _consumer_record(self, tp: Any, record: Any) -> Any:
+        return record
+
+
+# The one place where aiokafka 0.14 can be told what a record is: its fetcher finds the class by this name.
+fetcher.PartitionRecords = _Fetched
 
 
 class Batch(NamedTuple):
