@@ -82,7 +82,7 @@ class Settings(BaseSettings):
     dead_letter_prefix: str = Field("dlq.", min_length=1, description="put before a topic's name for its dead letters")
 
     checkpoint_seconds: float = Field(
-        0.5, ge=0.05, le=60, description="at most so long between checkpoints; an alert does not wait for it"
+        1.0, ge=0.05, le=60, description="at most so long between checkpoints; an alert does not wait for it"
     )
     allowed_lateness_seconds: float = Field(
         10, ge=0, le=3600, description="disorder of event time within a topic that is put right"

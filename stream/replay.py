@@ -136,10 +136,10 @@ class _Task:
                 self._ended[stream] = chunk is None
                 inbox.extend(chunk or ())
         taken = self._merge.take(self._ended.__getitem__, self.detector.at_most(_CHUNK), self.detector.until())
-        for at, stream, offset, event, late in taken:
+        for at, _, _, event, late in taken:
             for alert in self.detector.apply(event, at, late):
                 on_alert(alert)
-            self._merge.streams[stream].finish(offset)
+        self._merge.finish(taken)
         if self._merge.held is not None:
             self.detector.wake(self._merge.held)
         if taken or not all(self._ended) or any(stream.waiting for stream in self._merge.streams):

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from typing import Any, Final
 
-import numpy as np
+from librt.vecs import vec
 
 from stream.arena.fresh_core import Patch, detector
 from stream.arena.product import Product
@@ -77,6 +77,11 @@ def _no_marks(log_marks: Any) -> Any:
     return lambda *_: math.log(len(deltas))
 
 
+def _nobody(born: vec[float], sums: vec[float], arms: int) -> vec[float]:
+    """No flip is of a crowd."""
+    return vec[float]([0.0] * (len(sums) - 4 * arms))
+
+
 #: By name: the parts of docs/detection.md.
 ABLATIONS: Final[dict[str, tuple[Patch, ...]]] = {
     "no bands": (
@@ -94,7 +99,7 @@ ABLATIONS: Final[dict[str, tuple[Patch, ...]]] = {
     "no marks": (Patch("evidence", "log_marks", _no_marks),),
     "no surge": (_questions(excused=False),),
     "no bombs": (Patch("births", "Births.count", _always(lambda births, now: False)),),
-    "no crowds": (Patch("evidence", "crowds", _always(lambda born, rows: np.zeros((len(born), rows.shape[1])))),),
+    "no crowds": (Patch("evidence", "crowds", _always(_nobody)),),
     "no clients": (Patch("detector", "Detector._sold", _always(lambda detector, seller: [])),),
     "no lift": (Patch("norm", "Norm.lift", _always(lambda *_: 1.0)),),
 }

@@ -16,7 +16,6 @@ THETAS: Final[tuple[float, ...]] = (2.0, 3.0, 5.0, 10.0, 20.0)
 DELTAS: Final[tuple[float, ...]] = (1.0, 2.0, 4.0)
 _THETAS: Final = vec[float](THETAS)
 _LOG_THETAS: Final = vec[float]([math.log(theta) for theta in THETAS])
-_DELTAS: Final = vec[float](DELTAS[1:])
 _LOG_DELTAS: Final = vec[float]([math.log(delta) for delta in DELTAS[1:]])
 #: Log of the number of cases that the two sums run over: both are means.
 LOG_CASES: Final = math.log(len(THETAS) * len(DELTAS))
@@ -56,9 +55,14 @@ def log_bayes_factor(flips: float, expected: float, shape: float, rate: float) -
     return first + math.log(total)
 
 
-def log_marks(flips: float, gone: float, retracted: float) -> float:
+def log_kept(retracted: float) -> vec[float]:
+    """What each of DELTAS but the first makes a flip less likely by, in logs; retracted: the share among peers."""
+    return vec[float]([math.log(1.0 + (delta - 1.0) * retracted) for delta in DELTAS[1:]])
+
+
+def log_marks(flips: float, gone: float, kept: vec[float]) -> float:
     """Log of the sum over DELTAS of the likelihood ratio "delta times as many of the flips are retractions"."""
     total = 1.0
-    for number in range(len(_DELTAS)):
-        total += math.exp(gone * _LOG_DELTAS[number] - flips * math.log(1.0 + (_DELTAS[number] - 1.0) * retracted))
+    for number in range(len(_LOG_DELTAS)):
+        total += math.exp(gone * _LOG_DELTAS[number] - flips * kept[number])
     return math.log(total)

@@ -56,7 +56,7 @@ class Accuser:
     def features(self, seller: Seller, flip: Flip, age_seconds: float) -> dict[str, float]:
         """What the pattern model sees of a seller's latest flip."""
         week, since = 0, flip.at - 7 * DAY
-        for one in reversed(seller.flips):
+        for one in seller.flips[::-1]:
             if one.at <= since:
                 break
             week += 1

@@ -118,11 +118,8 @@ def staff_of(actor_id: str, value: bytes) -> Staff:
     return staff
 
 
-#: Fields of a seller that its row holds as they are.
-_PLAIN_FIELDS: Final = tuple(name for name in SellerRow.__struct_fields__ if name not in {"version", "held", "births"})
-
-
 def seller_row(seller: Seller) -> bytes:
+    """Written out, field by field: it is the largest of rows and changes most often."""
     held = {
         number: (one.plain, one.looked_up, one.now_plain, one.now_looked_up, one.long_plain, one.long_looked_up)
         for number, one in sorted(seller.held.items())
@@ -130,8 +127,17 @@ def seller_row(seller: Seller) -> bytes:
     born = seller.births
     births = (born.day, born.today, born.yesterday, born.bombed, born.usual, born.seen_days)
     return encode(
-        SellerRow(version=VERSION, held=held, births=births, **{name: getattr(seller, name) for name in _PLAIN_FIELDS})
-    )
+        SellerRow(
+            VERSION, seller.first_seen, births, seller.voice, held, seller.flips_by_arm, seller.expected,
+            seller.expected_long, seller.unshared, seller.retracted_by_arm, seller.looked_up_flips,
+            seller.looked_up_expected, seller.spoken, seller.spoken_at, seller.spoken_total, seller.flip_count,
+            seller.log_odds, seller.alerted_at,
+        )
+    )  # fmt: skip
+
+
+#: Fields of a seller that its row holds as they are.
+_PLAIN_FIELDS: Final = tuple(name for name in SellerRow.__struct_fields__ if name not in {"version", "held", "births"})
 
 
 def seller_of(seller_id: str, value: bytes) -> Seller:

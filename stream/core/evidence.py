@@ -20,12 +20,11 @@ from __future__ import annotations
 import math
 from typing import Final, NamedTuple
 
-import numpy as np
 from librt.vecs import append, extend, vec
 from mypy_extensions import i64
 
-from stream.core.bayes import LOG_CASES, log_add, log_bayes_factor, log_marks, log_of_sum
-from stream.core.excuses import CROWD_PRICE, SURGE_PRICE, crowds, surges
+from stream.core.bayes import LOG_CASES, log_add, log_bayes_factor, log_kept, log_marks, log_of_sum
+from stream.core.excuses import CROWD_PRICE, SURGE_PRICE, column, crowds, surges
 from stream.core.past import LEAD
 from stream.core.questions import Arms, Question
 
@@ -81,7 +80,8 @@ class Scales:
         history: w rows of LEAD + 4 * arms, 1 <= w <= WINDOWS, the latest last. totals: (4 * arms,), the same after the
         flip.
         """
-        width: i64 = 4 * self.arms
+        arms: i64 = self.arms
+        width: i64 = 4 * arms
         befores, starts = vec[float](), vec[float]()
         for row in range(0, len(history), LEAD + width):
             starts = append(starts, history[row + 1])
@@ -89,14 +89,12 @@ class Scales:
         befores = extend(befores, totals)
         if known.lift != 1.0:
             for row in range(0, len(befores), width):
-                for column in self.lifted:
-                    befores[row + column] *= known.lift
+                for cell in self.lifted:
+                    befores[row + cell] *= known.lift
         weights = Weights(self, befores, starts, known)
         if max(weights.log_odds) >= 0:  # or else there is nothing to excuse
-            rows = np.asarray(history).reshape(-1, LEAD + width)
-            sums = np.asarray(befores).reshape(-1, width)
-            crowd, surge = crowds(rows[:, 2], sums), surges(rows[:, 0], sums)
-            weights.excuse(vec[float](crowd.ravel()), vec[float](surge.ravel()))
+            times, born = column(history, LEAD + width, 0), column(history, LEAD + width, 2)
+            weights.excuse(crowds(born, befores, arms), surges(times, befores, arms))
         return weights
 
 
@@ -113,7 +111,7 @@ class Weights:
         self._befores, self._starts = befores, starts
         self._latest: i64 = len(befores) - 4 * self._arms
         self._prior_flips, self._prior_expected = known.prior_flips, known.prior_expected
-        self._retracted, self._per_peer_flip = known.retracted, known.per_peer_flip
+        self._kept, self._per_peer_flip = log_kept(known.retracted), known.per_peer_flip
         #: What a window's past tells of the level, all arms together: flips, expected by peers and by the long run.
         self._pasts = self._told_before(scales.past)
         #: What a watch makes of each window, by watch.
@@ -170,7 +168,7 @@ class Weights:
         return (
             log_bayes_factor(flips, by_peers, shape / unsure_of_peers, peers_rate / unsure_of_peers),
             log_bayes_factor(flips, by_long_run, shape / unsure, long_rate / unsure),
-            log_marks(flips, gone, self._retracted),
+            log_marks(flips, gone, self._kept),
         )
 
     def _inside(self, chosen: vec[i64], window: i64, without: vec[float]) -> tuple[float, float, float, float]:

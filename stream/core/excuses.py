@@ -11,12 +11,10 @@ from __future__ import annotations
 import math
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
+from librt.vecs import append, vec
+from mypy_extensions import i64
 
 from stream.core.bands import DAY
-
-Floats = NDArray[np.float64]
 
 #: A surge lasts no longer.
 SURGE_SECONDS: Final = 10 * DAY
@@ -29,37 +27,63 @@ CROWD_SECONDS: Final = 3 * DAY
 CROWD_PRICE: Final = SURGE_PRICE
 
 
-def surges(times: Floats, rows: Floats) -> Floats:
-    """For each window that begins at a flip, what its busiest stretch of SURGE_SECONDS holds: (w, 4 * arms).
+def surges(times: vec[float], sums: vec[float], arms: i64) -> vec[float]:
+    """For each window that begins at a flip, what its busiest stretch of SURGE_SECONDS holds: w rows of 4 * arms.
 
-    times: (w,), of the flips, the latest last. rows: (w + 1, 4 * arms), the totals before each flip, and after the
+    times: (w,), of the flips, the latest last. sums: w + 1 rows of 4 * arms, the totals before each flip, and after the
     latest; columns as in `past`, but for its first LEAD.
     """
-    count, arms = len(times), rows.shape[1] // 4
-    numbers = np.arange(count)
-    ends = np.searchsorted(times, times + SURGE_SECONDS, side="right")
-    # Of the stretches that begin within the window the one with most flips; of equal ones the latest.
-    ranks = np.maximum.accumulate(((ends - numbers) * count + numbers)[::-1])[::-1]
-    begins = ranks % count
-    ends = ends[begins]
-    inside: Floats = rows[ends] - rows[begins]
-    # What is expected between a stretch's last flip and the next flip is not the stretch's.
-    expected = slice(arms, 3 * arms)
-    inside[:, expected] = rows[ends - 1, expected] - rows[begins, expected]
+    inside, width = vec[float]([0.0] * (len(sums) - 4 * arms)), 4 * arms
+    end: i64 = len(times)
+    begun: i64 = 0
+    ended: i64 = 0
+    for window in range(len(times) - 1, -1, -1):
+        while times[end - 1] > times[window] + SURGE_SECONDS:
+            end -= 1
+        # Of the stretches that begin within the window the one with most flips; of equal ones the latest.
+        if end - window > ended - begun:
+            begun, ended = window, end
+        for kind in range(4):
+            # What is expected between a stretch's last flip and the next flip is not the stretch's.
+            after = ended if kind in {0, 3} else ended - 1
+            for arm in range(kind * arms, kind * arms + arms):
+                inside[window * width + arm] = sums[after * width + arm] - sums[begun * width + arm]
     return inside
 
 
-def crowds(born: Floats, rows: Floats) -> Floats:
-    """For each window, its flips of the reviews that were born within the busiest CROWD_SECONDS: (w, 4 * arms).
+def crowds(born: vec[float], sums: vec[float], arms: i64) -> vec[float]:
+    """For each window, its flips of the reviews that were born within the busiest CROWD_SECONDS: w rows of 4 * arms.
 
-    born: (w,), of the flipped reviews; rows as in `surges`. What was expected of the crowd stays in the window: it is
+    born: (w,), of the flipped reviews; sums as in `surges`. What was expected of the crowd stays in the window: it is
     little, and leaving it there is on the safe side.
     """
-    arms = rows.shape[1] // 4
-    since = born - born[:, None]
-    member = (since >= 0) & (since <= CROWD_SECONDS)  # row: a crowd that begins with this review; column: who is of it
-    within = np.cumsum(member[:, ::-1], axis=1)[:, ::-1]  # in the window that begins at this column's flip
-    chosen = np.triu(member[within.argmax(axis=0)])
-    out: Floats = chosen @ np.diff(rows, axis=0)
-    out[:, arms : 3 * arms] = 0.0
-    return out
+    width, count = 4 * arms, len(born)
+    inside = vec[float]([0.0] * (len(sums) - width))
+    #: Of the crowd that begins with each review, how many flip in the window.
+    members = vec[i64]([0] * count)
+    for window in range(count - 1, -1, -1):
+        first: i64 = 0
+        for one in range(count):
+            members[one] += _is_of(born[window], born[one])
+            if members[one] > members[first]:
+                first = one
+        for flip in range(window, count):
+            if _is_of(born[flip], born[first]):
+                for arm in range(arms):
+                    for column in (arm, 3 * arms + arm):
+                        before = flip * width + column
+                        inside[window * width + column] += sums[before + width] - sums[before]
+    return inside
+
+
+def _is_of(born: float, first: float) -> bool:
+    """Whether a review is of the crowd that begins with another."""
+    return 0.0 <= born - first <= CROWD_SECONDS
+
+
+def column(rows: vec[float], width: i64, number: i64) -> vec[float]:
+    """One column of packed rows."""
+    found = vec[float]()
+    for at in range(number, len(rows), width):
+        found = append(found, rows[at])
+    return found

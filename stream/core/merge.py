@@ -134,6 +134,11 @@ class Merge(Generic[R, E]):
                     self._fill(stream)
         return taken
 
+    def finish(self, taken: list[Ready[E]]) -> None:
+        """These events have been applied."""
+        for _, stream, offset, _, _ in taken:
+            self.streams[stream].finish(offset)
+
     def _heads(self, quiet: Callable[[int], bool]) -> list[tuple[float, int]]:
         """Time and number of each stream that has an event, earliest first; none while one has to be waited for."""
         heads: list[tuple[float, int]] = []

@@ -20,6 +20,8 @@ from stream.engine.records import Checkpoint
 
 #: Key, value and headers of a record.
 _Plain = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]
+#: The headers of a row.
+_BARE: Final[list[tuple[str, bytes | None]]] = []
 _BATCH: Final = 5000
 #: Records that travel together; a single one may be larger.
 _BATCH_BYTES: Final = 1024 * 1024
@@ -110,7 +112,7 @@ class KafkaLedger:
         """The rows, and what else goes to a partition that is known."""
         found: defaultdict[tuple[str, int], list[_Plain]] = defaultdict(list)
         if checkpoint.rows:
-            found[self._settings.state_topic, self._partition] = [(key, value, []) for key, value in checkpoint.rows]
+            found[self._settings.state_topic, self._partition] = [(*row, _BARE) for row in checkpoint.rows]
         for record in checkpoint.records:
             if record.partition is not None:
                 found[record.topic, record.partition].append((record.key, record.value, record.headers))

@@ -86,6 +86,8 @@ class Task:
         self._intake = intake
         self._ledger = ledger
         self._now = now
+        #: When the present step began: one reading of the clock for all it decodes.
+        self._read_at = 0.0
         #: Records of what tasks tell each other that were not heard yet, and the offset of the next one.
         self._told: deque[Any] = deque()
         self._next_told = 0
@@ -159,7 +161,7 @@ class Task:
             source.skip(record.offset)
             return None
         try:
-            at, event = self._intake.decode(stream, self.partition, record.key, record.value, self._now())
+            at, event = self._intake.decode(stream, self.partition, record.key, record.value, self._read_at)
         except Refused as refused:
             self._bury(stream, record, refused)
             source.skip(record.offset)
@@ -173,16 +175,17 @@ class Task:
 
     def step(self, quiet: Callable[[int], bool], limit: int) -> int:
         """Hear what was told, and apply up to `limit` events whose turn it is; how many there were."""
+        self._read_at = self._now()
         self._hear()
         detector, streams = self.detector, self.merge.streams
         apply = detector.apply
         taken = self.merge.take(quiet, detector.at_most(limit), detector.until())
         for at, stream, offset, event, late in taken:
             alerts = apply(event, at, late)
-            streams[stream].finish(offset)
             if alerts:
-                sent_at = next((at for last, at in self._batches[stream] if offset <= last), self._now())
+                sent_at = next((at for last, at in self._batches[stream] if offset <= last), self._read_at)
                 self._raise(alerts, sent_at)
+        self.merge.finish(taken)
         if self.merge.held is not None:
             detector.wake(self.merge.held)
         elif not taken and all(not stream.waiting and quiet(stream.index) for stream in streams):

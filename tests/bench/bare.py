@@ -42,9 +42,9 @@ class _Task:
     def step(self, quiet: bool) -> int:
         # As if nobody had to wait for others: what tasks tell each other about staff is left out.
         taken = self.merge.take(lambda _: quiet, 100_000, math.inf)
-        for at, stream, offset, event, late in taken:
+        for at, _, _, event, late in taken:
             self.detector.apply(event, at, late)
-            self.merge.streams[stream].finish(offset)
+        self.merge.finish(taken)
         self.detector.outbox.clear()
         return len(taken)
 

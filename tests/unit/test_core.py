@@ -222,9 +222,8 @@ def test_order_does_not_depend_on_how_records_were_fetched(data: st.DataObject) 
             rest[index] = rest[index][count:]
             while (taken := merge.take(lambda i: not rest[i], limit, bound)) or merge.held is not None:
                 bound = bound if merge.held is None else merge.held + 1  # held back until others have come as far
-                for at, stream, offset, _, late in taken:
-                    out.append((at, stream, offset, late))
-                    merge.streams[stream].finish(offset)
+                out += [(at, stream, offset, late) for at, stream, offset, _, late in taken]
+                merge.finish(taken)
         assert all(not stream.open and not stream.done for stream in merge.streams)
         return out
 

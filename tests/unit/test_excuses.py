@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -83,10 +84,16 @@ def weighed(history: np.ndarray, totals: np.ndarray) -> list[float]:
     return SCALES.weigh(vec[float](history.ravel()), totals.tolist(), Known(*SELLER_PRIOR, 0.2)).log_odds
 
 
+def by_window(excuse: Any, times: np.ndarray, history: np.ndarray, totals: np.ndarray) -> np.ndarray:
+    """What an excuse takes out of each window."""
+    sums = np.vstack((history[:, LEAD:], totals)).ravel()
+    return np.asarray(excuse(vec[float](times), vec[float](sums), ARMS)).reshape(len(history), -1)
+
+
 def test_a_surge_is_the_busiest_ten_days_of_what_follows() -> None:
     at_days = [0.0, 1, 2, 3, 40, 41, 90]
     history, totals = window(at_days, RIPE, at_days)
-    found = surges(history[:, 0], np.vstack((history[:, LEAD:], totals)))
+    found = by_window(surges, history[:, 0], history, totals)
     assert found[:, RIPE].tolist() == [4, 3, 2, 2, 2, 1, 1]
     assert found[0, ARMS + RIPE] == pytest.approx(0.3)  # three days' worth: not what came until the next flip
 
@@ -104,7 +111,7 @@ def test_a_surge_is_no_evidence_and_what_goes_on_is() -> None:
 
 def test_a_crowd_is_those_who_were_born_together() -> None:
     history, totals = window([5.0, 6, 7, 8, 9], RIPE, [0.0, 1, -9, 2.5, 4])
-    found = crowds(history[:, 2], np.vstack((history[:, LEAD:], totals)))
+    found = by_window(crowds, history[:, 2], history, totals)
     assert found[:, RIPE].tolist() == [3, 3, 2, 2, 1]
     assert not found[:, ARMS : 3 * ARMS].any()
 
