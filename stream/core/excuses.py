@@ -59,7 +59,7 @@ def crowds(born: vec[float], sums: vec[float], arms: i64) -> vec[float]:
     """
     width, count = 4 * arms, len(born)
     inside = vec[float]([0.0] * (len(sums) - width))
-    #: Of the crowd that begins with each review, how many flip in the window.
+    # Of the crowd that begins with each review, how many flip in the window.
     members = vec[i64]([0] * count)
     for window in range(count - 1, -1, -1):
         first: i64 = 0
@@ -70,9 +70,9 @@ def crowds(born: vec[float], sums: vec[float], arms: i64) -> vec[float]:
         for flip in range(window, count):
             if _is_of(born[flip], born[first]):
                 for arm in range(arms):
-                    for column in (arm, 3 * arms + arm):
-                        before = flip * width + column
-                        inside[window * width + column] += sums[before + width] - sums[before]
+                    for cell in (arm, 3 * arms + arm):
+                        before = flip * width + cell
+                        inside[window * width + cell] += sums[before + width] - sums[before]
     return inside
 
 
