@@ -141,7 +141,7 @@ _RIGHT: Final[Row] = (
         ),
         graph(
             "Age of the last checkpoint, by task",
-            "About a second where events flow. Alerts wait for the next one; a crash repeats the work since.",
+            "About a second where events flow. An alert has one at once; a crash repeats the work since.",
             "s",
             {"task {{task}}": f"max by (task) ({task('volteface_checkpoint_age_seconds')})"},
             limits={60: "red"},

@@ -126,7 +126,7 @@ def _tell(found: dict[str, list[float]], total: int) -> None:
         "rounds": found,
         "medians": medians,
         "worker_ratio": {name: first / median for name, median in medians.items()},
-        "python": sys.version,  # with its compiler: how Python was built is worth a sixth
+        "python": sys.version,  # with its compiler: how Python was built is worth a tenth
         "kafka": VERSION,
         "cores": os.cpu_count(),
         "libraries": {name: version(name) for name in libraries} | PEER_VERSIONS,

@@ -52,7 +52,7 @@ class _Task:
 async def _loop(settings: Settings, kafka: KafkaSettings, total: int, partitions: int) -> float:
     tasks = [_Task(partition, partitions, settings) for partition in range(partitions)]
     streams = {topic: stream for stream, topic in enumerate(settings.input_topics)}
-    consumer = AIOKafkaConsumer(**connection(kafka), enable_auto_commit=False, max_partition_fetch_bytes=262_144)
+    consumer = AIOKafkaConsumer(**connection(kafka), enable_auto_commit=False)  # fetches as large as the worker's
     await consumer.start()
     rate, done = Rate(total), 0
     try:
