@@ -1,8 +1,8 @@
 """Reference outputs: what a refactoring must leave as it is, byte for byte.
 
-Each replay case holds a replay's alerts (without `detected_at`) and the digests of its final state. The topics case holds
-every row and record that one task writes while it reads a market with bad records in it. `python -m tests.reference`
-writes the files anew; do that only in a commit that changes the results on purpose and says why.
+Each replay case holds a replay's alerts (without `detected_at`) and the digests of its final state. The topics case
+holds every row and record that one task writes while it reads a market with bad records in it. `python -m
+tests.reference` writes the files anew; do that only in a commit that changes the results on purpose and says why.
 """
 
 from __future__ import annotations

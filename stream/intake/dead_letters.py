@@ -10,8 +10,6 @@ from typing import Final
 
 from msgspec import Struct
 
-from stream.intake.refusal import Refused
-
 Headers = tuple[tuple[str, bytes | None], ...]
 
 _EXCEPTION: Final = "__streams.errors.exception"
@@ -24,7 +22,8 @@ _REASON: Final = "volteface.reason"
 #: The headers that a dead letter has and its original has not.
 HEADERS: Final = (_EXCEPTION, _MESSAGE, _STACKTRACE, _TOPIC, _PARTITION, _OFFSET, _REASON)
 
-_REFUSED: Final = f"{Refused.__module__}.{Refused.__qualname__}"
+#: A literal, so that no renaming of the class reaches the header.
+_REFUSED: Final = "stream.intake.refusal.Refused"
 _TEXT_BYTES: Final = 1024
 
 
