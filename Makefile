@@ -1,41 +1,47 @@
-# make run    - watch it work on a real Kafka        make test  - all that CI runs
-# make check  - the fast part, without a broker      make bench - rates, side by side, on a real Kafka
-# Python 3.11 or newer is enough to begin: uv is brought along.
+# make run         a demonstration on a real Kafka     make install     the environment and the compiled core
+# make lint        format, style, types, layers        make check       lint and the tests without Kafka
+# make test        everything that CI runs             make dashboards  the JSON of Grafana's dashboards
+# make bench       rates beside other engines          make arena       detectors compared on simulated markets
+# make simulate    random faults on a simulated log    make faults      faults on a real Kafka
+# make stack       Kafka, workers and Prometheus       make soak        half an hour of it, with restarts
+# make stack-test  the tests of the stack              make image-test  the tests of the container image
+# make clean       remove everything that make made
+# Python 3.11 or newer is the only requirement at the start: make installs uv.
 .DEFAULT_GOAL := help
-.PHONY: help install run lint check test simulate faults stack stack-test image-test soak bench arena clean
+.PHONY: help install run lint check test dashboards simulate faults stack stack-test image-test soak bench arena clean
 
 PYTHON ?= python3
 UV := .venv/bin/uv
 BIN := .venv/bin
 UV_VERSION := 0.13.9
-# A worker starts in half the time; many environments forbid Python itself to write bytecode.
+# With bytecode a worker starts in half the time; in many environments Python itself may not write bytecode.
 export UV_COMPILE_BYTECODE := 1
 
 help:
-	@sed -n '1,3s/^# //p' Makefile
+	@sed -n '1,/^\.DEFAULT_GOAL/s/^# //p' Makefile
 
-# uv lives in the environment that it fills; `uv sync --inexact` leaves it there.
+# uv is installed into the environment that it manages; `uv sync --inexact` does not remove it.
 $(UV):
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"
 
-# The core is compiled in place where that can be done; elsewhere it runs as Python: the same results, more slowly.
+# The core is compiled in place if there is a C compiler; if not, it runs as Python: the same results, more slowly.
 COMPILER := import sysconfig; print(sysconfig.get_config_var("CC"), "-I" + sysconfig.get_path("include"))
-.venv/.installed: $(UV) pyproject.toml uv.lock $(wildcard stream/core/*.py)
-	@rm -f stream/core/*.so
+.venv/.installed: $(UV) pyproject.toml uv.lock $(wildcard stream/core/*.py stream/core/*/*.py)
+	@rm -f stream/core/*.so stream/core/*/*.so
 	@if printf '#include <Python.h>\n' | $$($(BIN)/python -c '$(COMPILER)') -E - >/dev/null 2>&1; then \
 		export HATCH_BUILD_HOOKS_ENABLE=1; \
-	else echo "No C compiler with Python's headers here: the core stays Python, and is slower."; fi; \
+	else echo "No C compiler with Python's headers was found: the core runs as Python, which is slower."; fi; \
 	$(UV) sync --quiet --frozen --inexact --reinstall-package volteface
 	@touch $@
 
-# The compiling build hook moves this file away while it runs; a build that was killed leaves it so.
+# The build hook that compiles moves this file away while it runs. A killed build does not move it back.
 pyproject.toml:
 	mv pyproject.toml.bak $@
 
 install: .venv/.installed
 
-# One process more than there are cores: tests with a Kafka often wait, and the others fill the gaps.
+# One process more than there are cores, because tests with Kafka often wait.
 PROCESSES := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 lint: install
@@ -50,12 +56,12 @@ check: lint
 test: lint
 	$(BIN)/pytest -q -m "not stack and not image" --numprocesses=$(PROCESSES) --dist=loadgroup
 
-# Crashes, fencing and rebalances at random over a simulated log; a failing seed replays exactly.
+# Random crashes, fencing and rebalances over a simulated log. A failing seed can be repeated exactly.
 SEEDS ?= 1000
 simulate: install
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
 
-# Kills, freezes, outages on a real Kafka, for MINUTES.
+# Kills, freezes and outages on a real Kafka, for MINUTES.
 faults: install
 	$(BIN)/python -m tests.faults
 
@@ -66,14 +72,14 @@ stack: install
 stack-test: install
 	$(BIN)/pytest -q -m stack
 
-# Needs root and Debian's podman, runc and debootstrap; no registry of images.
+# Needs root and Debian's podman, runc and debootstrap, but no registry of images.
 image-test: install
 	$(BIN)/pytest -q -m image
 
 soak: install
 	$(BIN)/python -m tests.stack.soak
 
-# Hours; a run that was ended goes on where it was. After a change of the core or the arena remove dist/arena.jsonl first.
+# Takes hours. An interrupted run resumes. Remove dist/arena.jsonl first after a change of the core or the arena.
 arena: install
 	@mkdir -p dist
 	$(BIN)/volteface arena --out docs --lines dist/arena.jsonl
@@ -81,13 +87,17 @@ arena: install
 bench: install .venv-bench/.installed
 	$(BIN)/python -m tests.bench
 
-# Bytewax and Quix Streams, which want other versions than we do; the project itself is read from here.
+# Bytewax and Quix Streams need other versions of shared packages. The project itself is imported from this folder.
 .venv-bench/.installed: $(UV) uv.lock
 	UV_PROJECT_ENVIRONMENT=.venv-bench $(UV) sync --quiet --frozen --no-default-groups --group bench --no-install-project
 	@touch $@
+
+# Writes docker/grafana/dashboards/*.json from docker/grafana/*.py; a test compares both.
+dashboards: install
+	$(BIN)/python docker/grafana/dashboards.py
 
 run: install
 	@$(BIN)/python -m stream.demo
 
 clean:
-	rm -rf stream/core/*.so .venv .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf stream/core/*.so stream/core/*/*.so .venv .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,6 +1,6 @@
-"""Volteface: finds sellers whose critical reviews turn round more often than their peers' can explain."""
+"""Volteface: finds sellers, insiders and brokers behind critical reviews that turn too often."""
 
 from typing import Final
 
-#: Version of the detection model; an alert carries it, so that its numbers can be reproduced.
+#: Version of the detection model. Every alert has it, so that its numbers can be reproduced.
 MODEL_VERSION: Final = "1"

@@ -1,6 +1,6 @@
-"""The composition root: settings -> transport, crew of tasks, metrics; also `faust -A stream.app worker`.
+"""The composition root of the worker: settings, transport, task manager, metrics; also `faust -A stream.app worker`.
 
-Rule of this room: it knows all the others, and nobody knows it.
+Invariant: this module imports the others, and only the command line imports it.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from faust.types import TP
 from faust.web import Request, Response, View
 from kafka.errors import KafkaError
 
-from stream import config, views
-from stream.core.codec import StateError
-from stream.engine.crew import Crew
-from stream.engine.knock import knock
-from stream.engine.ledger import KafkaLedger, credentials
-from stream.engine.task import State
+from stream import config, task_views
+from stream.core.model.encoding import StateError
+from stream.engine.checkpoint_store import KafkaCheckpointStore, credentials
+from stream.engine.preflight import check
+from stream.engine.task import TaskPhase
+from stream.engine.task_manager import TaskManager
 from stream.ops import logs, memory, topics
-from stream.ops.metrics import CONTENT_TYPE, Metrics, Pulse, TaskView
+from stream.ops.metrics import CONTENT_TYPE, Heartbeat, Metrics, TaskView
 
 
 @contextmanager
 def _one_line() -> Iterator[None]:
-    """What a person can mend ends the start with one line, not a trace."""
+    """End the start with one line, without a stack trace, for an error that a person can correct."""
     try:
         yield
     except (config.SettingsError, KafkaError, LookupError, OSError) as error:
@@ -55,7 +55,8 @@ app = faust.App(
     topic_allow_declare=False,
     topic_disable_leader=True,
     consumer_auto_offset_reset="earliest",
-    # A backlog must not run dry while a fetch waits for what tasks tell each other: Kafka answers one at a time.
+    # A large fetch, because a backlog must not run dry while a fetch waits for the evidence topic: Kafka answers a
+    # client's fetches one at a time.
     consumer_max_fetch_size=1_048_576,
     broker_max_poll_records=8000,
     broker_session_timeout=10,
@@ -66,7 +67,7 @@ app = faust.App(
     stream_buffer_maxsize=16,
     stream_wait_empty=False,
     store="memory://",
-    datadir=tempfile.gettempdir(),  # nothing is kept there: state lives in Kafka
+    datadir=tempfile.gettempdir(),  # nothing is stored there: the state is in Kafka
     web_bind=settings.web_host,
     web_host=settings.web_host,
     web_port=settings.web_port,
@@ -77,7 +78,7 @@ app = faust.App(
 
 
 class Raw(faust.Schema):
-    """Hands on what the transport made: a batch of undecoded records."""
+    """Passes the transport's batches of undecoded records on."""
 
     def loads_key(self, app: Any, message: Any, **_: Any) -> None:
         """A batch has no key."""
@@ -87,15 +88,15 @@ class Raw(faust.Schema):
         return message.value
 
 
-class _Tap:
-    """The transport, as the crew sees it."""
+class _PartitionControl:
+    """The transport, as the task runners use it."""
 
     def at_end(self, stream: int, partition: int) -> bool:
-        position, end, handed_on = app.consumer.tail(_tp(stream, partition))
-        member = crew.members.get(partition)
-        if member is None or position is None or end is None:
+        position, end, passed_on = app.consumer.tail(_tp(stream, partition))
+        runner = manager.runners.get(partition)
+        if runner is None or position is None or end is None:
             return False
-        return bool(position >= end) and handed_on <= member.taken(stream)
+        return bool(position >= end) and passed_on <= runner.next_offset(stream)
 
     def pause(self, stream: int, partition: int) -> None:
         app.consumer.pause_partitions({_tp(stream, partition)})
@@ -113,26 +114,26 @@ def _tail(stream: int, partition: int) -> tuple[int | None, int | None]:
     return position, end
 
 
-async def _ask_again() -> None:
-    """Ask the group for a new assignment, after a second: what was wrong with the present one may still be so."""
+async def _rejoin() -> None:
+    """Ask the group for a new assignment after a second: the cause of the failure may need that long to pass."""
     await asyncio.sleep(1)
     await app.consumer.rejoin()
 
 
-async def _end(error: StateError) -> None:
-    """Have the worker end with exit code 1 and one line for a person, however many tasks have failed."""
+async def _crash(error: StateError) -> None:
+    """End the worker with exit code 1 and one line on standard error, however many tasks have failed."""
     if app.crash_reason is None:
-        # Past the redirection of standard error into the logs.
+        # `sys.__stderr__`: Faust redirects standard error into the logs.
         print(f"{type(error).__name__}: {error}", file=sys.__stderr__, flush=True)
         await app.crash(error)
 
 
 def _task_views() -> dict[int, TaskView]:
-    return views.of_tasks(crew.members, settings, _tail)
+    return task_views.of_tasks(manager.runners, settings, _tail)
 
 
 def _task_states() -> dict[int, str]:
-    return views.of_states(crew.members)
+    return task_views.of_states(manager.runners)
 
 
 def _kafka_connected() -> bool:
@@ -140,26 +141,34 @@ def _kafka_connected() -> bool:
 
 
 metrics = Metrics(_task_views, _task_states, _kafka_connected)
-pulse = Pulse()
-crew = Crew(settings, lambda partition: KafkaLedger(partition, settings, kafka), _Tap(), metrics, _ask_again, _end)
+heartbeat = Heartbeat()
+manager = TaskManager(
+    settings,
+    lambda partition: KafkaCheckpointStore(partition, settings, kafka),
+    _PartitionControl(),
+    metrics,
+    _rejoin,
+    _crash,
+)
 _streams = {topic: stream for stream, topic in enumerate(settings.read_topics)}
 
 
 @app.agent(app.topic(*settings.read_topics, schema=Raw()))
-async def intake(batches: Any) -> None:
-    """Brings each batch to its task; a batch of a partition that just went is done again by its next owner."""
+async def read_batches(batches: Any) -> None:
+    """Give each batch to its task. A batch of a partition that was just revoked is read again by the next owner."""
     async for event in batches.noack().events():
         batch = event.message.value
-        member = crew.members.get(batch.partition)
-        if member is not None:
-            member.take(_streams[batch.topic], batch.records)
+        runner = manager.runners.get(batch.partition)
+        if runner is not None:
+            runner.take(_streams[batch.topic], batch.records)
 
 
 @app.on_worker_init.connect
 def _check_topics(sender: Any, **_: Any) -> None:
-    # Wrong topics would split a seller's events over tasks, or start with an empty state: better not to start.
+    # With wrong topics a seller's events would be split over tasks, or the state would be empty: the worker does not
+    # start.
     with _one_line():
-        knock(kafka)
+        check(kafka)
         problems = topics.check(settings, kafka)
     if problems:
         sys.exit("\n".join(problems))
@@ -168,47 +177,47 @@ def _check_topics(sender: Any, **_: Any) -> None:
 
 @app.on_partitions_assigned.connect
 async def _assigned(sender: Any, assigned: set[TP], **_: Any) -> None:
-    # Nothing is awaited here: a batch that came before its task was there would be dropped, and never read again.
+    # Nothing is awaited here: a batch that arrived before its task exists would be dropped and not read again.
     partitions = {tp.partition for tp in assigned if tp.topic in _streams}
     counts = app.consumer.partition_counts(settings.read_topics)
     if 0 in counts.values():
-        # Not a wrong setting, for the start has seen them all: Kafka, just started, may know no topics yet. What is
-        # read until the next assignment is dropped; that one begins again from what was committed.
+        # The start has seen all topics, so this is no wrong setting: Kafka may have just started and not know them yet.
+        # What is read until the next assignment is dropped; the next assignment starts from the committed offsets.
         log.warning("partitions_unknown", counts=counts)
-        app.add_future(_ask_again())
+        app.add_future(_rejoin())
         return
     if len(set(counts.values())) > 1:
-        # Tasks over unequal topics would judge sellers by a part of their events.
+        # With unequal partition counts a task would see only a part of a seller's events.
         raise ImproperlyConfigured(f"the topics that are read need the same number of partitions, they have {counts}")
     count = counts[settings.lifecycle_topic]
     log.info("assigned", partitions=sorted(partitions), of=count)
     metrics.assigned(count)
-    crew.assign(partitions, count)
+    manager.assign(partitions, count)
 
 
 @app.on_partitions_revoked.connect
 async def _revoked(sender: Any, revoked: set[TP], **_: Any) -> None:
     log.info("revoked", partitions=sorted({tp.partition for tp in revoked}))
-    await crew.revoke()
+    await manager.revoke()
     memory.collect_now()
 
 
 @app.on_before_shutdown.connect
 async def _stopping(sender: Any, **_: Any) -> None:
-    await crew.revoke()
+    await manager.revoke()
 
 
 @app.timer(1.0)
-async def _beat() -> None:
-    pulse.beat()
+async def _heartbeat() -> None:
+    heartbeat.beat()
 
 
 @app.page("/metrics")
 class MetricsPage(View):
-    """What Prometheus reads."""
+    """The page for Prometheus."""
 
     async def get(self, request: Request) -> Response:
-        """OpenMetrics."""
+        """Return OpenMetrics."""
         return self.bytes(metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})
 
 
@@ -217,9 +226,9 @@ class Live(View):
     """200 while the event loop makes progress."""
 
     async def get(self, request: Request) -> Response:
-        """The loop's last beat."""
-        alive = pulse.age_seconds < 30
-        return self.json({"live": alive, "beat_age_seconds": pulse.age_seconds}, status=200 if alive else 503)
+        """Return the age of the last heartbeat."""
+        alive = heartbeat.age_seconds < 30
+        return self.json({"live": alive, "beat_age_seconds": heartbeat.age_seconds}, status=200 if alive else 503)
 
 
 @app.page("/health/ready")
@@ -227,7 +236,7 @@ class Ready(View):
     """200 once every assigned task is restored."""
 
     async def get(self, request: Request) -> Response:
-        """The tasks and their states."""
+        """Return the tasks and their phases."""
         states = {str(partition): state for partition, state in _task_states().items()}
-        ready = bool(states) and set(states.values()) == {State.RUNNING.value}
+        ready = bool(states) and set(states.values()) == {TaskPhase.RUNNING.value}
         return self.json({"ready": ready, "tasks": states}, status=200 if ready else 503)

@@ -1,7 +1,7 @@
-"""Every setting, each with its environment variable, meaning and default.
+"""Every setting, with its environment variable, meaning and default.
 
-Rule of this room: a setting is read here and nowhere else, and a bad one ends the start with one line that names
-the variable, what it got and what it takes. `volteface settings` prints this file's content.
+Invariant: settings are read here only. A bad setting ends the start with one line that names the variable, its value
+and the values that it takes. `volteface settings` prints what this module declares.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class KafkaSettings(BaseSettings):
     sasl_password: SecretStr | None = Field(None, description="SASL password")
     ssl_cafile: str | None = Field(
         None,
-        description="PEM file of the certificate authority, instead of the system's; the brokers' certificates must be "
-        "its own and bear their host names",
+        description="PEM file of the certificate authority, in place of the system's; it must have signed the brokers' "
+        "certificates, which must name their hosts",
     )
     ssl_certfile: str | None = Field(None, description="PEM file of the client certificate")
     ssl_keyfile: str | None = Field(None, description="PEM file of the client key")
     mock: bool = Field(
-        False, description="the broker is the mock of `volteface broker`, which cannot say what it speaks and holds"
+        False, description="whether the broker is the mock of `volteface broker`, which does not answer every request"
     )
 
     @field_validator("sasl_password")
@@ -61,7 +61,7 @@ def _utf8(value: SecretStr) -> SecretStr:
 
 
 class Settings(BaseSettings):
-    """What Volteface does (`VOLTEFACE_...`)."""
+    """Everything else (`VOLTEFACE_...`)."""
 
     model_config = SettingsConfigDict(env_prefix="VOLTEFACE_", **_COMMON)
 
@@ -76,40 +76,44 @@ class Settings(BaseSettings):
     lifecycle_topic: str = Field("reviews.lifecycle.v1", description="topic of review events")
     outreach_topic: str = Field("reviews.outreach.v1", description="topic of seller contacts")
     access_topic: str = Field("reviews.access.v1", description="topic of staff look-ups")
-    evidence_topic: str = Field("integrity.evidence.v1", description="topic by which tasks tell each other about staff")
+    evidence_topic: str = Field("integrity.evidence.v1", description="topic of the messages between tasks about staff")
     alerts_topic: str = Field("integrity.alerts.v1", description="topic of alerts")
-    audit_topic: str = Field("integrity.audit.v1", description="topic of who unmasked or erased whom, and why")
-    dead_letter_prefix: str = Field("dlq.", min_length=1, description="put before a topic's name for its dead letters")
+    audit_topic: str = Field(
+        "integrity.audit.v1", description="topic of the audit records: who unmasked or erased an id, and why"
+    )
+    dead_letter_prefix: str = Field(
+        "dlq.", min_length=1, description="prefix of dead-letter topics: prefix and topic name"
+    )
 
     checkpoint_seconds: float = Field(
-        1.0, ge=0.05, le=60, description="at most so long between checkpoints; an alert does not wait for it"
+        1.0, ge=0.05, le=60, description="longest time between checkpoints; an alert is committed at once"
     )
     allowed_lateness_seconds: float = Field(
-        10, ge=0, le=3600, description="disorder of event time within a topic that is put right"
+        10, ge=0, le=3600, description="disorder of event time within a topic that is reordered"
     )
     max_idle_seconds: float = Field(
         1,
         ge=0.05,
         le=60,
-        description="how long a partition that is read to its end is waited for by its neighbours",
+        description="how long a task waits for a partition that has been read to its end",
     )
     max_event_bytes: int = Field(
-        65536, ge=1024, le=900_000, description="largest event taken; a larger one becomes a dead letter"
+        65536, ge=1024, le=900_000, description="largest event accepted; a larger one becomes a dead letter"
     )
-    future_seconds: float = Field(
-        3600, ge=0, le=86400 * 30, description="how far ahead of the clock an event may be dated"
-    )
+    future_seconds: float = Field(3600, ge=0, le=86400 * 30, description="how far in the future an event's time may be")
     unknown_fields: Literal["count", "refuse"] = Field(
-        "count", description="fields that the contract does not know: count them, or make a dead letter"
+        "count", description="events with fields unknown to the contract: count them, or refuse them as dead letters"
     )
     alert_budget: float = Field(
         3, gt=0, le=1000, description="false alarms allowed per 1,000 subjects a year and watch family"
     )
     pseudonym_key: SecretStr | None = Field(
         None,
-        description="secret, at least 16 characters; with it ids of reviewers and staff are kept as keyed hashes only",
+        description="secret, at least 16 characters; with it ids of reviewers and staff are kept only as keyed hashes",
     )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least severe log line shown")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="least severe level that is logged"
+    )
 
     @field_validator("pseudonym_key")
     @classmethod
@@ -125,7 +129,7 @@ class Settings(BaseSettings):
 
     @property
     def read_topics(self) -> tuple[str, ...]:
-        """What a worker reads: the input topics, and after them what tasks tell each other."""
+        """The topics that a worker reads: the input topics, then the evidence topic."""
         return (*self.input_topics, self.evidence_topic)
 
     @property
@@ -134,37 +138,41 @@ class Settings(BaseSettings):
         return f"{self.app_id}-state"
 
     def dead_letter_topic(self, topic: str) -> str:
-        """Where what cannot be used of `topic` goes."""
+        """Return the dead-letter topic of a topic."""
         return self.dead_letter_prefix + topic
 
     @property
     def pseudonym_secret(self) -> bytes | None:
-        """The key of pseudonyms, as long as the hash can take; a setting of any length becomes one."""
+        """The key of the pseudonyms: a digest of the setting, so that a setting of any length fits the hash."""
         key = self.pseudonym_key
         return None if key is None else hashlib.blake2b(key.get_secret_value().encode()).digest()
 
     @property
     def pseudonym_fingerprint(self) -> str:
-        """What tells one key from another and nothing else about it (16 hex digits); empty without a key."""
+        """A fingerprint that distinguishes keys and reveals nothing else (16 hex digits); empty without a key."""
         key = self.pseudonym_secret
         return hashlib.blake2b(b"volteface", key=key, digest_size=8, person=b"fingerprint").hexdigest() if key else ""
 
     @property
     def config_digest(self) -> str:
-        """Digest of the settings that decide what an input leads to (16 hex digits)."""
+        """Digest of the settings that alerts depend on (16 hex digits)."""
         deciding = (
             self.allowed_lateness_seconds,
             self.unknown_fields,
             self.alert_budget,
             self.max_event_bytes,
-            # Nothing where there is no key: what went out before there were keys keeps its digest.
+            # Absent without a key, so that digests from before this setting stay the same.
             *filter(None, [self.pseudonym_fingerprint]),
         )
         return hashlib.blake2b(msgspec.json.encode(deciding), digest_size=8).hexdigest()
 
 
 def load() -> tuple[Settings, KafkaSettings]:
-    """Read all settings from the environment and `.env`; raises SettingsError with one line an operator can use."""
+    """Read all settings from the environment and `.env`.
+
+    Raises:
+        SettingsError: A setting is bad; the message is one line that says what to correct.
+    """
     settings, kafka = _load(Settings), _load(KafkaSettings)
     if kafka.security_protocol.startswith("SASL_"):
         for field in ("sasl_mechanism", "sasl_username", "sasl_password"):
@@ -191,5 +199,5 @@ def _load(kind: type[_T]) -> _T:
 
 
 def variable(kind: type[BaseSettings], field: str) -> str:
-    """The environment variable of a field."""
+    """Return the environment variable of a field."""
     return f"{kind.model_config['env_prefix']}{field}".upper()

@@ -1,7 +1,7 @@
-"""`make run`: a Kafka, a worker, real events and a market with cheats, watched in the terminal.
+"""`make run`: a Kafka, a worker, real events and a market with cheats, shown in the terminal.
 
-Rule of this room: it only starts what a user would start by hand (the `volteface` commands) and shows what anybody can
-see from outside (/metrics and the alerts topic). RUN_SECONDS ends it by itself; Ctrl-C ends everything in order.
+Invariant: it starts only `volteface` commands, and shows only /metrics and the alerts topic. It ends after RUN_SECONDS
+seconds if that variable is set, or at Ctrl-C; then it stops everything that it started.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from rich.console import Console
 
 from stream import config
-from stream.alerts import Alert
 from stream.config import KafkaSettings, Settings
+from stream.contract.alerts import Alert
 from stream.market import simulate
 from stream.market.cheats import Cheat
-from stream.ops import mailbox, topics
-from stream.ops.jars import BrokerError
-from stream.ops.lines import lines
+from stream.ops import topic_reader, topics
+from stream.ops.event_files import lines
+from stream.ops.kafka_distribution import BrokerError
 from stream.ops.mock_broker import MockBroker, first_there
 
 _APP_STORE: Final = Path(__file__).parent.parent / "tests" / "data" / "app_store.jsonl.gz"
 _PARTITIONS: Final = 4
 _EVERY_SECONDS: Final = 2.0
-said = Console(soft_wrap=True)
+console = Console(soft_wrap=True)
 
 
 def main() -> int:
-    """Run the show; the exit code."""
+    """Run the demonstration and return the exit code."""
     seconds = float(os.environ.get("RUN_SECONDS", "inf"))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with ExitStack() as stack:
@@ -50,22 +50,22 @@ def main() -> int:
             settings, kafka = _begin(stack)
             return _watch(stack, settings, kafka, folder, seconds)
         except KeyboardInterrupt:
-            said.print("stopping")
+            console.print("stopping")
             return 0
         except (config.SettingsError, BrokerError) as error:
-            said.print(str(error), style="red", markup=False)
+            console.print(str(error), style="red", markup=False)
             return 1
 
 
 def _begin(stack: ExitStack) -> tuple[Settings, KafkaSettings]:
     given = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
     if given:
-        said.print(f"Kafka: {given} (KAFKA_BOOTSTRAP_SERVERS)")
+        console.print(f"Kafka: {given} (KAFKA_BOOTSTRAP_SERVERS)")
     else:
-        broker = stack.enter_context(first_there(lambda line: said.print(line, markup=False)))
+        broker = stack.enter_context(first_there(lambda line: console.print(line, markup=False)))
         os.environ["KAFKA_BOOTSTRAP_SERVERS"] = broker.bootstrap_servers
         os.environ["KAFKA_MOCK"] = str(isinstance(broker, MockBroker)).lower()
-        said.print(f"Kafka: {broker.bootstrap_servers}")
+        console.print(f"Kafka: {broker.bootstrap_servers}")
     settings, kafka = config.load()
     topics.create(settings, kafka, _PARTITIONS, 1)
     return settings, kafka
@@ -76,45 +76,46 @@ def _watch(stack: ExitStack, settings: Settings, kafka: KafkaSettings, folder: P
     market, truth = folder / "market.jsonl", folder / "truth.jsonl"
     simulate.write("bribes", 1, 300, 240, market, truth)
     worker = stack.enter_context(_running("worker", log=folder / "worker.log"))
-    if kafka.mock:  # what comes before the worker is there would soon be dropped
+    if kafka.mock:  # the mock soon drops what is sent before the worker reads
         _wait_for(f"http://127.0.0.1:{settings.web_port}/health/ready", worker)
     files = [str(_APP_STORE), str(market)]
     feeds = [stack.enter_context(_running("feed", "--input", file)) for file in files]
-    seen: list[Alert] = []
-    threading.Thread(target=_tell, args=(settings, kafka, seen), daemon=True).start()
+    alerts: list[Alert] = []
+    threading.Thread(target=_print_alerts, args=(settings, kafka, alerts), daemon=True).start()
     reach = f"KAFKA_BOOTSTRAP_SERVERS={kafka.bootstrap_servers}" + " KAFKA_MOCK=true" * kafka.mock
-    said.print(f"metrics: {url}\nfeed your own events: {reach} .venv/bin/volteface feed --input FILE")
+    console.print(f"metrics: {url}\nfeed your own events: {reach} .venv/bin/volteface feed --input FILE")
     begun, before = time.monotonic(), (time.monotonic(), 0.0)
     now: Counter[str] = Counter()
     while time.monotonic() - begun < seconds:
         time.sleep(min(_EVERY_SECONDS, seconds))
         if worker.poll() is not None:
-            said.print(f"the worker ended with {worker.returncode}; it said:\n{_tail(folder / 'worker.log')}")
+            log_end = _tail(folder / "worker.log")
+            console.print(f"the worker ended with exit code {worker.returncode}; the end of its log:\n{log_end}")
             return 1
         now = _numbers(url) or now
         at, events = time.monotonic(), float(now["applied"])
         rate = (events - before[1]) / (at - before[0])
         before = (at, events)
         fed = sum(feed.poll() is not None for feed in feeds)
-        said.print(
+        console.print(
             f"[dim]{at - begun:5.0f} s[/]  {events:>10,.0f} events  {rate:>8,.0f}/s  lag {now['lag']:>8,.0f}  "
-            f"{now['flips']:>6,.0f} flips  {len(seen):>3} alerts  {fed}/{len(feeds)} files fed"
+            f"{now['flips']:>6,.0f} flips  {len(alerts):>3} alerts  {fed}/{len(feeds)} files fed"
         )
-    accused = {alert.subject.id for alert in seen if alert.subject.type == "seller"}
+    accused = {alert.subject.id for alert in alerts if alert.subject.type == "seller"}
     planted = {msgspec.json.decode(line, type=Cheat).seller_id for line in truth.read_bytes().splitlines()}
-    said.print(
-        f"\n{now['applied']:,.0f} events, {now['flips']:,.0f} flips, {len(seen)} alerts: "
+    console.print(
+        f"\n{now['applied']:,.0f} events, {now['flips']:,.0f} flips, {len(alerts)} alerts: "
         f"{len(accused & planted)} of {len(planted)} planted cheats accused, {len(accused - planted)} others"
     )
     if kafka.mock:
-        said.print(
+        console.print(
             f"{now['applied']:,.0f} of the files' {_count(files):,} events: the mock drops what is not read in time"
         )
     return 0
 
 
 def _wait_for(url: str, worker: subprocess.Popen[bytes]) -> None:
-    """Return when the page answers with 200, or the worker ended, or after half a minute."""
+    """Return when the page answers with 200, when the worker has ended, or after half a minute."""
     until = time.monotonic() + 30
     while time.monotonic() < until and worker.poll() is None:
         try:
@@ -133,15 +134,15 @@ def _count(files: list[str]) -> int:
     return total
 
 
-def _tell(settings: Settings, kafka: KafkaSettings, seen: list[Alert]) -> None:
-    for alert in mailbox.alerts(settings, kafka, follow=True):
-        seen.append(alert)
-        said.print(f"[bold red]ALERT[/] {alert.severity}: {alert.explanation} -> {alert.recommended_action}")
+def _print_alerts(settings: Settings, kafka: KafkaSettings, alerts: list[Alert]) -> None:
+    for alert in topic_reader.alerts(settings, kafka, follow=True):
+        alerts.append(alert)
+        console.print(f"[bold red]ALERT[/] {alert.severity}: {alert.explanation} -> {alert.recommended_action}")
 
 
 @contextmanager
 def _running(*command: str, log: Path | None = None) -> Iterator[subprocess.Popen[bytes]]:
-    """A `volteface` command as a child, asked to stop at the end."""
+    """Run a `volteface` command as a child process, and stop it at the end."""
     with (log or Path(os.devnull)).open("wb") as out:
         child = subprocess.Popen(
             [sys.executable, "-m", "stream.cli", *command], stdout=out, stderr=out, start_new_session=True
@@ -162,7 +163,7 @@ def _tail(path: Path) -> str:
 
 
 def _numbers(url: str) -> Counter[str]:
-    """What the show needs of /metrics; empty while the worker is not up."""
+    """Return counts from /metrics; none while the worker is not up."""
     try:
         with urllib.request.urlopen(url, timeout=2) as answer:
             page = answer.read().decode()

@@ -1,6 +1,6 @@
-"""Feeds a file's events to their topics, keyed as the contract says.
+"""Sends a file's events to their topics, keyed by seller.
 
-Rule of this room: each event once and in the file's order, also where Kafka goes away meanwhile: then it waits.
+Invariant: each event once and in the file's order. While Kafka is away, the feed waits.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
 from stream.config import KafkaSettings, Settings
-from stream.engine.access import connection, partitions_of
-from stream.ops.lines import head, lines, stream_of
+from stream.engine.kafka_auth import connection, partitions_of
+from stream.ops.event_files import head, lines, stream_of
 
 log = logging.getLogger(__name__)
 
-#: Events sent and not yet acknowledged: the bound on the memory of a feed that is quicker than Kafka.
+#: The most events that are sent and not acknowledged: the bound on memory if Kafka is slower than the file.
 _IN_FLIGHT: Final = 100_000
-#: What is read of the file at once.
+#: How much of the file is read at once.
 _CHUNK_BYTES: Final = 256 * 1024
 
 
 class Fed(NamedTuple):
-    """How it went."""
+    """The outcome: events sent, events refused by Kafka, duration."""
 
     events: int
     failed: int
@@ -43,9 +43,16 @@ def feed(
     speed: float | None,
     progress: Callable[[int], None],
 ) -> Fed:
-    """Send every line; returns when all are acknowledged, or refused. `speed`: a factor of real time, None: no limit.
+    """Send every line, and return once Kafka has acknowledged or refused all of them.
 
-    Raises LookupError where a topic is missing.
+    Args:
+        settings, kafka: All settings.
+        source: A `.jsonl` or `.jsonl.gz` file, or `-`.
+        speed: A multiple of real time; None for no limit.
+        progress: Called with the number of events sent so far.
+
+    Raises:
+        LookupError: A topic is missing.
     """
     return asyncio.run(_feed(settings, kafka, source, Pace(speed), progress))
 
@@ -54,7 +61,7 @@ async def _feed(
     settings: Settings, kafka: KafkaSettings, source: str, pace: Pace, progress: Callable[[int], None]
 ) -> Fed:
     begun, sent = time.monotonic(), 0
-    # linger: acknowledgement matters here, not latency; large batches halve the cost an event.
+    # linger: latency does not matter here, and large batches halve the cost of an event.
     producer = AIOKafkaProducer(
         **connection(kafka), acks="all", enable_idempotence=True, linger_ms=20, max_batch_size=_CHUNK_BYTES
     )
@@ -77,7 +84,7 @@ async def _feed(
 
 
 async def _batches(file: io.BufferedIOBase) -> AsyncIterator[list[bytes]]:
-    """The file's lines without the empty ones, as they come: what a pipe brings does not wait for more."""
+    """Yield the file's lines without the empty ones, as they arrive: a pipe's lines do not wait for a full buffer."""
     rest = b""
     while chunk := await asyncio.to_thread(file.read1, _CHUNK_BYTES):
         *whole, rest = (rest + chunk).split(b"\n")
@@ -87,43 +94,43 @@ async def _batches(file: io.BufferedIOBase) -> AsyncIterator[list[bytes]]:
 
 
 class _Sender:
-    """Sends, and counts what was refused."""
+    """Sends lines, and counts those that Kafka refuses."""
 
     def __init__(self, producer: AIOKafkaProducer) -> None:
         self.failed = 0
         self._producer = producer
-        self._room = asyncio.BoundedSemaphore(_IN_FLIGHT)
+        self._slots = asyncio.BoundedSemaphore(_IN_FLIGHT)
 
     async def send(self, topic: str, key: bytes | None, line: bytes) -> None:
-        """Hand a line on; waits where too many are on their way."""
-        await self._room.acquire()
+        """Send a line; wait if too many are not acknowledged."""
+        await self._slots.acquire()
         try:
             while True:
                 try:
                     future = await self._producer.send(topic, line, key=key)
                     break
-                except KafkaTimeoutError:  # no room in the partition's batch: Kafka is away, and will be back
-                    log.warning("Kafka takes nothing of %s: waiting; nothing is lost", topic)
-        except MessageSizeTooLargeError:  # raised at once, unlike all that the broker refuses
+                except KafkaTimeoutError:  # the partition's batch is full, because Kafka is away
+                    log.warning("Kafka accepts no records for %s: waiting; no event is lost", topic)
+        except MessageSizeTooLargeError:  # raised at once, unlike refusals by the broker
             self.failed += 1
-            self._room.release()
+            self._slots.release()
         else:
             future.add_done_callback(self._answered)
 
     def _answered(self, future: asyncio.Future[Any]) -> None:
-        self._room.release()
+        self._slots.release()
         self.failed += future.exception() is not None
 
 
 class Pace:
-    """Holds a feed to a factor of real time."""
+    """Limits a feed to a multiple of real time."""
 
     def __init__(self, speed: float | None) -> None:
         self._speed = speed
         self._start: tuple[float, float] | None = None
 
     async def wait(self, occurred_at: str | None) -> None:
-        """Sleep until the event's time has come."""
+        """Sleep until the event is due."""
         if self._speed is None or occurred_at is None:
             return
         try:

@@ -1,7 +1,7 @@
-"""Records that were good events once: seeded mutations of bytes, fields, keys and partitions.
+"""Mutated records for fuzz tests: seeded mutations of the bytes, fields, keys and partitions of valid events.
 
-Rule of this room: a mutant need not be bad; what becomes of it is for the tests that feed it. A document is kept as
-pairs of raw JSON texts, so that it can hold what no encoder writes: a name twice, NaN, bytes that are no UTF-8.
+A mutant may still be valid; the tests decide. A document is a list of pairs of raw JSON texts, so that it can hold
+input that no encoder writes: a repeated name, NaN, bytes that are not UTF-8.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 Pairs = list[tuple[bytes, bytes]]
 
-#: The inputs in the order of `events.STREAMS`, with what each carries besides ids and times.
+#: For each input stream, in the order of `events.STREAMS`: fields of its event types besides ids and times.
 _KINDS: Final[tuple[tuple[dict[str, object], ...], ...]] = (
     (
         {"type": "review.created", "product_id": "p-1", "rating": 1, "verified_purchase": True, "marketplace": "DE"},
@@ -48,7 +48,7 @@ _RAW: Final = (
 
 
 class Mutant(NamedTuple):
-    """A record for an input; `partition` is the right one of its key unless it is a number."""
+    """A record for an input stream; with `partition` None it goes to the partition of its key."""
 
     stream: int
     key: bytes | None
@@ -57,14 +57,14 @@ class Mutant(NamedTuple):
 
 
 def mutants(seed: int, count: int) -> Iterator[Mutant]:
-    """So many, the same for the same seed."""
+    """Yield `count` mutants, the same for the same seed."""
     chance = Random(seed)
     for number in range(count):
         yield _mutant(chance, f"{seed}-{number}")
 
 
-def good(chance: Random, name: str, stream: int) -> dict[str, object]:
-    """An event as the contract has it."""
+def valid_event(chance: Random, name: str, stream: int) -> dict[str, object]:
+    """Return a valid event."""
     event = {
         **chance.choice(_KINDS[stream]),
         "event_id": f"e-{name}",
@@ -77,14 +77,14 @@ def good(chance: Random, name: str, stream: int) -> dict[str, object]:
 
 def _mutant(chance: Random, name: str) -> Mutant:
     stream = chance.randrange(len(_KINDS))
-    event = good(chance, name, stream)
+    event = valid_event(chance, name, stream)
     key: bytes | None = str(event["seller_id"]).encode()
-    value: bytes | None = _spoilt(chance, event)
+    value: bytes | None = _mutated_value(chance, event)
     kind = chance.random()
     if kind < 0.03:
         key = chance.choice((None, b"", b"s-41", b"S-1", chance.randbytes(8), (key or b"") + b"\x00"))
     elif kind < 0.035:
-        key = value = None  # which Kafka takes, and not every client
+        key = value = None  # Kafka accepts this record, not every client does
     elif kind < 0.05:
         return Mutant(stream, key, value, chance.randrange(64))
     elif kind < 0.07:
@@ -94,7 +94,7 @@ def _mutant(chance: Random, name: str) -> Mutant:
     return Mutant(stream, key, value)
 
 
-def _spoilt(chance: Random, event: dict[str, object]) -> bytes:
+def _mutated_value(chance: Random, event: dict[str, object]) -> bytes:
     kind = chance.random()
     if kind < 0.05:
         return chance.randbytes(chance.randrange(300))
@@ -131,7 +131,7 @@ def _drop(chance: Random, pairs: Pairs) -> None:
 
 
 def _repeat(chance: Random, pairs: Pairs) -> None:
-    """A name twice, with a value of another field, a raw one or its own."""
+    """Repeat a name, with its own value, that of another field, or a raw one."""
     if pairs:
         name, own = chance.choice(pairs)
         pairs.insert(chance.randrange(len(pairs) + 1), (name, chance.choice((own, pairs[0][1], chance.choice(_RAW)))))

@@ -16,13 +16,13 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from stream.alerts import Alert
 from stream.config import Settings
-from stream.engine.records import Checkpoint
+from stream.contract.alerts import Alert
+from stream.engine.checkpoint import Checkpoint
 from stream.engine.task import EVIDENCE, Task
-from stream.intake.decode import Intake
+from stream.intake.intake import Intake
 from stream.market import simulate
-from stream.replay import replay
+from stream.offline.replay import replay
 
 DATA: Final = Path(__file__).parent / "data"
 FOLDER: Final = DATA / "reference"
@@ -109,7 +109,7 @@ async def _topics() -> bytes:
     for stream, records in enumerate(streams):
         task.take(stream, records)
     step = 1
-    while step or task.held:
+    while step or task.blocked:
         step = task.step(lambda _: True, 10**9)
         await task.checkpoint(lambda alert: alert)
         if records := store.undelivered():

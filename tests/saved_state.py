@@ -1,7 +1,7 @@
-"""The rows of one task as this version writes them, kept in a file: what a later one has to read, or to refuse.
+"""A file of one task's state rows, written by the present version; a later version must read or refuse it.
 
-Rule of this room: `python -m tests.saved_state` writes the file, and is run only when rows get another version (then
-another name, too) or, before the first release, another meaning.
+Invariant: `python -m tests.saved_state` writes the file. Run it only when the rows get another version (then the file
+gets another name) or, before the first release, another meaning.
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from stream.core import codec
+from stream.contract.events import AnyEvent
 from stream.core.detector import Detector
-from stream.core.reports import Forget
-from stream.events import AnyEvent
-from stream.exchange import Tasks
+from stream.core.staff.messages import Forget
+from stream.core.state import codec
 from stream.market import simulate
+from stream.offline.local_bus import LocalTasks
 
 FILE: Final = Path(__file__).parent / "data" / "state-v1.jsonl.gz"
-#: Every kind that a row's key can begin with.
+#: The key prefixes of all kinds of rows.
 KINDS: Final = frozenset(
     (
-        *(codec.META, codec.NORM, codec.PATTERNS, codec.PROGRESS, codec.ACCUSATIONS),
-        *(codec.REVIEW, codec.SELLER, codec.FLIP, codec.PRODUCT, codec.SEEN, codec.EARLY),
-        *(codec.STAFF, codec.PENDING, codec.DOSSIER),
+        *(codec.META, codec.BASELINE, codec.PATTERNS, codec.PROGRESS, codec.ACCUSED),
+        *(codec.REVIEW, codec.SELLER, codec.FLIP, codec.PRODUCT, codec.EVENT_IDS, codec.PENDING_CHANGE),
+        *(codec.STAFF_EXPOSURE, codec.UNCONCLUDED, codec.STAFF_HISTORY),
     )
 )
 
 
 class Saved(NamedTuple):
-    """The digest noted with the rows, and the rows."""
+    """The digest in the file's first line, and the rows."""
 
     digest: str
     rows: list[tuple[bytes, bytes]]
@@ -42,35 +42,35 @@ class _Head(msgspec.Struct):
 
 
 def empty() -> Detector:
-    """A task that can take the rows on: the first of two."""
+    """Return the detector of a task that can restore the rows: the first of two tasks."""
     return Detector(1000.0, "digest", 0, 2)
 
 
 def read() -> Saved:
-    """What the file holds."""
+    """Read the file."""
     with gzip.open(FILE) as lines:
         head = msgspec.json.decode(next(lines), type=_Head)
         return Saved(head.digest, [msgspec.json.decode(line, type=tuple[bytes, bytes]) for line in lines])
 
 
 def written() -> Saved:
-    """The first of a market's two tasks, as soon as it has a row of every kind; a reviewer is forgotten."""
+    """Return the first of a market's two tasks when it has a row of every kind; one reviewer is forgotten before."""
     events, _ = simulate.market("access", 3, 16, 90)
-    tasks = Tasks(1000.0, "digest", 2)
+    tasks = LocalTasks(1000.0, "digest", 2)
     task, rows = tasks.tasks[0], dict[bytes, bytes]()
     for number, event in enumerate(events):
         typed: AnyEvent = msgspec.convert(event, AnyEvent)
         tasks.apply(typed, typed.occurred_at.timestamp())
         if number == len(events) // 2:
-            task.hear(Forget(reviewer_id=min(review.reviewer_id for review in task.reviews.values())))
-        for key, value in task.changed():
+            task.on_message(Forget(reviewer_id=min(review.reviewer_id for review in task.state.reviews.values())))
+        for key, value in task.state.changed():
             if value is None:
                 rows.pop(key, None)
             else:
                 rows[key] = value
-        if number > len(events) // 2 and {key[:2] for key in rows} == KINDS and task.accusations.coming:
-            return Saved(task.digest(), sorted(rows.items()))
-    raise AssertionError(f"no row of {KINDS - {key[:2] for key in rows}}")
+        if number > len(events) // 2 and {key[:2] for key in rows} == KINDS and task.state.accused.pending:
+            return Saved(task.state.digest(), sorted(rows.items()))
+    raise AssertionError(f"no row with the prefixes {KINDS - {key[:2] for key in rows}}")
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
-"""Grafana's dashboards, as code: `python docker/grafana/dashboards.py [FOLDER]` writes them as JSON.
+"""Grafana's dashboards as code: `python docker/grafana/dashboards.py [FOLDER]` writes them as JSON.
 
-Rule of this room: equal sources give equal bytes, so a test can tell whether the JSON beside it is of these sources.
+Invariant: equal sources give equal bytes. A test compares the committed JSON with the output of this program;
+`make dashboards` writes it again.
 """
 
 from __future__ import annotations
@@ -27,12 +28,19 @@ _TAG: Final = "volteface"
 _GRID: Final = 24
 
 
-def built(name: str, text: str, since: str, rows: Sequence[Row]) -> str:
-    """A dashboard's JSON."""
+def dashboard_json(name: str, description: str, since: str, rows: Sequence[Row]) -> str:
+    """Return a dashboard's JSON.
+
+    Args:
+        name: The title without "Volteface".
+        description: One sentence.
+        since: The default time range, such as "3h".
+        rows: The rows and their panels, in order.
+    """
     board = (
         dashboard.Dashboard(f"Volteface {name}")
         .uid(f"volteface-{name.lower()}")
-        .description(text)
+        .description(description)
         .tags([_TAG])
         .time(f"now-{since}", "now")
         .refresh("30s")
@@ -45,50 +53,51 @@ def built(name: str, text: str, since: str, rows: Sequence[Row]) -> str:
             .tags([_TAG])
             .include_vars(True)
             .keep_time(True)
-            .placement("")  # beside the variables; else the SDK puts it into a menu
+            .placement("")  # beside the variables; the SDK's default is a menu
         )
     )
     for title, panels in rows:
         board.with_row(dashboard.Row(title))
-        for panel in _placed(panels):
+        for panel in _with_grid_positions(panels):
             board.with_panel(panel)
     model = board.build()
-    for number, placed in enumerate(model.panels or (), start=1):
-        placed.id_val = number
+    for number, panel_model in enumerate(model.panels or (), start=1):
+        panel_model.id_val = number
     return JSONEncoder(sort_keys=True, indent=2).encode(model) + "\n"
 
 
-def _placed(panels: Sequence[Panel]) -> Iterator[Panel]:
-    """Lines of at most three graphs, or of eight numbers, as equally long as can be."""
-    most, height = (8, 4) if isinstance(panels[0], stat.Panel) else (3, 9)
-    lines = -(-len(panels) // most)
-    rest = iter(panels)
+def _with_grid_positions(panels: Sequence[Panel]) -> Iterator[Panel]:
+    """Set widths and heights: lines of at most three graphs or eight numbers, with as equal counts as possible."""
+    max_per_line, height = (8, 4) if isinstance(panels[0], stat.Panel) else (3, 9)
+    lines = -(-len(panels) // max_per_line)
+    remaining = iter(panels)
     for line in range(lines):
         count = len(panels) // lines + (line < len(panels) % lines)
         for _ in range(count):
-            yield next(rest).span(_GRID // count).height(height)
+            yield next(remaining).span(_GRID // count).height(height)
 
 
 def _variables() -> Iterator[dashboard.DatasourceVariable | dashboard.QueryVariable]:
     yield dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus")
-    yield _chosen("app_id", "App", "volteface_build_info").sort(VariableSort.ALPHABETICAL_ASC)
+    yield _label_variable("app_id", "App", "volteface_build_info").sort(VariableSort.ALPHABETICAL_ASC)
     for name, label, metric, order in (
         ("task", "Task", app("volteface_checkpoint_age_seconds"), VariableSort.NUMERICAL_ASC),
         ("instance", "Worker", app("volteface_build_info"), VariableSort.ALPHABETICAL_ASC),
     ):
         every = VariableOption(selected=True, text=["All"], value=["$__all"])
-        # ".*", not a list of all: a task or worker that comes later, or was there before, is shown, too.
-        yield _chosen(name, label, metric).multi(True).include_all(True).all_value(".*").current(every).sort(order)
+        # ".*" and not a list of all values: it also matches tasks and workers that started later or are gone.
+        variable = _label_variable(name, label, metric).sort(order)
+        yield variable.multi(True).include_all(True).all_value(".*").current(every)
 
 
-def _chosen(label_name: str, label: str, metric: str) -> dashboard.QueryVariable:
-    question = f"label_values({metric}, {label_name})"
+def _label_variable(label_name: str, title: str, metric: str) -> dashboard.QueryVariable:
+    expression = f"label_values({metric}, {label_name})"
     return (
         dashboard.QueryVariable(label_name)
-        .label(label)
+        .label(title)
         .datasource(DATASOURCE)
-        .query(question)
-        .definition(question)
+        .query(expression)
+        .definition(expression)
         .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
     )
 
@@ -96,13 +105,14 @@ def _chosen(label_name: str, label: str, metric: str) -> dashboard.QueryVariable
 def _annotations() -> Iterator[dashboard.AnnotationQuery]:
     builds, by = app("volteface_build_info"), "version,model_version"
     appeared = f"group by ({by}) ({builds}) unless group by ({by}) ({builds} offset 5m)"
-    yield _marked("Deployments", "blue", appeared, by).title_format("Volteface {{version}}, model {{model_version}}")
+    deployments = _annotation("Deployments", "blue", appeared, by)
+    yield deployments.title_format("Volteface {{version}}, model {{model_version}}")
     firing = app("ALERTS", 'alertstate="firing"', 'alertname=~"Volteface.*"')
-    # As tags, which are left out where an alert has no such label; in a text their names would stay.
-    yield _marked("Firing alerts", "red", firing, "severity,topic,task,instance").title_format("{{alertname}}")
+    # Tags, because Grafana omits a tag if an alert lacks that label; a title format would show the label's name.
+    yield _annotation("Firing alerts", "red", firing, "severity,topic,task,instance").title_format("{{alertname}}")
 
 
-def _marked(name: str, colour: str, expression: str, tags: str) -> dashboard.AnnotationQuery:
+def _annotation(name: str, colour: str, expression: str, tags: str) -> dashboard.AnnotationQuery:
     return (
         dashboard.AnnotationQuery()
         .name(name)
@@ -115,16 +125,16 @@ def _marked(name: str, colour: str, expression: str, tags: str) -> dashboard.Ann
 
 
 DASHBOARDS: Final = (
-    ("Operations", "Is it up, is it keeping up, is it right, is it finding?", "3h", operations.ROWS),
-    ("Integrity", "What the market does, and what Volteface makes of it.", "24h", integrity.ROWS),
+    ("Operations", "Availability, throughput, correctness and alerts of the service.", "3h", operations.ROWS),
+    ("Integrity", "Flips, evidence and alerts of the market, and the quality of the input.", "24h", integrity.ROWS),
 )
 
 
 def main() -> None:
-    """Write every dashboard to the folder named, or to the one beside this file."""
+    """Write every dashboard to the folder in the first argument, or to `dashboards/` beside this file."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "dashboards"
-    for name, text, since, rows in DASHBOARDS:
-        (folder / f"{name.lower()}.json").write_text(built(name, text, since, rows))
+    for name, description, since, rows in DASHBOARDS:
+        (folder / f"{name.lower()}.json").write_text(dashboard_json(name, description, since, rows))
 
 
 if __name__ == "__main__":

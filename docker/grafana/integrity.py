@@ -1,6 +1,6 @@
-"""The dashboard *Integrity*: what the market does, and what Volteface makes of it.
+"""The dashboard *Integrity*: flips, evidence and alerts of the market, and the quality of the input.
 
-Rule of this room: a count stands beside what was to be expected, or it says nothing.
+Invariant: a panel of flips or of alerts also shows the expected number or the allowed number.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from typing import Final
 from panels import Row, app, graph, number, or_zero, rate, task, worker
 
 from stream.config import Settings
-from stream.core.watches import SELLER_SLACK, STAFF_SLACK, log_threshold
+from stream.core.evidence.watches import SELLER_SLACK, STAFF_SLACK, log_threshold
 
-#: ln R at which a watch alarms, for the budget that holds where nobody has set another.
+#: The thresholds of ln R at the default budget.
 _BUDGET: Final[float] = Settings.model_fields["alert_budget"].default
 _THRESHOLD: Final = round(log_threshold(_BUDGET, SELLER_SLACK), 3)
 _STAFF_THRESHOLD: Final = round(log_threshold(_BUDGET, STAFF_SLACK), 3)
@@ -22,10 +22,10 @@ _AT_RISK = f"sum({task('volteface_at_risk_reviews')})"
 _FAMILIES = ("sellers", "staff")
 _PAST_YEAR = f"sum({task('volteface_alerts_past_year')})"
 _ALLOWED = f"sum({task('volteface_alerts_allowed_per_year')})"
-_OUT_OF_THE_ORDINARY = task("volteface_events_total", 'outcome!~"applied|duplicate|late"')
+_EXCEPTIONAL = task("volteface_events_total", 'outcome!~"applied|duplicate|late"')
 
-# Expected flips are told per second of event time. In step with the clock that is a second; while old events are read,
-# many seconds of event time pass in one, and the watermark's slope says how many. A new task's watermark is 0 at first.
+# The metric counts expected flips for each second of event time. During a backlog many seconds of event time pass in
+# one second, and the slope of the watermark is their number. The watermark of a new task is 0 at first.
 _EVENT_TIME_PACE = f"clamp_min(deriv(({task('volteface_watermark_timestamp_seconds')} > 0)[$__rate_interval:15s]), 0)"
 _EXPECTED = f"sum({task('volteface_expected_flips_per_second')} * {_EVENT_TIME_PACE})"
 
@@ -34,7 +34,7 @@ _RETRACTED_SHARE = or_zero(f"sum(rate({_RETRACTED}[6h])) / sum(rate({task(_FLIPS
 
 
 def _of_tasks(metric: str, *matchers: str) -> dict[str, str]:
-    """A distribution over subjects or flips is told task by task: shown is the highest of the tasks' quantiles."""
+    """Return quantiles over all tasks: tasks expose their own quantiles, and the panel shows the highest of them."""
     return {"quantile {{quantile}}": f"max by (quantile) ({task(metric, *matchers)})"}
 
 
@@ -46,8 +46,8 @@ def _family(name: str) -> str:
     return f'family="{name}"'
 
 
-def _raised(by: str) -> dict[str, str]:
-    return {f"{{{{{by}}}}}": f"sum by ({by}) (increase({worker('volteface_alerts_total')}[1h]))"}
+def _alerts_by(label: str) -> dict[str, str]:
+    return {f"{{{{{label}}}}}": f"sum by ({label}) (increase({worker('volteface_alerts_total')}[1h]))"}
 
 
 _AT_A_GLANCE: Final[Row] = (
@@ -55,14 +55,14 @@ _AT_A_GLANCE: Final[Row] = (
     [
         number(
             "Alerts, past year",
-            "Alerts about sellers and staff in the last 365 days of event time, of the chosen tasks.",
+            "Alerts about sellers and staff in the last 365 days of event time. Chosen tasks only.",
             "short",
             _PAST_YEAR,
         ),
         number(
-            "Of the budget",
-            "Those alerts against what the budget allows, were all of them false. More than 100 % is right where"
-            " that many sellers cheat; else the market does something that the norm cannot explain.",
+            "Share of the budget",
+            "Alerts of the past year, divided by the false alarms that the budget allows in a year. More than 100 % is"
+            " correct if that many sellers cheat. Otherwise the baseline cannot explain what the market does.",
             "percentunit",
             or_zero(f"{_PAST_YEAR} / {_ALLOWED}", _PAST_YEAR),
             limits={1: "orange"},
@@ -70,50 +70,61 @@ _AT_A_GLANCE: Final[Row] = (
         ),
         number(
             "Flips, 6 h",
-            "Critical reviews that were upgraded, or deleted by their authors, in the last six hours; of all tasks.",
+            "Critical reviews that their authors upgraded or deleted in the last six hours. All tasks.",
             "short",
             f"round({app('app_id:volteface_flips:increase6h')})",
             limits={None: "orange", 1: "green"},
             runbooks=["VoltefaceSilence"],
         ),
         number(
-            "Deleted, of the flips",
-            "The share of six hours' flips that were deletions. 0 where there was no flip.",
+            "Share of deletions",
+            "Deletions by authors, divided by all flips, over six hours. 0 without flips.",
             "percentunit",
             _RETRACTED_SHARE,
         ),
         number(
             "Strongest evidence",
-            f"The largest ln R of a seller. From {_THRESHOLD} on, with the budget's default, it is an alert.",
+            f"The largest ln R of a seller. The alert threshold is {_THRESHOLD} at the default budget.",
             "none",
             f"max({task('volteface_evidence_log_odds', _family('sellers'))})",
             limits={_THRESHOLD: "orange"},
         ),
-        number("Open critical reviews", "Followed until they turn, or for two years.", "short", _AT_RISK),
         number(
-            "Sellers known",
-            "With something in the last two years.",
+            "Open critical reviews",
+            "Reviews at risk. Each is followed until its flip, or two years.",
+            "short",
+            _AT_RISK,
+        ),
+        number(
+            "Sellers in the state",
+            "Sellers with an open critical review, or with activity in the last two years.",
             "short",
             _of_family("volteface_subjects", "sellers"),
         ),
-        number("Products known", "With an event in the last two years.", "short", f"sum({task('volteface_products')})"),
+        number(
+            "Products in the state",
+            "Products with an event in the last two years.",
+            "short",
+            f"sum({task('volteface_products')})",
+        ),
     ],
 )
 
-_TURNS: Final[Row] = (
+_FLIP_PANELS: Final[Row] = (
     "Flips",
     [
         graph(
-            "Flips, by kind, and what was to be expected",
-            "Reviews upgraded or retracted a second, beside what the market's long run expects of all reviews at risk."
-            " A surge of the whole market is no evidence against anybody; it is weighed by what peers have.",
+            "Flips by kind, and expected flips",
+            "Upgraded and retracted reviews a second, and the flips that the long run expects of all reviews at risk."
+            " If flips rise in the whole market, the expectation by peers rises too: that is no evidence against a"
+            " seller.",
             "cps",
-            {"{{kind}}": rate("kind", task(_FLIPS)), "expected, of both": _EXPECTED},
+            {"{{kind}}": rate("kind", task(_FLIPS)), "expected, both kinds": _EXPECTED},
         ),
         graph(
-            "Flips of six hours, and what was to be expected",
-            "Of all tasks, as if event time ran with the clock: while old events are read, the count is far above what"
-            " was expected. Nothing against 20 expected makes a ticket.",
+            "Flips in six hours, and expected flips",
+            "All tasks. The expectation assumes that event time advances with the clock: during a backlog the count is"
+            " far above it. 0 flips where more than 20 are expected open a ticket.",
             "short",
             {
                 "flips": app("app_id:volteface_flips:increase6h"),
@@ -123,7 +134,8 @@ _TURNS: Final[Row] = (
         ),
         graph(
             "Share of flips that are deletions",
-            "Of six hours. Bought deletions raise it; so does a platform that makes deleting easier.",
+            "Over six hours. Paid deletions raise the share. A change of the platform that makes deletion easier raises"
+            " it too.",
             "percentunit",
             {"retracted": _RETRACTED_SHARE},
         ),
@@ -133,19 +145,25 @@ _TURNS: Final[Row] = (
 _ALERTS: Final[Row] = (
     "Alerts",
     [
-        graph("Alerts of an hour, by kind", "What they are about.", "short", _raised("kind"), stacked=True),
         graph(
-            "Alerts of an hour, by severity",
-            "More than five in a day, and more than a tenth of a year's budget, make a ticket.",
+            "Alerts an hour, by kind",
+            "Alerts by the watch that raised them.",
             "short",
-            _raised("severity"),
+            _alerts_by("kind"),
+            stacked=True,
+        ),
+        graph(
+            "Alerts an hour, by severity",
+            "A ticket opens if a day brings more than five alerts and more than a tenth of the year's budget.",
+            "short",
+            _alerts_by("severity"),
             stacked=True,
             runbooks=["VoltefaceAlertFlood"],
         ),
         graph(
-            "Alerts of the past year, and what the budget allows",
-            "In event time. The budget is what would be raised about that many sellers were nobody to cheat; it is kept"
-            " cautiously, so honest markets stay far below it.",
+            "Alerts of the past year, and alerts that the budget allows",
+            "In event time. The budget is the number of false alarms allowed for that many subjects. The thresholds are"
+            " cautious, so honest markets stay far below it.",
             "short",
             {f"raised, {family}": _of_family("volteface_alerts_past_year", family) for family in _FAMILIES}
             | {f"allowed, {family}": _of_family("volteface_alerts_allowed_per_year", family) for family in _FAMILIES},
@@ -158,45 +176,45 @@ _EVIDENCE: Final[Row] = (
     "Evidence",
     [
         graph(
-            "Evidence of the sellers, by quantile",
-            "ln R: the odds that a seller began to buy, against the best innocent story. Each line is the highest of"
-            f" the tasks'. The top may pass {_THRESHOLD}, where the default budget of {_BUDGET:g} raises an alert."
-            " If the 0.99 comes near it, the norm does not fit.",
+            "Evidence on sellers, by quantile",
+            "ln R: the log odds that cheating started, against the best innocent explanation. Each line is the highest"
+            f" quantile of all tasks. Quantile 1 may pass {_THRESHOLD}, the alert threshold at the default budget of"
+            f" {_BUDGET:g}. If quantile 0.99 comes close to the threshold, the baseline does not fit the market.",
             "none",
             _of_tasks("volteface_evidence_log_odds", _family("sellers")),
             limits={_THRESHOLD: "orange"},
         ),
         graph(
-            "Evidence of the staff, by quantile",
-            "ln R: the odds that a member of staff began to sell look-ups or removals, by what all tasks have told, as"
-            f" each day ends. From {_STAFF_THRESHOLD} on, with the budget's default, it is an alert.",
+            "Evidence on staff, by quantile",
+            "ln R: the log odds that a staff member started to sell look-ups or removals, from the reports of all tasks"
+            f" at the end of each day. The alert threshold is {_STAFF_THRESHOLD} at the default budget.",
             "none",
             _of_tasks("volteface_evidence_log_odds", _family("staff")),
             limits={_STAFF_THRESHOLD: "orange"},
         ),
         graph(
-            "How unusual the flips' patterns are, by quantile",
-            "HalfSpaceTrees' score of the flips so far, from 0 (usual) to 1. It raises no alert by itself; a median"
-            " that moves is a market that changes its ways.",
+            "Pattern scores of flips, by quantile",
+            "HalfSpaceTrees' score of all flips so far, from 0 (usual) to 1 (unusual). The score raises no alert. A"
+            " median that moves means that the market's behaviour changes.",
             "none",
             _of_tasks("volteface_pattern_score"),
         ),
     ],
 )
 
-_KNOWN: Final[Row] = (
-    "What is known",
+_STATE: Final[Row] = (
+    "State",
     [
         graph(
             "Open critical reviews, by task",
-            "Reviews at risk of a flip: the bulk of a task's memory and of its restore.",
+            "Reviews at risk of a flip. They take most of a task's memory and of its restore time.",
             "short",
             {"task {{task}}": f"sum by (task) ({task('volteface_at_risk_reviews')})"},
             stacked=True,
         ),
         graph(
-            "Sellers, staff and products known",
-            "Those without an event for two years are forgotten, at the turn of a month.",
+            "Sellers, staff and products in the state",
+            "Subjects that were inactive for two years leave the state at the end of a month.",
             "short",
             {family: _of_family("volteface_subjects", family) for family in _FAMILIES}
             | {"products": f"sum({task('volteface_products')})"},
@@ -205,32 +223,32 @@ _KNOWN: Final[Row] = (
 )
 
 _INPUT: Final[Row] = (
-    "The input",
+    "Input",
     [
         graph(
             "Records refused, by reason",
-            "What could not be used; `volteface dlq list` shows each with a sentence. Of what is refused nothing is"
-            " known, so its sellers are watched less well.",
+            "Records that became dead letters; `volteface dlq list` shows each with its reason. Refused events are"
+            " missing from the evidence about their sellers.",
             "recps",
             {"{{reason}}": rate("reason", task("volteface_dead_letters_total"))},
             stacked=True,
             runbooks=["VoltefaceDeadLetterBurst"],
         ),
         graph(
-            "Events out of the ordinary, by outcome",
-            "Applied, but: overtaken_review was told after its own edit or deletion; unseen_edit and unseen_deletion"
-            " are of reviews never told; known_review was told twice; foreign_review is another seller's;"
-            " unmatched_outreach and unmatched_access concern no open critical review. removed (by the platform) and"
-            " retired (followed for two years) are in order. Much of the others is a stream behind its neighbours, or"
-            " lost events.",
+            "Exceptional events, by outcome",
+            "Outcomes of applied events. overtaken_review: the creation came after an edit or deletion. unseen_edit,"
+            " unseen_deletion: the creation never came. known_review: a second creation. foreign_review: the review"
+            " belongs to another seller. unmatched_outreach, unmatched_access: no open critical review matches."
+            " removed (by the platform) and retired (followed for two years) are normal. A high rate of the others"
+            " means that one topic lags behind the others, or that events are lost.",
             "eps",
             {
-                "{{outcome}}": f"{rate('outcome', _OUT_OF_THE_ORDINARY)}"
-                # An outcome is told from its first event on: before that, a line at 0.
+                "{{outcome}}": f"{rate('outcome', _EXCEPTIONAL)}"
+                # The series of an outcome begins with its first event; until then the panel shows a line at 0.
                 f' or on() label_replace(0 * {_AT_RISK}, "outcome", "none", "", "")'
             },
         ),
     ],
 )
 
-ROWS: Final = (_AT_A_GLANCE, _TURNS, _ALERTS, _EVIDENCE, _KNOWN, _INPUT)
+ROWS: Final = (_AT_A_GLANCE, _FLIP_PANELS, _ALERTS, _EVIDENCE, _STATE, _INPUT)

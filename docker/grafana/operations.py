@@ -1,6 +1,6 @@
-"""The dashboard *Operations*: is it up, is it keeping up, is it right, is it finding?
+"""The dashboard *Operations*: availability, throughput, correctness and alerts of the service.
 
-Rule of this room: what pages or makes a ticket can be seen here, against the limit at which it does.
+Invariant: for every alert rule a panel shows the value that the rule watches, with the limit at which it fires.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ _REFUSED_SHARE = or_zero(app("app_id:volteface_dead_letters:ratio_rate5m"), _EVE
 
 
 _AT_A_GLANCE: Final[Row] = (
-    "At a glance: up, keeping up, right, finding",
+    "At a glance",
     [
         number(
             "Available now",
-            "Every partition has a running task, and nothing that came more than a minute ago still waits.",
+            "Every partition has a running task, and no record has waited for more than a minute.",
             "bool_yes_no",
             app("app_id:volteface_available:bool"),
             limits={None: "red", 1: "green"},
             runbooks=["VoltefaceNotReady"],
         ),
         number(
-            "Partitions with a task",
-            "The share of the input's partitions whose task runs. The sellers of the others are not watched.",
+            "Partitions with a running task",
+            "Share of the input partitions. Sellers of the other partitions are not watched.",
             "percentunit",
             f"{_TASKS_RUNNING} / {_PARTITIONS}",
             limits={None: "red", 1: "green"},
@@ -38,17 +38,16 @@ _AT_A_GLANCE: Final[Row] = (
         ),
         number(
             "Oldest record waiting",
-            "How long ago Kafka was given the oldest record that is not yet applied.",
+            "Time since Kafka received the oldest record that is not yet applied.",
             "s",
             f"max({app('app_id_topic:volteface_lag_seconds:max')})",
             limits={60: "orange", 300: "red"},
             runbooks=["VoltefaceLagGrows"],
         ),
-        number("Events applied", "A second, over the last five minutes.", "eps", _EVENTS),
+        number("Events applied", "Events a second, over the last five minutes.", "eps", _EVENTS),
         number(
             "Refused",
-            "The share of the records read in five minutes that could not be used. They wait on the dead-letter"
-            " topics.",
+            "Share of the records read in five minutes that became dead letters.",
             "percentunit",
             _REFUSED_SHARE,
             limits={0.001: "orange", 0.01: "red"},
@@ -56,7 +55,7 @@ _AT_A_GLANCE: Final[Row] = (
         ),
         number(
             "Tasks failed, 1 h",
-            "Tasks dropped because of an error in the last hour. Each begins again from its last checkpoint.",
+            "Tasks dropped because of an error in the last hour. Each resumes from its last checkpoint.",
             "short",
             f"round(sum(increase({worker('volteface_task_failures_total')}[1h])))",
             limits={1: "orange", 3: "red"},
@@ -64,7 +63,7 @@ _AT_A_GLANCE: Final[Row] = (
         ),
         number(
             "Flips, 6 h",
-            "Critical reviews that turned in the last six hours. None at all, while events flow, deserves a look.",
+            "Critical reviews that flipped in the last six hours. 0 deserves a look if events arrive.",
             "short",
             f"round({app('app_id:volteface_flips:increase6h')})",
             limits={None: "orange", 1: "green"},
@@ -72,8 +71,8 @@ _AT_A_GLANCE: Final[Row] = (
         ),
         number(
             "Alerts, 24 h",
-            "Alerts raised in the last day. A few are the purpose; many at once are a ring, or a norm that does not"
-            " fit.",
+            "Alerts raised in the last day. A few are normal. Many at once mean a ring of sellers, or a baseline that"
+            " does not fit.",
             "short",
             f"round({app('app_id:volteface_alerts:increase1d')})",
             limits={6: "orange"},
@@ -82,26 +81,26 @@ _AT_A_GLANCE: Final[Row] = (
     ],
 )
 
-_KEEPING_UP: Final[Row] = (
-    "Keeping up",
+_THROUGHPUT: Final[Row] = (
+    "Throughput",
     [
         graph(
             "Events applied, by task",
-            "Tasks differ as their sellers do. A line that ends is a task that moved to another worker or stopped.",
+            "Rates differ because sellers differ. A line ends when its task stops or moves to another worker.",
             "eps",
             {"task {{task}}": rate("task", task("volteface_events_total", 'outcome="applied"'))},
             stacked=True,
         ),
         graph(
             "Records waiting, by topic",
-            "Records in Kafka, or fetched, that are not yet applied; of all tasks. A level that holds is harmless.",
+            "Records in Kafka or in a worker that are not yet applied. All tasks. A constant level is harmless.",
             "short",
             {"{{topic}}": app("app_id_topic:volteface_lag_records:sum")},
             runbooks=["VoltefaceLagGrows"],
         ),
         graph(
             "Age of the oldest record waiting, by topic",
-            "Of all tasks. More than a minute counts as unavailable; more than five, and growing, makes a ticket.",
+            "All tasks. More than one minute counts as unavailable. More than five minutes and growing opens a ticket.",
             "s",
             {"{{topic}}": app("app_id_topic:volteface_lag_seconds:max")},
             limits={60: "orange", 300: "red"},
@@ -109,19 +108,19 @@ _KEEPING_UP: Final[Row] = (
         ),
         graph(
             "Age of the watermark, by task",
-            "How far the latest event time applied lies behind the clock. It grows where no events come, and is large"
-            " while old events are read. It pages when it stands still while records wait.",
+            "Clock minus the latest event time applied. The age grows without events, and is large during a backlog. A"
+            " watermark that stands still while records wait pages.",
             "s",
             {
                 "task {{task}}": f"time() - max by (task) ({task('volteface_watermark_timestamp_seconds')} > 0)",
-                "staff judged by task {{task}}": "time() - max by (task) "
+                "staff evidence, task {{task}}": "time() - max by (task) "
                 f"({task('volteface_staff_judged_timestamp_seconds')} > 0)",
             },
             runbooks=["VoltefaceWatermarkStalls"],
         ),
         graph(
             "Time to apply a batch of events",
-            "The worker's loop is busy for so long at a time. Long batches make heartbeats late.",
+            "The event loop is busy for this time. Long batches delay heartbeats to Kafka.",
             "s",
             quantiles("volteface_batch_seconds"),
             limits={1: "orange"},
@@ -129,19 +128,20 @@ _KEEPING_UP: Final[Row] = (
     ],
 )
 
-_RIGHT: Final[Row] = (
-    "Right",
+_CORRECTNESS: Final[Row] = (
+    "Correctness",
     [
         graph(
             "Tasks running and partitions",
-            "Both are equal where all is well.",
+            "Both lines are equal if every partition has a running task.",
             "short",
             {"tasks running": _TASKS_RUNNING, "partitions": _PARTITIONS},
             runbooks=["VoltefaceNotReady"],
         ),
         graph(
             "Age of the last checkpoint, by task",
-            "About a second where events flow. An alert has one at once; a crash repeats the work since.",
+            "About one second while events arrive. An alert triggers a checkpoint at once. After a crash the work since"
+            " the last checkpoint is repeated.",
             "s",
             {"task {{task}}": f"max by (task) ({task('volteface_checkpoint_age_seconds')})"},
             limits={60: "red"},
@@ -149,7 +149,7 @@ _RIGHT: Final[Row] = (
         ),
         graph(
             "Time of a checkpoint",
-            "One Kafka transaction: changed rows, alerts, dead letters, positions. Slow ones are a slow Kafka.",
+            "Duration of one Kafka transaction: rows, alerts, dead letters, offsets. It is long if Kafka is slow.",
             "s",
             quantiles("volteface_checkpoint_seconds"),
             limits={1: "orange"},
@@ -157,14 +157,14 @@ _RIGHT: Final[Row] = (
         ),
         graph(
             "Rows of state written, by worker",
-            "Changed reviews, sellers, products and norms that checkpoints write to the state topic.",
+            "Changed rows that checkpoints write to the state topic: reviews, sellers, products, the baseline.",
             "rowsps",
             {"{{instance}}": rate("instance", worker("volteface_checkpoint_rows_total"))},
             stacked=True,
         ),
         graph(
             "Tasks failed in 15 minutes, by worker",
-            "A task that fails begins again from its last checkpoint. One that fails again and again stands still.",
+            "A failed task resumes from its last checkpoint. A task that fails repeatedly makes no progress.",
             "short",
             {"{{instance}}": f"round(sum by (instance) (increase({worker('volteface_task_failures_total')}[15m])))"},
             limits={3: "red"},
@@ -172,8 +172,8 @@ _RIGHT: Final[Row] = (
         ),
         graph(
             "Duplicates, late events, unknown fields",
-            "Second deliveries are dropped, late events applied at the watermark, unknown fields passed over."
-            " A rise that stays is a producer that changed.",
+            "Duplicates are dropped. Late events are applied at the watermark. Unknown fields are ignored. A lasting"
+            " rise means that a producer changed.",
             "eps",
             {
                 "{{outcome}}": rate("outcome", task("volteface_events_total", 'outcome=~"duplicate|late"')),
@@ -182,7 +182,7 @@ _RIGHT: Final[Row] = (
         ),
         graph(
             "Records refused, by topic and reason",
-            "Records that became dead letters. One reason on one topic is one producer's mistake.",
+            "Records that became dead letters. A single reason on a single topic points to one faulty producer.",
             "recps",
             {"{{topic}} {{reason}}": rate("topic, reason", task("volteface_dead_letters_total"))},
             stacked=True,
@@ -190,7 +190,7 @@ _RIGHT: Final[Row] = (
         ),
         graph(
             "Share of records refused",
-            "Of all that was read in five minutes, by all tasks.",
+            "Of all records read in five minutes. All tasks.",
             "percentunit",
             {"refused": _REFUSED_SHARE},
             limits={0.01: "red"},
@@ -199,4 +199,4 @@ _RIGHT: Final[Row] = (
     ],
 )
 
-ROWS: Final = (_AT_A_GLANCE, _KEEPING_UP, _RIGHT, *workers.ROWS, *service_levels.ROWS)
+ROWS: Final = (_AT_A_GLANCE, _THROUGHPUT, _CORRECTNESS, *workers.ROWS, *service_levels.ROWS)

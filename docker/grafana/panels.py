@@ -1,8 +1,7 @@
-"""How a panel asks Prometheus, and how it looks.
+"""Building blocks of panels: PromQL selectors, and panels with the common look.
 
-Rule of this room: no panel without a sentence on what to make of it, a unit and thresholds. Red is where the alert
-rules speak, orange what deserves a look; a panel of which no amount is bad has its ground only. Every question is about
-the chosen app alone.
+Invariant: every panel has a description, a unit and thresholds, and every query selects the chosen app. Red begins
+where an alert rule fires. Orange marks values that deserve a look. A panel without bad values has only its base colour.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ from grafana_foundation_sdk.models.dashboard import (
 Panel: TypeAlias = stat.Panel | statetimeline.Panel | timeseries.Panel
 #: A row's title and its panels.
 Row: TypeAlias = tuple[str, Sequence[Panel]]
-#: From which value on a panel has which colour; None is the ground, green unless it is named.
+#: Colours by the value from which on they hold; None is the base colour, green by default.
 Limits: TypeAlias = Mapping[float | None, str]
 _P = TypeVar("_P", stat.Panel, statetimeline.Panel, timeseries.Panel)
 
@@ -44,50 +43,61 @@ _RATE: Final = "$__rate_interval"
 
 
 def app(metric: str, *matchers: str) -> str:
-    """Series of the whole app: what the recording rules give."""
-    chosen = ", ".join(('app_id="$app_id"', *matchers))
-    return f"{metric}{{{chosen}}}"
+    """Return a selector for the whole app. Series of recording rules have no narrower labels."""
+    labels = ", ".join(('app_id="$app_id"', *matchers))
+    return f"{metric}{{{labels}}}"
 
 
 def worker(metric: str, *matchers: str) -> str:
-    """Series of the chosen workers."""
+    """Return a selector for the chosen workers."""
     return app(metric, 'instance=~"$instance"', *matchers)
 
 
 def task(metric: str, *matchers: str) -> str:
-    """Series of the chosen tasks, wherever they run."""
+    """Return a selector for the chosen tasks on the chosen workers."""
     return worker(metric, 'task=~"$task"', *matchers)
 
 
 def rate(by: str, series: str) -> str:
-    """What a counter gains a second."""
+    """Return the increase of a counter a second, by labels."""
     return f"sum by ({by}) (rate({series}[{_RATE}]))"
 
 
-def or_zero(share: str, known_by: str) -> str:
-    """A share that is 0 where nothing was there to have a share of (0 / 0), as long as `known_by` is there."""
-    # Summed, for a share without a name and one with it would be two lines.
-    return f"sum(({share}) >= 0 or 0 * {known_by})"
+def or_zero(share: str, present: str) -> str:
+    """Return a share that is 0 where its denominator is 0, as long as the series `present` exists."""
+    # The sum drops the labels: a share with other labels than the zero would be a second line.
+    return f"sum(({share}) >= 0 or 0 * {present})"
 
 
 def quantiles(histogram: str, window: str = _RATE) -> dict[str, str]:
-    """The usual quantiles of the chosen workers' histogram, by their legend."""
+    """Return the 0.5, 0.9 and 0.99 quantiles of a histogram of the chosen workers, by legend."""
     buckets = f"sum by (le) (rate({worker(f'{histogram}_bucket')}[{window}]))"
     return {f"p{100 * share:g}": f"histogram_quantile({share}, {buckets})" for share in (0.5, 0.9, 0.99)}
 
 
 def graph(
     title: str,
-    text: str,
+    description: str,
     unit: str,
-    asked: Mapping[str, str],
+    expressions: Mapping[str, str],
     *,
     limits: Limits = _NO_LIMITS,
     runbooks: Sequence[str] = (),
     stacked: bool = False,
     exemplars: bool = False,
 ) -> timeseries.Panel:
-    """Lines over time; `asked` are the expressions by their legend."""
+    """Return a panel of lines over time.
+
+    Args:
+        title: Unique within the dashboard.
+        description: What the panel shows and how to read it.
+        unit: A unit of Grafana.
+        expressions: PromQL by legend.
+        limits: Colours by value.
+        runbooks: Names of the alerts whose runbooks the panel links.
+        stacked: Whether the lines are added up.
+        exemplars: Whether exemplars of the first expression are shown.
+    """
     lines = GraphThresholdsStyleMode.DASHED if limits else GraphThresholdsStyleMode.OFF
     panel = (
         timeseries.Panel()
@@ -105,16 +115,22 @@ def graph(
             .calcs(["lastNotNull", "max"])
         )
     )
-    for each in _queries(asked):
+    for each in _queries(expressions):
         panel.with_target(each.exemplar(exemplars))
-        exemplars = False  # asked for once: each quantile would bring the same
-    return _said(panel, title, text, unit, limits, runbooks)
+        exemplars = False  # every quantile would return the same exemplars
+    return _described(panel, title, description, unit, limits, runbooks)
 
 
 def number(
-    title: str, text: str, unit: str, asked: str, *, limits: Limits = _NO_LIMITS, runbooks: Sequence[str] = ()
+    title: str,
+    description: str,
+    unit: str,
+    expression: str,
+    *,
+    limits: Limits = _NO_LIMITS,
+    runbooks: Sequence[str] = (),
 ) -> stat.Panel:
-    """One number: the present one, never the last that was known."""
+    """Return a panel with one present value. Without a present value it shows "not known", not an older value."""
     panel = (
         stat.Panel()
         .color_scheme(dashboard.FieldColor().mode(FieldColorModeId.THRESHOLDS))
@@ -122,13 +138,15 @@ def number(
         .graph_mode(BigValueGraphMode.NONE)
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
         .no_value("not known")
-        .with_target(query("A", asked).instant())
+        .with_target(query("A", expression).instant())
     )
-    return _said(panel, title, text, unit, limits, runbooks)
+    return _described(panel, title, description, unit, limits, runbooks)
 
 
-def yes_no(title: str, text: str, asked: Mapping[str, str], *, runbooks: Sequence[str] = ()) -> statetimeline.Panel:
-    """What is 1 or 0, over time; `asked` are the expressions by their legend."""
+def yes_no(
+    title: str, description: str, expressions: Mapping[str, str], *, runbooks: Sequence[str] = ()
+) -> statetimeline.Panel:
+    """Return a panel of values that are 1 or 0 over time; `expressions` is PromQL by legend."""
     panel = (
         statetimeline.Panel()
         .color_scheme(dashboard.FieldColor().mode(FieldColorModeId.THRESHOLDS))
@@ -136,16 +154,16 @@ def yes_no(title: str, text: str, asked: Mapping[str, str], *, runbooks: Sequenc
         .tooltip(_tooltip())
         .legend(common.VizLegendOptions().display_mode(LegendDisplayMode.HIDDEN).show_legend(False))
     )
-    for each in _queries(asked):
+    for each in _queries(expressions):
         panel.with_target(each)
-    return _said(panel, title, text, "bool_yes_no", {None: "red", 1: "green"}, runbooks)
+    return _described(panel, title, description, "bool_yes_no", {None: "red", 1: "green"}, runbooks)
 
 
-def _said(panel: _P, title: str, text: str, unit: str, limits: Limits, runbooks: Sequence[str]) -> _P:
+def _described(panel: _P, title: str, description: str, unit: str, limits: Limits, runbooks: Sequence[str]) -> _P:
     steps = [Threshold(value=at, color=colour) for at, colour in ({None: "green"} | dict(limits)).items()]
     return (
         panel.title(title)
-        .description(text)
+        .description(description)
         .datasource(DATASOURCE)
         .unit(unit)
         .thresholds(dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps))
@@ -159,18 +177,18 @@ def _runbook(heading: str) -> dashboard.DashboardLink:
         dashboard.DashboardLink(f"Runbook: {heading}")
         .type(DashboardLinkType.LINK)
         .url(path)
-        .tooltip(path)  # the path is one of the repository: shown, it can be found from anywhere
+        .tooltip(path)  # the link is a path in the repository; the tooltip shows it even where the link fails
         .target_blank(True)
     )
 
 
-def _queries(asked: Mapping[str, str]) -> Iterator[prometheus.Dataquery]:
-    for ref, (legend, expression) in zip(ascii_uppercase, asked.items(), strict=False):
+def _queries(expressions: Mapping[str, str]) -> Iterator[prometheus.Dataquery]:
+    for ref, (legend, expression) in zip(ascii_uppercase, expressions.items(), strict=False):
         yield query(ref, expression).legend_format(legend).range()
 
 
 def query(ref: str, expression: str) -> prometheus.Dataquery:
-    """A question to the chosen data source."""
+    """Return a query to the chosen data source."""
     return prometheus.Dataquery().ref_id(ref).expr(expression).datasource(DATASOURCE)
 
 

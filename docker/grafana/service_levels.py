@@ -1,6 +1,6 @@
-"""Rows of *Operations* about what was promised: availability, and alerts in time.
+"""Rows of *Operations* about the service levels: availability, and the latency of alerts.
 
-Rule of this room: a share that missed its level stands against the rates at which the alert rules speak.
+Invariant: a share that missed its service level is shown with the limits at which the alert rules fire.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from typing import Final
 
 from panels import Row, app, graph, or_zero, quantiles, yes_no
 
-#: Where the alert rules speak. 0.5 % of the time and 1 % of the alerts may miss their level: 14.4 times that pages;
-#: 6 times that, of the alerts already that, makes a ticket.
+#: Limits of the alert rules. 0.5 % of the time and 1 % of the alerts may miss their level. 14.4 times that rate pages.
+#: A ticket opens at 6 times the rate for availability, and at the rate itself for alerts.
 _UNAVAILABLE_PAGES, _UNAVAILABLE_TICKET = 0.072, 0.03
 _SLOW_PAGES, _SLOW_TICKET = 0.144, 0.01
 
@@ -24,15 +24,15 @@ _SERVICE_LEVELS: Final[Row] = (
     [
         yes_no(
             "Available",
-            "The service level: 99.5 % of the time every partition has a running task and nothing that came more than a"
-            " minute ago still waits.",
+            "Service level: during 99.5 % of the time every partition has a running task, and no record waits for more"
+            " than a minute.",
             {"available": app("app_id:volteface_available:bool")},
             runbooks=["VoltefaceNotReady"],
         ),
         graph(
             "Share of the time unavailable",
-            f"0.5 % may be. Over an hour {_UNAVAILABLE_PAGES:.1%} pages: a month's budget is gone in two days."
-            f" Over six hours {_UNAVAILABLE_TICKET:.1%} makes a ticket: it is gone in five.",
+            f"0.5 % is allowed. {_UNAVAILABLE_PAGES:.1%} over an hour pages: this rate uses a month's error budget in"
+            f" two days. {_UNAVAILABLE_TICKET:.1%} over six hours opens a ticket: this rate uses it in five days.",
             "percentunit",
             {
                 "last hour": app("app_id:volteface_unavailable:ratio1h"),
@@ -43,17 +43,17 @@ _SERVICE_LEVELS: Final[Row] = (
         ),
         graph(
             "Share of alerts slower than 30 s",
-            f"1 % may be. Over three days more makes a ticket; over six hours {_SLOW_PAGES:.1%} pages."
-            " 0 where there was no alert.",
+            f"1 % is allowed. More over three days opens a ticket. {_SLOW_PAGES:.1%} over six hours pages. 0 without"
+            " alerts.",
             "percentunit",
             {"last six hours": _slow_alerts("6h"), "last three days": _slow_alerts("3d")},
             limits={_SLOW_TICKET: "orange", _SLOW_PAGES: "red"},
             runbooks=["VoltefaceAlertsSlow"],
         ),
         graph(
-            "From event to alert",
-            "From the trigger's record in Kafka to its alert there, over the last hour; 10 s are the lateness that is"
-            " allowed. Every point is one alert and names it. Nothing where there was no alert.",
+            "Event to alert",
+            "Time from the trigger's record in Kafka to the alert in Kafka, over the last hour. It includes the allowed"
+            " lateness of 10 s. Each point is the exemplar of one alert, with its id. Empty without alerts.",
             "s",
             quantiles("volteface_event_to_alert_seconds", "1h"),
             limits={30: "red"},

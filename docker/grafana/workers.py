@@ -1,6 +1,6 @@
-"""Rows of *Operations* about the processes: do they answer, does Kafka answer them, and what do they use?
+"""Rows of *Operations* about worker processes: availability, connection to Kafka, restores and resources.
 
-Rule of this room: everything is told by worker, for it is workers that are started, stopped and sized.
+Invariant: a panel has one line for each worker, except for the states of tasks, restore times and garbage collections.
 """
 
 from __future__ import annotations
@@ -9,24 +9,24 @@ from typing import Final
 
 from panels import Row, graph, rate, worker, yes_no
 
-#: Other programs tell such things of themselves, too.
+#: Other programs expose metrics with these names, too.
 _JOB: Final = 'job="volteface"'
 
 _KAFKA: Final[Row] = (
     "Workers, Kafka and restores",
     [
         yes_no(
-            "Workers that answer, and that Kafka answers",
-            "A worker without Kafka waits and goes on by itself. The tasks of one that is gone go to the others.",
+            "Workers up, and connected to Kafka",
+            "A worker without Kafka waits, and resumes when Kafka is back. Tasks of a lost worker move to the others.",
             {
-                "{{instance}} answers": worker("up", _JOB),
+                "{{instance}} is up": worker("up", _JOB),
                 "{{instance}} reaches Kafka": worker("volteface_kafka_reachable"),
             },
             runbooks=["VoltefaceWorkerDown", "VoltefaceKafkaUnreachable"],
         ),
         graph(
             "Tasks, by state",
-            "Tasks are new, then restore their state, then run. Only the last should be seen for long.",
+            "A task is new, then restores its state, then runs. Only the last state should last.",
             "short",
             {"{{state}}": f"sum by (state) ({worker('volteface_tasks')})"},
             stacked=True,
@@ -34,7 +34,7 @@ _KAFKA: Final[Row] = (
         ),
         graph(
             "Time of a restore",
-            "Of all restores since the workers started: they are too few for a rate. Beyond 30 s it says 30 s.",
+            "All restores since the workers started: restores are too few for a rate. The histogram ends at 30 s.",
             "s",
             {
                 f"p{100 * share:g}": f"histogram_quantile({share}, sum by (le)"
@@ -46,8 +46,8 @@ _KAFKA: Final[Row] = (
         ),
         graph(
             "Rows restored, by worker",
-            "Rows read back since the worker started. A step is a task that came to it; a line that climbs is one that"
-            " still restores, or that restores again and again.",
+            "Rows read from the state topic since the worker started. A step is the restore of one task. A line that"
+            " keeps rising means a long restore, or repeated restores.",
             "short",
             {"{{instance}}": f"sum by (instance) ({worker('volteface_restored_rows_total')})"},
             runbooks=["VoltefaceRestoreTooLong"],
@@ -60,7 +60,7 @@ _RESOURCES: Final[Row] = (
     [
         graph(
             "Processor time, by worker",
-            "100 % is one core, all that one worker can use: beyond it help only more workers, up to one a partition.",
+            "100 % is one core, the most that a worker can use. At 100 % add workers, up to one for each partition.",
             "percentunit",
             {"{{instance}}": rate("instance", worker("process_cpu_seconds_total", _JOB))},
             limits={0.9: "orange"},
@@ -68,25 +68,25 @@ _RESOURCES: Final[Row] = (
         ),
         graph(
             "Memory, by worker",
-            "Resident memory. It follows the open critical reviews and the sellers and products known.",
+            "Resident memory. It grows with the open critical reviews, sellers and products in the state.",
             "bytes",
             {"{{instance}}": worker("process_resident_memory_bytes", _JOB)},
         ),
         graph(
             "Open files and sockets, by worker",
-            "Connections to Kafka above all. A line that climbs without end is a leak.",
+            "Mainly connections to Kafka. A line that keeps rising is a leak.",
             "short",
             {"{{instance}}": worker("process_open_fds", _JOB)},
         ),
         graph(
             "Garbage collections, by generation",
-            "The collector is set to look seldom, for the state holds no cycles. Many a second cost processor time.",
+            "The collector runs seldom, because the state has no cycles. Many collections a second cost CPU time.",
             "ops",
             {"generation {{generation}}": rate("generation", worker("python_gc_collections_total", _JOB))},
         ),
         graph(
             "Samples a scrape, by worker",
-            "About 100 a task. No number of sellers makes more of them; at 20,000 Prometheus refuses the page.",
+            "About 100 samples for each task, for any number of sellers. Above 20,000 Prometheus refuses the scrape.",
             "short",
             {"{{instance}}": worker("scrape_samples_scraped", _JOB)},
             limits={10_000: "red"},

@@ -1,7 +1,7 @@
-"""The product without one of its parts: what is each worth?
+"""Ablations: the product without one of its parts, to measure each part's effect.
 
-Rule of this room: an ablation is a few lines of a table, patches by name of a fresh copy of the core; if a name is
-gone, it fails and says so.
+Invariant: an ablation is an entry in a table of patches on a copy of the core; it fails with the name if a definition
+does not exist.
 """
 
 from __future__ import annotations
@@ -12,94 +12,99 @@ from typing import Any, Final
 
 from librt.vecs import vec
 
-from stream.arena.fresh_core import Patch, detector
+from stream.arena.patched_core import Patch, detector
 from stream.arena.product import Product
 
 
 def without(name: str) -> Product:
-    """The product in which `ABLATIONS[name]` is replaced."""
+    """Make the product with the patches `ABLATIONS[name]`."""
     return Product(detector=detector(ABLATIONS[name]))
 
 
 def _always(value: Any) -> Callable[[Any], Any]:
-    """Whatever it was, it becomes this."""
+    """Replace any definition by this value."""
     return lambda _: value
 
 
-def _scales(changed: Callable[[dict[str, Any]], dict[str, Any]]) -> Patch:
-    """Scales that are made from other arguments than were asked for."""
+def _model_arguments(changed: Callable[[dict[str, Any]], dict[str, Any]]) -> Patch:
+    """Build evidence models with some arguments replaced."""
 
-    def replace(scales: Any) -> Any:
-        return lambda **given: scales(**given | changed(given))
+    def replace(model: Any) -> Any:
+        return lambda **given: model(**given | changed(given))
 
-    return Patch("evidence", "Scales", replace)
-
-
-def _questions(**changed: Any) -> Patch:
-    """Scales whose questions differ."""
-    return _scales(lambda given: {"questions": [question._replace(**changed) for question in given["questions"]]})
+    return Patch("evidence.evidence", "EvidenceModel", replace)
 
 
-def _one_band_an_arm(locate: Any) -> Any:
-    """Neither stars nor age nor time since contact tell reviews of one arm apart."""
-    places: dict[int, int] = {}  # the first cell that was seen of each arm stands for all of them
+def _contrasts(**changed: Any) -> Patch:
+    """Replace these fields of all contrasts."""
+    return _model_arguments(
+        lambda given: {"contrasts": [contrast._replace(**changed) for contrast in given["contrasts"]]}
+    )
+
+
+def _one_stratum_per_group(cell_at: Any) -> Any:
+    """Put all reviews of one exposure group into one stratum, whatever their stars, age and time since contact."""
+    first_cells: dict[int, int] = {}  # the first cell seen of each group stands for all of them
 
     def coarse(*review: Any) -> tuple[int, float]:
-        cell, due = locate(*review)
-        arm_of = locate.__globals__["ARM_OF"]
-        # Look-ups make an arm within a band: the band follows the arm that the review would have without.
-        plain = places.setdefault(arm_of[cell & ~1], cell & ~1)
-        return plain | (cell & 1), due
+        cell, due_at = cell_at(*review)
+        group_of = cell_at.__globals__["GROUP_OF"]
+        # A look-up changes the group within a stratum: the stratum follows the group of the same review not looked up.
+        plain = first_cells.setdefault(group_of[cell & ~1], cell & ~1)
+        return plain | (cell & 1), due_at
 
     return coarse
 
 
-def _by_peers_alone(window: Any) -> Any:
-    """The story of the long run says what the peers' says."""
+def _by_peers_only(window: Any) -> Any:
+    """Replace the long-run comparison by the comparison with peers."""
 
     def same(*arguments: Any) -> tuple[float, float, float]:
-        by_peers, _, marks = window(*arguments)
-        return by_peers, by_peers, marks
+        by_peers, _, retraction_factor = window(*arguments)
+        return by_peers, by_peers, retraction_factor
 
     return same
 
 
-def _hear_all_alike(speak: Any) -> Any:
-    def silent(seller: Any, log_odds: list[float], *_: Any) -> None:
+def _equal_weights(update_weight: Any) -> Any:
+    """Keep a seller's weight; only the log odds are updated."""
+
+    def keep(seller: Any, log_odds: list[float], *_: Any) -> None:
         seller.log_odds = log_odds
 
-    return silent
+    return keep
 
 
-def _no_marks(log_marks: Any) -> Any:
-    """As if retractions were as frequent as upgrades under each of DELTAS: the log of their number."""
-    deltas = log_marks.__globals__["DELTAS"]
+def _no_retraction_factor(log_retraction_factor: Any) -> Any:
+    """Make the factor 1 for each of DELTAS; their sum's log is the log of their number."""
+    deltas = log_retraction_factor.__globals__["DELTAS"]
     return lambda *_: math.log(len(deltas))
 
 
-def _nobody(born: vec[float], sums: vec[float], arms: int) -> vec[float]:
-    """No flip is of a crowd."""
-    return vec[float]([0.0] * (len(sums) - 4 * arms))
+def _no_cluster(created: vec[float], sums: vec[float], groups: int) -> vec[float]:
+    """Put no flip into an arrival cluster."""
+    return vec[float]([0.0] * (len(sums) - 4 * groups))
 
 
-#: By name: the parts of docs/detection.md.
+#: By name; docs/detection.md describes each part. The names are those of docs/arena.json and of `--competitors`.
 ABLATIONS: Final[dict[str, tuple[Patch, ...]]] = {
     "no bands": (
-        Patch("bands", "locate", _one_band_an_arm),
-        Patch("reviews", "Review.advance", _always(lambda review: review.place(review.due))),  # not by counting places
+        Patch("model.strata", "cell_at", _one_stratum_per_group),
+        # `advance` moves to the next age bucket by counting; the patched cells are not consecutive.
+        Patch("subjects.reviews", "Review.advance", _always(lambda review: review.update_cell(review.due_at))),
     ),
-    "no controls": (_questions(controls=(), spared=(), unheard=()),),
-    "none spared": (_questions(spared=()),),
-    "all heard": (_questions(unheard=()),),
-    "no own past": (_scales(lambda _: {"past": 0.0}),),
-    "no long run": (Patch("evidence", "Weights._window", _by_peers_alone),),
-    "peers known": (Patch("subjects", "Seller.per_peer_flip", _always(lambda *_: 0.0)),),
-    "no voices": (Patch("subjects", "Seller.speak", _hear_all_alike),),
-    "no e": (Patch("evidence", "E", _always(1e-9)),),
-    "no marks": (Patch("evidence", "log_marks", _no_marks),),
-    "no surge": (_questions(excused=False),),
-    "no bombs": (Patch("births", "Births.count", _always(lambda births, now: False)),),
-    "no crowds": (Patch("evidence", "crowds", _always(_nobody)),),
-    "no clients": (Patch("detector", "Detector._sold", _always(lambda detector, seller: [])),),
-    "no lift": (Patch("norm", "Norm.lift", _always(lambda *_: 1.0)),),
+    "no controls": (_contrasts(controls=(), optional_exposed=(), optional_controls=()),),
+    "none spared": (_contrasts(optional_exposed=()),),
+    "all heard": (_contrasts(optional_controls=()),),
+    "no own past": (_model_arguments(lambda _: {"past_weight": 0.0}),),
+    "no long run": (Patch("evidence.evidence", "EvidenceResult._window", _by_peers_only),),
+    "peers known": (Patch("subjects.seller", "Seller.expected_per_peer_flip", _always(lambda *_: 0.0)),),
+    "no voices": (Patch("subjects.seller", "Seller.update_weight", _equal_weights),),
+    "no e": (Patch("evidence.evidence", "EXTRA_EXPECTED", _always(1e-9)),),
+    "no marks": (Patch("evidence.evidence", "log_retraction_factor", _no_retraction_factor),),
+    "no surge": (_contrasts(burst_explains=False),),
+    "no bombs": (Patch("baseline.arrivals", "Arrivals.add", _always(lambda arrivals, now: False)),),
+    "no crowds": (Patch("evidence.evidence", "arrival_clusters", _always(_no_cluster)),),
+    "no clients": (Patch("event_handlers", "EventHandlers._sold", _always(lambda handlers, seller: [])),),
+    "no lift": (Patch("baseline.baseline", "Baseline.looked_up_ratio", _always(lambda *_: 1.0)),),
 }

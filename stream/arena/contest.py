@@ -1,8 +1,8 @@
-"""The contest: every competitor sees every market, event by event.
+"""The contest: every competitor processes every market, event by event.
 
-Rule of this room: nobody sees more than an event at a time, and nothing is judged here. A cheat can be found from its
-first paid flip on: what was thought of it before counts neither for it nor against it. Sellers who cheat in ways that
-leave no paid flip (they bought removals, or nobody took their money) are neither cheats nor honest, and are left out.
+Invariant: a competitor receives one event at a time, and nothing is evaluated here. A cheat can be found from its first
+paid flip on; its earlier scores count neither for nor against the competitor. Sellers that cheat without a paid flip
+(they bought removals, or no payment succeeded) count neither as cheats nor as honest.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from zlib import crc32
 
 import msgspec
 
-from stream.arena.competitor import NOTHING, Competitor, Factory
+from stream.arena.competitor import NO_EVIDENCE, Competitor, Factory
 from stream.arena.product import Product
-from stream.arena.records import Course, Performance, Staff, append, take_up
-from stream.events import CRITICAL_STARS, AnyEvent, Event, ReviewDeleted, ReviewEdited
+from stream.arena.records import Performance, ScoreTrajectory, StaffScore, append, read
+from stream.contract.events import CRITICAL_STARS, AnyEvent, Event, ReviewDeleted, ReviewEdited
 from stream.market.background import simulate_background
 from stream.market.cheats import Cheat, Run
 from stream.market.output import Market
 from stream.market.simulate import SCENARIOS, simulate
 
-#: Each kind of cheat alone, all kinds among all confounders, and confounders without a cheat.
+#: Scenarios with one kind of cheat, one with all kinds and all confounders, and one with confounders only.
 KINDS: Final = (
     *("bribes", "leaked", "hidden", "drip", "burst", "ring", "replier", "first_day", "cover", "old"),
     *("cheats", "confounded"),
@@ -35,10 +35,10 @@ _DECODER: Final = msgspec.json.Decoder(AnyEvent)
 _DAY: Final = 86_400.0
 
 
-def rounds(kinds: Iterable[str], worlds: Iterable[int], seed: int, sellers: int, days: int) -> list[Run]:
-    """All kinds, scenarios or files of real events, in all worlds.
+def market_runs(kinds: Iterable[str], worlds: Iterable[int], seed: int, sellers: int, days: int) -> list[Run]:
+    """Return a run for each kind in each world; a kind is a scenario or a file of real events.
 
-    No two have a seed in common, or the same honest sellers would be counted twice.
+    No two runs share a seed: otherwise the same honest sellers would count twice.
     """
     return [
         Run(kind, seed + 1000 * world + crc32(kind.encode()) % 1000, sellers, days, world)
@@ -47,35 +47,41 @@ def rounds(kinds: Iterable[str], worlds: Iterable[int], seed: int, sellers: int,
     ]
 
 
-def hold(where: list[Run], who: dict[str, Factory], path: Path, say: Callable[[str], None]) -> list[Performance]:
-    """Hold what is missing of a contest, line by line into a file; all performances that were asked for."""
-    there = {(one.run, one.name): one for one in take_up(path)}
-    for number, ground in enumerate(where):
-        missing = {name: make for name, make in who.items() if (ground, name) not in there}
+def run_contest(
+    runs: list[Run], competitors: dict[str, Factory], path: Path, log: Callable[[str], None]
+) -> list[Performance]:
+    """Run the part of a contest that the file of results does not have yet, and append to the file.
+
+    Returns:
+        The performances of all competitors in all runs, old and new.
+    """
+    results = {(one.run, one.name): one for one in read(path)}
+    for number, run in enumerate(runs):
+        missing = {name: make for name, make in competitors.items() if (run, name) not in results}
         if not missing:
             continue
-        begun = time.monotonic()
-        market = made(ground)
-        events = in_order(market)
-        say(f"{number + 1}/{len(where)} {ground.scenario}, world {ground.world}: {len(events):,} events,"
-            f" made in {time.monotonic() - begun:.0f} s")  # fmt: skip
+        started = time.monotonic()
+        market = make_market(run)
+        events = sorted_events(market)
+        log(f"{number + 1}/{len(runs)} {run.scenario}, world {run.world}: {len(events):,} events,"
+            f" made in {time.monotonic() - started:.0f} s")  # fmt: skip
         for name, make in missing.items():
-            performance = perform(ground, name, make, market, events)
+            performance = perform(run, name, make, market, events)
             append(path, performance)
-            there[ground, name] = performance
-            say(f"  {name}: {performance.micros:.1f} us an event")
-    return [there[ground, name] for ground in where for name in who]
+            results[run, name] = performance
+            log(f"  {name}: {performance.micros:.1f} us an event")
+    return [results[run, name] for run in runs for name in competitors]
 
 
-def made(ground: Run) -> Market:
-    """The market; what is no scenario is a file of real events, among which cheats are planted."""
-    if ground.scenario in SCENARIOS:
-        return simulate(ground.scenario, ground.seed, ground.sellers, ground.days, ground.world)
-    return simulate_background(Path(ground.scenario), ground.seed, ground.world)
+def make_market(run: Run) -> Market:
+    """Make the market of a run; a scenario without an entry is a file of real events, with planted cheats."""
+    if run.scenario in SCENARIOS:
+        return simulate(run.scenario, run.seed, run.sellers, run.days, run.world)
+    return simulate_background(Path(run.scenario), run.seed, run.world)
 
 
-def in_order(market: Market) -> list[Event]:
-    """The market's events by their times, each once."""
+def sorted_events(market: Market) -> list[Event]:
+    """Return the market's events sorted by time, without duplicates."""
     events: dict[str, Event] = {}
     for line in market.lines:
         event = _DECODER.decode(line)
@@ -83,34 +89,36 @@ def in_order(market: Market) -> list[Event]:
     return sorted(events.values(), key=lambda event: event.occurred_at)
 
 
-def perform(ground: Run, name: str, make: Factory, market: Market, events: list[Event]) -> Performance:
-    """Show a competitor all events."""
+def perform(run: Run, name: str, make: Factory, market: Market, events: list[Event]) -> Performance:
+    """Run a competitor over all events of a market."""
     competitor = make(market)
-    cheats = {cheat.seller_id: _Watched(cheat) for cheat in market.truth if cheat.seller_id}
+    cheats = {cheat.seller_id: _CheatScores(cheat) for cheat in market.truth if cheat.seller_id}
     best: dict[str, float] = {}
-    begun = time.process_time()  # whatever else the machine is busy with
-    _show(competitor, events, cheats, best)
-    seconds = time.process_time() - begun
-    everybody = set.intersection(*map(set, market.befallen.values())) if market.befallen else set()
-    befallen = {who: sorted({*what} - everybody) for who, what in market.befallen.items() if who in best}
+    started = time.process_time()  # other processes do not count
+    _score_events(competitor, events, cheats, best)
+    seconds = time.process_time() - started
+    common = set.intersection(*map(set, market.confounders.values())) if market.confounders else set()
+    confounders = {seller: sorted({*names} - common) for seller, names in market.confounders.items() if seller in best}
     performance = Performance(
-        run=ground,
+        run=run,
         name=name,
         events=len(events),
         days=(events[-1].occurred_at - events[0].occurred_at).total_seconds() / _DAY if events else 0.0,
         micros=seconds / max(len(events), 1) * 1e6,
         honest=best,
-        befallen={who: what for who, what in befallen.items() if what},
-        cheats={seller_id: one.course for seller_id, one in cheats.items() if one.course.paid_flips},
+        confounders={seller: names for seller, names in confounders.items() if names},
+        cheats={seller: one.trajectory for seller, one in cheats.items() if one.trajectory.paid_flips},
     )
     if isinstance(competitor, Product):
-        performance.accused = sorted(who for what, who in competitor.accused if what == "seller")
-        performance.staff = _staff(competitor, market)
+        performance.accused = sorted(subject for kind, subject in competitor.accused if kind == "seller")
+        performance.staff = _staff_scores(competitor, market)
     return performance
 
 
-def _show(competitor: Competitor, events: list[Event], cheats: dict[str, _Watched], best: dict[str, float]) -> None:
-    """Let it learn event by event, and keep how cheats' scores rise and the best of all others."""
+def _score_events(
+    competitor: Competitor, events: list[Event], cheats: dict[str, _CheatScores], best: dict[str, float]
+) -> None:
+    """Let the competitor learn all events; record the cheats' trajectories and the best score of all other sellers."""
     learn, score_of = competitor.learn_one, competitor.score_one
     for event in events:
         learn(event)
@@ -118,46 +126,46 @@ def _show(competitor: Competitor, events: list[Event], cheats: dict[str, _Watche
         seller_id = event.seller_id
         cheat = cheats.get(seller_id)
         if cheat is not None:
-            cheat.see(event, score)
+            cheat.add(event, score)
         elif score > best.get(seller_id, -math.inf):
             best[seller_id] = score
 
 
-class _Watched:
-    """A cheat whose score is watched."""
+class _CheatScores:
+    """Records the trajectory of a cheat's score."""
 
     def __init__(self, cheat: Cheat) -> None:
-        self.course = Course(cheat.kind, cheat.paid_flips, [])
+        self.trajectory = ScoreTrajectory(cheat.kind, cheat.paid_flips, [])
         self._since = dt.datetime.fromisoformat(cheat.started_at).timestamp()
-        self._to_come = set(cheat.paid_review_ids)
+        self._paid_left = set(cheat.paid_review_ids)
         self._best = -math.inf
-        self._so_far = 0
+        self._paid_flips = 0
 
-    def see(self, event: Event, score: float) -> None:
-        """An event of its own, and its score after that."""
-        paid = _flipped(event)
-        if paid in self._to_come:
-            self._to_come.remove(paid)
-            self._so_far += 1
-        if self._so_far and score > self._best:
+    def add(self, event: Event, score: float) -> None:
+        """Process an event of the cheat, and the score after it."""
+        flipped = _flipped_review(event)
+        if flipped in self._paid_left:
+            self._paid_left.remove(flipped)
+            self._paid_flips += 1
+        if self._paid_flips and score > self._best:
             self._best = score
             days = (event.occurred_at.timestamp() - self._since) / _DAY
-            self.course.steps.append((round(days, 3), score, self._so_far))
+            self.trajectory.steps.append((round(days, 3), score, self._paid_flips))
 
 
-def _flipped(event: Event) -> str:
-    """The review that flips by this event, if it was critical; else nothing."""
+def _flipped_review(event: Event) -> str:
+    """Return the id of the review that this event flips if it was critical; otherwise an empty string."""
     if isinstance(event, ReviewEdited):
         return event.review_id if event.rating > CRITICAL_STARS else ""
     return event.review_id if isinstance(event, ReviewDeleted) and event.deleted_by == "author" else ""
 
 
-def _staff(product: Product, market: Market) -> dict[str, Staff]:
-    """What it says of all staff, and what they sold."""
-    rogues = {cheat.actor_id: cheat for cheat in market.truth if cheat.actor_id}
-    told: dict[str, Staff] = {}
-    for name in sorted({*product.staff, *rogues}):
-        one = told[name] = Staff(product.staff.get(name, NOTHING), ("staff", name) in product.accused)
-        if name in rogues:
-            one.sold, one.paid_flips = rogues[name].kind, rogues[name].paid_flips
-    return told
+def _staff_scores(product: Product, market: Market) -> dict[str, StaffScore]:
+    """Return the product's results for all staff members, with what the insiders sold."""
+    insiders = {cheat.actor_id: cheat for cheat in market.truth if cheat.actor_id}
+    scores: dict[str, StaffScore] = {}
+    for name in sorted({*product.staff, *insiders}):
+        one = scores[name] = StaffScore(product.staff.get(name, NO_EVIDENCE), ("staff", name) in product.accused)
+        if name in insiders:
+            one.sold, one.paid_flips = insiders[name].kind, insiders[name].paid_flips
+    return scores

@@ -1,6 +1,6 @@
-"""A contest drawn: recall and delay against false alarms.
+"""Figures of a contest: recall and delay against false alarms.
 
-Rule of this room: matplotlib's plain figures, no state of its own; every number comes from `judge`.
+Invariant: every number comes from `evaluation`; the module keeps no state.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from typing import Any, Final
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stream.arena.judge import FEWEST, curve, level, threshold
-from stream.arena.records import Course, Performance
+from stream.arena.evaluation import FEWEST, operating_point, recall_curve, threshold
+from stream.arena.records import Performance, ScoreTrajectory
 from stream.arena.report import by_name
 
-#: False alarms a market, from strict to lax.
+#: False sellers a market.
 _RATES: Final = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0)
 
 
 def draw(performances: list[Performance], folder: Path) -> list[Path]:
-    """Draw what a contest's curves are; the files that were written."""
+    """Draw recall and delay of a contest's competitors, and return the files written."""
     groups = by_name(performances)
     folder.mkdir(exist_ok=True)
     recall, delay = Figure(figsize=(12, 5)), Figure(figsize=(8, 5))
@@ -42,9 +42,11 @@ def _style(number: int) -> dict[str, Any]:
     return {"color": f"C{number % 10}", "linestyle": ("-", "--", ":")[number // 10 % 3], "marker": "."}
 
 
-def _recall(axes: Axes, groups: dict[str, list[Performance]], title: str, of: Callable[[Course], bool]) -> None:
+def _recall(
+    axes: Axes, groups: dict[str, list[Performance]], title: str, selects: Callable[[ScoreTrajectory], bool]
+) -> None:
     for number, (name, performances) in enumerate(groups.items()):
-        points = curve(performances, _RATES, of)
+        points = recall_curve(performances, _RATES, selects)
         axes.plot(*zip(*points, strict=True), label=name, **_style(number))
     axes.set(title=title, xscale="log", xlabel="false sellers a market", ylim=(0, 1))
     axes.grid(alpha=0.3)
@@ -52,7 +54,7 @@ def _recall(axes: Axes, groups: dict[str, list[Performance]], title: str, of: Ca
 
 def _delay(axes: Axes, groups: dict[str, list[Performance]]) -> None:
     for number, (name, performances) in enumerate(groups.items()):
-        delays = [(rate, level(performances, threshold(performances, rate)).delay_flips) for rate in _RATES]
+        delays = [(rate, operating_point(performances, threshold(performances, rate)).delay_flips) for rate in _RATES]
         points = [(rate, delay) for rate, delay in delays if delay is not None]
         axes.plot([rate for rate, _ in points], [delay for _, delay in points], label=name, **_style(number))
     axes.set(xscale="log", yscale="log", xlabel="false sellers a market", ylabel="own paid flips until found, median")

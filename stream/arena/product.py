@@ -1,6 +1,6 @@
-"""The product as a competitor: the core's detector, its events split among tasks as Kafka would.
+"""The product as a competitor: the core's detector, with events split among tasks as Kafka splits them.
 
-Rule of this room: the detector is as it is in a worker, and of what it knows only ln R of sellers and staff is read.
+Invariant: the detector is the same as in a worker; the competitor reads only its alerts, and ln R of sellers and staff.
 """
 
 from __future__ import annotations
@@ -8,33 +8,33 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Final
 
-from stream.arena.competitor import NOTHING
+from stream.arena.competitor import NO_EVIDENCE
+from stream.contract.events import Event
 from stream.core.detector import Detector
-from stream.events import Event
-from stream.exchange import Tasks
+from stream.offline.local_bus import LocalTasks
 
 #: The default of VOLTEFACE_ALERT_BUDGET: false alarms allowed per 1,000 subjects a year.
 BUDGET: Final = 3.0
 
 
 class Product:
-    """Any detector with the core's interface; `detector` is the class, which an ablation brings along."""
+    """Any detector with the core's interface; `detector` is its class, which an ablation replaces."""
 
     def __init__(self, tasks: int = 1, detector: Any = Detector) -> None:
-        self._market = Tasks(BUDGET, "arena", tasks, detector)
-        #: Alerts raised at the default budget, by type and id of whom they accuse.
+        self._market = LocalTasks(BUDGET, "arena", tasks, detector)
+        #: Number of alerts at the default budget, by type and id of the subject.
         self.accused: Counter[tuple[str, str]] = Counter()
-        #: The highest ln R of each member of staff.
+        #: The highest ln R of each staff member.
         self.staff: dict[str, float] = {}
 
     def learn_one(self, x: Event) -> None:
-        """Let the seller's task apply the event."""
+        """Apply the event in the seller's task."""
         for alert in self._market.apply(x, x.occurred_at.timestamp()):
             self.accused[alert.subject.type, alert.subject.id] += 1
-        for one in self._market.judged():
-            self.staff[one.actor_id] = max(self.staff.get(one.actor_id, NOTHING), one.top())
+        for one in self._market.concluded_staff():
+            self.staff[one.actor_id] = max(self.staff.get(one.actor_id, NO_EVIDENCE), one.max_log_odds())
 
     def score_one(self, x: Event) -> float:
-        """The highest ln R of the watches that look at the seller."""
-        seller = self._market.task_of(x.seller_id).sellers.get(x.seller_id)
-        return max(NOTHING, *seller.log_odds) if seller and seller.log_odds else NOTHING
+        """Return the highest ln R of the seller's watches."""
+        seller = self._market.task_of(x.seller_id).state.sellers.get(x.seller_id)
+        return max(NO_EVIDENCE, *seller.log_odds) if seller and seller.log_odds else NO_EVIDENCE

@@ -1,7 +1,7 @@
-"""What a contest leaves behind: a line for each competitor in each market, of which every table is made.
+"""The raw results of a contest: a line for each competitor in each market, from which all tables are made.
 
-Rule of this room: facts only, at no threshold: whoever reads them can ask for any. A run that was killed goes on where
-its lines end.
+Invariant: results are stored at no threshold, so a reader can apply any. A contest that was killed resumes after its
+last complete line. The encoded names are fixed: older files must stay readable.
 """
 
 from __future__ import annotations
@@ -13,27 +13,28 @@ import msgspec
 from stream.market.cheats import Run
 
 
-class Course(msgspec.Struct):
+class ScoreTrajectory(msgspec.Struct):
     """How a cheat's score rose, from its first paid flip on."""
 
     kind: str
     paid_flips: int
-    #: Days since it began, running maximum of the score, paid flips so far; a line each time that the score rises.
+    #: Days since the cheating began, running maximum of the score, paid flips so far; one entry for each rise.
     steps: list[tuple[float, float, int]]
 
 
-class Staff(msgspec.Struct):
-    """What a product says of a member of staff."""
+class StaffScore(msgspec.Struct):
+    """A product's result for a staff member."""
 
+    #: The highest ln R.
     score: float
     accused: bool
-    #: What he or she sold, `access` or `removals`, and how much; nothing, of the honest.
+    #: What an insider sold, `access` or `removals`, and how many; empty for honest staff.
     sold: str = ""
     paid_flips: int = 0
 
 
 class Performance(msgspec.Struct):
-    """One competitor in one market."""
+    """The results of one competitor in one market."""
 
     run: Run
     name: str
@@ -43,24 +44,24 @@ class Performance(msgspec.Struct):
     micros: float
     #: The highest score of each honest seller.
     honest: dict[str, float]
-    #: What befell them, if anything that did not befall everybody.
-    befallen: dict[str, list[str]]
-    cheats: dict[str, Course]
-    #: Sellers accused at the default budget, and staff; of products only.
+    #: The confounders of honest sellers, without those that all sellers have.
+    confounders: dict[str, list[str]] = msgspec.field(name="befallen")
+    cheats: dict[str, ScoreTrajectory]
+    #: Sellers accused at the default budget, and staff; products only.
     accused: list[str] = msgspec.field(default_factory=list)
-    staff: dict[str, Staff] = msgspec.field(default_factory=dict)
+    staff: dict[str, StaffScore] = msgspec.field(default_factory=dict)
 
 
 _DECODER = msgspec.json.Decoder(Performance)
 
 
-def take_up(path: Path) -> list[Performance]:
-    """All lines; the rest of one whose writing was ended is taken away."""
+def read(path: Path) -> list[Performance]:
+    """Read all complete lines, and cut an incomplete last line off the file."""
     if not path.exists():
         return []
-    told = path.read_bytes()
-    whole = told[: told.rfind(b"\n") + 1]
-    if whole != told:
+    content = path.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    if whole != content:
         path.write_bytes(whole)
     return [_DECODER.decode(line) for line in whole.splitlines()]
 

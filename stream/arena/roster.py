@@ -1,6 +1,6 @@
-"""Who takes part: every competitor by name.
+"""The competitors of the arena, by name.
 
-Rule of this room: a line a competitor.
+Invariant: one entry a competitor; the names are those of docs/arena.json and of `--competitors`.
 """
 
 from __future__ import annotations
@@ -9,58 +9,58 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from stream.arena import drifts
+from stream.arena import drift_detectors
 from stream.arena.ablations import ABLATIONS, without
+from stream.arena.anomaly_detectors import OddFlips, OddSellers
 from stream.arena.charts import MaxSprt, PoissonCusum
 from stream.arena.competitor import Competitor, Factory
 from stream.arena.counting import CountThreshold, RatioToPeers, WeeklyZScore
-from stream.arena.oddities import OddFlips, OddSellers
+from stream.arena.level_learning_bound import level_learning_oracle
 from stream.arena.oracle import oracle
 from stream.arena.product import Product
-from stream.arena.shrinker import Eb05
-from stream.arena.stranger import stranger
+from stream.arena.shrinkage import Eb05
 from stream.market.output import Market
 
 
-def _blind(make: Callable[[], Competitor]) -> Factory:
-    """A competitor that does not look at what the market knows."""
+def _ignore_market(make: Callable[[], Competitor]) -> Factory:
+    """Make a factory of competitors that do not use the market's truth and parameters."""
 
-    def made(_: Market) -> Competitor:
+    def factory(_: Market) -> Competitor:
         return make()
 
-    return made
+    return factory
 
 
 PRODUCTS: Final[dict[str, Factory]] = {
-    "volteface": _blind(Product),
-    "volteface in 16 tasks": _blind(partial(Product, tasks=16)),
+    "volteface": _ignore_market(Product),
+    "volteface in 16 tasks": _ignore_market(partial(Product, tasks=16)),
 }
 BASELINES: Final[dict[str, Factory]] = {
-    "count in 30 days": _blind(CountThreshold),
-    "ratio to peers": _blind(RatioToPeers),
-    "weekly z-score": _blind(WeeklyZScore),
-    "Poisson CUSUM": _blind(PoissonCusum),
-    "MaxSPRT": _blind(MaxSprt),
-    "EB05": _blind(Eb05),
-    "ADWIN": _blind(drifts.adwin),
-    "Page-Hinkley": _blind(drifts.page_hinkley),
-    "HDDM-A": _blind(drifts.hddm_a),
-    "HDDM-W": _blind(drifts.hddm_w),
-    "HalfSpaceTrees": _blind(OddFlips),
-    "LODA": _blind(OddSellers),
+    "count in 30 days": _ignore_market(CountThreshold),
+    "ratio to peers": _ignore_market(RatioToPeers),
+    "weekly z-score": _ignore_market(WeeklyZScore),
+    "Poisson CUSUM": _ignore_market(PoissonCusum),
+    "MaxSPRT": _ignore_market(MaxSprt),
+    "EB05": _ignore_market(Eb05),
+    "ADWIN": _ignore_market(drift_detectors.adwin),
+    "Page-Hinkley": _ignore_market(drift_detectors.page_hinkley),
+    "HDDM-A": _ignore_market(drift_detectors.hddm_a),
+    "HDDM-W": _ignore_market(drift_detectors.hddm_w),
+    "HalfSpaceTrees": _ignore_market(OddFlips),
+    "LODA": _ignore_market(OddSellers),
 }
-#: Groups by name, as `--competitors` takes them.
+#: Groups by name, for `--competitors`.
 GROUPS: Final[dict[str, dict[str, Factory]]] = {
     "products": PRODUCTS,
     "baselines": BASELINES,
-    "bounds": {"oracle": oracle, "stranger": stranger},
-    "ablations": {name: _blind(partial(without, name)) for name in ABLATIONS},
+    "bounds": {"oracle": oracle, "stranger": level_learning_oracle},
+    "ablations": {name: _ignore_market(partial(without, name)) for name in ABLATIONS},
 }
 ROSTER: Final[dict[str, Factory]] = {name: make for group in GROUPS.values() for name, make in group.items()}
 
 
-def chosen(names: list[str]) -> dict[str, Factory]:
-    """Competitors by their names or their groups' names; LookupError tells the names there are."""
+def select(names: list[str]) -> dict[str, Factory]:
+    """Return competitors by their names or their groups' names; raise LookupError with all names for an unknown one."""
     found: dict[str, Factory] = {}
     for name in names:
         if name not in GROUPS and name not in ROSTER:

@@ -1,9 +1,7 @@
 """The order of events within a task: its input streams merged by event time, as Kafka Streams picks the next record.
 
-Rule of this room: the order depends only on what each stream holds, never on how it was cut into fetches. Each stream
-puts its own small disorder right (up to the allowed lateness) and is read on only when its head is wanted; the
-earliest head comes first. A stream without a head is waited for while it may still bring one. So a backlog is
-applied in the order in which `volteface replay` applies the same records.
+Invariant: the order depends on the records of each stream alone, never on how they were split into fetches. So a task
+applies a backlog in the order in which `volteface replay` applies the same records.
 """
 
 from __future__ import annotations
@@ -16,19 +14,29 @@ from typing import Final, Generic, TypeVar
 E = TypeVar("E")
 R = TypeVar("R")
 
-#: Most events of one stream held back for reordering; the earliest is then released early.
+#: The most events of one stream that are held back for reordering; beyond it the earliest is released early.
 REORDER_LIMIT: Final = 50_000
 
-
-#: An event that nothing on time can overtake any more: its time, stream, offset, itself, and whether it came late.
-#: A bare tuple, made once an event: a named one costs twice as much.
+#: An event in its final place: time (epoch seconds), stream, offset, event, and whether it came late. A plain tuple,
+#: made for every event: a named tuple costs twice as much.
 Ready = tuple[float, int, int, E, bool]
 
 
 class Stream(Generic[R, E]):
-    """One input: `inbox` holds records as they came, `heap` what may still be overtaken, `queue` what may not."""
+    """One input stream of a task.
 
-    __slots__ = ("done", "heap", "inbox", "index", "latest", "next_offset", "open", "queue")
+    Args:
+        index: The number of the stream within the task.
+
+    Attributes:
+        inbox: Records as they were fetched.
+        heap: Events that an event on time may still overtake: (time, offset, event).
+        queue: Events in their final order.
+        latest: The latest event time read, in epoch seconds.
+        next_offset: The offset after the latest record fetched.
+    """
+
+    __slots__ = ("done_offsets", "heap", "inbox", "index", "latest", "next_offset", "open_offsets", "queue")
 
     def __init__(self, index: int) -> None:
         self.index = index
@@ -37,13 +45,20 @@ class Stream(Generic[R, E]):
         self.queue: deque[Ready[E]] = deque()
         self.latest = float("-inf")
         self.next_offset = 0
-        #: Offsets read and not yet done, in offset order, beside the done ones that wait for an earlier one.
-        self.open: deque[int] = deque()
-        self.done: set[int] = set()
+        #: Offsets read and not finished, in order; and finished offsets above the lowest unfinished one.
+        self.open_offsets: deque[int] = deque()
+        self.done_offsets: set[int] = set()
 
     def push(self, at: float, offset: int, event: E, lateness_seconds: float) -> None:
-        """Take an event in; release all that nothing on time can overtake any more."""
-        self.open.append(offset)
+        """Take in an event, and queue all events that no event on time can overtake any more.
+
+        Args:
+            at: Event time, in epoch seconds.
+            offset: The record's offset.
+            event: The event.
+            lateness_seconds: The allowed lateness; an event further behind `latest` is queued at once, as late.
+        """
+        self.open_offsets.append(offset)
         if at < self.latest - lateness_seconds:
             self.queue.append((at, self.index, offset, event, True))
             return
@@ -51,8 +66,8 @@ class Stream(Generic[R, E]):
         heappush(heap, (at, offset, event))
         if at > self.latest:
             self.latest = at
-            settled = at - lateness_seconds
-            while heap[0][0] <= settled:
+            on_time_since = at - lateness_seconds
+            while heap[0][0] <= on_time_since:
                 self.release()
                 if not heap:
                     break
@@ -65,13 +80,13 @@ class Stream(Generic[R, E]):
         self.queue.append((at, self.index, offset, event, False))
 
     def skip(self, offset: int) -> None:
-        """A record was read that gives no event: it is done, also while an earlier one is not."""
-        self.open.append(offset)
+        """Mark a record that gives no event as finished; earlier ones may still be open."""
+        self.open_offsets.append(offset)
         self.finish(offset)
 
     def finish(self, offset: int) -> None:
-        """An event of this stream has been applied."""
-        read, done = self.open, self.done
+        """Mark the record of an event as finished: the event has been applied."""
+        read, done = self.open_offsets, self.done_offsets
         if read[0] == offset:
             read.popleft()
         else:
@@ -81,22 +96,31 @@ class Stream(Generic[R, E]):
 
     @property
     def waiting(self) -> int:
-        """Records read and not yet applied."""
+        """The number of records read and not yet applied."""
         return len(self.inbox) + len(self.heap) + len(self.queue)
 
     @property
-    def lowest(self) -> int:
-        """The lowest offset still to do."""
-        return self.open[0] if self.open else self.next_offset
+    def low_offset(self) -> int:
+        """The lowest offset that is not finished."""
+        return self.open_offsets[0] if self.open_offsets else self.next_offset
 
     @property
     def position(self) -> tuple[int, list[int]]:
-        """The lowest offset still to do, and those above it that are done already."""
-        return self.lowest, sorted(self.done)
+        """The lowest offset that is not finished, and the finished offsets above it."""
+        return self.low_offset, sorted(self.done_offsets)
 
 
 class Merge(Generic[R, E]):
-    """Merges a task's streams. `read(stream, record)` turns a record into (time, offset, event), or None to skip."""
+    """Merges a task's input streams by event time.
+
+    Each stream sorts its own small disorder, up to the allowed lateness. A stream is read on only when its first event
+    is needed, and the earliest first event comes next. A stream without an event is waited for, unless it is idle.
+
+    Args:
+        streams: The number of streams.
+        lateness_seconds: The allowed lateness, in seconds of event time.
+        read: From a stream's number and a record to (time, offset, event), or None to skip the record.
+    """
 
     def __init__(
         self, streams: int, lateness_seconds: float, read: Callable[[int, R], tuple[float, int, E] | None]
@@ -104,29 +128,37 @@ class Merge(Generic[R, E]):
         self.streams: list[Stream[R, E]] = [Stream(index) for index in range(streams)]
         self._lateness_seconds = lateness_seconds
         self._read = read
-        #: The time of the next event, where `take` had to leave it.
-        self.held: float | None = None
+        #: The time of the next event (epoch seconds) if the last `take` left it because of `before`.
+        self.blocked_at: float | None = None
 
-    def take(self, quiet: Callable[[int], bool], limit: int, until: float) -> list[Ready[E]]:
-        """The next events, up to `limit`; fewer where a stream that is not quiet has to be waited for, or all end.
+    def take(self, idle: Callable[[int], bool], limit: int, before: float) -> list[Ready[E]]:
+        """Return the next events in order.
 
-        Nothing from the time `until` on is taken, and so nothing behind it in its stream.
+        The earliest stream gives all its events up to the first event of the others, so streams are compared once a
+        run.
 
-        The earliest stream gives all it has up to the next head of the others, so that they are compared once a run.
+        Args:
+            idle: Whether the stream of this number is idle, so that the merge need not wait for it.
+            limit: The most events to return.
+            before: No event at or after this time (epoch seconds) is taken, nor an event behind it in its stream. If
+                one is next, `blocked_at` is its time.
+
+        Returns:
+            Fewer than `limit` events if a stream has to be waited for, or no stream has more.
         """
         taken: list[Ready[E]] = []
-        self.held = None
+        self.blocked_at = None
         while len(taken) < limit:
-            heads = self._heads(quiet)
+            heads = self._heads(idle)
             if not heads:
                 break
-            if heads[0][0] >= until:
-                self.held = heads[0][0]
+            if heads[0][0] >= before:
+                self.blocked_at = heads[0][0]
                 break
             stream = self.streams[heads[0][1]]
-            bound = min(heads[1], (until, 0)) if len(heads) > 1 else (until, 0)
+            bound = min(heads[1], (before, 0)) if len(heads) > 1 else (before, 0)
             if not stream.queue:
-                stream.release()  # nothing more can come for now: what was held back has its turn
+                stream.release()  # an idle stream: its events need not be held back
             queue = stream.queue
             while queue and len(taken) < limit and (queue[0][0], stream.index) < bound:
                 taken.append(queue.popleft())
@@ -135,19 +167,19 @@ class Merge(Generic[R, E]):
         return taken
 
     def finish(self, taken: list[Ready[E]]) -> None:
-        """These events have been applied."""
+        """Mark events as applied."""
         for _, stream, offset, _, _ in taken:
             self.streams[stream].finish(offset)
 
-    def _heads(self, quiet: Callable[[int], bool]) -> list[tuple[float, int]]:
-        """Time and number of each stream that has an event, earliest first; none while one has to be waited for."""
+    def _heads(self, idle: Callable[[int], bool]) -> list[tuple[float, int]]:
+        """Return time and number of each stream's first event, earliest first; none while a stream is waited for."""
         heads: list[tuple[float, int]] = []
         for stream in self.streams:
             if not stream.queue:
                 self._fill(stream)
             if stream.queue:
                 heads.append((stream.queue[0][0], stream.index))
-            elif not quiet(stream.index):
+            elif not idle(stream.index):
                 return []
             elif stream.heap:
                 heads.append((stream.heap[0][0], stream.index))
@@ -155,6 +187,7 @@ class Merge(Generic[R, E]):
         return heads
 
     def _fill(self, stream: Stream[R, E]) -> None:
+        """Read a stream's inbox until one of its events is in final order."""
         inbox, read, lateness_seconds = stream.inbox, self._read, self._lateness_seconds
         while inbox and not stream.queue:
             item = read(stream.index, inbox.popleft())

@@ -1,119 +1,111 @@
 """A task: one partition number across the input topics, the unit of order, state and scale.
 
-Rule of this room: new -> restoring -> running -> dropped, and never back. A task knows no Kafka client: it reads and
-writes through a ledger that it is given. A dropped task writes nothing more; whoever owns the partition next begins
-from the last checkpoint.
+Invariant: new -> restoring -> running -> dropped, never back. A task uses no Kafka client: it reads and writes through
+a checkpoint store. A dropped task writes nothing; the next owner of the partition starts from the last checkpoint.
 """
 
 from __future__ import annotations
 
 import enum
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable
-from typing import Any, Final, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Any, Final
 
 import msgspec
 
-from stream.alerts import Alert
 from stream.config import Settings
-from stream.core import codec, reports
+from stream.contract.alerts import Alert
+from stream.contract.events import STREAMS, Event
 from stream.core.detector import Detector
 from stream.core.merge import Merge
-from stream.engine.records import Checkpoint, Record, of_alert, of_refused, of_report, signature
-from stream.events import STREAMS, Event
-from stream.intake.decode import Intake
+from stream.core.model.encoding import ROW_VERSION, decode, encode
+from stream.core.staff import messages
+from stream.engine.checkpoint import POSITION, Checkpoint, CheckpointStore, Committed, PositionRow, RaisedAlert
+from stream.engine.records import Record, alert_record, app_id_header, dead_letter_record, message_records
+from stream.intake.intake import Intake
 from stream.intake.refusal import Refusal, Refused
 
-POSITION: Final = b"o"
-#: The stream of what tasks tell each other comes after the input streams.
+#: The number of the evidence stream: it follows the input streams.
 EVIDENCE: Final = len(STREAMS)
 
 
-class Raised(NamedTuple):
-    """An alert, and when Kafka was given the batch of records that its trigger came in (epoch seconds)."""
+class TaskPhase(enum.Enum):
+    """Where a task stands between its creation and its end."""
 
-    alert: Alert
-    sent_at: float
-
-
-class Committed(NamedTuple):
-    """What a checkpoint took with it."""
-
-    rows: int
-    raised: list[Raised]
-
-
-class Ledger(Protocol):
-    """What a task needs of the outside."""
-
-    async def open(self) -> None: ...
-    def read(self) -> AsyncIterator[list[tuple[bytes, bytes | None]]]: ...
-    async def commit(self, checkpoint: Checkpoint) -> None: ...
-    async def close(self) -> None: ...
-
-
-class State(enum.Enum):
     NEW = "new"
     RESTORING = "restoring"
     RUNNING = "running"
     DROPPED = "dropped"
 
 
-class PositionRow(msgspec.Struct, array_like=True):
-    """Where a task stands in its inputs: lowest offset to do and those done above it, a pair a stream."""
-
-    version: int
-    streams: list[tuple[int, list[int]]]
-    evidence: int
-    dead: dict[str, int]
-
-
 class Task:
-    """Restores, applies, checkpoints; see the rule above. `now` gives epoch seconds."""
+    """Restores a task's state, applies events, and gathers checkpoints.
+
+    Args:
+        partition: The partition number.
+        settings: All settings.
+        intake: Decodes records; it knows the number of partitions.
+        store: The task's checkpoints.
+        now: Returns the present time in epoch seconds.
+    """
 
     def __init__(
-        self, partition: int, settings: Settings, intake: Intake, ledger: Ledger, now: Callable[[], float]
+        self, partition: int, settings: Settings, intake: Intake, store: CheckpointStore, now: Callable[[], float]
     ) -> None:
         self.partition = partition
-        self.state = State.NEW
+        self.phase = TaskPhase.NEW
         self.detector = Detector(
             settings.alert_budget, settings.config_digest, partition, intake.partitions, settings.pseudonym_fingerprint
         )
         self.dead: Counter[str] = Counter()
         self.merge: Merge[Any, Event] = Merge(len(STREAMS), settings.allowed_lateness_seconds, self._read)
-        self.alerts_waiting: list[Raised] = []
+        self.alerts_waiting: list[RaisedAlert] = []
         self._settings = settings
         self._intake = intake
-        self._ledger = ledger
+        self._store = store
         self._now = now
-        #: When the present step began: one reading of the clock for all it decodes.
+        #: When the present step began: the clock is read once for all records of a step.
         self._read_at = 0.0
-        #: Records of what tasks tell each other that were not heard yet, and the offset of the next one.
-        self._told: deque[Any] = deque()
-        self._next_told = 0
-        self._signature = signature(settings)
-        self._lowest = [0] * len(STREAMS)
-        self._letters: list[Record] = []
-        #: Of the batches not yet done with, by stream: last offset, and the time of the first record.
+        #: Evidence records that were fetched and not read, and the offset of the next one.
+        self._evidence_records: deque[Any] = deque()
+        self._next_evidence_offset = 0
+        self._signature = app_id_header(settings)
+        self._low_offsets = [0] * len(STREAMS)
+        self._dead_letters: list[Record] = []
+        #: By stream, the fetched batches that are not done: last offset, and time of the first record.
         self._batches: list[deque[tuple[int, float]]] = [deque() for _ in STREAMS]
         self._changed = False
 
     @property
     def unknown_fields(self) -> int:
-        """Events that came with fields which the contract does not know, since the task was restored."""
+        """Events with fields unknown to the contract, since the task was restored."""
         return self._intake.unknown_fields
 
+    @property
+    def blocked(self) -> bool:
+        """Whether the next event has to wait until other tasks have announced more days."""
+        return self.merge.blocked_at is not None
+
     def oldest_sent_at(self, stream: int) -> float | None:
-        """When Kafka was given the oldest fetched batch of a stream that is not done with (epoch seconds)."""
-        lowest = self.merge.streams[stream].lowest
-        return next((at for last, at in self._batches[stream] if last >= lowest), None)
+        """When the oldest fetched batch of a stream that is not done was appended to Kafka (epoch seconds)."""
+        low_offset = self.merge.streams[stream].low_offset
+        return next((at for last, at in self._batches[stream] if last >= low_offset), None)
 
     async def restore(self) -> int:
-        """Fence the former owner, read the state back; the number of rows."""
-        self.state = State.RESTORING
-        await self._ledger.open()
+        """Fence the previous owner and read the state back; return the number of rows.
+
+        1. Open the store, which fences the previous owner.
+        2. Read the rows; a later row of a key replaces an earlier one.
+        3. Take the offsets from the position row, and drop fetched records below them.
+        4. Restore the detector's state from the other rows.
+
+        Raises:
+            StateError: A row cannot be read.
+        """
+        self.phase = TaskPhase.RESTORING
+        await self._store.open()
         rows: dict[bytes, bytes] = {}
-        async for batch in self._ledger.read():
+        async for batch in self._store.read():
             for key, value in batch:
                 if value is None:
                     rows.pop(key, None)
@@ -121,132 +113,148 @@ class Task:
                     rows[key] = value
         position = rows.pop(POSITION, None)
         if position is not None:
-            row = codec.decode(position, PositionRow)
-            self.dead = Counter(row.dead)
-            for index, (lowest, done) in enumerate(row.streams):
-                self._lowest[index] = lowest
-                self.merge.streams[index].next_offset = lowest
-                self.merge.streams[index].done = set(done)
-                _drop_below(lowest, self.merge.streams[index].inbox)
-            self._next_told = row.evidence
-            _drop_below(row.evidence, self._told)
-        self.detector.restore(rows.items())
-        if self.state is State.RESTORING:
-            self.state = State.RUNNING
+            self._restore_position(decode(position, PositionRow))
+        self.detector.state.restore(rows.items())
+        if self.phase is TaskPhase.RESTORING:
+            self.phase = TaskPhase.RUNNING
         return len(rows)
 
+    def _restore_position(self, row: PositionRow) -> None:
+        self.dead = Counter(row.dead)
+        for stream, (low_offset, done) in enumerate(row.streams):
+            self._low_offsets[stream] = low_offset
+            self.merge.streams[stream].next_offset = low_offset
+            self.merge.streams[stream].done_offsets = set(done)
+            _drop_below(low_offset, self.merge.streams[stream].inbox)
+        self._next_evidence_offset = row.evidence
+        _drop_below(row.evidence, self._evidence_records)
+
     def take(self, stream: int, records: list[Any]) -> None:
-        """Put fetched records into a stream's inbox, without those below the restored position."""
+        """Put fetched records into a stream's inbox, except those below the restored offset."""
         if stream == EVIDENCE:
-            self._told.extend(record for record in records if record.offset >= self._next_told)
+            self._evidence_records.extend(record for record in records if record.offset >= self._next_evidence_offset)
             return
-        lowest = self._lowest[stream]
+        low_offset = self._low_offsets[stream]
         self._batches[stream].append((records[-1].offset, records[0].timestamp / 1000))
         inbox = self.merge.streams[stream].inbox
-        if records[0].offset >= lowest:
+        if records[0].offset >= low_offset:
             inbox.extend(records)
         else:
-            inbox.extend(record for record in records if record.offset >= lowest)
+            inbox.extend(record for record in records if record.offset >= low_offset)
 
     def unread(self, stream: int) -> int:
-        """Records of a stream that were taken and not read."""
-        return len(self._told if stream == EVIDENCE else self.merge.streams[stream].inbox)
+        """Return the number of records of a stream that were taken and not decoded."""
+        return len(self._evidence_records if stream == EVIDENCE else self.merge.streams[stream].inbox)
 
     def _read(self, stream: int, record: Any) -> tuple[float, int, Event] | None:
-        """Decode one record; what cannot be used becomes a dead letter."""
+        """Decode a record for the merge; a record that cannot be used becomes a dead letter."""
         source = self.merge.streams[stream]
         source.next_offset = record.offset + 1
         self._changed = True
-        if record.offset in source.done:  # done before a restart, ahead of its turn
+        if record.offset in source.done_offsets:  # applied before a restart, ahead of an earlier record
             source.skip(record.offset)
             return None
         try:
             at, event = self._intake.decode(stream, self.partition, record.key, record.value, self._read_at)
         except Refused as refused:
-            self._bury(stream, record, refused)
+            self._dead_letter(stream, record, refused)
             source.skip(record.offset)
             return None
         return at, record.offset, event
 
-    def _bury(self, stream: int, record: Any, refused: Refused) -> None:
+    def _dead_letter(self, stream: int, record: Any, refused: Refused) -> None:
         topic = self._settings.read_topics[stream]
         self.dead[f"{topic}/{refused.reason}"] += 1
-        self._letters.append(of_refused(self._settings, topic, self.partition, record, refused))
+        self._dead_letters.append(dead_letter_record(self._settings, topic, self.partition, record, refused))
 
-    def step(self, quiet: Callable[[int], bool], limit: int) -> int:
-        """Hear what was told, and apply up to `limit` events whose turn it is; how many there were."""
+    def step(self, idle: Callable[[int], bool], limit: int) -> int:
+        """Read the evidence records, then apply up to `limit` events; return how many were applied.
+
+        Args:
+            idle: Tells whether the merge need not wait for a stream that has no event.
+            limit: The most events to apply.
+        """
         self._read_at = self._now()
-        self._hear()
+        self._read_evidence()
         detector, streams = self.detector, self.merge.streams
         apply = detector.apply
-        taken = self.merge.take(quiet, detector.at_most(limit), detector.until())
+        taken = self.merge.take(idle, detector.max_events(limit), detector.events_before())
         for at, stream, offset, event, late in taken:
             alerts = apply(event, at, late)
             if alerts:
                 sent_at = next((at for last, at in self._batches[stream] if offset <= last), self._read_at)
                 self._raise(alerts, sent_at)
         self.merge.finish(taken)
-        if self.merge.held is not None:
-            detector.wake(self.merge.held)
-        elif not taken and all(not stream.waiting and quiet(stream.index) for stream in streams):
-            detector.answer()
+        if self.merge.blocked_at is not None:
+            detector.resume(self.merge.blocked_at)
+        elif not taken and all(not stream.waiting and idle(stream.index) for stream in streams):
+            detector.announce_idle()
         self._changed = self._changed or bool(taken) or bool(detector.outbox)
         return len(taken)
 
-    @property
-    def held(self) -> bool:
-        """Whether events wait until other tasks have come as far."""
-        return self.merge.held is not None
-
-    def _hear(self) -> None:
-        """Take what this application's tasks have told; others may share the topic."""
-        while self._told:
-            record = self._told.popleft()
-            self._next_told = record.offset + 1
+    def _read_evidence(self) -> None:
+        """Give the detector the messages of this application's tasks. Other applications may share the topic."""
+        while self._evidence_records:
+            record = self._evidence_records.popleft()
+            self._next_evidence_offset = record.offset + 1
             self._changed = True
             if self._signature not in record.headers:
                 continue
             try:
-                report = reports.decode(record.value or b"")
+                message = messages.decode_message(record.value or b"")
             except msgspec.DecodeError as error:
-                self._bury(EVIDENCE, record, Refused(Refusal.UNDECODABLE, str(error)))
+                self._dead_letter(EVIDENCE, record, Refused(Refusal.UNDECODABLE, str(error)))
             else:
-                self._raise(self.detector.hear(report), record.timestamp / 1000)
+                self._raise(self.detector.on_message(message), record.timestamp / 1000)
 
     def _raise(self, alerts: list[Alert], sent_at: float) -> None:
-        self.alerts_waiting += [Raised(alert, sent_at) for alert in alerts]
+        self.alerts_waiting += [RaisedAlert(alert, sent_at) for alert in alerts]
 
     async def checkpoint(self, stamp: Callable[[Alert], Alert]) -> Committed:
-        """Commit all that changed since the last checkpoint, and say what went out with it.
+        """Commit everything that changed since the last checkpoint.
 
-        Everything is gathered before the first wait, so what is applied meanwhile belongs to the next one.
+        Steps 1 to 3 wait for nothing, so an event that is applied meanwhile belongs to the next checkpoint.
+
+        1. Gather the records: dead letters, alerts, messages to other tasks.
+        2. Gather the offsets, and forget the batches below them.
+        3. Gather the changed rows and the position row.
+        4. Commit all of it as one transaction.
+
+        Args:
+            stamp: Sets an alert's time of detection.
+
+        Returns:
+            What was committed; nothing if nothing changed or the task is not running.
         """
-        if self.state is not State.RUNNING or not self._changed:
+        if self.phase is not TaskPhase.RUNNING or not self._changed:
             return Committed(0, [])
         self._changed = False
         raised, self.alerts_waiting = self.alerts_waiting, []
-        letters, self._letters = self._letters, []
-        told, self.detector.outbox = self.detector.outbox, []
-        records = letters + [of_alert(self._settings, stamp(alert)) for alert, _ in raised]
-        for report in told:
-            records += of_report(self._settings, report, self.detector.tasks)
+        dead_letters, self._dead_letters = self._dead_letters, []
+        records = dead_letters + [alert_record(self._settings, stamp(alert)) for alert, _ in raised]
+        for message in self.detector.take_outbox():
+            records += message_records(self._settings, message, self.detector.state.tasks)
         positions = [stream.position for stream in self.merge.streams]
-        for batches, (lowest, _) in zip(self._batches, positions, strict=True):
-            while batches and batches[0][0] < lowest:
+        for batches, (low_offset, _) in zip(self._batches, positions, strict=True):
+            while batches and batches[0][0] < low_offset:
                 batches.popleft()
-        row = codec.encode(PositionRow(codec.VERSION, positions, self._next_told, dict(self.dead)))
-        rows = [*self.detector.changed(), (POSITION, row)]
-        offsets = [*(lowest for lowest, _ in positions), self._next_told]
-        await self._ledger.commit(Checkpoint(rows, records, offsets))
+        row = encode(PositionRow(ROW_VERSION, positions, self._next_evidence_offset, dict(self.dead)))
+        rows = [*self.detector.state.changed(), (POSITION, row)]
+        offsets = [*(low_offset for low_offset, _ in positions), self._next_evidence_offset]
+        await self._store.commit(Checkpoint(rows, records, offsets))
         return Committed(len(rows), raised)
 
     async def drop(self) -> None:
-        """Give the task up: nothing is written any more."""
-        self.state = State.DROPPED
-        await self._ledger.close()
+        """End the task; it writes nothing from now on."""
+        self.phase = TaskPhase.DROPPED
+        await self._store.close()
 
 
-def _drop_below(lowest: int, records: deque[Any]) -> None:
-    """Records may come before the rows: if the former owner committed last after the group's offsets were asked for."""
-    while records and records[0].offset < lowest:
+def _drop_below(low_offset: int, records: deque[Any]) -> None:
+    """Drop records below the restored offset.
+
+    They were fetched before the rows were read, from the offset that the group had before the previous owner's last
+    commit.
+    """
+    while records and records[0].offset < low_offset:
         records.popleft()

@@ -1,8 +1,9 @@
-"""Batched transport: a Faust transport that hands on one message per partition and fetch, its value the records.
+"""Batched transport: a Faust transport with one message for each partition and fetch.
 
-Rule of this room: nothing but transport. Stock Faust spends over 100 us an event on machinery per message; a batch
-pays it once. Offsets are committed by the tasks' transactions, so Faust's own commits are switched off. Registered
-under the entry-point group `faust.transports` as `batched`.
+The message's value is the list of fetched records: Faust spends over 100 us on each message, here once for a batch.
+The transport is registered as `batched` in the entry-point group `faust.transports`.
+
+Invariant: transport only. The tasks' transactions commit offsets, so Faust's own commits are switched off.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ from faust.types import TP, ConsumerMessage
 
 
 class _Fetched(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka ships no types
-    """Hands on a record as it was unpacked: aiokafka's own copy of it costs more than the unpacking (1 us)."""
+    """Passes a record on as it was unpacked: aiokafka's own copy (1 us) costs more than the unpacking."""
 
     def _consumer_record(self, tp: Any, record: Any) -> Any:
         return record
 
 
-# The one place where aiokafka 0.14 can be told what a record is: its fetcher finds the class by this name.
+# aiokafka 0.14 has no parameter for this class: its fetcher looks it up by this name.
 fetcher.PartitionRecords = _Fetched
 
 
@@ -40,7 +41,7 @@ class Batch(NamedTuple):
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust ships no types
-    """Reads committed records only, and assigns by range: equal partition numbers lie on one worker."""
+    """Reads committed records only, and assigns by range: one worker owns equal partition numbers of all topics."""
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         conf = self.app.conf
@@ -67,33 +68,33 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
     async def on_thread_stop(self) -> None:
         """Stop the client.
 
-        Where Kafka is away, aiokafka's fetcher ends in the cancellation of its own requests. Let out of here, that
-        would end the thread before it says so, and Faust would wait for it for a minute.
+        While Kafka is away, aiokafka's fetcher ends with the cancellation of its own requests. If that exception left
+        this method, the thread would end without notice and Faust would wait a minute for it.
         """
         with contextlib.suppress(asyncio.CancelledError):
             await super().on_thread_stop()
 
 
 class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no types
-    """Yields batches, and knows whether a partition has been read to its end."""
+    """Yields batches, and reports how far each partition has been read."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        #: The group's generation, and the next offset, of what was handed on last.
-        self._handed_on: dict[TP, tuple[int, int]] = {}
+        #: By partition, the group's generation and the next offset after the last batch that was passed on.
+        self._passed_on: dict[TP, tuple[int, int]] = {}
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ASYNC109  # Faust's
-        """One message per partition that has records."""
+        """Yield one message for each partition that has records."""
         records, active = await self._wait_next_records(timeout)
         generation = self.app.consumer_generation_id
         if records is None or self.should_stop:
             return
         if not self.flow_active:
-            # What was just assigned may be revoked while this seeks; let out of here that would end the worker, and
-            # the next assignment seeks again.
+            # A partition may be revoked while this seeks. The exception would end the worker; the next assignment
+            # seeks again.
             with contextlib.suppress(IllegalStateError):
                 await self.perform_seek()
             return
@@ -101,33 +102,33 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no types
             if not self.flow_active or self.app.consumer_generation_id != generation:
                 return
             if active is None or tp in active or tp in self._buffered_partitions:
-                self._handed_on[tp] = generation, batch[-1].offset + 1
+                self._passed_on[tp] = generation, batch[-1].offset + 1
                 yield tp, _message(tp, batch, generation)
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
-        """Offsets between batches are no gap."""
+        """Do nothing: offsets between batches are no gap."""
 
     async def _commit_offsets(self, *args: Any, **kwargs: Any) -> bool:
         return True
 
     async def verify_all_partitions_active(self) -> None:
-        """Faust's check counts its own acks, which are not used; lag is a metric instead."""
+        """Do nothing: Faust's check counts its own acks, which are not used. Lag is a metric instead."""
 
     def tail(self, tp: TP) -> tuple[int | None, int | None, int]:
-        """(position, end, next offset handed on) of a partition, as the client knows them.
+        """Return the position, the end and the next offset to pass on of a partition, as the client knows them.
 
-        What was handed on before a rebalance is not counted: it went to a task that is no more.
+        Batches from before a rebalance are not counted: they went to a task that has ended.
         """
         client = self._thread._consumer
         if client is None or tp not in client.assignment():
             return None, None, 0
         state = client._subscription.subscription.assignment.state_value(aiokafka.TopicPartition(*tp))
         position = state.position if state.has_valid_position else None
-        generation, handed_on = self._handed_on.get(tp, (None, 0))
-        return position, state.highwater, handed_on if generation == self.app.consumer_generation_id else 0
+        generation, passed_on = self._passed_on.get(tp, (None, 0))
+        return position, state.highwater, passed_on if generation == self.app.consumer_generation_id else 0
 
     def partition_counts(self, topics: Iterable[str]) -> dict[str, int]:
-        """How many partitions each topic has, 0 where it is not known.
+        """Return each topic's number of partitions, 0 if it is unknown.
 
         Faust's own `topic_partitions` asks the coordinator's snapshot, which only the group's leader has.
         """
@@ -135,9 +136,9 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no types
         return {topic: len(client.partitions_for_topic(topic) or ()) for topic in topics}
 
     def connected(self) -> bool:
-        """Whether a broker is connected; one that does not answer in time is not for long.
+        """Return whether a broker is connected; the client closes a connection that does not answer in time.
 
-        Looked at, not asked: calls to the client's thread wait in one queue, and an outage would fill it.
+        This reads the client's state directly: a call to its thread would wait in a queue that an outage fills.
         """
         client = self._thread._consumer
         return client is not None and any(each.connected() for each in list(client._client._conns.values()))
@@ -149,8 +150,8 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no types
 
 
 async def _request_rejoin(client: aiokafka.AIOKafkaConsumer) -> None:
-    # Without partitions nothing else would look at the topics again before `metadata_max_age_ms`, five minutes. Not
-    # awaited: calls wait in one queue, and Kafka may be away.
+    # Without assigned partitions the client would not refresh its metadata for `metadata_max_age_ms`, five minutes. The
+    # refresh is not awaited: calls wait in one queue, and Kafka may be away.
     client._client.force_metadata_update()
     client._coordinator.request_rejoin()
 

@@ -1,7 +1,7 @@
-"""Dead letters: a record that could not be used, as it came, with the reason beside it.
+"""Dead letters: records that could not be used, unchanged, with the reason in added headers.
 
-Rule of this room: key, value and headers of the original are never changed, so a record can be sent again to
-its topic byte for byte. The reason stands in headers behind the original's own, named as in Kafka Streams.
+Invariant: the original's key, value and headers are never changed, so a record can be sent to its topic again byte for
+byte. The added headers follow the original's own and have the names that Kafka Streams uses.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _TOPIC: Final = "__streams.errors.topic"
 _PARTITION: Final = "__streams.errors.partition"
 _OFFSET: Final = "__streams.errors.offset"
 _REASON: Final = "volteface.reason"
-#: The headers that a dead letter has and its original has not.
+#: The headers that a dead letter adds.
 HEADERS: Final = (_EXCEPTION, _MESSAGE, _STACKTRACE, _TOPIC, _PARTITION, _OFFSET, _REASON)
 
 #: A literal, so that no renaming of the class reaches the header.
@@ -28,11 +28,18 @@ _TEXT_BYTES: Final = 1024
 
 
 class NotADeadLetterError(ValueError):
-    """A record whose headers do not say which topic it came from."""
+    """A record on a dead-letter topic without the headers of a dead letter."""
 
 
 class DeadLetter(Struct, frozen=True, kw_only=True):
-    """A record that could not be used, with its place and the reason; the rest is as it came."""
+    """A record that could not be used.
+
+    Attributes:
+        topic, partition, offset: Where the record was read.
+        key, value, headers: The record, unchanged.
+        reason: A value of `Refusal`.
+        detail: One sentence for a person.
+    """
 
     topic: str
     partition: int
@@ -45,11 +52,11 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
 
 
 def outgoing(letter: DeadLetter) -> tuple[bytes | None, bytes | None, Headers]:
-    """Key, value and headers of the record that goes to the dead-letter topic."""
+    """Return key, value and headers of the record for the dead-letter topic."""
     why = (
         _REFUSED,
         letter.detail,
-        # A refusal is a judgement and no crash: its trace is the last line that a stack trace would have.
+        # No code failed, so there is no stack trace: this is the line that one would end with.
         f"{_REFUSED}: {letter.reason}: {letter.detail}",
         letter.topic,
         str(letter.partition),
@@ -61,10 +68,13 @@ def outgoing(letter: DeadLetter) -> tuple[bytes | None, bytes | None, Headers]:
 
 
 def incoming(key: bytes | None, value: bytes | None, headers: Headers) -> DeadLetter:
-    """The inverse of `outgoing`: the original record and its topic; raises NotADeadLetterError.
+    """Return the original record and its place: the inverse of `outgoing`.
 
-    Only the last header of each name is taken off: an original that had such headers itself, because it
-    once was a dead letter of somebody else, keeps them.
+    Only the last header of each name is taken off. An original that had such headers, because it was a dead letter of
+    another system, keeps them.
+
+    Raises:
+        NotADeadLetterError: A header is missing or cannot be read.
     """
     found: dict[str, bytes] = {}
     kept: list[tuple[str, bytes | None]] = []
@@ -91,5 +101,5 @@ def incoming(key: bytes | None, value: bytes | None, headers: Headers) -> DeadLe
 
 
 def _bounded(text: str) -> bytes:
-    """UTF-8, cut at a character's edge: a header must not outweigh the record it stands on."""
+    """Return UTF-8, cut between characters: a header must not be larger than the record that it is added to."""
     return text.encode(errors="replace")[:_TEXT_BYTES].decode(errors="ignore").encode()

@@ -1,7 +1,7 @@
-"""What an id may look like: no white space, and nothing that is a person's address.
+"""What an id may look like: no white space, and nothing that looks like an e-mail address or a phone number.
 
-Rule of this room: the three patterns of the contract stand here once, in the words that Python and ECMA (the
-dialect of JSON Schema) read alike, and the schemas in `schemas/` repeat them letter for letter.
+Invariant: the three patterns are defined here once, in the syntax that Python and ECMAScript (JSON Schema) share, and
+the schemas in `schemas/` repeat them character for character.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Final
 
 from stream.intake.refusal import Refusal, Refused
 
-#: What Python or ECMA calls white space, and the control characters: `\\s` alone differs between the two.
+#: What Python or ECMAScript calls white space, and the control characters: `\\s` alone differs between the two.
 BLANK: Final = r"[\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]"
-#: something@something.tld anywhere in it. No top-level domain begins with a digit: `package@1.23` is legal.
+#: something@something.tld, anywhere in the id. No top-level domain begins with a digit: `package@1.23` is accepted.
 EMAIL: Final = r"[^@]@[^@]+\.[^@.0-9][^@.]"
-#: All of it is `+` and 7 to 15 digits, or written like 555-123-4567 or (555)123-4567. Digits alone are legal.
+#: All of it is `+` and 7 to 15 digits, or written like 555-123-4567 or (555)123-4567. Digits alone are accepted.
 PHONE: Final = (
     r"^(?:\+[(). -]*(?:[0-9][(). -]*){7,15}"
     r"|(?:\([0-9]{3}\)[. -]?|[0-9]{3}[. -])[0-9]{3}[. -][0-9]{4})$"
@@ -26,15 +26,23 @@ _blank = re.compile(BLANK).search
 _email = re.compile(EMAIL).search
 _phone = re.compile(PHONE).search
 
-#: So many lines of printable ASCII without `@`, none beginning like a phone number: nothing above can match.
-#: Nearly every event passes here, in one call for all its ids. (An id may itself hold a line break: then it
-#: makes a line too many, and the ids are looked at one by one.)
+#: A number of lines of printable ASCII without `@`, none of which begins like a phone number: no pattern above matches.
+#: Nearly every event passes this test, in one call for all its ids. (An id with a line break makes one line too many;
+#: then the ids are checked one by one.)
 _LINE: Final = r"(?![+(]|[0-9]{3}[.-][0-9]{3}[.-])[!-?A-~]++"
 _harmless = [re.compile(rf"{_LINE}(?:\n{_LINE}){{{more}}}").fullmatch for more in range(16)]
 
 
 def check_ids(names: Sequence[str], ids: Sequence[str | None]) -> None:
-    """Refuse an event for one of its ids; `names` are their fields, and an absent id is None."""
+    """Check all ids of an event.
+
+    Args:
+        names: The ids' fields.
+        ids: The ids, None where a field is absent.
+
+    Raises:
+        Refused: An id has white space or looks like personal data.
+    """
     try:
         lines = "\n".join(ids)  # type: ignore[arg-type]  # most events have no absent id
     except TypeError:

@@ -1,6 +1,6 @@
-"""Which partition a seller's events belong to: the choice that Kafka's default partitioner makes for a key.
+"""The partition of a seller's events: the one that Kafka's default partitioner chooses for the key.
 
-Rule of this room: bit for bit Kafka's murmur2, for a task may only judge sellers whose whole life it sees.
+Invariant: equal to Kafka's murmur2 bit for bit. A task must see all events of each of its sellers.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ _SEED: Final = 0x9747B28C
 _WORD: Final = 0xFFFFFFFF
 
 
-@lru_cache(maxsize=1 << 17)  # about 25 MB when full; a seller that is not in it costs microseconds, not a mistake
+@lru_cache(maxsize=1 << 17)  # about 25 MB when full; a miss costs microseconds
 def partition_of(seller_id: bytes | str, partitions: int) -> int:
-    """The partition of a seller's events among so many."""
+    """Return the partition number of a key among `partitions`."""
     key = seller_id.encode() if isinstance(seller_id, str) else seller_id
     return (murmur2(key) & 0x7FFFFFFF) % partitions
 
 
 def murmur2(data: bytes) -> int:
-    """Kafka's murmur2 of a key, unsigned; the clients' own Python versions take three times as long."""
+    """Return Kafka's murmur2 of a key, unsigned. (The clients' own Python versions take three times as long.)"""
     whole = len(data) // 4
     hashed = _SEED ^ len(data)
     for word in struct.unpack_from(f"<{whole}I", data):

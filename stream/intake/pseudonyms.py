@@ -1,7 +1,7 @@
-"""Pseudonyms: keyed hashes in the place of the ids of reviewers and staff, so that what is kept names nobody.
+"""Pseudonyms: keyed hashes in place of the ids of reviewers and staff members.
 
-Rule of this room: the same key and id give the same pseudonym, in every task and at all times; without the key neither
-can be told from the other. A reviewer and a member of staff of one id have nothing in common.
+Invariant: the same key and id give the same pseudonym in every task and at all times. Without the key, neither the id
+nor the key can be derived from a pseudonym. A reviewer and a staff member with the same id have unrelated pseudonyms.
 """
 
 from __future__ import annotations
@@ -15,25 +15,29 @@ from msgspec.structs import force_setattr
 
 from stream.config import Settings
 
-#: What a pseudonym begins with, and so whose it is.
+#: Prefixes of pseudonyms.
 REVIEWER: Final = "pr-"
 STAFF: Final = "ps-"
 is_pseudonym: Final = re.compile(rf"(?:{REVIEWER}|{STAFF})[0-9a-f]{{32}}").fullmatch
-#: Staff come again and again, reviewers hardly ever: some 3 MB when full.
-_STAFF_KEPT: Final = 1 << 14
+#: Staff ids recur, reviewer ids hardly ever; the cache takes some 3 MB when it is full.
+_MAX_CACHED_STAFF: Final = 1 << 14
 
 
 class Pseudonyms:
-    """Those of one key."""
+    """The pseudonyms of one key.
+
+    Args:
+        secret: The key, at most 64 bytes.
+    """
 
     def __init__(self, secret: bytes) -> None:
-        # `person` is blake2's own parameter for what must never meet though the key is the same.
+        # `person` is blake2's own parameter for separate hash families under one key.
         self._reviewers = hashlib.blake2b(key=secret, digest_size=16, person=b"reviewer")
         self._staff = hashlib.blake2b(key=secret, digest_size=16, person=b"staff")
-        self.of_staff = lru_cache(maxsize=_STAFF_KEPT)(self._of_staff)
+        self.of_staff = lru_cache(maxsize=_MAX_CACHED_STAFF)(self._of_staff)
 
     def of_reviewer(self, reviewer_id: str) -> str:
-        """A reviewer's."""
+        """Return a reviewer's pseudonym."""
         hashed = self._reviewers.copy()
         hashed.update(reviewer_id.encode())
         return REVIEWER + hashed.hexdigest()
@@ -43,15 +47,17 @@ class Pseudonyms:
         hashed.update(actor_id.encode())
         return STAFF + hashed.hexdigest()
 
-    def put_on(self, event: Any) -> None:
-        """Replace the ids of an event, in place: it was read a moment ago, and nobody else has seen it."""
-        force_setattr(event, "reviewer_id", self.of_reviewer(event.reviewer_id))
+    def apply(self, event: Any) -> None:
+        """Replace the ids of an event in place. The event was decoded just now and has no other owner."""
+        reviewer_id = getattr(event, "reviewer_id", None)
+        if reviewer_id is not None:
+            force_setattr(event, "reviewer_id", self.of_reviewer(reviewer_id))
         actor_id = getattr(event, "actor_id", None)
         if actor_id is not None:
             force_setattr(event, "actor_id", self.of_staff(actor_id))
 
 
 def pseudonyms_of(settings: Settings) -> Pseudonyms | None:
-    """The settings' pseudonyms; None where ids are kept as they are."""
+    """Return the pseudonyms of the settings' key, or None if ids are kept as they are."""
     secret = settings.pseudonym_secret
     return None if secret is None else Pseudonyms(secret)

@@ -1,7 +1,7 @@
-"""Why a record cannot be used, in words that metrics, dead letters and people share.
+"""Why a record cannot be used.
 
-Rule of this room: a reason is a label of metrics and a header of dead letters, so it is never renamed; a
-detail is one sentence that names the field and never repeats an id, for an id may be personal data.
+Invariant: a reason is a metric label and a header of dead letters, so it is never renamed. A detail is one sentence
+that names the field and never repeats an id, because an id may be personal data.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
-#: A detail quotes the producer's text in places (an unknown channel, say); none may flood the logs.
+#: A detail may quote the producer's text, for example an unknown channel: this bounds what reaches the logs.
 _DETAIL_CHARS: Final = 400
 
 
@@ -27,7 +27,7 @@ class Refusal(StrEnum):
     TOO_LARGE = "too_large"
 
 
-class Refused(Exception):  # noqa: N818 - a judgement on a record, not an error of the program
+class Refused(Exception):  # noqa: N818  # an outcome, not an error of the program
     """A record that cannot be used; the only exception that intake raises for a record."""
 
     def __init__(self, reason: Refusal, detail: str) -> None:

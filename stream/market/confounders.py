@@ -1,7 +1,7 @@
-"""Confounders: what befalls honest sellers and looks like cheating, each a switch of the scenario.
+"""Confounders: honest causes that look like cheating, each a switch of the scenario.
 
-Rule of this room: each has a generator of its own, so that one more or less changes nothing else. They add to the plans
-of a life, take reviews away or bring some; what stays is as it was drawn. All of it is honest.
+Invariant: each confounder has its own random generator, so one confounder more or less changes nothing else. It adds
+plans to a seller, takes reviews out or adds some; the remaining reviews stay as they were drawn.
 """
 
 from __future__ import annotations
@@ -13,165 +13,169 @@ from typing import Final
 import numpy as np
 
 from stream.market import honest, staff
-from stream.market.chance import between, lognormal, one_of, times_between
 from stream.market.hazards import DAY, HOUR, Boost, fading
-from stream.market.life import Life, LookUp, Review, Turn, id_of
+from stream.market.plans import PlannedFlip, PlannedLookUp, SellerPlan, SimulatedReview, seller_id_of
+from stream.market.run_context import RunContext
+from stream.market.sampling import choose, log_uniform, lognormal, uniform
 from stream.market.scenarios import Confounders
-from stream.market.setting import Setting
 
-#: The middle of a life: what comes later is not seen to its end, what comes earlier has no before.
+#: When a confounder begins, in shares of the seller's span: a later one does not end within the run, an earlier one has
+#: no time before it.
 _MIDDLE: Final = (0.15, 0.8)
 
 
-def apply(ways: Confounders, life: Life, here: Setting, seeds: np.random.SeedSequence) -> list[str]:
-    """Let a life have what the scenario gives it; the names of what befell it."""
-    befallen: list[str] = []
-    for (name, befall), seed in zip(_ALL.items(), seeds.spawn(len(_ALL)), strict=True):
-        share: float = getattr(ways, name)
+def apply(scenario: Confounders, plan: SellerPlan, context: RunContext, seeds: np.random.SeedSequence) -> list[str]:
+    """Draw which of the scenario's confounders a seller has, apply them, and return their names."""
+    applied: list[str] = []
+    for (name, confounder), seed in zip(_ALL.items(), seeds.spawn(len(_ALL)), strict=True):
+        share: float = getattr(scenario, name)
         if share:
             random = np.random.default_rng(seed)
             if random.random() < share:
-                befall(life, here, random)
-                befallen.append(name)
-    return befallen
+                confounder(plan, context, random)
+                applied.append(name)
+    return applied
 
 
-def tiny(life: Life, here: Setting, random: np.random.Generator) -> None:
-    """A review a week."""
-    kept = 1 / 7 / life.seller.volume_per_day
-    life.reviews = [review for review in life.reviews if random.random() < kept]
+def tiny(plan: SellerPlan, context: RunContext, random: np.random.Generator) -> None:
+    """Thin the reviews to one a week."""
+    kept = 1 / 7 / plan.seller.volume_per_day
+    plan.reviews = [review for review in plan.reviews if random.random() < kept]
 
 
-def giant(life: Life, here: Setting, random: np.random.Generator) -> None:
-    """Twenty times the reviews of the median seller, whatever it would have had."""
-    more = max(20 * here.world.honest.volume_median - life.seller.volume_per_day, 0.0)
-    span = (here.start, here.until)
-    added = honest.reviews(here.world.honest, here.world.rhythm, life.seller, more, span, life.numbers, random)
+def giant(plan: SellerPlan, context: RunContext, random: np.random.Generator) -> None:
+    """Add reviews until the seller has twenty times the volume of the median seller."""
+    parameters = context.world.honest
+    more = max(20 * parameters.volume_median - plan.seller.volume_per_day, 0.0)
+    span = (context.start, context.until)
+    added = honest.draw_reviews(
+        parameters, context.world.seasonality, plan.seller, more, span, plan.numbers_used, random
+    )
     for review in added:
-        review.previous_known = random.random() < here.world.honest.previous_known
-    life.numbers += len(added)
-    life.reviews += added
+        review.previous_known = random.random() < parameters.previous_known
+    plan.numbers_used += len(added)
+    plan.reviews += added
 
 
-def new(life: Life, here: Setting, random: np.random.Generator) -> None:
-    """It opens in the midst of the run."""
-    _stays(life, life.at(between(random, _MIDDLE)), life.end)
+def new(plan: SellerPlan, context: RunContext, random: np.random.Generator) -> None:
+    """The seller opens in the middle of the run."""
+    _limit(plan, plan.time_at(uniform(random, _MIDDLE)), plan.end)
 
 
-def passing(life: Life, here: Setting, random: np.random.Generator) -> None:
-    """A giant who wins back a third or three times of what others do, comes late and leaves early: norms move."""
-    giant(life, here, random)
-    life.seller = replace(life.seller, frailty=one_of(random, (1 / 3, 3.0)))
-    _stays(life, life.at(between(random, (0.1, 0.4))), life.at(between(random, (0.6, 0.9))))
-    for review in life.reviews:
-        review.remove(life.end, None)  # an account that is closed takes its reviews along
+def passing(plan: SellerPlan, context: RunContext, random: np.random.Generator) -> None:
+    """A giant with a third or three times the usual frailty opens late and closes early: the baseline moves."""
+    giant(plan, context, random)
+    plan.seller = replace(plan.seller, frailty=choose(random, (1 / 3, 3.0)))
+    _limit(plan, plan.time_at(uniform(random, (0.1, 0.4))), plan.time_at(uniform(random, (0.6, 0.9))))
+    for review in plan.reviews:
+        review.remove(plan.end, None)  # the platform removes the reviews of a closed account
 
 
-def bomb(life: Life, here: Setting, random: np.random.Generator) -> None:
-    """A review bomb, most of it withdrawn."""
-    bomb_at(life, here, life.at(between(random, _MIDDLE)), random)
+def bomb(plan: SellerPlan, context: RunContext, random: np.random.Generator) -> None:
+    """A review bomb, most of which its authors withdraw."""
+    add_bomb(plan, context, plan.time_at(uniform(random, _MIDDLE)), random)
 
 
-def bomb_at(life: Life, here: Setting, since: float, random: np.random.Generator) -> None:
-    """Within one or two days 30-150 reviews with one star, and within two weeks most authors think better of it."""
-    days, withdrawn = between(random, (1.0, 2.0)), between(random, (0.6, 0.9))
-    product = int(random.integers(life.seller.products))
+def add_bomb(plan: SellerPlan, context: RunContext, since: float, random: np.random.Generator) -> None:
+    """Add 30-150 one-star reviews within one or two days; most authors flip them within two weeks."""
+    days, withdrawn = uniform(random, (1.0, 2.0)), uniform(random, (0.6, 0.9))
+    product = int(random.integers(plan.seller.products))
     for _ in range(int(random.integers(30, 151))):
-        number = life.number()
-        review = Review(
+        number = plan.next_number()
+        review = SimulatedReview(
             number=number,
-            born=since + random.uniform(0, days) * DAY,
+            created_at=since + random.uniform(0, days) * DAY,
             rating=1,
             product=product,
-            reviewer_id=f"u{life.seller.number:04d}x{number}",
-            verified=random.random() < 0.3,  # few of a crowd have bought
-            previous_known=random.random() < here.world.honest.previous_known,
+            reviewer_id=f"u{plan.seller.number:04d}x{number}",
+            verified=random.random() < 0.3,  # few authors of a review bomb have bought the product
+            previous_known=random.random() < context.world.honest.previous_known,
         )
-        review.critical_from = review.born
+        review.critical_from = review.created_at
         if random.random() < withdrawn:
-            # A crowd that is told to stop deletes rather than praises.
-            better = None if random.random() < 0.7 else int(random.integers(4, 6))
-            review.turns.append(Turn(review.born + between(random, (1.0, 14.0)) * DAY, better))
-        if review.born < life.end:
-            life.reviews.append(review)
+            # Authors of a review bomb who withdraw delete the review more often than they upgrade it.
+            rating = None if random.random() < 0.7 else int(random.integers(4, 6))
+            review.flips.append(PlannedFlip(review.created_at + uniform(random, (1.0, 14.0)) * DAY, rating))
+        if review.created_at < plan.end:
+            plan.reviews.append(review)
 
 
-def superb(life: Life, here: Setting, random: np.random.Generator) -> None:
-    """Superb support: nearly everybody gets an answer within hours, and two or three times as many are won back."""
-    life.seller = replace(life.seller, frailty=between(random, (2.0, 3.0)))
-    for review in life.reviews:
+def superb(plan: SellerPlan, context: RunContext, random: np.random.Generator) -> None:
+    """Superb support: nearly all critical reviewers get an answer within hours, and the frailty is two to three."""
+    plan.seller = replace(plan.seller, frailty=uniform(random, (2.0, 3.0)))
+    for review in plan.reviews:
         if review.critical and random.random() < 0.9:
             at = review.critical_from + lognormal(random, 2.0, 0.7) * HOUR
-            review.contacts.append(honest.contact(life.seller, at, "message", 0.0, random))
+            review.contacts.append(honest.draw_contact(plan.seller, at, "message", 0.0, random))
 
 
-def mass_reply(life: Life, here: Setting, random: np.random.Generator) -> None:
-    """From some day it replies to all critical reviews in public, and clears its backlog within days."""
-    since = life.at(between(random, _MIDDLE))
-    for review in life.reviews:
+def mass_reply(plan: SellerPlan, context: RunContext, random: np.random.Generator) -> None:
+    """From some day the seller replies to all critical reviews in public, and clears its backlog within days."""
+    since = plan.time_at(uniform(random, _MIDDLE))
+    for review in plan.reviews:
         if review.critical:
             at = max(since, review.critical_from) + lognormal(random, 1.5, 0.8) * DAY
-            review.contacts.append(honest.contact(life.seller, at, "public_reply", 0.0, random))
+            review.contacts.append(honest.draw_contact(plan.seller, at, "public_reply", 0.0, random))
 
 
-def fix(life: Life, here: Setting, random: np.random.Generator) -> None:
+def fix(plan: SellerPlan, context: RunContext, random: np.random.Generator) -> None:
     """A product fix."""
-    fix_at(life, here, life.at(between(random, _MIDDLE)), random)
+    add_fix(plan, context, plan.time_at(uniform(random, _MIDDLE)), random)
 
 
-def fix_at(life: Life, here: Setting, since: float, random: np.random.Generator) -> None:
-    """The product is mended: for 5-15 days authors of reviews of all ages come back 5-20 times as often, fading."""
-    life.boosts += fading(since, between(random, (5.0, 15.0)), times_between(random, (5.0, 20.0)))
+def add_fix(plan: SellerPlan, context: RunContext, since: float, random: np.random.Generator) -> None:
+    """Add a product fix: for 5-15 days reviews of all ages flip 5-20 times as often, fading."""
+    plan.boosts += fading(since, uniform(random, (5.0, 15.0)), log_uniform(random, (5.0, 20.0)))
 
 
-def season(life: Life, here: Setting, random: np.random.Generator) -> None:
-    """It takes part in the platform's campaign."""
-    life.boosts.append(here.season)
+def season(plan: SellerPlan, context: RunContext, random: np.random.Generator) -> None:
+    """The seller takes part in the platform's campaign."""
+    plan.boosts.append(context.season)
 
 
-def desk(life: Life, here: Setting, random: np.random.Generator) -> None:
-    """The support desk looks up a good part of its critical reviewers and solves their tickets."""
-    share = between(random, (0.05, 0.25))
-    for review in life.reviews:
+def desk(plan: SellerPlan, context: RunContext, random: np.random.Generator) -> None:
+    """The support desk looks up 5-25 % of the critical reviewers and solves their tickets."""
+    share = uniform(random, (0.05, 0.25))
+    for review in plan.reviews:
         if review.critical and random.random() < share:
             at = review.critical_from + lognormal(random, 1.0, 1.0) * DAY
-            review.look_ups.append(LookUp(at, one_of(random, here.roles.desk)))
-            review.boosts.append(Boost(at, at + 14 * DAY, between(random, (2.0, 4.0))))
+            review.look_ups.append(PlannedLookUp(at, choose(random, context.roles.desk)))
+            review.boosts.append(Boost(at, at + 14 * DAY, uniform(random, (2.0, 4.0))))
 
 
-def sweep(life: Life, here: Setting, random: np.random.Generator) -> None:
-    """The platform removes many of its reviews within two days, by a member of staff or by machine."""
-    since, share = life.at(between(random, _MIDDLE)), between(random, (0.2, 0.6))
-    actor_id = staff.anyone(random) if random.random() < 0.5 else None
-    for review in life.reviews:
-        if review.born < since and random.random() < share:
-            review.remove(since + between(random, (0.0, 2.0)) * DAY, actor_id)
+def sweep(plan: SellerPlan, context: RunContext, random: np.random.Generator) -> None:
+    """The platform removes many of the seller's reviews within two days, by one staff member or automatically."""
+    since, share = plan.time_at(uniform(random, _MIDDLE)), uniform(random, (0.2, 0.6))
+    actor_id = staff.any_member(random) if random.random() < 0.5 else None
+    for review in plan.reviews:
+        if review.created_at < since and random.random() < share:
+            review.remove(since + uniform(random, (0.0, 2.0)) * DAY, actor_id)
 
 
-def reimport(life: Life, here: Setting, random: np.random.Generator) -> None:
-    """All its reviews are deleted by the platform and created again under new ids, at one moment."""
-    at = life.at(between(random, _MIDDLE))
-    for review in life.reviews:
-        if review.born < at:
+def reimport(plan: SellerPlan, context: RunContext, random: np.random.Generator) -> None:
+    """The platform deletes all the seller's reviews and creates them again under new ids, at one moment."""
+    at = plan.time_at(uniform(random, _MIDDLE))
+    for review in plan.reviews:
+        if review.created_at < at:
             review.imported_at = at
 
 
-def merge(life: Life, here: Setting, random: np.random.Generator) -> None:
-    """Its catalogue goes to the seller before it: from some day on new reviews are that seller's."""
-    since = life.at(between(random, _MIDDLE))
-    for review in life.reviews:
-        if life.seller.number and review.born >= since:
-            review.seller_id = id_of(life.seller.number - 1)
+def merge(plan: SellerPlan, context: RunContext, random: np.random.Generator) -> None:
+    """The seller's catalogue goes to the seller with the number before it, which then owns all new reviews."""
+    since = plan.time_at(uniform(random, _MIDDLE))
+    for review in plan.reviews:
+        if plan.seller.number and review.created_at >= since:
+            review.seller_id = seller_id_of(plan.seller.number - 1)
 
 
-def _stays(life: Life, begin: float, end: float) -> None:
-    life.begin, life.end = begin, end
-    life.reviews = [review for review in life.reviews if begin <= review.born < end]
+def _limit(plan: SellerPlan, begin: float, end: float) -> None:
+    plan.begin, plan.end = begin, end
+    plan.reviews = [review for review in plan.reviews if begin <= review.created_at < end]
 
 
-#: By name, in the order in which they act: first who is there, then what happens to it. The place in this table is also
-#: the seed's: append only.
-_ALL: Final[dict[str, Callable[[Life, Setting, np.random.Generator], None]]] = {
+#: By name, in the order of application: first those that set which reviews there are, then those that act on reviews.
+#: The position in this table also selects the seed: append only.
+_ALL: Final[dict[str, Callable[[SellerPlan, RunContext, np.random.Generator], None]]] = {
     each.__name__: each
     for each in (tiny, giant, new, passing, bomb, superb, mass_reply, fix, season, desk, sweep, reimport, merge)
 }

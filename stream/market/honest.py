@@ -1,7 +1,7 @@
-"""Honest life: who a seller is, its reviews, and what would become of them if nobody paid.
+"""Honest sellers: their properties, their reviews, and what would happen to these if no seller paid.
 
-Rule of this room: a seller's draws come from its own generator, and no draw depends on whether the seller cheats or
-what else befalls it. So a cheat has the same customers in an honest market of the same seed.
+Invariant: a seller's draws come from its own generator, and no draw depends on whether the seller cheats or which
+confounders it has. So a cheat has the same customers in an honest market of the same seed.
 """
 
 from __future__ import annotations
@@ -10,107 +10,128 @@ from typing import Final
 
 import numpy as np
 
-from stream.events import CRITICAL_STARS, INCENTIVES
+from stream.contract.events import CRITICAL_STARS, INCENTIVES
 from stream.market import staff
-from stream.market.chance import lognormal, weighted
-from stream.market.habits import Honest
 from stream.market.hazards import DAY, HOUR
-from stream.market.life import Contact, LookUp, Review, Seller
-from stream.market.rhythm import Rhythm
+from stream.market.parameters import HonestParameters
+from stream.market.plans import PlannedContact, PlannedLookUp, SimulatedReview, SimulatedSeller
+from stream.market.sampling import lognormal, weighted_choice
+from stream.market.seasonality import Seasonality
 
-_CRITICAL_STARS: Final = weighted({1: 0.5, 2: 0.2, 3: 0.3})
-_GOOD_STARS: Final = weighted({5: 0.72, 4: 0.28})
-#: Who is won back is mostly won back for good.
-_BETTER: Final = weighted({5: 0.6, 4: 0.4})
-_MARKETPLACES: Final = weighted({"US": 0.5, "UK": 0.2, "DE": 0.2, "FR": 0.1})
-#: People who review much, the same for all sellers.
+_CRITICAL_STARS: Final = weighted_choice({1: 0.5, 2: 0.2, 3: 0.3})
+_GOOD_STARS: Final = weighted_choice({5: 0.72, 4: 0.28})
+#: The rating after an honest upgrade: mostly five stars.
+_UPGRADED_STARS: Final = weighted_choice({5: 0.6, 4: 0.4})
+_MARKETPLACES: Final = weighted_choice({"US": 0.5, "UK": 0.2, "DE": 0.2, "FR": 0.1})
+#: Number of frequent reviewers, the same for all sellers.
 _REGULARS: Final = 5000
-#: What a coupon is worth, in shares of the price.
+#: What a coupon is worth, as a share of the price.
 _COUPON: Final = 0.15
 
 
-def seller(ways: Honest, number: int, random: np.random.Generator) -> Seller:
-    """Draw who a seller is."""
-    return Seller(
+def draw_seller(parameters: HonestParameters, number: int, random: np.random.Generator) -> SimulatedSeller:
+    """Draw the properties of a seller."""
+    return SimulatedSeller(
         number=number,
-        volume_per_day=min(lognormal(random, ways.volume_median, ways.volume_sigma), ways.volume_most),
-        critical_share=random.beta(*ways.critical),
-        frailty=random.gamma(ways.frailty_shape, 1 / ways.frailty_shape),
-        outreach_share=random.uniform(0, ways.outreach_most),
+        volume_per_day=min(
+            lognormal(random, parameters.volume_median, parameters.volume_sigma), parameters.volume_most
+        ),
+        critical_share=random.beta(*parameters.critical),
+        frailty=random.gamma(parameters.frailty_shape, 1 / parameters.frailty_shape),
+        outreach_share=random.uniform(0, parameters.outreach_most),
         products=int(random.integers(1, 9)),
         price=lognormal(random, 25.0, 0.7),
         marketplace=_MARKETPLACES.draw(random),
     )
 
 
-def reviews(
-    ways: Honest,
-    rhythm: Rhythm,
-    of: Seller,
+def draw_reviews(
+    parameters: HonestParameters,
+    seasonality: Seasonality,
+    seller: SimulatedSeller,
     per_day: float,
     span: tuple[float, float],
     first: int,
     random: np.random.Generator,
-) -> list[Review]:
-    """Draw the reviews of a span of time, numbered from `first` in the order of their births: a Poisson process."""
+) -> list[SimulatedReview]:
+    """Draw a seller's reviews of a span of time, a Poisson process.
+
+    Args:
+        per_day: The mean number of reviews a day.
+        span: Begin and end, epoch seconds.
+        first: The number of the first review; numbers follow the order of creation.
+    """
     start, until = span
-    births = random.uniform(start, until, random.poisson(per_day * (until - start) / DAY))
-    moved = rhythm.moved(np.sort(births), start, until)
-    return [_review(ways, of, number, float(born), random) for number, born in enumerate(moved, first)]
+    evenly = random.uniform(start, until, random.poisson(per_day * (until - start) / DAY))
+    times = seasonality.moved(np.sort(evenly), start, until)
+    return [_draw_review(parameters, seller, number, float(at), random) for number, at in enumerate(times, first)]
 
 
-def _review(ways: Honest, of: Seller, number: int, born: float, random: np.random.Generator) -> Review:
-    stars = _CRITICAL_STARS if random.random() < of.critical_share else _GOOD_STARS
-    regular = random.random() < ways.regulars
-    review = Review(
+def _draw_review(
+    parameters: HonestParameters, seller: SimulatedSeller, number: int, created_at: float, random: np.random.Generator
+) -> SimulatedReview:
+    stars = _CRITICAL_STARS if random.random() < seller.critical_share else _GOOD_STARS
+    regular = random.random() < parameters.regulars
+    review = SimulatedReview(
         number=number,
-        born=born,
+        created_at=created_at,
         rating=stars.draw(random),
-        product=int(random.integers(of.products)),
-        reviewer_id=f"u{random.integers(_REGULARS)}" if regular else f"u{of.number:04d}x{number}",
+        product=int(random.integers(seller.products)),
+        reviewer_id=f"u{random.integers(_REGULARS)}" if regular else f"u{seller.number:04d}x{number}",
         verified=random.random() < 0.92,
     )
-    review.edit = _edit(ways, review, random)
-    if random.random() < ways.removed:
-        review.removed_at = born + lognormal(random, 2.0, 1.2) * DAY
-        review.removed_by = staff.anyone(random) if random.random() < ways.removed_by_hand else None
+    review.edit = _draw_edit(parameters, review, random)
+    if random.random() < parameters.removed:
+        review.removed_at = created_at + lognormal(random, 2.0, 1.2) * DAY
+        review.removed_by = staff.any_member(random) if random.random() < parameters.removed_by_hand else None
     if review.rating <= CRITICAL_STARS:
-        review.critical_from = born
+        review.critical_from = created_at
     elif review.edit and (review.edit[1] or review.rating) <= CRITICAL_STARS:
         review.critical_from = review.edit[0]
     if review.critical:
-        _plan_critical(ways, of, review, random)
+        _plan_critical(parameters, seller, review, random)
     return review
 
 
-def _edit(ways: Honest, review: Review, random: np.random.Generator) -> tuple[float, int | None] | None:
-    """At most one edit that is no flip: text only, or a change of stars on the same side; rarely a drop."""
-    drawn = random.random() - ways.edits_text
-    at = review.born + lognormal(random, 3.0, 1.5) * DAY
+def _draw_edit(
+    parameters: HonestParameters, review: SimulatedReview, random: np.random.Generator
+) -> tuple[float, int | None] | None:
+    """Draw at most one edit that is no flip: text only, stars on the same side, or rarely a drop to critical."""
+    drawn = random.random() - parameters.edits_text
+    at = review.created_at + lognormal(random, 3.0, 1.5) * DAY
     if drawn < 0:
         return at, None
     if review.rating <= CRITICAL_STARS:
-        moved = 1 + (review.rating + int(random.integers(2))) % CRITICAL_STARS  # one of the other two
-        return (at, moved) if drawn < ways.edits_critical else None
-    if drawn < ways.edits_good:
+        moved = 1 + (review.rating + int(random.integers(2))) % CRITICAL_STARS  # one of the other two ratings
+        return (at, moved) if drawn < parameters.edits_critical else None
+    if drawn < parameters.edits_good:
         return at, 9 - review.rating
-    return (at, 2) if drawn < ways.edits_good + ways.edits_down else None
+    return (at, 2) if drawn < parameters.edits_good + parameters.edits_down else None
 
 
-def _plan_critical(ways: Honest, of: Seller, review: Review, random: np.random.Generator) -> None:
-    """What its author would do unpaid, and what the seller's and the platform's support do about it."""
-    review.budget = random.exponential()
-    review.organic_rating = None if random.random() < ways.retracts else _BETTER.draw(random)
-    if random.random() < of.outreach_share:
-        at = review.critical_from + lognormal(random, ways.outreach_hours, ways.outreach_sigma) * HOUR
-        review.contacts.append(contact(of, at, ways.channels.draw(random), ways.outreach_unnamed, random))
-    if random.random() < ways.looked_up:
+def _plan_critical(
+    parameters: HonestParameters, seller: SimulatedSeller, review: SimulatedReview, random: np.random.Generator
+) -> None:
+    """Plan the author's unpaid flip, a contact by the seller, and a look-up by the platform's support."""
+    review.hazard_threshold = random.exponential()
+    review.organic_rating = None if random.random() < parameters.retracts else _UPGRADED_STARS.draw(random)
+    if random.random() < seller.outreach_share:
+        at = review.critical_from + lognormal(random, parameters.outreach_hours, parameters.outreach_sigma) * HOUR
+        channel = parameters.channels.draw(random)
+        review.contacts.append(draw_contact(seller, at, channel, parameters.outreach_unnamed, random))
+    if random.random() < parameters.looked_up:
         at = review.critical_from + lognormal(random, 1.0, 1.0) * DAY
-        review.look_ups.append(LookUp(at, staff.anyone(random)))
+        review.look_ups.append(PlannedLookUp(at, staff.any_member(random)))
 
 
-def contact(of: Seller, at: float, channel: str, unnamed: float, random: np.random.Generator) -> Contact:
-    """A contact; what is given is worth about the price, a coupon a part of it."""
-    worth = of.price * random.uniform(0.8, 1.2) * (_COUPON if channel == "coupon" else 1.0)
+def draw_contact(
+    seller: SimulatedSeller, at: float, channel: str, unnamed: float, random: np.random.Generator
+) -> PlannedContact:
+    """Draw a contact; an incentive is worth about the price, a coupon a part of it.
+
+    Args:
+        unnamed: The chance that the contact does not name the review.
+    """
+    worth = seller.price * random.uniform(0.8, 1.2) * (_COUPON if channel == "coupon" else 1.0)
     value = round(worth, 2) if channel in INCENTIVES else None
-    return Contact(at, channel, named=random.random() >= unnamed, incentive_value=value)
+    return PlannedContact(at, channel, named=random.random() >= unnamed, incentive_value=value)

@@ -1,7 +1,7 @@
-"""Kinds of markets by name: which cheats, which confounders, what dirt.
+"""Kinds of markets by name: which cheats, which confounders, how unclean the delivery.
 
-Rule of this room: parameters only, frozen. A new kind of cheat or a new confounder is a new part of `Scenario` with a
-default that changes nothing, so that the markets of older names stay what they were.
+Invariant: parameters only, frozen. A new kind of cheat or a new confounder is a new field with a default that changes
+nothing, so that the markets of existing names stay the same.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 
 @dataclass(frozen=True)
 class Confounders:
-    """Shares of the sellers that each befalls; what they are is told in `confounders`."""
+    """The share of sellers with each confounder; `confounders` has a function for each."""
 
     tiny: float = 0.0
     giant: float = 0.0
@@ -31,27 +31,27 @@ class Confounders:
 
 @dataclass(frozen=True)
 class Cheats:
-    """Sellers who pay for flips."""
+    """The sellers that cheat, and the staff members who sell look-ups."""
 
-    #: Share of sellers, and at least so many where there are 20 sellers: a market for tests must not be empty of them.
+    #: Share of the sellers, and the least number of cheats if there are 20 sellers or more, for small test markets.
     share: float = 0.0
     at_least: int = 2
-    #: Their kinds, over and over again.
+    #: The kinds of the cheats, repeated in this order.
     kinds: tuple[str, ...] = ("bribes",)
-    #: Members of staff who sell look-ups, the ring's not counted.
+    #: Staff members who sell look-ups, without the ring's broker.
     leaking: int = 2
 
 
 @dataclass(frozen=True)
-class Dirt:
-    """What producers and networks do to a stream; the events themselves stay as they were."""
+class Delivery:
+    """What producers and networks do to a stream; the events stay the same."""
 
-    #: Delivered again, with the same event_id, after a mean of so many seconds.
+    #: Share of events that arrive again, with the same event_id, and the mean delay until then.
     duplicates: float = 0.0
     duplicate_seconds: float = 60.0
-    #: Arrival lags behind the event by up to this, uniform: within the processor's default allowed lateness of 10 s.
+    #: Most events arrive up to this much after they occur, uniform: within the default allowed lateness of 10 s.
     disorder_seconds: float = 0.0
-    #: Far later than any allowed lateness: a client that was offline.
+    #: Share of events that arrive far later than any allowed lateness, and their delay: a client that was offline.
     late: float = 0.0
     late_seconds: tuple[float, float] = (60.0, 2 * 86_400.0)
 
@@ -62,10 +62,10 @@ class Scenario:
 
     confounders: Confounders = field(default_factory=Confounders)
     cheats: Cheats = field(default_factory=Cheats)
-    dirt: Dirt = field(default_factory=Dirt)
+    delivery: Delivery = field(default_factory=Delivery)
 
 
-#: Enough of everything that each befalls someone among 500 sellers, and most sellers have one or none that is rare.
+#: Shares such that each confounder occurs among 500 sellers, and most sellers have at most one rare confounder.
 _ALL_CONFOUNDERS: Final = Confounders(
     tiny=0.1,
     giant=0.006,
@@ -81,36 +81,38 @@ _ALL_CONFOUNDERS: Final = Confounders(
     reimport=0.01,
     merge=0.01,
 )
-#: A ring and the clients of a rogue are several each; fifteen cheats are the least that have all kinds.
+#: A ring and the clients of an insider are several cheats each; a market with all kinds needs at least fifteen cheats.
 _ALL_KINDS: Final = (
     *("bribes", "leaked", "hidden", "ring", "removals", "drip", "ring", "burst"),
     *("leaked", "replier", "ring", "first_day", "cover", "removals", "old"),
 )
-#: Kinds that a scenario has alone. Look-ups are sold by many members of staff to a seller or two each in `leaked`, and
-#: by one to all of them in `access`.
-_ALONE: Final = {kind: Cheats(share=0.04, kinds=(kind,)) for kind in sorted(set(_ALL_KINDS))} | {
+#: Scenarios with one kind of cheat. In `leaked` many staff members sell look-ups to one or two sellers each, in
+#: `access` one staff member sells to all of them.
+_SINGLE_KINDS: Final = {kind: Cheats(share=0.04, kinds=(kind,)) for kind in sorted(set(_ALL_KINDS))} | {
     "leaked": Cheats(share=0.04, kinds=("leaked",), leaking=12),
     "access": Cheats(share=0.04, kinds=("leaked",), leaking=1),
 }
 
 
-def _befalling(name: str) -> Scenario:
-    """A confounder alone, with a fifth of the sellers or everybody, to see what it does to a detector."""
+def _single_confounder(name: str) -> Scenario:
+    """Make a scenario with one confounder, of a fifth of the sellers or all, to measure its effect on detectors."""
     return Scenario(confounders=Confounders(**{name: max(0.2, getattr(_ALL_CONFOUNDERS, name))}))
 
 
 SCENARIOS: Final[dict[str, Scenario]] = {
     "honest": Scenario(),
-    "dirty": Scenario(cheats=_ALONE["bribes"], dirt=Dirt(duplicates=0.01, disorder_seconds=8.0, late=0.0005)),
+    "dirty": Scenario(
+        cheats=_SINGLE_KINDS["bribes"], delivery=Delivery(duplicates=0.01, disorder_seconds=8.0, late=0.0005)
+    ),
     "confounded": Scenario(confounders=_ALL_CONFOUNDERS),
     "cheats": Scenario(_ALL_CONFOUNDERS, Cheats(share=0.06, kinds=_ALL_KINDS, leaking=1)),
-    **{kind: Scenario(cheats=ways) for kind, ways in _ALONE.items()},
-    **{each.name: _befalling(each.name) for each in fields(Confounders)},
+    **{kind: Scenario(cheats=cheats) for kind, cheats in _SINGLE_KINDS.items()},
+    **{each.name: _single_confounder(each.name) for each in fields(Confounders)},
 }
 
 
 def find(name: str) -> Scenario:
-    """The scenario of that name; ValueError tells the names there are."""
+    """Return the scenario of this name; raise ValueError with all names if there is none."""
     if name not in SCENARIOS:
         raise ValueError(f"no scenario {name!r}: there are {', '.join(sorted(SCENARIOS))}")
     return SCENARIOS[name]

@@ -1,7 +1,7 @@
-"""A seeded market as a file: all sellers' stories, put in the order in which they arrive.
+"""A seeded market as a file: the events of all sellers, in the order of arrival.
 
-Rule of this room: a seller's life depends on the world, the seed and its own number only, so markets of different
-sizes share their sellers, and the same arguments give the same bytes.
+Invariant: what a seller does unpaid depends on the scenario, the world, the seed and the seller's number only, so
+markets of different sizes share their sellers. The same arguments give the same bytes.
 """
 
 from __future__ import annotations
@@ -15,104 +15,112 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from stream.market import cheats, confounders, dirt, honest, payments, story
+from stream.market import cheats, confounders, delivery, honest, payments
 from stream.market.cheats import KINDS, Cheat, Run
 from stream.market.hazards import DAY
-from stream.market.life import Life
-from stream.market.output import Making, Market, written
+from stream.market.output import Market, MarketBuilder, rfc3339
 from stream.market.payments import Deal
+from stream.market.plans import SellerPlan
+from stream.market.review_events import review_events
+from stream.market.run_context import RunContext, run_context
 from stream.market.scenarios import SCENARIOS, Scenario, find
-from stream.market.setting import Setting, setting
 from stream.market.worlds import world as find_world
 
 __all__ = ["SCENARIOS", "START", "Market", "make", "market", "simulate", "write"]
 
-#: Every run begins here.
+#: The begin of every run, epoch seconds.
 START: Final = dt.datetime(2025, 1, 1, tzinfo=dt.UTC).timestamp()
 
 
 def simulate(scenario: str, seed: int, sellers: int, days: int, world: int = 0) -> Market:
-    """Make a market; ValueError for a scenario that is not known."""
+    """Make a market; raise ValueError for an unknown scenario."""
     return make(find(scenario), Run(scenario, seed, sellers, days, world))
 
 
-def make(ways: Scenario, run: Run) -> Market:
+def make(scenario: Scenario, run: Run) -> Market:
     """Make a market of a scenario that need not have a name."""
-    making = Making(run)
-    for lived in lives(ways, run):
-        _tell(ways, lived, making)
-    return making.market()
+    builder = MarketBuilder(run)
+    for seller_run in seller_runs(scenario, run):
+        _add_seller(scenario, seller_run, builder)
+    return builder.build()
 
 
 @dataclass(frozen=True)
-class Lived:
-    """One seller's life with all that it plans, and what is left to draw for its telling."""
+class SellerRun:
+    """One seller's complete plan, and the generator of its events' delivery."""
 
-    here: Setting
-    life: Life
-    befallen: list[str]
+    context: RunContext
+    plan: SellerPlan
+    #: The names of its confounders.
+    confounders: list[str]
+    #: The key of `KINDS` and the deal; None for an honest seller.
     kind: str | None
     deal: Deal | None
-    delivering: np.random.Generator
+    delivery: np.random.Generator
 
 
-def lives(ways: Scenario, run: Run) -> Iterator[Lived]:
-    """All sellers' lives; a seller takes the kind of its cheating, if any, from those that are left."""
-    here = setting(ways, find_world(run.world), run.seed, START, START + run.days * DAY)
-    left = cheats.wanted(ways.cheats, run.sellers)
+def seller_runs(scenario: Scenario, run: Run) -> Iterator[SellerRun]:
+    """Plan all sellers in the order of their numbers; a cheat takes its kind from those left."""
+    context = run_context(scenario, find_world(run.world), run.seed, START, START + run.days * DAY)
+    left = cheats.wanted_kinds(scenario.cheats, run.sellers)
     for number, seeds in enumerate(np.random.SeedSequence(run.seed).spawn(run.sellers)):
-        *drawing, confounding = seeds.spawn(5)
-        honestly, dishonestly, telling, delivering = (np.random.default_rng(each) for each in drawing)
-        life = _born(here, number, honestly, telling)
-        kind = cheats.take(left, life.seller.volume_per_day < here.world.honest.volume_median)
-        befallen = confounders.apply(ways.confounders, life, here, confounding)
-        deal = payments.plan(KINDS[kind], life, here, dishonestly) if kind else None
-        yield Lived(here, life, befallen, kind, deal, delivering)
+        *drawing, for_confounders = seeds.spawn(5)
+        # The order selects the seeds, and so must not change.
+        for_honest, for_payments, for_edits, for_delivery = (np.random.default_rng(each) for each in drawing)
+        plan = _honest_plan(context, number, for_honest, for_edits)
+        kind = cheats.take_kind(left, plan.seller.volume_per_day < context.world.honest.volume_median)
+        applied = confounders.apply(scenario.confounders, plan, context, for_confounders)
+        deal = payments.plan_payments(KINDS[kind], plan, context, for_payments) if kind else None
+        yield SellerRun(context, plan, applied, kind, deal, for_delivery)
 
 
 def market(
     scenario: str, seed: int, sellers: int, days: int, world: int = 0
 ) -> tuple[list[dict[str, Any]], list[Cheat]]:
-    """The same, with events as plain objects."""
+    """Make a market; return its events as decoded JSON objects, and the truth."""
     made = simulate(scenario, seed, sellers, days, world)
     return [msgspec.json.decode(line) for line in made.lines], made.truth
 
 
 def write(scenario: str, seed: int, sellers: int, days: int, out: Path, truth: Path, world: int = 0) -> int:
-    """Make a market and write it; the number of lines of `out`.
+    """Make a market, write it, and return the number of lines of `out`.
 
     `truth` has one JSON line for each cheat: seller_id (or actor_id for staff), kind, started_at, paid_flips,
-    paid_review_ids, and the run's parameters in the field `run`. An honest market's truth is an empty file.
+    paid_review_ids, and the run's parameters in the field `run`. The truth of an honest market is an empty file.
     """
     made = simulate(scenario, seed, sellers, days, world)
     made.write(out, truth)
     return len(made.lines)
 
 
-def _tell(ways: Scenario, lived: Lived, making: Making) -> None:
-    """Deliver what happens in a seller's life, and put on record what it paid for."""
-    here, life, seller_id = lived.here, lived.life, lived.life.seller.seller_id
-    making.befallen[seller_id] = lived.befallen
+def _add_seller(scenario: Scenario, seller_run: SellerRun, builder: MarketBuilder) -> None:
+    """Add a seller's events, and the flips and removals that it paid for."""
+    context, plan, seller_id = seller_run.context, seller_run.plan, seller_run.plan.seller.seller_id
+    builder.confounders[seller_id] = seller_run.confounders
     paid: list[str] = []
     count = 0
-    for review in life.reviews:
-        told, bought = story.tell(here.world.hazards, life, review, here.until)
-        paid += [bought] if bought else []
-        for at, fields in told:
+    for review in plan.reviews:
+        events, paid_id = review_events(context.world.hazards, plan, review, context.until)
+        paid += [paid_id] if paid_id else []
+        for at, fields in events:
             at_ms = int(at * 1000)
-            event = {"event_id": f"{seller_id}-{count:x}", "occurred_at": written(at_ms), **fields}
-            making.deliver(event, dirt.arrivals(ways.dirt, at_ms, lived.delivering))
+            event = {"event_id": f"{seller_id}-{count:x}", "occurred_at": rfc3339(at_ms), **fields}
+            builder.add_event(event, delivery.arrival_times(scenario.delivery, at_ms, seller_run.delivery))
             count += 1
-    if lived.kind and lived.deal:
-        making.judge(seller_id, lived.kind, lived.deal, paid)
+    if seller_run.kind and seller_run.deal:
+        builder.add_cheat(seller_id, seller_run.kind, seller_run.deal, paid)
 
 
-def _born(here: Setting, number: int, honestly: np.random.Generator, telling: np.random.Generator) -> Life:
-    """The life that a seller has if nothing befalls it."""
-    ways = here.world.honest
-    seller = honest.seller(ways, number, honestly)
-    span = (here.start, here.until)
-    reviews = honest.reviews(ways, here.world.rhythm, seller, seller.volume_per_day, span, 0, honestly)
+def _honest_plan(
+    context: RunContext, number: int, for_honest: np.random.Generator, for_edits: np.random.Generator
+) -> SellerPlan:
+    """Draw the plan of a seller without confounders and payments."""
+    parameters = context.world.honest
+    seller = honest.draw_seller(parameters, number, for_honest)
+    span = (context.start, context.until)
+    reviews = honest.draw_reviews(
+        parameters, context.world.seasonality, seller, seller.volume_per_day, span, 0, for_honest
+    )
     for review in reviews:
-        review.previous_known = telling.random() < ways.previous_known
-    return Life(seller, reviews, here.start, here.until, numbers=len(reviews))
+        review.previous_known = for_edits.random() < parameters.previous_known
+    return SellerPlan(seller, reviews, context.start, context.until, numbers_used=len(reviews))

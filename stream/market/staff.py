@@ -1,7 +1,7 @@
 """The platform's staff: support and moderation, the same for all sellers.
 
-Rule of this room: whoever plays a part, honest or not, comes from the one pool that also does everybody's daily work,
-so an id tells nothing.
+Invariant: every staff member, honest or not, comes from one pool that also does the daily work, so an id reveals
+nothing about its role.
 """
 
 from __future__ import annotations
@@ -16,26 +16,27 @@ _POOL: Final = 40
 
 @dataclass(frozen=True)
 class Roles:
-    """Who plays which part beside the daily work; nobody plays two."""
+    """Roles beside the daily work; no staff member has two."""
 
-    #: The support desk: most of the honest look-ups.
+    #: The support desk, which makes most of the honest look-ups.
     desk: tuple[str, ...]
-    #: Sell look-ups to sellers; to a ring's broker; sells removals.
+    #: Insiders: those who sell look-ups to sellers, the one who sells look-ups to a ring's broker, the one who sells
+    #: removals.
     leaking: tuple[str, ...]
     broker: str
     remover: str
 
 
-def anyone(random: np.random.Generator) -> str:
-    """A member of staff."""
-    return _name(int(random.integers(_POOL)))
+def any_member(random: np.random.Generator) -> str:
+    """Draw a staff member from the whole pool."""
+    return _staff_id(int(random.integers(_POOL)))
 
 
-def roles(desk: int, leaking: int, random: np.random.Generator) -> Roles:
-    """Cast the parts, with so many at the desk and so many who leak."""
-    names = [_name(int(number)) for number in random.permutation(_POOL)]
-    return Roles(tuple(names[2 : 2 + desk]), tuple(names[2 + desk : 2 + desk + leaking]), names[0], names[1])
+def assign_roles(desk: int, leaking: int, random: np.random.Generator) -> Roles:
+    """Draw the roles, with this many members at the desk and this many who leak."""
+    ids = [_staff_id(int(number)) for number in random.permutation(_POOL)]
+    return Roles(tuple(ids[2 : 2 + desk]), tuple(ids[2 + desk : 2 + desk + leaking]), ids[0], ids[1])
 
 
-def _name(number: int) -> str:
+def _staff_id(number: int) -> str:
     return f"staff-{number:02d}"

@@ -1,8 +1,8 @@
-"""Worlds: other markets of the same kind, so that nothing can be tuned to one.
+"""Worlds: markets with other parameters, so that no detector can be tuned to one market.
 
-Rule of this room: a world depends on its number alone, and world 0 is the one that the defaults describe. The ranges
-are wide on purpose: honest life as the literature has it (5-30 % of critical reviews change), and a factor of several
-about world 0 wherever nobody has published a figure.
+Invariant: a world depends on its number alone, and world 0 has the defaults. The ranges are wide on purpose: for honest
+reviewers those of the literature (5-30 % of critical reviews change), and a factor of several about world 0 where no
+figure is published.
 """
 
 from __future__ import annotations
@@ -12,97 +12,104 @@ from typing import Final
 
 import numpy as np
 
-from stream.market.chance import Weighted, between, times_between, weighted
-from stream.market.habits import Honest, Payments
 from stream.market.hazards import Hazards
-from stream.market.rhythm import Rhythm
+from stream.market.parameters import HonestParameters, PaymentParameters
+from stream.market.sampling import WeightedChoice, log_uniform, uniform, weighted_choice
+from stream.market.seasonality import Seasonality
 
-#: How far down the rates have come at each age, in logarithms: 0 in the first hour, 1 after a week; as in world 0.
+#: How far the log rate has fallen at each age: 0 in the first hour, 1 after a week; as in world 0.
 _DESCENT: Final = (0.0, 0.33, 0.71, 1.0, 1.31, 1.55)
-#: What is left of a contact's lift as time goes on, in logarithms; as in world 0.
+#: The share of a contact's log factor that is left as time goes on; as in world 0.
 _FADING: Final = (1.0, 0.8, 0.5, 0.19, 0.0)
 
 
 @dataclass(frozen=True)
 class World:
-    """Everything that is the same for all sellers of a market, cheats or no."""
+    """The parameters of all sellers of a market, cheats included."""
 
     hazards: Hazards = field(default_factory=Hazards)
-    honest: Honest = field(default_factory=Honest)
-    payments: Payments = field(default_factory=Payments)
-    rhythm: Rhythm = field(default_factory=Rhythm)
+    honest: HonestParameters = field(default_factory=HonestParameters)
+    payments: PaymentParameters = field(default_factory=PaymentParameters)
+    seasonality: Seasonality = field(default_factory=Seasonality)
 
 
 def world(number: int) -> World:
-    """The world of that number."""
+    """Return the world of this number."""
     if number == 0:
         return World()
-    random = np.random.default_rng([number, 0x776F726C64])  # apart from the seeds of markets, which are numbers, too
-    return World(_hazards(random), _honest(random), _payments(random), _rhythm(random))
+    random = np.random.default_rng([number, 0x776F726C64])  # separate from the seeds of markets, which are also numbers
+    return World(_hazards(random), _honest(random), _payments(random), _seasonality(random))
 
 
 def _hazards(random: np.random.Generator) -> Hazards:
-    first = times_between(random, (0.05, 0.2))  # flips a day in the first hour
-    later = times_between(random, (0.0007, 0.0025))  # and after a week: 5-30 % in half a year between them
-    bend = between(random, (0.85, 1.2))  # above 1 the early days hold out longer, and the tail is thinner
-    peak = times_between(random, (2.0, 8.0))  # what a contact is worth in its first hours
-    patience = between(random, (0.5, 1.5))  # and how long it is remembered: two to six weeks
-    usual = Hazards()
+    first = log_uniform(random, (0.05, 0.2))  # flips a day in the first hour
+    later = log_uniform(random, (0.0007, 0.0025))  # after a week: together 5-30 % in half a year
+    bend = uniform(random, (0.85, 1.2))  # above 1 the rate falls later and the tail is lower
+    peak = log_uniform(random, (2.0, 8.0))  # factor of a contact in its first hours
+    duration = uniform(random, (0.5, 1.5))  # how long a contact has an effect: two to six weeks
+    default = Hazards()
     return Hazards(
-        age_edges=usual.age_edges,
+        age_edges=default.age_edges,
         flips_a_day=tuple(first * (later / first) ** (depth**bend) for depth in _DESCENT),
-        contact_edges=tuple(edge * patience for edge in usual.contact_edges),
-        lifts=tuple(peak**left for left in _FADING),
+        contact_edges=tuple(edge * duration for edge in default.contact_edges),
+        contact_factors=tuple(peak**left for left in _FADING),
     )
 
 
-def _honest(random: np.random.Generator) -> Honest:
-    median = times_between(random, (1.5, 3.5))
-    critical, alike = between(random, (0.12, 0.32)), between(random, (25.0, 60.0))
-    return Honest(
+def _honest(random: np.random.Generator) -> HonestParameters:
+    median = log_uniform(random, (1.5, 3.5))
+    critical, concentration = uniform(random, (0.12, 0.32)), uniform(random, (25.0, 60.0))
+    return HonestParameters(
         volume_median=median,
-        volume_sigma=between(random, (0.6, 1.1)),
+        volume_sigma=uniform(random, (0.6, 1.1)),
         volume_most=12 * median,
-        critical=(critical * alike, (1 - critical) * alike),
-        frailty_shape=between(random, (1.0, 3.0)),
-        outreach_most=between(random, (0.2, 0.9)),
-        outreach_hours=times_between(random, (6.0, 72.0)),
-        outreach_sigma=between(random, (0.7, 1.3)),
+        critical=(critical * concentration, (1 - critical) * concentration),
+        frailty_shape=uniform(random, (1.0, 3.0)),
+        outreach_most=uniform(random, (0.2, 0.9)),
+        outreach_hours=log_uniform(random, (6.0, 72.0)),
+        outreach_sigma=uniform(random, (0.7, 1.3)),
         channels=_channels(random),
-        outreach_unnamed=between(random, (0.0, 0.3)),
-        retracts=between(random, (0.08, 0.4)),
-        previous_known=between(random, (0.3, 1.0)),
-        removed=times_between(random, (0.004, 0.03)),
-        looked_up=times_between(random, (0.015, 0.1)),
-        regulars=between(random, (0.02, 0.1)),
+        outreach_unnamed=uniform(random, (0.0, 0.3)),
+        retracts=uniform(random, (0.08, 0.4)),
+        previous_known=uniform(random, (0.3, 1.0)),
+        removed=log_uniform(random, (0.004, 0.03)),
+        looked_up=log_uniform(random, (0.015, 0.1)),
+        regulars=uniform(random, (0.02, 0.1)),
     )
 
 
-def _payments(random: np.random.Generator) -> Payments:
-    least, most = between(random, (0.15, 0.35)), between(random, (0.5, 0.85))
-    deleted = between(random, (0.2, 0.6))
-    return Payments(
-        approached=(between(random, (0.4, 0.7)), 1.0),
-        approached_old=between(random, (0.0, 0.25)),
-        approach_days=times_between(random, (0.4, 4.0)),
-        approach_sigma=between(random, (0.5, 1.0)),
+def _payments(random: np.random.Generator) -> PaymentParameters:
+    least, most = uniform(random, (0.15, 0.35)), uniform(random, (0.5, 0.85))
+    deleted = uniform(random, (0.2, 0.6))
+    return PaymentParameters(
+        approached=(uniform(random, (0.4, 0.7)), 1.0),
+        approached_old=uniform(random, (0.0, 0.25)),
+        approach_days=log_uniform(random, (0.4, 4.0)),
+        approach_sigma=uniform(random, (0.5, 1.0)),
         channels=_channels(random),
         power=(least, most),
-        delay_days=times_between(random, (0.7, 6.0)),
-        delay_sigma=between(random, (0.5, 1.0)),
+        delay_days=log_uniform(random, (0.7, 6.0)),
+        delay_sigma=uniform(random, (0.5, 1.0)),
         retracts=(deleted - 0.2, deleted + 0.2),
-        five_stars=between(random, (0.6, 1.0)),
-        unnamed=between(random, (0.0, 0.3)),
+        five_stars=uniform(random, (0.6, 1.0)),
+        unnamed=uniform(random, (0.0, 0.3)),
     )
 
 
-def _channels(random: np.random.Generator) -> Weighted[str]:
-    """Honest or not: in other worlds a gift card or a mere message tells nothing by itself."""
-    usual = {"message": 0.5, "public_reply": 0.1, "refund": 0.12, "replacement": 0.1, "coupon": 0.08, "gift_card": 0.08}
-    return weighted({channel: weight * times_between(random, (0.3, 3.0)) for channel, weight in usual.items()})
+def _channels(random: np.random.Generator) -> WeightedChoice[str]:
+    """For honest and paid contacts: in other worlds a gift card or a message alone is no evidence."""
+    weights = {
+        "message": 0.5,
+        "public_reply": 0.1,
+        "refund": 0.12,
+        "replacement": 0.1,
+        "coupon": 0.08,
+        "gift_card": 0.08,
+    }
+    return weighted_choice({channel: weight * log_uniform(random, (0.3, 3.0)) for channel, weight in weights.items()})
 
 
-def _rhythm(random: np.random.Generator) -> Rhythm:
-    weekend = between(random, (0.6, 1.5))  # some markets write at leisure, others at work
-    days = tuple(between(random, (0.9, 1.1)) * (weekend if day >= 5 else 1.0) for day in range(7))
-    return Rhythm(days, wave=between(random, (0.0, 0.4)), peak_day=between(random, (0.0, 365.0)))
+def _seasonality(random: np.random.Generator) -> Seasonality:
+    weekend = uniform(random, (0.6, 1.5))  # some markets have more reviews at weekends, others on workdays
+    days = tuple(uniform(random, (0.9, 1.1)) * (weekend if day >= 5 else 1.0) for day in range(7))
+    return Seasonality(days, wave=uniform(random, (0.0, 0.4)), peak_day=uniform(random, (0.0, 365.0)))

@@ -1,6 +1,6 @@
-"""The audit trail: who had people's ids shown or erased, when, on which machine, and why.
+"""The audit trail: who unmasked or erased ids, when, on which machine, and why.
 
-Rule of this room: a record is acknowledged by Kafka before anything is done that it tells of; without that nothing is.
+Invariant: Kafka acknowledges the audit record before the action starts. Without the acknowledgement there is no action.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SECONDS: Final = 10
 
 
 class AuditError(OSError):
-    """What was to be done could not be written down; the message is one line for a person."""
+    """The audit record could not be written; the message is one line for a person."""
 
 
 class Audit(msgspec.Struct, kw_only=True):
@@ -43,8 +43,12 @@ def record(
     pseudonyms: list[str],
     reason: str | None,
 ) -> None:
-    """Write down what the present user is about to do; raises AuditError where that was not acknowledged by all."""
-    told = Audit(
+    """Write the record of an action that the present user is about to take.
+
+    Raises:
+        AuditError: Kafka did not acknowledge the record.
+    """
+    entry = Audit(
         action=action,
         at=dt.datetime.now(dt.UTC),
         who=_user(),
@@ -54,17 +58,17 @@ def record(
     )
     try:
         with closing(KafkaProducer(**connection(kafka), acks="all", max_block_ms=1000 * _SECONDS)) as producer:
-            sent: Any = producer.send(settings.audit_topic, value=msgspec.json.encode(told))
+            sent: Any = producer.send(settings.audit_topic, value=msgspec.json.encode(entry))
             sent.get(_SECONDS)
     except KafkaError as error:
         raise AuditError(
-            f"nothing is done, for topic {settings.audit_topic} did not take the record of it ({error}): "
+            f"nothing was done, because topic {settings.audit_topic} did not accept the audit record ({error}): "
             "see `volteface topics check`"
         ) from None
 
 
 def _user() -> str:
-    """The operating system's own word: the environment's `USER` is whatever somebody writes there."""
+    """Return the user's name from the operating system: anybody can set the environment's `USER`."""
     if os.name != "posix":
         return os.getlogin()
     import pwd  # noqa: PLC0415  # not on every system

@@ -1,8 +1,8 @@
 """The development broker: a real Apache Kafka (KRaft, one node, no Docker) as a child process.
 
-Rule of this room: for development and tests only, on 127.0.0.1 only; nothing of it outlives its context unless a
-data folder was named. Java 17 and Maven are all it needs; its jars are fetched once into a cache folder. What Kafka
-logs (warnings and worse) is in `kafka.out` of the data folder.
+Invariant: for development and tests only, on 127.0.0.1 only. Its data are deleted at the end unless a data folder is
+given. It needs Java 17 and Maven, which fetches its jar files once into a cache folder. Kafka's log (warnings and
+worse) is in `kafka.out` of the data folder.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Final
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
-from stream.ops.jars import BrokerError, kafka, kept, run
+from stream.ops.kafka_distribution import BrokerError, cached_folder, kafka, run
 
 _START_SECONDS: Final = 60
 _STOP_SECONDS: Final = 20
@@ -52,10 +52,13 @@ broker.heartbeat.interval.ms=1000
 
 
 class Broker:
-    """One Kafka node; `start`, `stop`, `kill` may be called again and again on the same data.
+    """One Kafka node; `start`, `stop` and `kill` can be called repeatedly on the same data.
 
-    `more` are further lines for its server.properties, filled in as `_PROPERTIES` is; of two equal names Kafka takes
-    the last.
+    Args:
+        port: Where it listens; by default a free port.
+        data: Its data folder; by default a temporary one.
+        more: Further lines for server.properties, with the placeholders of `_PROPERTIES`. Of two lines with one name
+            Kafka uses the last.
     """
 
     def __init__(self, port: int | None = None, data: Path | None = None, more: str = "") -> None:
@@ -77,13 +80,13 @@ class Broker:
         return self._process.pid if self._process else None
 
     def start(self) -> None:
-        """Start it and wait until it answers; raises BrokerError."""
-        if _listens(self.port):  # its answers would be taken for ours
+        """Start it and wait until it answers; raise BrokerError if it does not."""
+        if _listens(self.port):  # its answers would look like this broker's
             raise BrokerError(f"port {self.port} is taken: end what listens there, or choose another with --port")
         java = kafka()
         properties = self._data / "server.properties"
         self._data.mkdir(parents=True, exist_ok=True)
-        # Written at every start: kept data may come back on another port.
+        # Written at every start: a given data folder may be used with another port.
         properties.write_text(
             (_PROPERTIES + self._more).format(port=self.port, controller=self._controller, data=self._data.resolve()),
             encoding="utf-8",
@@ -99,18 +102,18 @@ class Broker:
 
     def _wait(self) -> None:
         until = time.monotonic() + _START_SECONDS
-        told = f"did not answer on {self.bootstrap_servers} in {_START_SECONDS} s"
+        reason = f"did not answer on {self.bootstrap_servers} in {_START_SECONDS} s"
         while time.monotonic() < until:
             if self._process is not None and self._process.poll() is not None:
-                told = f"ended with code {self._process.returncode} before it answered on {self.bootstrap_servers}"
+                reason = f"ended with code {self._process.returncode} before it answered on {self.bootstrap_servers}"
                 break
-            # A refused connection makes kafka-python back off for up to 30 s: knock first.
+            # A refused connection makes kafka-python back off for up to 30 s, so a plain connection comes first.
             if _listens(self.port) and self._answers():
                 return
             time.sleep(0.05)
         tail = (self._data / "kafka.out").read_text(errors="replace")[-2000:]
         self.stop()
-        raise BrokerError(f"Kafka {told}; it said:\n{tail}")
+        raise BrokerError(f"Kafka {reason}; the end of its log:\n{tail}")
 
     def _answers(self) -> bool:
         try:
@@ -159,7 +162,7 @@ class Broker:
 
 
 def _formatted(java: list[str]) -> Path:
-    """A log folder as Kafka's tool formats it, which takes two seconds and gives the same but for an id."""
+    """Return a formatted log folder, which is cached: Kafka's tool takes two seconds, and only an id differs."""
 
     def fill(folder: Path) -> None:
         folder.mkdir()
@@ -167,7 +170,7 @@ def _formatted(java: list[str]) -> Path:
         properties.write_text(_PROPERTIES.format(port=9092, controller=9093, data=folder), encoding="utf-8")
         run([*java, "kafka.tools.StorageTool", "format", "-t", "dm9sdGVmYWNlLWRldg", "-c", str(properties)])
 
-    return kept("-formatted", fill) / "log"
+    return cached_folder("-formatted", fill) / "log"
 
 
 def free_port() -> int:
@@ -182,6 +185,6 @@ def _listens(port: int) -> bool:
 
 
 def _die_with_parent() -> None:
-    """Linux ends the broker with the process that started it, however that one ends."""
+    """Let Linux end the broker when its parent process ends, for whatever reason."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""kafka-python's arguments for the Kafka settings; the commands' clients are made here and nowhere else."""
+"""kafka-python's connection arguments, from the Kafka settings, for every client that a command makes."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Any, Final
 
 from stream.config import KafkaSettings
 
-#: librdkafka's mock cannot negotiate with kafka-python; it speaks at least this.
+#: librdkafka's mock cannot negotiate a version with kafka-python; it supports at least this one.
 _MOCK_API_VERSION: Final = (2, 0)
 
 
 def connection(kafka: KafkaSettings) -> dict[str, Any]:
-    """What every kafka-python client takes."""
+    """Return the arguments of every kafka-python client."""
     arguments: dict[str, Any] = {
         "bootstrap_servers": kafka.bootstrap_servers.split(","),
         "security_protocol": kafka.security_protocol,

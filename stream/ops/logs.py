@@ -1,4 +1,4 @@
-"""Logs as JSON lines on standard error, ours and the libraries' alike."""
+"""Logs as JSON lines on standard error, those of the libraries included."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import structlog
 
 
 def processors() -> list[Any]:
-    """What every line carries: level, logger, UTC time."""
+    """Return the processors that add level, logger and UTC time to every line."""
     return [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -19,7 +19,7 @@ def processors() -> list[Any]:
 
 
 def configure(level: str) -> dict[str, Any]:
-    """Set structlog up; the returned mapping is for `logging.config.dictConfig`, which Faust calls."""
+    """Set structlog up, and return the mapping for `logging.config.dictConfig`, which Faust calls."""
     structlog.configure(
         processors=[*processors(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -40,8 +40,8 @@ def configure(level: str) -> dict[str, Any]:
         "formatters": {"json": formatter},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
         "root": {"level": level, "handlers": ["stderr"]},
-        # Faust announces every consumer group step at INFO; a rebalance is told by our own lines. At DEBUG the clients
-        # trace every request, that with the password included.
+        # At INFO Faust logs every step of the consumer group; Volteface logs rebalances itself. At DEBUG the clients
+        # log every request, including the one with the password.
         "loggers": {
             "aiokafka": {"level": "WARNING"},
             "faust": {"level": "WARNING"},

@@ -1,7 +1,7 @@
 """Prometheus metrics under `volteface_`: base units, no ids as labels.
 
-Rule of this room: the hot path counts in plain integers that belong to the tasks' state; they are turned into
-samples when Prometheus asks. So a count after a restart is what was committed, and asking costs the events nothing.
+Invariant: the hot path counts in plain integers of the tasks' state, which become samples when Prometheus scrapes. So a
+count after a restart is the committed count, and a scrape costs the event path nothing.
 """
 
 from __future__ import annotations
@@ -29,33 +29,33 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.openmetrics import exposition
 
 from stream import MODEL_VERSION
-from stream.alerts import Alert, Kind, Severity
+from stream.contract.alerts import Alert, Kind, Severity
 
 CONTENT_TYPE: Final = exposition.CONTENT_TYPE_LATEST
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _QUANTILES: Final = (0.5, 0.9, 0.99, 1.0)
 _STATES: Final = ("new", "restoring", "running")
-#: Told from zero on: Prometheus sees a rise only between two samples.
+#: Exposed from zero on: Prometheus sees an increase only between two samples.
 _COUNTED: Final = dict.fromkeys(("applied", "duplicate", "late", "upgraded", "retracted"), 0)
 _GAUGES: Final = {
     "watermark_timestamp_seconds": "Latest event time applied",
     "at_risk_reviews": "Open critical reviews",
-    "products": "Products known",
+    "products": "Known products",
     "checkpoint_age_seconds": "Time since the last checkpoint",
-    "expected_flips_per_second": "Flips of event time expected of all reviews at risk, by the market's long run",
-    "staff_judged_timestamp_seconds": "Event time up to which staff were judged, by what all tasks have told",
+    "expected_flips_per_second": "Flips per second of event time that the long-run rates expect of all reviews at risk",
+    "staff_judged_timestamp_seconds": "Event time up to which all tasks have reported and staff were evaluated",
 }
 
-#: What is told of each family of subjects, sellers and staff: fields of FamilyView.
+#: Gauges of each family of subjects (sellers, staff): fields of FamilyView.
 _BY_FAMILY: Final = {
-    "subjects": "Subjects known",
+    "subjects": "Known subjects",
     "alerts_past_year": "Alerts about them in the last 365 days of event time",
-    "alerts_allowed_per_year": "Alerts that the budget allows, were all of them false, for the subjects known",
+    "alerts_allowed_per_year": "False alarms that the budget allows for the known subjects",
 }
 
 
 class FamilyView(NamedTuple):
-    """What is read of one family of a task's subjects; evidence: the largest ln R of each."""
+    """One family of a task's subjects; `evidence` has the largest ln R of each."""
 
     subjects: int
     alerts_past_year: int
@@ -64,7 +64,7 @@ class FamilyView(NamedTuple):
 
 
 class TaskView(NamedTuple):
-    """What is read of a running task."""
+    """What the metrics read of a running task."""
 
     counts: Mapping[str, int]
     #: Dead letters by "topic/reason".
@@ -74,7 +74,7 @@ class TaskView(NamedTuple):
     lag_records: Mapping[str, int]
     lag_seconds: Mapping[str, float]
     families: Mapping[str, FamilyView]
-    #: How many flips had a pattern score in each of equal parts of [0, 1].
+    #: Histogram of pattern scores: the number of flips in each of equal parts of [0, 1].
     pattern_scores: Sequence[int]
     #: By the names of _GAUGES.
     gauges: Mapping[str, float]
@@ -89,8 +89,12 @@ class Metrics:
         states: Callable[[], Mapping[int, str]],
         kafka: Callable[[], bool],
     ) -> None:
-        """`tasks` gives the running tasks' views, `states` the state of every task, both by partition number;
-        `kafka` tells whether a broker is connected.
+        """Register all metrics.
+
+        Args:
+            tasks: Returns the running tasks' views by partition number.
+            states: Returns the phase of every task by partition number.
+            kafka: Returns whether a broker is connected.
         """
         self.registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
@@ -101,12 +105,16 @@ class Metrics:
         self._alerts = Counter(
             "volteface_alerts", "Alerts sent by this worker", ["kind", "severity"], registry=self.registry
         )
-        for kind, severity in product(get_args(Kind), get_args(Severity)):  # from zero, so that the first one is a rise
+        for kind, severity in product(
+            get_args(Kind), get_args(Severity)
+        ):  # from zero, so that the first one is an increase
             self._alerts.labels(kind, severity)
         self._partitions = Gauge("volteface_partitions", "Partitions of the input topics", registry=self.registry)
         reachable = Gauge("volteface_kafka_reachable", "1 while a broker is connected", registry=self.registry)
         reachable.set_function(kafka)
-        self._event_to_alert = self._seconds("event_to_alert", "From the trigger's record in Kafka to its alert there")
+        self._event_to_alert = self._seconds(
+            "event_to_alert", "From the append of the trigger's record to the commit of its alert"
+        )
         self._batch = self._seconds("batch", "Time to apply a batch of events")
         self._checkpoint = self._seconds("checkpoint", "Time of a checkpoint")
         self._restore = self._seconds("restore", "Time of a task's restore")
@@ -120,16 +128,16 @@ class Metrics:
         return Histogram(f"volteface_{name}_seconds", text, buckets=_SECONDS, registry=self.registry)
 
     def restored(self, partition: int, rows: int, seconds: float) -> None:
-        """A task is ready."""
+        """Count a task's restore."""
         self._restore.observe(seconds)
         self._restored_rows.inc(rows)
 
     def stepped(self, seconds: float) -> None:
-        """A batch of events was applied."""
+        """Count a step that applied events."""
         self._batch.observe(seconds)
 
     def checkpointed(self, seconds: float, rows: int, raised: Sequence[tuple[Alert, float]]) -> None:
-        """A checkpoint was committed."""
+        """Count a checkpoint and its alerts."""
         self._checkpoint.observe(seconds)
         self._checkpoint_rows.inc(rows)
         now = time.time()
@@ -138,24 +146,24 @@ class Metrics:
             self._event_to_alert.observe(max(0.0, now - sent_at), exemplar={"alert_id": alert.alert_id})
 
     def assigned(self, partitions: int) -> None:
-        """The group has given this worker its share of so many partitions."""
+        """Set the number of partitions of the input topics."""
         self._partitions.set(partitions)
 
     def failed(self, partition: int, error: BaseException) -> None:
-        """A task was dropped because of an error."""
+        """Count a task that was dropped because of an error."""
         self._failures.inc()
 
     def exposition(self) -> bytes:
-        """The page that Prometheus reads (OpenMetrics)."""
+        """Return the page for Prometheus (OpenMetrics)."""
         page: bytes = exposition.generate_latest(self.registry)  # type: ignore[no-untyped-call]  # untyped there
         return page
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing is known before the first task runs."""
+        """Return nothing: there are no samples before the first task runs."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """Samples of the running tasks."""
+        """Yield the samples of the running tasks."""
         events = CounterMetricFamily("volteface_events", "Events by outcome", labels=["task", "outcome"])
         flips = CounterMetricFamily("volteface_flips", "Flips by kind", labels=["task", "kind"])
         dead = CounterMetricFamily("volteface_dead_letters", "Records refused", labels=["task", "topic", "reason"])
@@ -192,12 +200,12 @@ class Metrics:
                 lag.add_metric([task, topic], records)
             for topic, seconds in view.lag_seconds.items():
                 behind.add_metric([task, topic], seconds)
-            for family, told in view.families.items():
-                ranked = sorted(told.evidence)
+            for family, subjects in view.families.items():
+                ranked = sorted(subjects.evidence)
                 for quantile in _QUANTILES if ranked else ():
                     evidence.add_metric([task, family, str(quantile)], ranked[math.ceil(quantile * len(ranked)) - 1])
                 for name, gauge in by_family.items():
-                    gauge.add_metric([task, family], getattr(told, name))
+                    gauge.add_metric([task, family], getattr(subjects, name))
             for quantile, score in _of_histogram(view.pattern_scores):
                 scores.add_metric([task, str(quantile)], score)
             for name, value in view.gauges.items():
@@ -207,21 +215,21 @@ class Metrics:
 
 
 def _of_histogram(counts: Sequence[int]) -> Iterator[tuple[float, float]]:
-    """The upper ends of the parts of [0, 1] in which the quantiles lie; none where nothing was counted."""
+    """Yield the quantiles of a histogram over [0, 1]: the upper ends of their bins; none for an empty histogram."""
     running = list(accumulate(counts))
     if running and running[-1]:
         for quantile in _QUANTILES:
             yield quantile, (bisect_left(running, quantile * running[-1]) + 1) / len(counts)
 
 
-class Pulse:
+class Heartbeat:
     """Whether the event loop makes progress."""
 
     def __init__(self) -> None:
         self._beat_at = time.monotonic()
 
     def beat(self) -> None:
-        """Called by the loop, every second."""
+        """Note that the loop runs; the loop calls this every second."""
         self._beat_at = time.monotonic()
 
     @property

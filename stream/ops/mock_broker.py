@@ -1,8 +1,8 @@
-"""The stand-in where Java or Maven is missing: librdkafka's mock cluster, in this process.
+"""The mock broker for machines without Java or Maven: librdkafka's mock cluster, in this process.
 
-Rule of this room: for a first look only, and said so. It begins and ends transactions but hides nothing of one that
-is open or aborted, and it drops all but the newest 5 MB of a partition: what is not read in time is lost, and state
-cannot be restored from it. confluent-kafka is imported here and nowhere else, and only when it is needed.
+Invariant: for a first look only, and every start says so. The mock accepts transactions but does not hide the records
+of open or aborted ones. It keeps only the newest 5 MB of a partition: events that are not read in time are lost, and
+state cannot be restored. confluent-kafka is imported only here, and only when it is needed.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from types import TracebackType
 from typing import Any, Final
 
 from stream.ops.broker import Broker
-from stream.ops.jars import BrokerError, check_tools
+from stream.ops.kafka_distribution import BrokerError, check_tools
 
 LIMITS: Final = (
-    "no Kafka but a mock of it, for a first look only: it does not fully keep transactions, and of each partition only "
-    "the newest 5 MB, so events may be lost and a worker cannot be started again"
+    "a mock of Kafka, for a first look only: it does not fully support transactions and keeps only the newest 5 MB of "
+    "a partition, so events may be lost and a worker cannot be started a second time"
 )
 
 
@@ -35,7 +35,7 @@ class MockBroker:
 
     def __enter__(self) -> MockBroker:
         library = _library()
-        # Any client may hold the mock; it lives as long as its holder. Level 3: it would announce itself otherwise.
+        # The mock runs as long as the client that started it. Log level 3, because it logs its start otherwise.
         self._holder = library.Producer({"test.mock.num.brokers": 1, "log_level": 3})
         brokers = self._holder.list_topics(timeout=10).brokers.values()
         self._servers = ",".join(f"{broker.host}:{broker.port}" for broker in brokers)
@@ -48,7 +48,7 @@ class MockBroker:
 
 
 def first_there(say: Callable[[str], None], port: int | None = None) -> AbstractContextManager[Broker | MockBroker]:
-    """A real Kafka where Java and Maven are there, the mock otherwise, and `say` which."""
+    """Return a real Kafka if Java and Maven are installed, else the mock; call `say` with which one it is."""
     try:
         check_tools()
     except BrokerError as missing:

@@ -1,6 +1,6 @@
-"""What a person may ask about people: whose a pseudonym is, and to forget somebody.
+"""Unmasking of pseudonyms, and erasure of reviewers.
 
-Rule of this room: nothing is answered or erased that was not written down first (`audit`).
+Invariant: the audit record is acknowledged before anything is answered or erased (`audit`).
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ import msgspec
 from kafka import KafkaProducer
 
 from stream.config import KafkaSettings, Settings, SettingsError
-from stream.core import reports
+from stream.core.staff import messages
 from stream.intake.pseudonyms import Pseudonyms, pseudonyms_of
-from stream.ops import audit, mailbox
+from stream.ops import audit, topic_reader
 from stream.ops.client import connection
 
 _ACK_SECONDS: Final = 60
 
 
 class Unmasked(msgspec.Struct):
-    """A pseudonym, and whose it is."""
+    """A pseudonym, and the id behind it."""
 
     pseudonym: str
     kind: Literal["reviewer", "staff"]
@@ -30,7 +30,7 @@ class Unmasked(msgspec.Struct):
 
 
 class _Named(msgspec.Struct):
-    """All that is looked at of a record; of what no event could be made it is not there, or of another type."""
+    """The two ids of a record. In a record that is no event they may be absent or of another type."""
 
     reviewer_id: Any = None
     actor_id: Any = None
@@ -40,9 +40,13 @@ _named = msgspec.json.Decoder(_Named)
 
 
 def unmask(settings: Settings, kafka: KafkaSettings, pseudonyms: Iterable[str], reason: str) -> Iterator[Unmasked]:
-    """Whose these pseudonyms are, as they are found: the inputs are read until all of them are, or to their ends.
+    """Yield the ids behind pseudonyms as they are found in the input topics.
 
-    The key alone leads from an id to its pseudonym and not back, so the ids have to be where they came from.
+    The topics are read until all pseudonyms are found, or to their ends: the key leads from an id to its pseudonym and
+    not back.
+
+    Raises:
+        SettingsError: There is no pseudonym key.
     """
     hashing = pseudonyms_of(settings)
     if hashing is None:
@@ -53,9 +57,9 @@ def unmask(settings: Settings, kafka: KafkaSettings, pseudonyms: Iterable[str], 
 
 
 def _found(settings: Settings, kafka: KafkaSettings, hashing: Pseudonyms, wanted: set[str]) -> Iterator[Unmasked]:
-    # Staff have no part in the outreach; the topic of look-ups is the shortest that names both.
+    # The shortest topic comes first: the look-ups name both reviewers and staff.
     for topic in (settings.access_topic, settings.lifecycle_topic, settings.outreach_topic):
-        with closing(mailbox.read(kafka, topic)) as records:
+        with closing(topic_reader.read(kafka, topic)) as records:
             while wanted and (record := next(records, None)) is not None:
                 for one in _of(record.value, hashing, wanted):
                     wanted.discard(one.pseudonym)
@@ -63,7 +67,7 @@ def _found(settings: Settings, kafka: KafkaSettings, hashing: Pseudonyms, wanted
 
 
 def _of(value: bytes | None, hashing: Pseudonyms, wanted: set[str]) -> Iterator[Unmasked]:
-    """Those of the wanted whom a record names."""
+    """Yield the wanted pseudonyms of a record's ids."""
     try:
         named = _named.decode(value or b"")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -75,22 +79,23 @@ def _of(value: bytes | None, hashing: Pseudonyms, wanted: set[str]) -> Iterator[
 
 
 class Asked(NamedTuple):
-    """How many tasks were asked to forget a reviewer, and by which pseudonym (None: by the id itself)."""
+    """The number of tasks that were asked, and the reviewer's pseudonym (None without a key)."""
 
     tasks: int
     pseudonym: str | None
 
 
 def forget(settings: Settings, kafka: KafkaSettings, reviewer_id: str, reason: str | None) -> Asked:
-    """Ask all tasks to forget a reviewer; returns when Kafka has acknowledged every one of these records.
+    """Ask all tasks to erase a reviewer's id; return once Kafka has acknowledged the request to each task.
 
-    Without a key the audit record does not say who it was: it is kept for ever, and he or she asked to be forgotten.
+    Without a key the audit record does not name the reviewer: the record is kept forever, and the reviewer asked for
+    erasure.
     """
     hashing = pseudonyms_of(settings)
     pseudonym = None if hashing is None else hashing.of_reviewer(reviewer_id)
     audit.record(settings, kafka, "forget", [] if pseudonym is None else [pseudonym], reason)
-    value = reports.encode(reports.Forget(reviewer_id=pseudonym or reviewer_id))
-    headers = [(reports.SIGNATURE, settings.app_id.encode())]
+    value = messages.encode_message(messages.Forget(reviewer_id=pseudonym or reviewer_id))
+    headers = [(messages.APP_ID_HEADER, settings.app_id.encode())]
     topic = settings.evidence_topic
     with closing(KafkaProducer(**connection(kafka), acks="all")) as producer:
         sent: list[Any] = [

@@ -1,6 +1,6 @@
-"""The limits: a loop that only fetches, decodes, merges and applies, and one that only calls the core.
+"""Upper bounds of the rate: a loop that only fetches, decodes, merges and applies, and one that only calls the core.
 
-What the engine adds is measured against the first, what replay adds against the second.
+The first shows the cost of the engine, the second the cost of replay.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from stream.config import KafkaSettings, Settings
+from stream.contract.events import STREAMS, AnyEvent, Event
 from stream.core.detector import Detector
 from stream.core.merge import Merge
-from stream.engine.access import connection
-from stream.events import STREAMS, AnyEvent, Event
-from stream.exchange import Tasks
-from stream.intake.decode import Intake
+from stream.engine.kafka_auth import connection
+from stream.intake.intake import Intake
+from stream.offline.local_bus import LocalTasks
 from stream.ops.memory import collect_less_often
 from tests.bench.rate import Rate
 
 
 class _Task:
-    """One partition: what `engine.task` does, without positions, dead letters and rows."""
+    """One partition, processed as in `engine.task`, without positions, dead letters and rows."""
 
     def __init__(self, partition: int, partitions: int, settings: Settings) -> None:
         self.partition = partition
@@ -39,13 +39,13 @@ class _Task:
         at, event = self.intake.decode(stream, self.partition, key, value, time.time())
         return at, offset, event
 
-    def step(self, quiet: bool) -> int:
-        # As if nobody had to wait for others: what tasks tell each other about staff is left out.
-        taken = self.merge.take(lambda _: quiet, 100_000, math.inf)
+    def step(self, idle: bool) -> int:
+        # Tasks do not wait for each other and exchange no messages about staff.
+        taken = self.merge.take(lambda _: idle, 100_000, math.inf)
         for at, _, _, event, late in taken:
             self.detector.apply(event, at, late)
         self.merge.finish(taken)
-        self.detector.outbox.clear()
+        self.detector.take_outbox()
         return len(taken)
 
 
@@ -62,28 +62,28 @@ async def _loop(settings: Settings, kafka: KafkaSettings, total: int, partitions
             fetched = await consumer.getmany(timeout_ms=200, max_records=5000)
             for tp, records in fetched.items():
                 tasks[tp.partition].merge.streams[streams[tp.topic]].inbox.extend(records)
-            done += sum(task.step(quiet=not fetched) for task in tasks)
-            rate.see(done)
+            done += sum(task.step(idle=not fetched) for task in tasks)
+            rate.add_sample(done)
     finally:
         await consumer.stop()
     return rate.per_second
 
 
 def run(settings: Settings, kafka: KafkaSettings, total: int, partitions: int) -> float:
-    """Events a second."""
+    """Return the rate in events/s."""
     collect_less_often()
     return asyncio.run(_loop(settings, kafka, total, partitions))
 
 
 def core_only(settings: Settings, source: Path, partitions: int) -> float:
-    """Events a second, all of them decoded and in order before the clock starts."""
+    """Return the rate in events/s; all events are decoded and sorted before the measurement starts."""
     collect_less_often()
     decode = msgspec.json.Decoder(AnyEvent).decode
     with source.open("rb") as lines:
         events = [(event.occurred_at.timestamp(), event) for event in map(decode, lines)]
     events.sort(key=itemgetter(0))
-    tasks = Tasks(settings.alert_budget, settings.config_digest, partitions)
-    begun = time.perf_counter()
+    tasks = LocalTasks(settings.alert_budget, settings.config_digest, partitions)
+    started = time.perf_counter()
     for at, event in events:
         tasks.apply(event, at)
-    return len(events) / (time.perf_counter() - begun)
+    return len(events) / (time.perf_counter() - started)

@@ -1,8 +1,8 @@
-"""What a task costs as it grows: microseconds an event, bytes an open review, seconds of a restore.
+"""Costs of a task by its size: microseconds per event, bytes per open review, seconds of a restore.
 
 `python -m tests.bench.growth` prints a table for 10^4, 10^5 and 10^6 open critical reviews, each in a process of its
-own; it needs no Kafka. The events after the reviews have come are a market's: births, contacts, look-ups and flips in
-the same proportions at every size, as many sellers to a review, so that only the size differs.
+own; it needs no Kafka. The measured events are new reviews, contacts, look-ups and flips in the same proportions at
+every size, with the same number of sellers per review, so that only the size differs.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from typing import Any, Final
 
 from prometheus_client import ProcessCollector
 
-from stream.core.bands import DAY
+from stream.contract.events import ContactAccessed, Event, OutreachSent, ReviewCreated, ReviewEdited
 from stream.core.detector import Detector
-from stream.events import ContactAccessed, Event, OutreachSent, ReviewCreated, ReviewEdited
+from stream.core.model.strata import DAY
 from stream.ops.memory import collect_less_often
-from tests.bench.pictures import draw_curves
+from tests.bench.plots import draw_curves
 
 SIZES: Final = (10_000, 100_000, 1_000_000)
-#: Critical reviews come evenly in so many days, and stay.
+#: The critical reviews are created evenly within this number of days, and stay open.
 _DAYS: Final = 90
-_BEGAN: Final = 1_700_000_000.0
-#: Events of the measured part, so few that the size stays what it is.
+_START: Final = 1_700_000_000.0
+#: Events of the measured part per open review: few, so that the size hardly changes.
 _MEASURED_SHARE: Final = 0.2
 
 
-def _birth(number: int, reviews: int) -> tuple[float, ReviewCreated]:
-    at = _BEGAN + number * _DAYS * DAY / reviews
+def _creation(number: int, reviews: int) -> tuple[float, ReviewCreated]:
+    at = _START + number * _DAYS * DAY / reviews
     sellers = max(reviews // 250, 1)
     return at, ReviewCreated(
         event_id=f"b{number}", occurred_at=dt.datetime.fromtimestamp(at, dt.UTC), seller_id=f"s{number % sellers}",
@@ -44,24 +44,26 @@ def _birth(number: int, reviews: int) -> tuple[float, ReviewCreated]:
 
 
 def _market(reviews: int, chance: random.Random) -> Iterator[tuple[float, Event]]:
-    """Of a hundred events 84 births, 10 contacts, 5 look-ups and a flip, of reviews of all ages."""
+    """Yield events: of a hundred, 84 new reviews, 10 contacts, 5 look-ups and a flip, of reviews of all ages."""
     for number in range(int(_MEASURED_SHARE * reviews)):
-        at, birth = _birth(reviews + number, reviews)
+        at, created = _creation(reviews + number, reviews)
         kind = number % 100
-        of = _birth(chance.randrange(reviews), reviews)[1]
-        about: dict[str, Any] = {"event_id": f"e{number}", "occurred_at": birth.occurred_at, "seller_id": of.seller_id}
+        old = _creation(chance.randrange(reviews), reviews)[1]
+        common: dict[str, Any] = {
+            "event_id": f"e{number}", "occurred_at": created.occurred_at, "seller_id": old.seller_id,
+        }  # fmt: skip
         if kind < 84:
-            yield at, birth
+            yield at, created
         elif kind < 94:
-            yield at, OutreachSent(**about, reviewer_id=of.reviewer_id, review_id=of.review_id, channel="message")
+            yield at, OutreachSent(**common, reviewer_id=old.reviewer_id, review_id=old.review_id, channel="message")
         elif kind < 99:
-            who = f"staff-{chance.randrange(50)}"
-            yield at, ContactAccessed(**about, actor_id=who, review_id=of.review_id, reviewer_id=of.reviewer_id)
+            actor_id = f"staff-{chance.randrange(50)}"
+            yield at, ContactAccessed(**common, actor_id=actor_id, review_id=old.review_id, reviewer_id=old.reviewer_id)
         else:
             yield (
                 at,
                 ReviewEdited(
-                    **about, review_id=of.review_id, product_id=of.product_id, reviewer_id=of.reviewer_id, rating=5
+                    **common, review_id=old.review_id, product_id=old.product_id, reviewer_id=old.reviewer_id, rating=5
                 ),
             )
 
@@ -72,46 +74,48 @@ def _memory_bytes() -> float:
 
 
 def measure(reviews: int) -> dict[str, float]:
-    """One size."""
+    """Measure one size."""
     collect_less_often()
-    empty = _memory_bytes()
+    memory_before = _memory_bytes()
     detector = Detector(3, "digest")
     for number in range(reviews):
-        at, birth = _birth(number, reviews)
-        detector.apply(birth, at)
-    detector.changed()
-    detector.outbox.clear()
-    held = _memory_bytes() - empty
+        at, created = _creation(number, reviews)
+        detector.apply(created, at)
+    detector.state.changed()
+    detector.take_outbox()
+    used = _memory_bytes() - memory_before
     events = list(_market(reviews, random.Random(1)))
     count = len(events)
-    begun = time.perf_counter()
+    started = time.perf_counter()
     for at, event in events:
         detector.apply(event, at)
-    spent = time.perf_counter() - begun
-    flips = detector.counts["upgraded"]
-    detector._changed = {kind: {*names} for kind, names in detector._names()}  # all rows, as a changelog holds them
-    rows = [(key, value) for key, value in detector.changed() if value is not None]
-    digest, open_reviews = detector.digest(), len(detector.reviews)
+    spent = time.perf_counter() - started
+    flips = detector.state.counts["upgraded"]
+    detector.state.changed_names = {
+        kind: {*names} for kind, names in detector.state._names()
+    }  # all rows, as in a changelog
+    rows = [(key, value) for key, value in detector.state.changed() if value is not None]
+    digest, open_reviews = detector.state.digest(), len(detector.state.reviews)
     del detector, events
     gc.collect()
-    again = Detector(3, "digest")
-    begun = time.perf_counter()
-    again.restore(rows)
-    restored = time.perf_counter() - begun
-    assert again.digest() == digest
+    restored = Detector(3, "digest")
+    started = time.perf_counter()
+    restored.state.restore(rows)
+    restore_seconds = time.perf_counter() - started
+    assert restored.state.digest() == digest
     return {
         "reviews": open_reviews,
         "flips": flips,
         "us_an_event": spent / count * 1e6,
-        "bytes_a_review": held / reviews,
+        "bytes_a_review": used / reviews,
         "rows": len(rows),
         "row_bytes_a_review": sum(len(key) + len(value) for key, value in rows) / open_reviews,
-        "restore_seconds": restored,
+        "restore_seconds": restore_seconds,
     }
 
 
 def main() -> None:
-    """All sizes, a process each."""
+    """Measure all sizes, each in a process of its own."""
     print(f"{'open reviews':>12} {'us/event':>9} {'bytes/review':>13} {'row bytes':>10} {'rows':>10} {'restore s':>10}")  # noqa: T201
     sizes, costs = list[float](), list[float]()
     for size in SIZES:

@@ -1,4 +1,4 @@
-"""The rate of real `volteface worker` processes in a backlog: transactions, restore, metrics, all there is."""
+"""The rate of real `volteface worker` processes in a backlog, with transactions, restore and metrics."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from tests.kafka.group import Group, Worker
 
 
 def rate_of_workers(count: int, group: Group, total: int) -> float:
-    """Events a second of so many workers in one group, whose topics hold `total` events."""
+    """Return the rate in events/s of `count` workers in one group, whose topics hold `total` events."""
     processes = [Worker(group) for _ in range(count)]
     rate = Rate(total)
     try:
         while not rate.done:
-            assert all(each.process.poll() is None for each in processes), "a worker ended by itself"
-            rate.see(sum(each.events() for each in processes))
-            time.sleep(2)  # asking takes a worker some 20 ms, which is no part of its work
+            assert all(worker.process.poll() is None for worker in processes), "a worker ended by itself"
+            rate.add_sample(sum(worker.events() for worker in processes))
+            time.sleep(2)  # each query costs a worker some 20 ms
     finally:
-        for each in processes:
-            each.stop()
+        for worker in processes:
+            worker.stop()
     return rate.per_second

@@ -1,7 +1,7 @@
 """The types and the published schemas are one contract, in both directions.
 
-Rule of this room: no document is judged by example alone; drawn documents, valid and nearly so, must get one
-verdict from intake and from the JSON Schema of their type.
+Invariant: intake and the JSON Schema accept the same documents. Besides the examples, the tests draw random documents,
+valid and nearly valid ones.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stream import alerts
 from stream.config import Settings
-from stream.events import STREAMS, Event
-from stream.intake.decode import INSTANT, Intake
+from stream.contract import alerts
+from stream.contract.events import STREAMS, Event
 from stream.intake.identifiers import BLANK, EMAIL, PHONE
+from stream.intake.intake import Intake
+from stream.intake.json_format import INSTANT
 from stream.intake.refusal import Refusal, Refused
 
 SCHEMAS: Final = Path(__file__).parents[2] / "schemas"
@@ -51,7 +52,7 @@ def validator_of(name: str) -> Any:
 VALIDATORS: Final = {name: validator_of(name) for name in (*STREAM_OF, "alert")}
 
 
-def intake_takes(name: str, document: Document) -> bool:
+def intake_accepts(name: str, document: Document) -> bool:
     try:
         INTAKE.read(STREAM_OF[name], json.dumps(document).encode())
     except Refused:
@@ -63,7 +64,7 @@ def lines_of(path: Path) -> list[Document]:
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
-# Values, field by field: what is right, and what is nearly right.
+# Values for each field: valid ones, and nearly valid ones.
 plain_ids = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_:./-]{0,20}", fullmatch=True)
 times = st.builds(
     "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}{}{}".format,
@@ -153,7 +154,7 @@ addresses = st.sampled_from(
         "978-3-16-148410-0",
     ]
 )
-# Every character that Python or ECMA takes for a blank, the controls beside them, and some that are none.
+# Every character that Python or ECMAScript treats as white space, adjacent control characters, and some others.
 blanks = st.sampled_from(
     "\x00\t\n\r\x0b\x0c\x1c\x1f \x7f\x85\xa0\u1680\u180e\u2000\u200a\u200b\u2028\u202f\u205f\u3000\ufeff"
 )
@@ -198,7 +199,7 @@ odd_values = st.one_of(
     ),
     st.sampled_from([64, 65, 256, 257]).map("x".__mul__),
 )
-RIGHT: Final[dict[str, st.SearchStrategy[Any]]] = {
+VALID_VALUES: Final[dict[str, st.SearchStrategy[Any]]] = {
     "occurred_at": times,
     "rating": st.integers(1, 5),
     "previous_rating": st.integers(1, 5),
@@ -214,10 +215,10 @@ RIGHT: Final[dict[str, st.SearchStrategy[Any]]] = {
 
 @st.composite
 def valid(draw: st.DrawFn, name: str) -> Document:
-    """A document of the contract; optional fields are there, null or absent."""
+    """Draw a valid document; optional fields are present, null or absent."""
     document: Document = {"type": name}
     for field in msgspec.structs.fields(KIND_OF[name]):
-        value = RIGHT.get(field.name, plain_ids)
+        value = VALID_VALUES.get(field.name, plain_ids)
         if field.required:
             document[field.name] = draw(value)
         elif draw(st.booleans()):
@@ -226,20 +227,20 @@ def valid(draw: st.DrawFn, name: str) -> Document:
 
 
 @st.composite
-def nearly(draw: st.DrawFn, name: str) -> Document:
-    """A document of the contract with one or two fields dropped, replaced or added."""
+def nearly_valid(draw: st.DrawFn, name: str) -> Document:
+    """Draw a valid document with one or two fields dropped, replaced or added."""
     document = draw(valid(name))
     fields = [field.name for field in msgspec.structs.fields(KIND_OF[name])]
     for _ in range(draw(st.integers(1, 2))):
         field = draw(st.sampled_from(["type", "extra", *fields]))
-        how = draw(st.integers(0, 5))
-        if how == 0:
+        change = draw(st.integers(0, 5))
+        if change == 0:
             document.pop(field, None)
-        elif how <= 2 and field.endswith("_id"):
+        elif change <= 2 and field.endswith("_id"):
             document[field] = draw(odd_ids)
-        elif how <= 2 and field == "occurred_at":
+        elif change <= 2 and field == "occurred_at":
             document[field] = draw(odd_times)
-        elif how <= 2 and field.endswith(("rating", "value")):
+        elif change <= 2 and field.endswith(("rating", "value")):
             document[field] = draw(odd_numbers)
         else:
             document[field] = draw(odd_values)
@@ -249,11 +250,11 @@ def nearly(draw: st.DrawFn, name: str) -> Document:
 @pytest.mark.parametrize("name", STREAM_OF)
 @given(data=st.data())
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_a_valid_document_is_taken_by_both(name: str, data: st.DataObject) -> None:
+def test_intake_and_schema_accept_a_valid_document(name: str, data: st.DataObject) -> None:
     document = data.draw(valid(name))
-    if intake_takes(name, document) and VALIDATORS[name].is_valid(document):
+    if intake_accepts(name, document) and VALIDATORS[name].is_valid(document):
         return
-    # A drawn id may happen to be a telephone number; nothing else may be wrong with it.
+    # A drawn id may be a telephone number by chance; no other refusal is allowed.
     with pytest.raises(Refused) as refused:
         INTAKE.read(STREAM_OF[name], json.dumps(document).encode())
     assert refused.value.reason is Refusal.PERSONAL_DATA
@@ -263,9 +264,9 @@ def test_a_valid_document_is_taken_by_both(name: str, data: st.DataObject) -> No
 @pytest.mark.parametrize("name", STREAM_OF)
 @given(data=st.data())
 @settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_types_and_schema_agree_on_documents_nearly_valid(name: str, data: st.DataObject) -> None:
-    document = data.draw(nearly(name))
-    assert intake_takes(name, document) == VALIDATORS[name].is_valid(document)
+def test_intake_and_schema_agree_on_nearly_valid_documents(name: str, data: st.DataObject) -> None:
+    document = data.draw(nearly_valid(name))
+    assert intake_accepts(name, document) == VALIDATORS[name].is_valid(document)
 
 
 @pytest.mark.parametrize("name", STREAM_OF)
@@ -280,7 +281,7 @@ def test_schema_names_the_fields_of_the_type(name: str) -> None:
 @pytest.mark.parametrize("name", STREAM_OF)
 def test_schema_repeats_the_patterns_of_intake(name: str) -> None:
     defined = schema_of(name)["$defs"]
-    assert [each["pattern"] for each in defined["id"]["not"]["anyOf"]] == [BLANK, EMAIL, PHONE]
+    assert [rule["pattern"] for rule in defined["id"]["not"]["anyOf"]] == [BLANK, EMAIL, PHONE]
     assert defined["event_id"]["not"] == defined["id"]["not"]
     assert defined["instant"]["pattern"] == INSTANT
 
@@ -289,10 +290,10 @@ def test_schema_repeats_the_patterns_of_intake(name: str) -> None:
 def test_valid_examples(name: str) -> None:
     for document in lines_of(EXAMPLES / f"{name}.v1.jsonl"):
         VALIDATORS[name].validate(document)
-        assert intake_takes(name, document)
+        assert intake_accepts(name, document)
 
 
-@pytest.mark.parametrize("example", lines_of(EXAMPLES / "refused.jsonl"), ids=lambda each: each["why"])
+@pytest.mark.parametrize("example", lines_of(EXAMPLES / "refused.jsonl"), ids=lambda example: example["why"])
 def test_refused_examples(example: Document) -> None:
     number = STREAM_NAMES.index(example["stream"])
     with pytest.raises(Refused) as refused:
@@ -302,7 +303,7 @@ def test_refused_examples(example: Document) -> None:
     assert not any(VALIDATORS[name].is_valid(example["event"]) for name in names)
 
 
-def test_alert_schema_names_what_alerts_hold() -> None:
+def test_alert_schema_names_the_fields_and_values_of_alerts() -> None:
     schema = schema_of("alert")
     evidence, subject = schema["properties"]["evidence"], schema["properties"]["subject"]
     for part, kind in ((schema, alerts.Alert), (evidence, alerts.Evidence), (subject, alerts.Subject)):
@@ -333,11 +334,11 @@ def test_alert_type_and_schema_agree(data: st.DataObject) -> None:
     try:
         msgspec.convert(document, alerts.Alert)
     except msgspec.ValidationError:
-        taken = False
+        accepted = False
     else:
-        # The schema says more than the type about the form of an id; the type's ids are made by `alert_id`.
-        taken = name != "alert_id"
-    assert VALIDATORS["alert"].is_valid(document) == taken
+        # The schema restricts the form of an id, the type does not: `alert_id` makes all ids.
+        accepted = name != "alert_id"
+    assert VALIDATORS["alert"].is_valid(document) == accepted
 
 
 # The AsyncAPI document.
@@ -377,19 +378,22 @@ def test_asyncapi_references_resolve(asyncapi: Document) -> None:
 
 
 def test_asyncapi_channels_are_the_topics_of_the_settings(asyncapi: Document) -> None:
-    # The class's defaults, for the tests' environment may set others.
+    # The defaults of the class: the environment of the tests may set other topics.
     topics = {name: Settings.model_fields[f"{name}_topic"].default for name in (*STREAMS, "alerts")}
     prefix = Settings.model_fields["dead_letter_prefix"].default
     expected = topics | {f"{name}DeadLetters": prefix + topics[name] for name in STREAMS}
     assert {name: channel["address"] for name, channel in asyncapi["channels"].items()} == expected
 
 
-def test_asyncapi_operations_receive_input_and_send_the_rest(asyncapi: Document) -> None:
-    actions = {each["channel"]["$ref"].rsplit("/")[-1]: each["action"] for each in asyncapi["operations"].values()}
+def test_asyncapi_operations_receive_input_and_send_output(asyncapi: Document) -> None:
+    actions = {
+        operation["channel"]["$ref"].rsplit("/")[-1]: operation["action"]
+        for operation in asyncapi["operations"].values()
+    }
     assert actions == {name: "receive" if name in STREAMS else "send" for name in asyncapi["channels"]}
 
 
-def test_asyncapi_carries_every_event_in_its_channel(asyncapi: Document) -> None:
+def test_asyncapi_has_every_event_in_its_channel(asyncapi: Document) -> None:
     for name, kinds in STREAMS.items():
         messages = asyncapi["channels"][name]["messages"]
         assert set(messages) == {kind.__struct_config__.tag for kind in kinds}

@@ -1,4 +1,4 @@
-"""Names on the wire are literals: a rename in the code must not reach a topic, a header, a setting or a metric."""
+"""Names on the wire are frozen: a rename in the code must not change a topic, header, row, setting or metric."""
 
 from __future__ import annotations
 
@@ -6,27 +6,30 @@ import msgspec
 import pytest
 
 from stream.config import KafkaSettings, Settings, variable
-from stream.core import codec, reports
-from stream.core.accusations import Accusations
-from stream.core.dossiers import Account, Dossier
-from stream.core.flips import Flip
-from stream.core.model import model_of
-from stream.core.panel import Market, Progress
-from stream.core.reports import DayReport, Forget, Judgement, StaffReport, Sums, Told
-from stream.core.rows import MetaRow
-from stream.engine.records import signature
-from stream.engine.task import POSITION
+from stream.core.baseline.day_sums import DaySums
+from stream.core.model.flips import Flip
+from stream.core.staff import messages
+from stream.core.staff.accused import AccusedStaff
+from stream.core.staff.aggregator import Progress
+from stream.core.staff.history import EvidenceHistory, StaffHistory
+from stream.core.staff.market_totals import MarketTotals
+from stream.core.staff.messages import Conclusion, DayReport, Forget, StaffFinding, StaffReport
+from stream.core.state import codec
+from stream.core.state.model_version import model_of
+from stream.core.state.rows import MetaRow
+from stream.engine.checkpoint import POSITION
+from stream.engine.records import app_id_header
 from stream.intake.dead_letters import DeadLetter, outgoing
 from stream.intake.refusal import Refusal
 from stream.ops.metrics import Metrics
 
 _FLIP = Flip(1.0, 0.5, "r1", 4.0, True, False, 2.0, 4, ("a1",))
 _SUMS = b'{"flips":1,"retracted":2,"looked_up_flips":3.0,"looked_up_expected":4.0,"removed":5,"critical":6}'
-_ACCOUNT = b'{"count":1,"retracted":2,"expected":3.0,"expected_long":4.0,"history":[[1.0]],"latest":[]}'
+_HISTORY = b'{"count":1,"retracted":2,"expected":3.0,"expected_long":4.0,"history":[[1.0]],"latest":[]}'
 
 
-def _filled(kind: type[msgspec.Struct], *values: object) -> msgspec.Struct:
-    """An instance with these values in the order of the fields, whatever their names."""
+def _instance(kind: type[msgspec.Struct], *values: object) -> msgspec.Struct:
+    """Return an instance with these values in the order of its fields, independent of their names."""
     return kind(**dict(zip(kind.__struct_fields__, values, strict=True)))
 
 
@@ -34,8 +37,9 @@ def _filled(kind: type[msgspec.Struct], *values: object) -> msgspec.Struct:
     ("value", "document"),
     [
         (
-            _filled(
-                StaffReport, 3, 4, "a1", 5.0, 6, 7, 8.0, 9.0, 10.0, 11.0, [_filled(Told, "s1", "e1", 0.5, _FLIP)],
+            _instance(
+                StaffReport, 3, 4, "a1", 5.0, 6, 7, 8.0, 9.0, 10.0, 11.0,
+                [_instance(StaffFinding, "s1", "e1", 0.5, _FLIP)],
                 12, 13, [],
             ),
             b'{"type":"staff","writer":3,"day":4,"actor_id":"a1","first_seen":5.0,"flips":6,"retracted":7,'
@@ -43,37 +47,38 @@ def _filled(kind: type[msgspec.Struct], *values: object) -> msgspec.Struct:
             b'"latest":[["s1","e1",0.5,[1.0,0.5,"r1",4.0,true,false,2.0,4,["a1"]]]],"removed":12,"critical":13,'
             b'"latest_removed":[]}',
         ),
-        (_filled(Sums, 1, 2, 3.0, 4.0, 5, 6), _SUMS),
+        (_instance(DaySums, 1, 2, 3.0, 4.0, 5, 6), _SUMS),
         (
-            _filled(DayReport, 1, 2, 3, _filled(Sums, 1, 2, 3.0, 4.0, 5, 6)),
+            _instance(DayReport, 1, 2, 3, _instance(DaySums, 1, 2, 3.0, 4.0, 5, 6)),
             b'{"type":"day","writer":1,"day":2,"through":3,"sums":' + _SUMS + b"}",
         ),
         (
-            _filled(Judgement, 1, 2, [(3, "a1", None)]),
+            _instance(Conclusion, 1, 2, [(3, "a1", None)]),
             b'{"type":"judged","reader":1,"day":2,"accused":[[3,"a1",null]]}',
         ),
-        (_filled(Forget, "u1"), b'{"type":"forget","reviewer_id":"u1"}'),
-        (_filled(Account, 1, 2, 3.0, 4.0, [[1.0]], []), _ACCOUNT),
+        (_instance(Forget, "u1"), b'{"type":"forget","reviewer_id":"u1"}'),
+        (_instance(EvidenceHistory, 1, 2, 3.0, 4.0, [[1.0]], []), _HISTORY),
         (
-            _filled(
-                Dossier, 1, "a1", 2.0, _filled(Account, 1, 2, 3.0, 4.0, [[1.0]], []),
-                _filled(Account, 1, 2, 3.0, 4.0, [[1.0]], []), 3.0, 4.0, 5.0, 6.0, [None, 1.0], {"k": 1.0}, ["s1"],
+            _instance(
+                StaffHistory, 1, "a1", 2.0, _instance(EvidenceHistory, 1, 2, 3.0, 4.0, [[1.0]], []),
+                _instance(EvidenceHistory, 1, 2, 3.0, 4.0, [[1.0]], []), 3.0, 4.0, 5.0, 6.0,
+                [None, 1.0], {"k": 1.0}, ["s1"],
             ),
-            b'{"version":1,"actor_id":"a1","first_seen":2.0,"flips":' + _ACCOUNT + b',"removals":' + _ACCOUNT
+            b'{"version":1,"actor_id":"a1","first_seen":2.0,"flips":' + _HISTORY + b',"removals":' + _HISTORY
             + b',"looked_up_flips":3.0,"looked_up_expected":4.0,"removed":5.0,"critical":6.0,"log_odds":[null,1.0],'
             b'"alerted_at":{"k":1.0},"accused":["s1"]}',
         ),
         (
-            _filled(Market, 1, 2, 3.0, 4.0, 5.0, 6.0),
+            _instance(MarketTotals, 1, 2, 3.0, 4.0, 5.0, 6.0),
             b'{"flips":1,"retracted":2,"looked_up_flips":3.0,"looked_up_expected":4.0,"removed":5.0,"critical":6.0}',
         ),
         (
-            _filled(Progress, 1, {0: 2}, 3, _filled(Market, 1, 2, 3.0, 4.0, 5.0, 6.0)),
+            _instance(Progress, 1, {0: 2}, 3, _instance(MarketTotals, 1, 2, 3.0, 4.0, 5.0, 6.0)),
             b'{"version":1,"through":{"0":2},"judged":3,"market":{"flips":1,"retracted":2,"looked_up_flips":3.0,'
             b'"looked_up_expected":4.0,"removed":5.0,"critical":6.0}}',
         ),
         (
-            _filled(Accusations, 1, 2, {0: 3}, {"a1": None}, [(4, "a2", "s1")]),
+            _instance(AccusedStaff, 1, 2, {0: 3}, {"a1": None}, [(4, "a2", "s1")]),
             b'{"version":1,"began":2,"heard":{"0":3},"accused":{"a1":null},"coming":[[4,"a2","s1"]]}',
         ),
     ],
@@ -100,14 +105,14 @@ def test_the_model_in_the_meta_row_keeps_its_names_and_values() -> None:
 
 
 def test_evidence_records_keep_their_header_and_types() -> None:
-    assert signature(Settings(app_id="ours")) == ("volteface.app_id", b"ours")
+    assert app_id_header(Settings(app_id="ours")) == ("volteface.app_id", b"ours")
     for document in (
         b'{"type":"staff","writer":1,"day":2,"actor_id":"a1","first_seen":1.0}',
         b'{"type":"day","writer":1,"day":2,"through":2,"sums":{}}',
         b'{"type":"judged","reader":1,"day":2,"accused":[]}',
         b'{"type":"forget","reviewer_id":"u1"}',
     ):
-        reports.decode(document)
+        messages.decode_message(document)
 
 
 def test_dead_letters_keep_their_headers() -> None:
@@ -135,67 +140,67 @@ def test_dead_letters_keep_their_headers() -> None:
     ]  # fmt: skip
 
 
-SETTINGS = """
-KAFKA_BOOTSTRAP_SERVERS
-KAFKA_MOCK
-KAFKA_SASL_MECHANISM
-KAFKA_SASL_PASSWORD
-KAFKA_SASL_USERNAME
-KAFKA_SECURITY_PROTOCOL
-KAFKA_SSL_CAFILE
-KAFKA_SSL_CERTFILE
-KAFKA_SSL_KEYFILE
-VOLTEFACE_ACCESS_TOPIC
-VOLTEFACE_ALERTS_TOPIC
-VOLTEFACE_ALERT_BUDGET
-VOLTEFACE_ALLOWED_LATENESS_SECONDS
-VOLTEFACE_APP_ID
-VOLTEFACE_AUDIT_TOPIC
-VOLTEFACE_CHECKPOINT_SECONDS
-VOLTEFACE_DEAD_LETTER_PREFIX
-VOLTEFACE_EVIDENCE_TOPIC
-VOLTEFACE_FUTURE_SECONDS
-VOLTEFACE_LIFECYCLE_TOPIC
-VOLTEFACE_LOG_LEVEL
-VOLTEFACE_MAX_EVENT_BYTES
-VOLTEFACE_MAX_IDLE_SECONDS
-VOLTEFACE_OUTREACH_TOPIC
-VOLTEFACE_PSEUDONYM_KEY
-VOLTEFACE_UNKNOWN_FIELDS
-VOLTEFACE_WEB_HOST
-VOLTEFACE_WEB_PORT
-""".split()
-METRICS = """
-volteface_alerts
-volteface_alerts_allowed_per_year
-volteface_alerts_past_year
-volteface_at_risk_reviews
-volteface_batch_seconds
-volteface_build
-volteface_checkpoint_age_seconds
-volteface_checkpoint_rows
-volteface_checkpoint_seconds
-volteface_dead_letters
-volteface_event_to_alert_seconds
-volteface_events
-volteface_evidence_log_odds
-volteface_expected_flips_per_second
-volteface_flips
-volteface_kafka_reachable
-volteface_lag_records
-volteface_lag_seconds
-volteface_partitions
-volteface_pattern_score
-volteface_products
-volteface_restore_seconds
-volteface_restored_rows
-volteface_staff_judged_timestamp_seconds
-volteface_subjects
-volteface_task_failures
-volteface_tasks
-volteface_unknown_field_events
-volteface_watermark_timestamp_seconds
-""".split()
+SETTINGS = [
+    "KAFKA_BOOTSTRAP_SERVERS",
+    "KAFKA_MOCK",
+    "KAFKA_SASL_MECHANISM",
+    "KAFKA_SASL_PASSWORD",
+    "KAFKA_SASL_USERNAME",
+    "KAFKA_SECURITY_PROTOCOL",
+    "KAFKA_SSL_CAFILE",
+    "KAFKA_SSL_CERTFILE",
+    "KAFKA_SSL_KEYFILE",
+    "VOLTEFACE_ACCESS_TOPIC",
+    "VOLTEFACE_ALERTS_TOPIC",
+    "VOLTEFACE_ALERT_BUDGET",
+    "VOLTEFACE_ALLOWED_LATENESS_SECONDS",
+    "VOLTEFACE_APP_ID",
+    "VOLTEFACE_AUDIT_TOPIC",
+    "VOLTEFACE_CHECKPOINT_SECONDS",
+    "VOLTEFACE_DEAD_LETTER_PREFIX",
+    "VOLTEFACE_EVIDENCE_TOPIC",
+    "VOLTEFACE_FUTURE_SECONDS",
+    "VOLTEFACE_LIFECYCLE_TOPIC",
+    "VOLTEFACE_LOG_LEVEL",
+    "VOLTEFACE_MAX_EVENT_BYTES",
+    "VOLTEFACE_MAX_IDLE_SECONDS",
+    "VOLTEFACE_OUTREACH_TOPIC",
+    "VOLTEFACE_PSEUDONYM_KEY",
+    "VOLTEFACE_UNKNOWN_FIELDS",
+    "VOLTEFACE_WEB_HOST",
+    "VOLTEFACE_WEB_PORT",
+]
+METRICS = [
+    "volteface_alerts",
+    "volteface_alerts_allowed_per_year",
+    "volteface_alerts_past_year",
+    "volteface_at_risk_reviews",
+    "volteface_batch_seconds",
+    "volteface_build",
+    "volteface_checkpoint_age_seconds",
+    "volteface_checkpoint_rows",
+    "volteface_checkpoint_seconds",
+    "volteface_dead_letters",
+    "volteface_event_to_alert_seconds",
+    "volteface_events",
+    "volteface_evidence_log_odds",
+    "volteface_expected_flips_per_second",
+    "volteface_flips",
+    "volteface_kafka_reachable",
+    "volteface_lag_records",
+    "volteface_lag_seconds",
+    "volteface_partitions",
+    "volteface_pattern_score",
+    "volteface_products",
+    "volteface_restore_seconds",
+    "volteface_restored_rows",
+    "volteface_staff_judged_timestamp_seconds",
+    "volteface_subjects",
+    "volteface_task_failures",
+    "volteface_tasks",
+    "volteface_unknown_field_events",
+    "volteface_watermark_timestamp_seconds",
+]
 
 
 def test_settings_keep_their_variables() -> None:

@@ -1,1 +1,1 @@
-"""The long run of faults on a real Kafka: `make faults MINUTES=30`."""
+"""A long run of faults on a real Kafka: `make faults MINUTES=30`."""

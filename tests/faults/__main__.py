@@ -1,7 +1,8 @@
-"""Markets through workers that are killed, frozen, ended and joined, on a broker that comes and goes.
+"""Markets processed by workers that crash, freeze, stop and join, on a broker that fails and restarts.
 
-Each round has a market, a group and topics of its own; when it is done, state, alerts and sums must be those of a clean
-replay. The first round that differs ends the run with its seed. It lasts MINUTES (30); SEED (1) chooses what happens.
+Each round has a market, a group and topics of its own. At its end, state, alerts and event counts must equal those of a
+clean replay. The first round that differs ends the run and prints its seed. The environment variable MINUTES sets the
+duration (30), SEED (1) the choice of the faults.
 """
 
 from __future__ import annotations
@@ -18,42 +19,42 @@ from typing import Final
 from stream.config import KafkaSettings
 from stream.market import simulate
 from stream.ops.broker import Broker
-from tests.faults.trouble import Trouble, end_all, idle
+from tests.faults.fault_schedule import FaultSchedule, is_idle, stop_all
 from tests.kafka.group import Group, Worker, replay
 
 MINUTES: Final = float(os.environ.get("MINUTES", "30"))
 SEED: Final = int(os.environ.get("SEED", "1"))
-#: With late, repeated and disordered events; and with staff whose clients lie in several tasks.
+#: "dirty" has late, repeated and disordered events; the others have staff whose clients lie in several tasks.
 _SCENARIOS: Final = ("dirty", "access", "dirty", "removals")
 
 
-def round_of(number: int, broker: Broker, trouble: Trouble, folder: Path) -> int:
-    """One market, a part of it fed when all before it is done; the number of its events."""
+def run_round(number: int, broker: Broker, faults: FaultSchedule, folder: Path) -> int:
+    """Run one market, its second part after the first part is done; return the number of its events."""
     scenario, seed = _SCENARIOS[number % len(_SCENARIOS)], SEED + number
     events, parts = folder / "market.jsonl", (folder / "backlog.jsonl", folder / "rest.jsonl")
     total = simulate.write(scenario, seed, 100, 160, events, folder / "truth.jsonl")
-    # Events in disorder are put right while the stream goes on; a cut in their midst would be no replay's.
+    # At the end of a part the tasks apply all events that they hold for reordering, which a replay does not do.
     _split(events, parts, total if scenario == "dirty" else total * (number % 3 + 6) // 10)
     expected, ids = replay(events, folder)
     group = Group(f"faults-{number}", KafkaSettings(bootstrap_servers=broker.bootstrap_servers), folder)
     try:
-        struck = 0
+        injected = 0
         for part in parts:
-            # All of a part is there before any of it is read: of a feed faster than life no order is promised.
-            end_all(group)
+            # A part is fed completely before it is read: the order of a feed much faster than real time is undefined.
+            stop_all(group)
             group.command("feed", "--input", str(part))
             Worker(group)
-            struck += _strike_until_idle(group, trouble)
-        group.settle(expected)
-        end_all(group)
+            injected += _inject_until_idle(group, faults)
+        group.wait_for_state(expected)
+        stop_all(group)
         group.assert_equals(expected, ids)
         dead = [json.loads(line) for line in group.command("dlq", "list").splitlines()]
         assert len(dead) == expected["dead"]
     finally:
         for worker in group.workers:
             worker.kill()
-    outcome = f"{total:,} events, {struck} faults, {len(ids)} alerts: as a replay"
-    _say(f"round {number + 1}, {scenario}, seed {seed}: {outcome}")
+    outcome = f"{total:,} events, {injected} faults, {len(ids)} alerts: equal to a replay"
+    _print(f"round {number + 1}, {scenario}, seed {seed}: {outcome}")
     return total
 
 
@@ -63,39 +64,41 @@ def _split(events: Path, parts: tuple[Path, Path], first: int) -> None:
             (backlog if number < first else rest).write(line)
 
 
-def _strike_until_idle(group: Group, trouble: Trouble) -> int:
-    """Trouble until all is read; how often."""
-    struck = 0
-    while not idle(group) or struck < 2:
-        trouble.pause()
-        trouble.strike(group)
-        struck += 1
-    return struck
+def _inject_until_idle(group: Group, faults: FaultSchedule) -> int:
+    """Inject faults until all records are read; return their number."""
+    injected = 0
+    while not is_idle(group) or injected < 2:
+        faults.pause()
+        faults.inject(group)
+        injected += 1
+    return injected
 
 
 def main() -> int:
-    """Until the minutes are over; the exit code."""
+    """Run rounds until the time is over; return the exit code."""
     until, number, events = time.monotonic() + 60 * MINUTES, 0, 0
     with tempfile.TemporaryDirectory(prefix="volteface-faults-") as name, Broker(data=Path(name) / "kafka") as broker:
-        trouble = Trouble(SEED, broker)
+        faults = FaultSchedule(SEED, broker)
         while time.monotonic() < until:
             folder = Path(name) / str(number)
             folder.mkdir()
             try:
-                events += round_of(number, broker, trouble, folder)
+                events += run_round(number, broker, faults, folder)
             except AssertionError as error:
                 log = (folder / "worker.log").read_text().splitlines()[-30:]
-                _say("\n".join([*log, f"round {number + 1}, SEED={SEED}: {error}", f"so far {dict(trouble.counts)}"]))
+                _print("\n".join([*log, f"round {number + 1}, SEED={SEED}: {error}", f"so far {dict(faults.counts)}"]))
                 return 1
             number += 1
-    _say(f"\n{number} rounds, {events:,} events, {trouble.counts.total()} faults; at work again after, in seconds:")
-    for kind, count in trouble.counts.most_common():
-        seconds = trouble.recovered_seconds[kind]
-        _say(f"{kind:30} {count:>4}  median {statistics.median(seconds):5.1f}  longest {max(seconds):5.1f}")
+    _print(
+        f"\n{number} rounds, {events:,} events, {faults.counts.total()} faults; seconds until events are applied again:"
+    )
+    for kind, count in faults.counts.most_common():
+        seconds = faults.recovery_seconds[kind]
+        _print(f"{kind:30} {count:>4}  median {statistics.median(seconds):5.1f}  longest {max(seconds):5.1f}")
     return 0
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 

@@ -1,7 +1,7 @@
-"""The broker's disk fills up under a worker: `python -m tests.faults.disk`, on Linux, by somebody who may mount.
+"""The broker's disk fills up while a worker runs: `python -m tests.faults.disk`, on Linux, with the right to mount.
 
-Rule of this room: the disk is a small file system of its own, so that nobody else's is filled. Kafka ends when it
-cannot write; when there is room again it is started again, and state and alerts must be those of a clean replay.
+Invariant: the disk is a small file system of its own, so no other program's disk fills up. Kafka ends when it cannot
+write. After space is freed and Kafka is started again, state and alerts must equal those of a clean replay.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _BLOCK: Final = b"\0" * 1024 * 1024
 
 
 def fill(folder: Path) -> Path:
-    """Leave no room; the file that takes it."""
+    """Fill the file system; return the file that takes the space."""
     file = folder / "filler"
     try:
         with file.open("wb", buffering=0) as out:
@@ -35,26 +35,27 @@ def fill(folder: Path) -> Path:
         return file
 
 
-def _gone(broker: Broker) -> bool:
-    with socket.socket() as knock:
-        knock.settimeout(1)
-        return knock.connect_ex(("127.0.0.1", broker.port)) != 0
+def _is_down(broker: Broker) -> bool:
+    with socket.socket() as connection:
+        connection.settimeout(1)
+        return connection.connect_ex(("127.0.0.1", broker.port)) != 0
 
 
 def main() -> None:
-    """Fill it, see Kafka end, make room, and compare."""
+    """Mount a small file system and run on it."""
     with tempfile.TemporaryDirectory(prefix="volteface-disk-") as name:
         folder, disk = Path(name), Path(name) / "disk"
         disk.mkdir()
         options = ["-t", "tmpfs", "-o", f"size={_DISK_MEGABYTES}m", "tmpfs", str(disk)]
         subprocess.run(["mount", *options], check=True)
         try:
-            _on(disk, folder)
+            _run(disk, folder)
         finally:
             subprocess.run(["umount", str(disk)], check=True)
 
 
-def _on(disk: Path, folder: Path) -> None:
+def _run(disk: Path, folder: Path) -> None:
+    """Fill the disk, wait for Kafka's end, free the disk, restart Kafka, and compare with a replay."""
     events = folder / "market.jsonl"
     total = simulate.write("access", 5, 100, 160, events, folder / "truth.jsonl")
     expected, ids = replay(events, folder)
@@ -65,22 +66,22 @@ def _on(disk: Path, folder: Path) -> None:
         try:
             worker.wait_for(total // 4)
             filler = fill(disk)
-            ended = wait(lambda: _gone(broker), 60, "Kafka goes on without room on its disk")
+            ended = wait(lambda: _is_down(broker), 60, "Kafka runs on although its disk is full")
             time.sleep(10)
             assert worker.process.poll() is None, "the worker ended because Kafka did"
             filler.unlink()
             broker.stop()
             broker.start()
-            begun = time.monotonic()
+            restarted = time.monotonic()
             worker.wait_for(total, 120)
-            back = time.monotonic() - begun
-            group.settle(expected)
+            done = time.monotonic() - restarted
+            group.wait_for_state(expected)
             assert worker.stop() == 0
             group.assert_equals(expected, ids)
         finally:
             worker.kill()
-    told = {"events": total, "kafka_ended_after_seconds": round(ended, 1), "all_done_after_seconds": round(back, 1)}
-    sys.stdout.write(json.dumps(told | {"alerts": len(ids), "equal": "as a replay"}) + "\n")
+    result = {"events": total, "kafka_ended_after_seconds": round(ended, 1), "all_done_after_seconds": round(done, 1)}
+    sys.stdout.write(json.dumps(result | {"alerts": len(ids), "equal": "as a replay"}) + "\n")
 
 
 if __name__ == "__main__":

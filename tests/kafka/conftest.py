@@ -1,4 +1,4 @@
-"""A real Apache Kafka for every test of this folder; where Java or Maven is missing they fail and say so."""
+"""A real Apache Kafka for every test of this folder; without Java or Maven they fail with a message."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stream.market import simulate
 from stream.ops.broker import Broker
 from tests.kafka.group import Group, Market, replay
 
-# A broker lives for half a minute here: what HotSpot's optimizing compiler costs would never come back.
+# A broker runs for half a minute: HotSpot's optimizing compiler would cost more time than it saves.
 os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 
 
@@ -34,9 +34,9 @@ def group(kafka: KafkaSettings, tmp_path: Path, request: pytest.FixtureRequest) 
 
 @pytest.fixture(scope="session")
 def market(tmp_path_factory: pytest.TempPathFactory) -> Market:
-    """With cheats, and events that are late, repeated and out of order; replayed once for all tests."""
+    """A market with cheats and with late, repeated and disordered events; it is replayed once for all tests."""
     folder = tmp_path_factory.mktemp("market")
     events, truth = folder / "market.jsonl", folder / "truth.jsonl"
     total = simulate.write("dirty", 7, 60, 170, events, truth)
     cheats = [json.loads(line) for line in truth.read_text().splitlines()]
-    return Market(events, total, {one["seller_id"]: one["paid_flips"] for one in cheats}, *replay(events, folder))
+    return Market(events, total, {cheat["seller_id"]: cheat["paid_flips"] for cheat in cheats}, *replay(events, folder))

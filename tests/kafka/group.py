@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 
 from pydantic import SecretStr
 
-from stream.cli_groups import committed_tasks
+from stream.cli.connect import committed_tasks
 from stream.config import KafkaSettings, Settings, variable
-from stream.events import STREAMS
+from stream.contract.events import STREAMS
 from stream.ops import topics
 from stream.ops.broker import free_port
 
@@ -27,45 +27,47 @@ PARTITIONS = 4
 
 
 class Market(NamedTuple):
-    """A file of events, how many there are, who cheats in it, and what a clean run makes of it."""
+    """A simulated market and the result of its replay."""
 
     events: Path
+    #: Number of events.
     total: int
+    #: Paid flips by seller.
     cheats: dict[str, int]
-    """Paid flips by seller."""
+    #: The output of `volteface replay`.
     expected: dict[str, Any]
     alert_ids: list[str]
 
 
 def alert_ids(lines: str) -> list[str]:
-    """The ids of alerts, one JSON document a line, in order."""
+    """Return the sorted ids of alerts, given as one JSON document a line."""
     return sorted(json.loads(line)["alert_id"] for line in lines.splitlines())
 
 
-def wait(true: Callable[[], bool], seconds: float, why: str) -> float:
-    """Until it is true; how long that took."""
-    begun = time.monotonic()
-    while not true():
-        assert time.monotonic() - begun < seconds, why
+def wait(condition: Callable[[], bool], seconds: float, message: str) -> float:
+    """Wait until the condition holds; return the seconds that it took."""
+    started = time.monotonic()
+    while not condition():
+        assert time.monotonic() - started < seconds, message
         time.sleep(0.25)  # a page of metrics costs a worker 20 ms
-    return time.monotonic() - begun
+    return time.monotonic() - started
 
 
 def environment_of(kafka: KafkaSettings) -> dict[str, str]:
-    """The variables that give a process these settings; only those that were given."""
-    given = {variable(KafkaSettings, field): getattr(kafka, field) for field in kafka.model_fields_set}
+    """Return the environment variables for these settings; only for settings that were set explicitly."""
+    values = {variable(KafkaSettings, field): getattr(kafka, field) for field in kafka.model_fields_set}
     return {
-        name: value.get_secret_value() if isinstance(value, SecretStr) else str(value) for name, value in given.items()
+        name: value.get_secret_value() if isinstance(value, SecretStr) else str(value) for name, value in values.items()
     }
 
 
 def argv(*arguments: str) -> list[str]:
-    """The command line of a `volteface` command."""
+    """Return the command line of a `volteface` command."""
     return [sys.executable, "-m", "stream.cli", *arguments]
 
 
 def command(environment: Mapping[str, str], *arguments: str) -> str:
-    """What a command prints on standard output; it must succeed."""
+    """Run a command, which must succeed; return its standard output."""
     done = subprocess.run(
         argv(*arguments),
         env=environment, capture_output=True, text=True, timeout=120, check=False,
@@ -75,15 +77,18 @@ def command(environment: Mapping[str, str], *arguments: str) -> str:
 
 
 def replay(events: Path, folder: Path) -> tuple[dict[str, Any], list[str]]:
-    """What `volteface replay` says of a file, and the ids of its alerts."""
+    """Run `volteface replay` on a file; return its output and the ids of its alerts."""
     alerts = folder / "alerts.jsonl"
     options = ("--partitions", str(PARTITIONS), "--alerts", str(alerts))
-    told = command(os.environ, "replay", "--input", str(events), *options)
-    return json.loads(told), alert_ids(alerts.read_text())
+    output = command(os.environ, "replay", "--input", str(events), *options)
+    return json.loads(output), alert_ids(alerts.read_text())
 
 
 class Group:
-    """A consumer group with topics of its own, so that tests do not see each other, or with the `inputs` of another."""
+    """A consumer group with topics of its own, so that tests do not share records.
+
+    With `inputs`, the group reads the input topics of these settings instead of its own.
+    """
 
     def __init__(
         self,
@@ -95,38 +100,38 @@ class Group:
     ) -> None:
         self.kafka = kafka
         own = {f"{stream}_topic": f"{name}.{stream}" for stream in STREAMS}
-        given = {field: getattr(inputs, field) for field in own} if inputs else own
-        made = {f"{kind}_topic": f"{name}.{kind}" for kind in ("alerts", "evidence", "audit")}
-        self.settings = Settings.model_validate({"app_id": name, **made, **given})
+        input_topics = {field: getattr(inputs, field) for field in own} if inputs else own
+        output_topics = {f"{kind}_topic": f"{name}.{kind}" for kind in ("alerts", "evidence", "audit")}
+        self.settings = Settings.model_validate({"app_id": name, **output_topics, **input_topics})
         self.folder = folder
         self.workers: list[Worker] = []
         topics.create(self.settings, kafka, partitions, 1)
 
     @property
     def environment(self) -> dict[str, str]:
-        topics_of = ("lifecycle", "outreach", "access", "alerts", "evidence", "audit")
-        names = ("app_id", *(f"{one}_topic" for one in topics_of))
+        kinds = ("lifecycle", "outreach", "access", "alerts", "evidence", "audit")
+        names = ("app_id", *(f"{kind}_topic" for kind in kinds))
         own = {f"VOLTEFACE_{name.upper()}": getattr(self.settings, name) for name in names}
         return os.environ | own | environment_of(self.kafka)
 
     def command(self, *arguments: str) -> str:
-        """A command with the group's settings; see `command`."""
+        """Run a command with the group's settings; see `command`."""
         return command(self.environment, *arguments)
 
-    def settle(self, expected: dict[str, Any]) -> None:
-        """Wait until the tasks have told each other all that a replay's tell; their workers must be running."""
-        alive = [worker for worker in self.workers if worker.process.poll() is None]
-        wait(lambda: all(worker.lag() == 0 for worker in alive), 90, "not all records were applied")
-        time.sleep(2)  # a digest costs seconds, in which the workers would have to share their cores
+    def wait_for_state(self, expected: dict[str, Any]) -> None:
+        """Wait until the committed state equals a replay's, all messages between tasks included; workers must run."""
+        running = [worker for worker in self.workers if worker.process.poll() is None]
+        wait(lambda: all(worker.lag() == 0 for worker in running), 90, "not all records were applied")
+        time.sleep(2)  # a digest takes seconds of the cores that the workers use
         wait(lambda: self._digests() == expected["state_digest"], 60, "the state is not that of a replay")
 
     def _digests(self) -> dict[str, str]:
-        """What `state digest` prints, without a process of its own."""
+        """Return the output of `state digest`, without a process of its own."""
         tasks = committed_tasks(self.settings, self.kafka)
-        return {str(partition): task.digest() for partition, task in tasks.items()}
+        return {str(partition): task.state.digest() for partition, task in tasks.items()}
 
     def assert_equals(self, expected: dict[str, Any], ids: list[str]) -> None:
-        """State and alerts in Kafka are those of a replay, and no alert is there twice."""
+        """Check that state and alerts in Kafka equal a replay's, and that no alert occurs twice."""
         assert json.loads(self.command("state", "digest")) == expected["state_digest"]
         found = alert_ids(self.command("alerts", "--json"))
         assert found == ids
@@ -134,7 +139,7 @@ class Group:
 
 
 class Worker:
-    """A real worker process; `program` where it is not to be `volteface worker`."""
+    """A real worker process; it runs `program`, or `volteface worker` if None."""
 
     def __init__(self, group: Group, port: int | None = None, program: list[str] | None = None) -> None:
         self.port = port or free_port()
@@ -145,11 +150,11 @@ class Worker:
         group.workers.append(self)
 
     def page(self, path: str) -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
-            return str(answer.read().decode())
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as response:
+            return str(response.read().decode())
 
-    def answers(self) -> bool:
-        """Whether its web port is open: by then it has long listened to signals."""
+    def serves_http(self) -> bool:
+        """Return whether the web port is open; by then the worker already handles signals."""
         try:
             self.page("/health/live")
         except urllib.error.HTTPError:
@@ -159,14 +164,14 @@ class Worker:
         return True
 
     def ready(self) -> bool:
-        """Whether it has partitions, all restored."""
+        """Return whether the worker has partitions and all are restored."""
         try:
             return '"ready":true' in self.page("/health/ready").replace(" ", "")
         except OSError:
             return False
 
     def events(self) -> float:
-        """Events applied or dropped as duplicates, and dead letters, as /metrics tells them."""
+        """Return the number of events applied, duplicates and dead letters in /metrics."""
         try:
             lines = self.page("/metrics").splitlines()
         except OSError:
@@ -177,21 +182,21 @@ class Worker:
         )
 
     def lag(self) -> float:
-        """Records of its partitions that are not applied yet, as /metrics tells them; infinite while none is told."""
+        """Return the lag of the worker's partitions in /metrics, in records; infinite while /metrics has no lag."""
         try:
             lines = self.page("/metrics").splitlines()
         except OSError:
             return math.inf
-        told = [float(line.split()[-1]) for line in lines if line.startswith("volteface_lag_records{")]
-        return sum(told) if told else math.inf
+        lags = [float(line.split()[-1]) for line in lines if line.startswith("volteface_lag_records{")]
+        return sum(lags) if lags else math.inf
 
-    def has(self, events: int) -> bool:
-        """Whether it has done so many events; it must not have ended."""
+    def has_done(self, events: int) -> bool:
+        """Return whether the worker has done this number of events; it must still run."""
         assert self.process.poll() is None, "the worker ended by itself"
         return self.events() >= events
 
     def wait_for(self, events: int, seconds: float = 90) -> None:
-        wait(lambda: self.has(events), seconds, f"{events} events were not done")
+        wait(lambda: self.has_done(events), seconds, f"the worker did not do {events} events")
 
     def kill(self) -> None:
         self.process.kill()

@@ -1,6 +1,6 @@
-"""A real Kafka that asks for TLS and a password: its certificate, its user, and a client's settings for it.
+"""A real Kafka that requires TLS and a password: its certificate, its user, and a client's settings for it.
 
-Rule of this room: nothing here is kept; each broker gets an authority, keys and a certificate of its own, by openssl.
+Invariant: each broker gets a new authority, new keys and a new certificate from openssl; none is kept.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from stream.config import KafkaSettings
 from stream.ops.broker import Broker, free_port
 
 USER: Final = "volteface"
-#: Found as it stands wherever it is shown, for no format has to escape a letter of it.
+#: No format escapes a character of it, so a search finds it in any output.
 PASSWORD: Final = "Tr0ub4dor,and=3"
 
-#: The broker speaks to itself, and its operator to it, on the plain listener that a `Broker` has anyway.
+#: The broker's own connections and the admin client use the plaintext listener that every `Broker` has.
 _LISTENERS: Final = """\
 listeners=PLAINTEXT://127.0.0.1:{port},SASL_SSL://127.0.0.1:@PORT@,CONTROLLER://127.0.0.1:{controller}
 advertised.listeners=PLAINTEXT://127.0.0.1:{port},SASL_SSL://127.0.0.1:@PORT@
@@ -37,15 +37,15 @@ listener.name.sasl_ssl.plain.sasl.jaas.config=\\
 
 
 class Secured(NamedTuple):
-    """A broker's address and the files of its certificate's authority and of another one."""
+    """A broker's port, the certificate file of its authority, and that of an authority that did not sign it."""
 
     port: int
     authority: Path
-    stranger: Path
+    other_authority: Path
 
     def settings(self, **changed: str | None) -> KafkaSettings:
-        """A client's settings, right where they are not changed."""
-        right = {
+        """Return a client's settings: correct ones, with the given changes."""
+        correct = {
             "bootstrap_servers": f"127.0.0.1:{self.port}",
             "security_protocol": "SASL_SSL",
             "sasl_mechanism": "SCRAM-SHA-512",
@@ -53,24 +53,24 @@ class Secured(NamedTuple):
             "sasl_password": PASSWORD,
             "ssl_cafile": str(self.authority),
         }
-        given = {name: value for name, value in (right | changed).items() if value is not None}
-        return KafkaSettings.model_validate(given)
+        values = {name: value for name, value in (correct | changed).items() if value is not None}
+        return KafkaSettings.model_validate(values)
 
 
 @contextmanager
 def secured_broker(folder: Path) -> Iterator[Secured]:
-    """A Kafka with a listener that takes nothing but TLS and the one user."""
-    authority, stranger = _authority(folder, "authority"), _authority(folder, "stranger")
+    """Start a Kafka with a listener that accepts only TLS connections of one user."""
+    authority, other_authority = _authority(folder, "authority"), _authority(folder, "other-authority")
     port = free_port()
-    filled = {"PORT": str(port), "KEYSTORE": str(_keystore(folder, authority)), "USER": USER, "PASSWORD": PASSWORD}
+    values = {"PORT": str(port), "KEYSTORE": str(_keystore(folder, authority)), "USER": USER, "PASSWORD": PASSWORD}
     more = _LISTENERS
-    for name, value in filled.items():
+    for name, value in values.items():
         more = more.replace(f"@{name}@", value)
     with Broker(more=more) as broker:
-        with KafkaAdminClient(bootstrap_servers=broker.bootstrap_servers) as operator:
+        with KafkaAdminClient(bootstrap_servers=broker.bootstrap_servers) as admin:
             user = UserScramCredentialUpsertion(USER, "SCRAM-SHA-512", PASSWORD)
-            assert operator.alter_user_scram_credentials([user]) == {USER: None}
-        yield Secured(port, authority, stranger)
+            assert admin.alter_user_scram_credentials([user]) == {USER: None}
+        yield Secured(port, authority, other_authority)
 
 
 def _authority(folder: Path, name: str) -> Path:
@@ -80,7 +80,7 @@ def _authority(folder: Path, name: str) -> Path:
 
 
 def _keystore(folder: Path, authority: Path) -> Path:
-    """Key and certificate of 127.0.0.1, and of no other name, in one file, as Kafka wants them."""
+    """Write key and certificate of 127.0.0.1, and of no other name, into one file, as Kafka requires."""
     key, certificate, keystore = folder / "broker.key", folder / "broker.pem", folder / "keystore.pem"
     signed = ("-CA", authority, "-CAkey", authority.with_suffix(".key"), "-addext", "subjectAltName=IP:127.0.0.1")
     _openssl("req", "-x509", *_new_key(key), "-subj", "/CN=broker", *signed, "-out", certificate)

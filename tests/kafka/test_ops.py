@@ -1,4 +1,4 @@
-"""The development broker, topics, feed and dead letters on the real Kafka: what went wrong there once."""
+"""The development broker, topics, feed and dead letters on a real Kafka: regression tests."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ import msgspec
 import pytest
 from kafka import KafkaAdminClient, KafkaProducer
 
-from stream.alerts import Alert
-from stream.cli_groups import committed_tasks
+from stream.cli.connect import committed_tasks
 from stream.config import KafkaSettings
+from stream.contract.alerts import Alert
 from stream.feed import feed
 from stream.intake.dead_letters import DeadLetter, outgoing
-from stream.ops import mailbox, topics
+from stream.offline.watchlist import Watched, rank
+from stream.ops import topic_reader, topics
 from stream.ops.broker import Broker, free_port
 from stream.ops.client import connection
-from stream.ops.jars import BrokerError
-from stream.watchlist import Watched, rank
+from stream.ops.kafka_distribution import BrokerError
 from tests.kafka.group import PARTITIONS, Group, Market, Worker
 
 pytestmark = pytest.mark.kafka
 _ALERTS = Path(__file__).parent.parent.parent / "schemas" / "examples" / "alert.v1.jsonl"
 
 
-def test_a_killed_broker_is_soon_back() -> None:
+def test_a_killed_broker_restarts_soon() -> None:
     with Broker() as broker:
         broker.kill()
-        begun = time.monotonic()
+        started = time.monotonic()
         broker.start()
-        assert time.monotonic() - begun < 15
+        assert time.monotonic() - started < 15
 
 
-def test_named_data_come_back_on_another_port(tmp_path: Path) -> None:
+def test_a_named_data_folder_is_reused_on_another_port(tmp_path: Path) -> None:
     with Broker(data=tmp_path / "kept") as first:
         kafka = KafkaSettings(bootstrap_servers=first.bootstrap_servers)
         with KafkaAdminClient(**connection(kafka)) as admin:
@@ -50,7 +50,7 @@ def test_named_data_come_back_on_another_port(tmp_path: Path) -> None:
             assert "kept" in admin.list_topics()
 
 
-def test_a_broker_that_does_not_start_says_why(tmp_path: Path) -> None:
+def test_a_broker_that_does_not_start_reports_the_cause(tmp_path: Path) -> None:
     with Broker(data=tmp_path / "kept"):
         pass
     meta = tmp_path / "kept" / "log" / "meta.properties"
@@ -59,22 +59,22 @@ def test_a_broker_that_does_not_start_says_why(tmp_path: Path) -> None:
         pass
 
 
-def test_the_command_tells_a_file_when_kafka_listens(tmp_path: Path) -> None:
-    told, port = tmp_path / "told", free_port()
+def test_the_broker_command_reports_to_a_file_when_kafka_listens(tmp_path: Path) -> None:
+    stderr, port = tmp_path / "stderr", free_port()
     command = [sys.executable, "-m", "stream.cli", "broker", "--port", str(port)]
-    with told.open("wb") as file, subprocess.Popen(command, stderr=file) as process:
-        until = time.monotonic() + 60
-        while f"Kafka listens on 127.0.0.1:{port}" not in told.read_text(encoding="utf-8"):
-            assert process.poll() is None and time.monotonic() < until, told.read_text(encoding="utf-8")
+    with stderr.open("wb") as file, subprocess.Popen(command, stderr=file) as process:
+        deadline = time.monotonic() + 60
+        while f"Kafka listens on 127.0.0.1:{port}" not in stderr.read_text(encoding="utf-8"):
+            assert process.poll() is None and time.monotonic() < deadline, stderr.read_text(encoding="utf-8")
             time.sleep(0.1)
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
 
 
-def test_a_state_topic_that_forgets_is_found(group: Group) -> None:
+def test_a_state_topic_that_deletes_records_is_reported(group: Group) -> None:
     for number, policy in enumerate(("delete", "compact,delete")):
-        # A topic of its own for each: one that is made again keeps its old settings in the broker's eyes for a moment.
-        settings = group.settings.model_copy(update={"app_id": f"forgets-{number}"})
+        # One topic for each policy: for a moment the broker reports a recreated topic with its old configuration.
+        settings = group.settings.model_copy(update={"app_id": f"deletes-{number}"})
         configs = {"cleanup.policy": policy, "min.compaction.lag.ms": "1"}
         options = {"num_partitions": PARTITIONS, "replication_factor": 1, "configs": configs}
         with KafkaAdminClient(**connection(group.kafka)) as admin:
@@ -83,15 +83,15 @@ def test_a_state_topic_that_forgets_is_found(group: Group) -> None:
         assert f"cleanup.policy={policy}:" in problem
 
 
-def test_a_line_that_is_too_large_is_counted_and_the_rest_goes_out(group: Group, tmp_path: Path) -> None:
+def test_a_line_that_is_too_large_is_counted_and_the_others_are_sent(group: Group, tmp_path: Path) -> None:
     source = tmp_path / "large.jsonl"
     source.write_bytes(b'{"p":"' + b"x" * 2_000_000 + b'"}\n{"seller_id":"s"}\n')
     fed = feed(group.settings, group.kafka, str(source), None, lambda count: None)
     assert (fed.events, fed.failed) == (2, 1)
-    assert [record.key for record in mailbox.read(group.kafka, group.settings.lifecycle_topic)] == [b"s"]
+    assert [record.key for record in topic_reader.read(group.kafka, group.settings.lifecycle_topic)] == [b"s"]
 
 
-def test_alerts_of_an_aborted_or_open_transaction_are_not_seen(group: Group) -> None:
+def test_alerts_of_an_aborted_or_open_transaction_are_not_read(group: Group) -> None:
     good, bad = (msgspec.json.decode(line, type=Alert) for line in _ALERTS.read_bytes().splitlines()[:2])
     producer = KafkaProducer(**connection(group.kafka), transactional_id=f"{group.settings.app_id}-writer")
     producer.init_transactions()
@@ -100,12 +100,12 @@ def test_alerts_of_an_aborted_or_open_transaction_are_not_seen(group: Group) -> 
         producer.send(group.settings.alerts_topic, value=msgspec.json.encode(alert), partition=0).get(30)
         if finish is not None:
             finish()
-        assert list(mailbox.alerts(group.settings, group.kafka)) == [good]
+        assert list(topic_reader.alerts(group.settings, group.kafka)) == [good]
     producer.abort_transaction()
     producer.close()
 
 
-def _bury(group: Group) -> list[DeadLetter]:
+def _send_dead_letters(group: Group) -> list[DeadLetter]:
     topic = group.settings.lifecycle_topic
     letters = [
         DeadLetter(
@@ -115,36 +115,36 @@ def _bury(group: Group) -> list[DeadLetter]:
         for number in range(3)
     ]  # fmt: skip
     with KafkaProducer(**connection(group.kafka)) as producer:
-        producer.send(group.settings.dead_letter_topic(topic), value=b"somebody else's", key=b"k").get(30)
+        producer.send(group.settings.dead_letter_topic(topic), value=b"foreign", key=b"k").get(30)
         for letter in letters:
             key, value, headers = outgoing(letter)
             producer.send(group.settings.dead_letter_topic(topic), value=value, key=key, headers=list(headers)).get(30)
     return letters
 
 
-def test_dead_letters_are_sent_again_once_as_they_came(group: Group) -> None:
-    letters, topic = _bury(group), group.settings.lifecycle_topic
+def test_dead_letters_are_replayed_once_and_unchanged(group: Group) -> None:
+    letters, topic = _send_dead_letters(group), group.settings.lifecycle_topic
     foreign: list[str] = []
-    assert list(mailbox.dead_letters(group.settings, group.kafka, topic, foreign.append)) == letters
-    assert mailbox.replay_dead_letters(group.settings, group.kafka, topic, foreign.append) == len(letters)
-    assert mailbox.replay_dead_letters(group.settings, group.kafka, topic, foreign.append) == 0
-    assert len(foreign) == 2  # told by list and by replay: it stands before the letters and stops neither
-    assert all("offset 0, is passed over: The record has no header" in told for told in foreign)
-    back = Counter((r.key, r.value, tuple(r.headers)) for r in mailbox.read(group.kafka, topic))
-    assert back == Counter((x.key, x.value, x.headers) for x in letters)
+    assert list(topic_reader.dead_letters(group.settings, group.kafka, topic, foreign.append)) == letters
+    assert topic_reader.replay_dead_letters(group.settings, group.kafka, topic, foreign.append) == len(letters)
+    assert topic_reader.replay_dead_letters(group.settings, group.kafka, topic, foreign.append) == 0
+    assert len(foreign) == 2  # reported by list and by replay: it precedes the dead letters and stops neither
+    assert all("offset 0, is passed over: The record has no header" in line for line in foreign)
+    replayed = Counter((r.key, r.value, tuple(r.headers)) for r in topic_reader.read(group.kafka, topic))
+    assert replayed == Counter((letter.key, letter.value, letter.headers) for letter in letters)
 
 
-def test_a_replay_that_kafka_did_not_acknowledge_is_not_done(group: Group, monkeypatch: pytest.MonkeyPatch) -> None:
-    letters, topic = _bury(group), group.settings.lifecycle_topic
+def test_a_replay_without_acknowledgement_can_be_repeated(group: Group, monkeypatch: pytest.MonkeyPatch) -> None:
+    letters, topic = _send_dead_letters(group), group.settings.lifecycle_topic
 
     def refuse(sent: list[Any]) -> None:
         raise OSError("not acknowledged")
 
     with monkeypatch.context() as patched:
-        patched.setattr(mailbox, "_acknowledged", refuse)
+        patched.setattr(topic_reader, "_acknowledged", refuse)
         with pytest.raises(OSError, match="not acknowledged"):
-            mailbox.replay_dead_letters(group.settings, group.kafka, topic, print)
-    assert mailbox.replay_dead_letters(group.settings, group.kafka, topic, print) == len(letters)
+            topic_reader.replay_dead_letters(group.settings, group.kafka, topic, print)
+    assert topic_reader.replay_dead_letters(group.settings, group.kafka, topic, print) == len(letters)
 
 
 def test_the_watch_list_is_read_from_the_committed_state(group: Group, market: Market) -> None:
@@ -152,7 +152,7 @@ def test_the_watch_list_is_read_from_the_committed_state(group: Group, market: M
     feed(group.settings, group.kafka, str(market.events), None, lambda count: None)
     worker = Worker(group)
     worker.wait_for(market.total)
-    group.settle(market.expected)
+    group.wait_for_state(market.expected)
     assert worker.stop() == 0
     lines = group.command("watchlist", "--json", "--count", "5").splitlines()
     tasks = committed_tasks(group.settings, group.kafka)

@@ -1,4 +1,4 @@
-"""A Kafka that asks for TLS and a password: all works there, what is wrong is said in a line, and no secret is told."""
+"""A Kafka that requires TLS and a password: all works there, each error is one line, and no output has a secret."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from stream.ops.broker import free_port
 from tests.kafka.group import Group, Market, Worker, argv, environment_of, wait
 from tests.kafka.secured import PASSWORD, USER, Secured, secured_broker
 
-# In one process, so that one broker serves them all.
+# All tests in one process, so that they share one broker.
 pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("secured")]
 
 _WRONG: Final = "Wr0ng,horse=4"
-#: Settings of which one is wrong, and what has to be said of it.
+#: Settings with one error, and the message of the error.
 _FAULTS: Final[dict[str, tuple[Callable[[Secured], KafkaSettings], str]]] = {
     "password": (
         lambda secured: secured.settings(sasl_password=_WRONG),
@@ -37,7 +37,7 @@ _FAULTS: Final[dict[str, tuple[Callable[[Secured], KafkaSettings], str]]] = {
         "does not take KAFKA_SASL_MECHANISM=SCRAM-SHA-256",
     ),
     "authority": (
-        lambda secured: secured.settings(ssl_cafile=str(secured.stranger)),
+        lambda secured: secured.settings(ssl_cafile=str(secured.other_authority)),
         "has a certificate that is not trusted, see KAFKA_SSL_CAFILE: ",
     ),
     "the system's authorities": (
@@ -49,24 +49,24 @@ _FAULTS: Final[dict[str, tuple[Callable[[Secured], KafkaSettings], str]]] = {
         "has a certificate of another name, see KAFKA_BOOTSTRAP_SERVERS: ",
     ),
 }
-#: These may mend themselves and are waited for, so they are asked all at once.
-_SILENT: Final[dict[str, Callable[[Secured], KafkaSettings]]] = {
-    "nobody there": lambda secured: secured.settings(bootstrap_servers=f"127.0.0.1:{free_port()}"),
+#: Transient errors, for which a command retries; the test runs all of them at the same time.
+_UNREACHABLE: Final[dict[str, Callable[[Secured], KafkaSettings]]] = {
+    "no listener": lambda secured: secured.settings(bootstrap_servers=f"127.0.0.1:{free_port()}"),
     "no such host": lambda secured: secured.settings(bootstrap_servers="nowhere.invalid:9092"),
     "no TLS": lambda secured: secured.settings(security_protocol="SASL_PLAINTEXT"),
     "no password": lambda secured: secured.settings(security_protocol="SSL"),
 }
 
 
-#: A client of each library, under the logging of a worker at DEBUG or, told so, under Python's own.
+#: A client of each library, with the logging of a worker at DEBUG ("ours") or with Python's own.
 _CLIENTS: Final = """
 import logging.config, sys
 from stream import config
-from stream.engine.knock import knock
+from stream.engine import preflight
 from stream.ops import logs, topics
 logging.config.dictConfig(logs.configure("DEBUG")) if sys.argv[1] == "ours" else logging.basicConfig(level="DEBUG")
 settings, kafka = config.load()
-knock(kafka)
+preflight.check(kafka)
 assert topics.check(settings, kafka)
 """
 
@@ -78,35 +78,35 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
 
 
 @pytest.fixture
-def talkative(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Processes that say all they can say."""
+def verbose(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes log at DEBUG."""
     monkeypatch.setenv("VOLTEFACE_LOG_LEVEL", "DEBUG")
-    monkeypatch.setenv("COLUMNS", "1000")  # a password cut in two at a line's end would be found by people only
+    monkeypatch.setenv("COLUMNS", "1000")  # a search does not find a password that is wrapped at the end of a line
 
 
-@pytest.mark.usefixtures("talkative")
-def test_all_works_and_the_password_is_told_nowhere(secured: Secured, market: Market, tmp_path: Path) -> None:
-    group = Group("guarded", secured.settings(), tmp_path)
-    group.settings = group.settings.model_copy(update={"app_id": "guarded-anew"})  # whose state has no topic yet
+@pytest.mark.usefixtures("verbose")
+def test_all_works_and_the_password_is_in_no_output(secured: Secured, market: Market, tmp_path: Path) -> None:
+    group = Group("secured", secured.settings(), tmp_path)
+    group.settings = group.settings.model_copy(update={"app_id": "secured-new"})  # without a state topic
     group.command("topics", "create")
     group.command("topics", "check")
-    told = _told_by_a_worker(group, market.events, market.total, lambda: group.settle(market.expected))
+    output = _worker_output(group, market.events, market.total, lambda: group.wait_for_state(market.expected))
     group.assert_equals(market.expected, market.alert_ids)
-    assert [form for form in _forms(PASSWORD) if form in told] == []
+    assert [form for form in _forms(PASSWORD) if form in output] == []
 
 
-@pytest.mark.usefixtures("talkative")
-def test_a_password_that_is_sent_as_it_is_is_told_nowhere(secured: Secured, market: Market, tmp_path: Path) -> None:
-    """With SCRAM it never leaves the client; with PLAIN it is in a request."""
+@pytest.mark.usefixtures("verbose")
+def test_a_password_sent_in_plain_text_is_in_no_output(secured: Secured, market: Market, tmp_path: Path) -> None:
+    """With SCRAM the password stays in the client; with PLAIN a request contains it."""
     few = tmp_path / "few.jsonl"
     few.write_text("".join(market.events.read_text().splitlines(keepends=True)[:1000]))
-    told = _told_by_a_worker(Group("plain", secured.settings(sasl_mechanism="PLAIN"), tmp_path), few, 1000)
-    assert [form for form in _forms(PASSWORD) if form in told] == []
+    output = _worker_output(Group("plain", secured.settings(sasl_mechanism="PLAIN"), tmp_path), few, 1000)
+    assert [form for form in _forms(PASSWORD) if form in output] == []
 
 
 @pytest.mark.parametrize(("logging", "leaks"), [("ours", False), ("python's", True)])
-def test_what_the_clients_trace_is_not_logged(logging: str, leaks: bool, secured: Secured) -> None:
-    """At DEBUG they trace their requests, that with the password included; those lines are not for our logs."""
+def test_the_debug_lines_of_the_clients_are_not_logged(logging: str, leaks: bool, secured: Secured) -> None:
+    """At DEBUG the clients log their requests, also the one with the password; our logging drops these lines."""
     environment = os.environ | environment_of(secured.settings(sasl_mechanism="PLAIN"))
     done = subprocess.run(
         [sys.executable, "-c", _CLIENTS, logging],
@@ -115,15 +115,15 @@ def test_what_the_clients_trace_is_not_logged(logging: str, leaks: bool, secured
     assert any(form in done.stderr for form in _forms(PASSWORD)) is leaks
 
 
-def _told_by_a_worker(group: Group, events: Path, total: int, settle: Callable[[], None] = lambda: None) -> str:
-    """What a worker logs and shows while it does these events, and what `settings` prints."""
+def _worker_output(group: Group, events: Path, total: int, check: Callable[[], None] = lambda: None) -> str:
+    """Run a worker on these events; return its log and web pages and the output of `settings`."""
     group.command("feed", "--input", str(events))
     worker = Worker(group)
     try:
-        # The end of a TLS connection once took 30 s for every second task that had been restored.
+        # Regression: closing a TLS connection took 30 s after every second restored task.
         wait(worker.ready, 20, "the tasks are not restored")
         worker.wait_for(total)
-        settle()
+        check()
         pages = [worker.page(path) for path in ("/metrics", "/health/ready", "/health/live")]
         assert worker.stop() == 0
     finally:
@@ -135,7 +135,7 @@ def _told_by_a_worker(group: Group, events: Path, total: int, settle: Callable[[
 
 
 def _forms(password: str) -> tuple[str, ...]:
-    """As it is, and as it may stand in a trace of what was sent."""
+    """Return the password and its encodings in a log of the requests."""
     sent = f"\0{USER}\0{password}".encode()
     return (
         password,
@@ -146,10 +146,10 @@ def _forms(password: str) -> tuple[str, ...]:
     )
 
 
-@pytest.mark.usefixtures("talkative")
+@pytest.mark.usefixtures("verbose")
 @pytest.mark.parametrize("command", ["topics check", "feed --input {events}", "worker"])
 @pytest.mark.parametrize("fault", _FAULTS)
-def test_what_is_wrong_is_said_in_one_line(fault: str, command: str, secured: Secured, market: Market) -> None:
+def test_an_error_is_reported_in_one_line(fault: str, command: str, secured: Secured, market: Market) -> None:
     settings, words = _FAULTS[fault]
     kafka = settings(secured)
     done = subprocess.run(
@@ -162,23 +162,23 @@ def test_what_is_wrong_is_said_in_one_line(fault: str, command: str, secured: Se
     assert [form for password in (PASSWORD, _WRONG) for form in _forms(password) if form in line] == []
 
 
-def test_a_kafka_that_cannot_be_talked_to_is_waited_for_but_not_for_ever(secured: Secured) -> None:
-    asked = {fault: settings(secured) for fault, settings in _SILENT.items()}
+def test_a_command_waits_for_an_unreachable_kafka_but_not_for_ever(secured: Secured) -> None:
+    settings_by_fault = {fault: settings(secured) for fault, settings in _UNREACHABLE.items()}
     running = {
         fault: subprocess.Popen(
             argv("topics", "check"), env=os.environ | environment_of(kafka), stderr=subprocess.PIPE, text=True
         )
-        for fault, kafka in asked.items()
+        for fault, kafka in settings_by_fault.items()
     }
     try:
-        told = {fault: process.communicate(timeout=30)[1].splitlines() for fault, process in running.items()}
+        stderr = {fault: process.communicate(timeout=30)[1].splitlines() for fault, process in running.items()}
     finally:
         for process in running.values():
             process.kill()
     assert {process.returncode for process in running.values()} == {1}
-    for fault, kafka in asked.items():
-        (line,) = told[fault]
+    for fault, kafka in settings_by_fault.items():
+        (line,) = stderr[fault]
         assert line.startswith(
-            f"AccessError: Kafka at {kafka.bootstrap_servers} cannot be talked to, "
+            f"AccessError: Kafka at {kafka.bootstrap_servers} does not answer, "
             "see KAFKA_BOOTSTRAP_SERVERS and KAFKA_SECURITY_PROTOCOL: "
         )

@@ -1,6 +1,6 @@
-"""`make simulate`: as many seeds as wanted; the first that goes wrong is told, and ends it.
+"""`make simulate`: runs seeds and stops at the first seed that fails.
 
-Rule of this room: what is printed is enough to run a seed again and to see the same.
+Invariant: the printed command runs a failing seed again with the same result.
 """
 
 from __future__ import annotations
@@ -10,56 +10,56 @@ import sys
 import time
 from collections import Counter
 
-from tests.simulation.markets import SIZES
-from tests.simulation.run import Ran, run
+from tests.simulation.input_markets import MARKET_SPECS
+from tests.simulation.seed_run import SeedResult, run
 
 #: Seeds between two lines of progress.
-_EVERY = 100
+_PROGRESS_SEEDS = 100
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=1000, help="how many (default 1000)")
-    parser.add_argument("--first", type=int, default=1, help="the first one (default 1)")
-    parser.add_argument("--scenario", choices=sorted(SIZES), help="this one only, else the seed says which")
+    parser.add_argument("--seeds", type=int, default=1000, help="number of seeds (default 1000)")
+    parser.add_argument("--first", type=int, default=1, help="the first seed (default 1)")
+    parser.add_argument("--scenario", choices=sorted(MARKET_SPECS), help="run only this scenario (default: by seed)")
     return parser.parse_args()
 
 
-def _tell_failure(seed: int, scenario: str | None, what: str) -> None:
-    again = f"python -m tests.simulation --seeds 1 --first {seed}" + (f" --scenario {scenario}" if scenario else "")
-    _say(f"seed {seed} fails: {what}\nagain: {again}")
+def _print_failure(seed: int, scenario: str | None, problems: str) -> None:
+    command = f"python -m tests.simulation --seeds 1 --first {seed}" + (f" --scenario {scenario}" if scenario else "")
+    _print(f"seed {seed} fails: {problems}\nagain: {command}")
 
 
-def _tried(seed: int, scenario: str | None) -> Ran | None:
-    """Run a seed; None, and it is told, if it goes wrong."""
-    ran = run(seed, scenario)
-    if ran.wrong:
-        feed = "a live feed" if ran.live else "a backlog"
-        _tell_failure(seed, scenario, "\n  ".join([f"market {ran.market}, {feed}", *ran.wrong]))
+def _run_seed(seed: int, scenario: str | None) -> SeedResult | None:
+    """Run a seed; if it fails, print the failure and return None."""
+    result = run(seed, scenario)
+    if result.problems:
+        feed = "a live feed" if result.live else "a backlog"
+        _print_failure(seed, scenario, "\n  ".join([f"market {result.market}, {feed}", *result.problems]))
         return None
-    return ran
+    return result
 
 
 def main() -> int:
-    """The exit code."""
-    wanted, begun = _arguments(), time.monotonic()
-    happened: Counter[str] = Counter()
-    for done in range(wanted.seeds):
-        ran = _tried(wanted.first + done, wanted.scenario)
-        if ran is None:
+    """Run the seeds; return the exit code."""
+    arguments, started = _arguments(), time.monotonic()
+    counts: Counter[str] = Counter()
+    for done in range(arguments.seeds):
+        result = _run_seed(arguments.first + done, arguments.scenario)
+        if result is None:
             return 1
-        happened.update(ran.happened)
-        happened[f"scenario {ran.market.partition(' ')[0]}, {'live' if ran.live else 'backlog'}"] += 1
-        if (done + 1) % _EVERY == 0:
-            _say(f"{done + 1} of {wanted.seeds} seeds, {(done + 1) / (time.monotonic() - begun):.1f} a second")
-    for what, count in sorted(happened.items()):
-        _say(f"{count:8,} {what}")
-    _say(f"all {wanted.seeds} seeds are right, {wanted.seeds / (time.monotonic() - begun):.1f} a second")
+        counts.update(result.counts)
+        counts[f"scenario {result.market.partition(' ')[0]}, {'live' if result.live else 'backlog'}"] += 1
+        if (done + 1) % _PROGRESS_SEEDS == 0:
+            _print(f"{done + 1} of {arguments.seeds} seeds, {(done + 1) / (time.monotonic() - started):.1f} a second")
+    for name, count in sorted(counts.items()):
+        _print(f"{count:8,} {name}")
+    _print(f"all {arguments.seeds} seeds pass, {arguments.seeds / (time.monotonic() - started):.1f} a second")
     return 0
 
 

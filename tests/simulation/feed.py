@@ -1,6 +1,7 @@
-"""Producers of the input: plain ones, and some that use transactions, of which not all are committed.
+"""Producers of the input: plain ones, and transactional ones that abort some transactions.
 
-Rule of this room: every record of a market comes to be visible once, in its stream's order, whatever else lies between.
+Invariant: every record of a market becomes visible exactly once, in its stream's order, whatever other records lie
+between.
 """
 
 from __future__ import annotations
@@ -8,20 +9,23 @@ from __future__ import annotations
 from random import Random
 from typing import Final
 
-from stream.config import Settings
-from stream.core.reports import SIGNATURE
-from tests.simulation.log import Log, Place
-from tests.simulation.markets import Market, Sent
+from aiokafka import TopicPartition
 
-_NAME: Final = "a-producer"
+from stream.config import Settings
+from stream.core.staff.messages import APP_ID_HEADER
+from tests.simulation.input_markets import InputMarket, InputRecord
+from tests.simulation.kafka_log import Log
+
+_TRANSACTIONAL_ID: Final = "a-producer"
 
 
 class Feed:
-    """Brings a market to the log, piece by piece."""
+    """Appends a market to the log, batch by batch."""
 
-    def __init__(self, market: Market, log: Log, settings: Settings, chance: Random) -> None:
+    def __init__(self, market: InputMarket, log: Log, settings: Settings, chance: Random) -> None:
+        #: Number of records sent.
         self.sent = 0
-        #: The latest time of an event that was sent.
+        #: The latest event time that was sent, epoch seconds.
         self.latest = 0.0
         self._market = market
         self._log = log
@@ -29,40 +33,40 @@ class Feed:
         self._chance = chance
 
     @property
-    def over(self) -> bool:
-        return self.sent == len(self._market.sent)
+    def finished(self) -> bool:
+        return self.sent == len(self._market.records)
 
-    def share_topic(self) -> None:
-        """Others' records in the evidence topic, and one that pretends to be this application's."""
-        ours = ((SIGNATURE, self._settings.app_id.encode()),)
-        for partition in range(self._market.partitions):
-            place = Place(self._settings.evidence_topic, partition)
-            self._log.append(place, b"k", b'{"type":"day"}', ((SIGNATURE, b"another"),))
-            self._log.append(place, None, None)
-            self._log.append(place, None, b"garbage", ours)
+    def add_foreign_messages(self) -> None:
+        """Append records of other applications to the evidence topic, and an invalid one with our application's id."""
+        ours = ((APP_ID_HEADER, self._settings.app_id.encode()),)
+        for number in range(self._market.partition_count):
+            partition = TopicPartition(self._settings.evidence_topic, number)
+            self._log.append(partition, b"k", b'{"type":"day"}', ((APP_ID_HEADER, b"another"),))
+            self._log.append(partition, None, None)
+            self._log.append(partition, None, b"garbage", ours)
 
-    def bring(self, most: int) -> None:
-        """Send the next records."""
-        piece = self._market.sent[self.sent : self.sent + most]
-        self.sent += len(piece)
-        self.latest = max(self.latest, *(one.at for one in piece))
+    def send(self, max_records: int) -> None:
+        """Send the next records, at most `max_records`."""
+        batch = self._market.records[self.sent : self.sent + max_records]
+        self.sent += len(batch)
+        self.latest = max(self.latest, *(record.at for record in batch))
         if self._chance.random() < 0.3:
             if self._chance.random() < 0.5:
-                self._together(piece, commit=False)
-            self._together(piece, commit=True)
+                self._send_in_transaction(batch, commit=False)
+            self._send_in_transaction(batch, commit=True)
         else:
-            for one in piece:
-                self._log.append(self._place(one), one.key, one.value)
+            for record in batch:
+                self._log.append(self._partition(record), record.key, record.value)
 
-    def _together(self, piece: list[Sent], commit: bool) -> None:
-        producer = self._log.open(_NAME)
+    def _send_in_transaction(self, batch: list[InputRecord], commit: bool) -> None:
+        producer = self._log.start_producer(_TRANSACTIONAL_ID)
         producer.begin()
-        for one in piece:
-            producer.send(self._place(one), one.key, one.value)
+        for record in batch:
+            producer.send(self._partition(record), record.key, record.value)
         if commit:
             producer.commit()
         else:
             producer.abort()
 
-    def _place(self, one: Sent) -> Place:
-        return Place(self._settings.input_topics[one.stream], one.partition)
+    def _partition(self, record: InputRecord) -> TopicPartition:
+        return TopicPartition(self._settings.input_topics[record.stream], record.partition)

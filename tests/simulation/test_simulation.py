@@ -1,6 +1,6 @@
-"""The simulation runs, and sees what it is there to see: with one part broken, some seed goes wrong.
+"""The simulation passes, and it detects faults: for each faulty variant some seed fails.
 
-Rule of this room: seeds are named here, so what is shown once is shown always; `make simulate` runs many more.
+Invariant: the seeds are fixed, so a result is always the same; `make simulate` runs many more.
 """
 
 from __future__ import annotations
@@ -8,115 +8,117 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from aiokafka import TopicPartition
 
-from stream.alerts import Alert
-from stream.replay import replay
-from tests.simulation.broken import BROKEN, HARMLESS
-from tests.simulation.log import FencedError, Log, Place
-from tests.simulation.markets import SIZES, market
-from tests.simulation.run import SOUND, run
-from tests.simulation.trees import low_trees
-from tests.simulation.verdict import clean
-from tests.simulation.world import SETTINGS, Parts
+from stream.contract.alerts import Alert
+from stream.offline.replay import replay
+from tests.simulation.cluster import SETTINGS, Variant
+from tests.simulation.faulty_variants import FAULTY_VARIANTS, HARMLESS_VARIANT
+from tests.simulation.input_markets import MARKET_SPECS, input_market
+from tests.simulation.kafka_log import FencedError, Log
+from tests.simulation.outcome import clean_outcome
+from tests.simulation.seed_run import CORRECT_VARIANT, run
+from tests.simulation.small_trees import small_trees
 
-PLACE = Place("t", 0)
+PARTITION = TopicPartition("t", 0)
 
 
 def _read(log: Log) -> list[bytes | None]:
-    return [entry.value for entry in log.all_of("t")]
+    return [record.value for record in log.committed_records("t")]
 
 
-def test_nothing_behind_an_open_transaction_is_read() -> None:
+def test_no_record_after_an_open_transaction_is_read() -> None:
     log = Log()
-    log.append(PLACE, None, b"first")
-    one, other = log.open("one"), log.open("other")
-    one.begin()
-    one.send(PLACE, None, b"open")
-    other.begin()
-    other.send(PLACE, None, b"committed")
-    other.commit()
-    log.append(PLACE, None, b"plain")
+    log.append(PARTITION, None, b"first")
+    first, second = log.start_producer("first"), log.start_producer("second")
+    first.begin()
+    first.send(PARTITION, None, b"open")
+    second.begin()
+    second.send(PARTITION, None, b"committed")
+    second.commit()
+    log.append(PARTITION, None, b"plain")
     assert _read(log) == [b"first"]
-    one.abort()
+    first.abort()
     assert _read(log) == [b"first", b"committed", b"plain"]
-    assert [entry.offset for entry in log.all_of("t")] == [0, 2, 4]  # the markers take 3 and 5
-    assert log.partitions[PLACE].stable == 6
+    # The markers take offsets 3 and 5.
+    assert [record.offset for record in log.committed_records("t")] == [0, 2, 4]
+    assert log.partitions[PARTITION].last_stable_offset == 6
 
 
 def test_a_new_producer_aborts_and_fences_the_former_one() -> None:
     log = Log()
-    former = log.open("one")
+    former = log.start_producer("one")
     former.begin()
-    former.send(PLACE, b"k", b"lost")
-    former.send_offsets({PLACE: 7})
-    log.open("one").begin()
-    for act in (former.commit, former.abort, former.begin, lambda: former.send(PLACE, None, None)):
+    former.send(PARTITION, b"k", b"lost")
+    former.send_offsets({PARTITION: 7})
+    log.start_producer("one").begin()
+    for act in (former.commit, former.abort, former.begin, lambda: former.send(PARTITION, None, None)):
         with pytest.raises(FencedError):
             act()
     assert _read(log) == []
-    assert log.group == {}
+    assert log.group_offsets == {}
 
 
 def test_compaction_keeps_the_latest_of_each_key() -> None:
     log = Log()
-    producer = log.open("one")
+    producer = log.start_producer("one")
     for key, value in ((b"a", b"1"), (b"b", b"1"), (b"a", b"2"), (b"b", None)):
         producer.begin()
-        producer.send(PLACE, key, value)
+        producer.send(PARTITION, key, value)
         producer.commit()
-    log.partitions[PLACE].compact()
-    assert [(entry.offset, entry.value) for entry in log.all_of("t")] == [(4, b"2")]
+    log.partitions[PARTITION].compact()
+    assert [(record.offset, record.value) for record in log.committed_records("t")] == [(4, b"2")]
 
 
-@pytest.mark.parametrize("scenario", sorted(SIZES.keys() - {"accused"}))
-def test_a_clean_run_is_what_replay_makes_of_the_same_records(scenario: str, tmp_path: Path) -> None:
-    fed, source, found = market(scenario, 1), tmp_path / "events.jsonl", list[Alert]()
-    # A file has neither keys nor partitions: what is dead by these would be alive there.
-    source.write_bytes(b"\n".join(one.value for one in fed.sent if one.value and one.good))
-    with low_trees():
-        result = replay(SETTINGS, str(source), fed.partitions, found.append)
-    wanted = clean(scenario, 1)
-    assert list(result.state_digest.values()) == wanted.digests
-    assert sorted(alert.alert_id for alert in found) == sorted(wanted.alert_ids)
+@pytest.mark.parametrize("scenario", sorted(MARKET_SPECS.keys() - {"accused"}))
+def test_a_clean_run_equals_a_replay_of_the_same_records(scenario: str, tmp_path: Path) -> None:
+    market, source, found = input_market(scenario, 1), tmp_path / "events.jsonl", list[Alert]()
+    # A file has neither keys nor partitions, so a replay would accept garbage that intake refuses by these.
+    source.write_bytes(b"\n".join(record.value for record in market.records if record.value and record.valid))
+    with small_trees():
+        result = replay(SETTINGS, str(source), market.partition_count, found.append)
+    expected = clean_outcome(scenario, 1)
+    assert list(result.state_digest.values()) == expected.digests
+    assert sorted(alert.alert_id for alert in found) == sorted(expected.alert_ids)
 
 
 @pytest.mark.parametrize("scenario", ["access", "dirty", "removals"])
-def test_scenarios_have_something_to_lose(scenario: str) -> None:
-    outcome = clean(scenario, 2)
+def test_scenarios_have_alerts_dead_letters_and_duplicates(scenario: str) -> None:
+    outcome = clean_outcome(scenario, 2)
     assert outcome.alerts
-    assert outcome.dead
+    assert outcome.dead_letters
     assert any(duplicates for _, duplicates, _ in outcome.counts)
 
 
-def _wrong(seeds: range, scenario: str | None = None, parts: Parts = SOUND) -> dict[int, list[str]]:
-    return {seed: ran.wrong for seed in seeds if (ran := run(seed, scenario, parts)).wrong}
+def _failures(seeds: range, scenario: str | None = None, variant: Variant = CORRECT_VARIANT) -> dict[int, list[str]]:
+    return {seed: result.problems for seed in seeds if (result := run(seed, scenario, variant)).problems}
 
 
-def test_seeds_end_as_if_nothing_had_happened() -> None:
-    assert _wrong(range(1, 5)) == {}
-
-
-@pytest.mark.slow
-def test_more_seeds_end_as_if_nothing_had_happened() -> None:
-    assert _wrong(range(5, 31)) == {}
+def test_seeds_end_as_a_clean_run() -> None:
+    assert _failures(range(1, 5)) == {}
 
 
 @pytest.mark.slow
-def test_seeds_of_a_market_in_which_accusations_count_end_so_too() -> None:
-    assert _wrong(range(1, 6), "accused") == {}
+def test_more_seeds_end_as_a_clean_run() -> None:
+    assert _failures(range(5, 31)) == {}
 
 
-def test_a_seed_says_everything() -> None:
+@pytest.mark.slow
+def test_seeds_with_accused_staff_end_as_a_clean_run() -> None:
+    assert _failures(range(1, 6), "accused") == {}
+
+
+def test_the_same_seed_gives_the_same_result() -> None:
     assert run(7) == run(7)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", BROKEN)
-def test_what_is_broken_is_seen(name: str) -> None:
-    parts, scenario, within = BROKEN[name]
-    assert any(run(seed, scenario, parts).wrong for seed in range(1, within + 1))
+@pytest.mark.parametrize("name", FAULTY_VARIANTS)
+def test_a_faulty_variant_is_detected(name: str) -> None:
+    variant, scenario, within = FAULTY_VARIANTS[name]
+    assert any(run(seed, scenario, variant).problems for seed in range(1, within + 1))
 
 
 @pytest.mark.slow
-def test_offsets_that_are_committed_late_do_no_harm() -> None:
-    assert _wrong(range(1, 10), None, HARMLESS) == {}
+def test_offsets_after_the_transaction_are_harmless() -> None:
+    assert _failures(range(1, 10), None, HARMLESS_VARIANT) == {}

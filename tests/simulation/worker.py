@@ -1,7 +1,8 @@
-"""Workers: each owns some tasks, fetches for them, and drives them as `engine/crew.py` does.
+"""Workers: each owns some tasks, fetches for them, and drives them as `engine/task_manager.py` does.
 
-Rule of this room: a member does one thing at a time, as its loop in the crew does; only records may come meanwhile. A
-member that fails is dropped and never mended. What waits is driven by hand from point to point, without an event loop.
+Invariant: a task runner does one operation at a time, as its loop in the engine does; only records may arrive
+meanwhile. A task runner that fails is dropped and never repaired. An operation advances from point to point, without an
+event loop.
 """
 
 from __future__ import annotations
@@ -12,144 +13,150 @@ from functools import cache
 from random import Random
 from typing import Any, Final
 
-from stream.config import Settings
-from stream.engine.task import State, Task
-from stream.events import STREAMS
-from stream.intake.decode import Intake
-from tests.simulation.ledger import SimulatedLedger
-from tests.simulation.log import FencedError, Log, Place
+from aiokafka import TopicPartition
 
-#: What a task may raise, and its member ends thereby. Anything else is a finding.
+from stream.config import Settings
+from stream.contract.events import STREAMS
+from stream.engine.task import Task, TaskPhase
+from stream.intake.intake import Intake
+from tests.simulation.checkpoint_store import SimulatedCheckpointStore
+from tests.simulation.kafka_log import FencedError, Log
+
+#: The errors that a task may raise, and that end its task runner. Any other error is a finding.
 FAILURES: Final = (FencedError, ConnectionError, CancelledError)
 
 
-class Errand:
-    """A coroutine on its way."""
+class Operation:
+    """A coroutine that advances from one named point to the next."""
 
     def __init__(self, coroutine: Coroutine[Any, None, Any]) -> None:
         self._coroutine = coroutine
-        self.at: str | None = None
-        self.go_on()
+        #: The point at which the coroutine stands; None if it is finished.
+        self.point: str | None = None
+        self.advance()
 
-    def go_on(self, error: BaseException | None = None) -> bool:
-        """On to the next point, or have something go wrong at this one; whether it is done."""
+    def advance(self, error: BaseException | None = None) -> bool:
+        """Advance to the next point, or raise an error at this one; return whether the coroutine is finished."""
         try:
-            self.at = self._coroutine.send(None) if error is None else self._coroutine.throw(error)
+            self.point = self._coroutine.send(None) if error is None else self._coroutine.throw(error)
         except StopIteration:
-            self.at = None
-        return self.at is None
+            self.point = None
+        return self.point is None
 
-    def vanish(self) -> None:
-        """Its process is no more."""
+    def crash(self) -> None:
+        """End the coroutine as the end of its process would."""
         self._coroutine.close()
 
 
-def run_out(coroutine: Coroutine[Any, None, Any]) -> None:
-    """Drive it to its end."""
-    errand = Errand(coroutine)
-    while errand.at is not None:
-        errand.go_on()
+def run_to_end(coroutine: Coroutine[Any, None, Any]) -> None:
+    """Run a coroutine through all of its points."""
+    operation = Operation(coroutine)
+    while operation.point is not None:
+        operation.advance()
 
 
-class Member:
-    """A task at work, with the positions of its consumer and what is not finished."""
+class SimulatedTaskRunner:
+    """A task with the positions of its consumer and its unfinished operation."""
 
-    def __init__(self, task: Task, ledger: SimulatedLedger, log: Log, settings: Settings, committed: bool) -> None:
+    def __init__(
+        self, task: Task, store: SimulatedCheckpointStore, log: Log, settings: Settings, read_committed: bool
+    ) -> None:
         self.task = task
-        self.ledger = ledger
+        self.store = store
         self._log = log
-        self._places = [Place(topic, task.partition) for topic in settings.read_topics]
-        #: As the consumer learns them when the partition is assigned: before the task is restored.
-        self._positions = [log.group.get(place, 0) for place in self._places]
-        self._committed = committed
-        self.errand: Errand | None = None
+        self._partitions = [TopicPartition(topic, task.partition) for topic in settings.read_topics]
+        #: The consumer reads the group's offsets when the partition is assigned: before the task is restored.
+        self._positions = [log.group_offsets.get(partition, 0) for partition in self._partitions]
+        self._read_committed = read_committed
+        self.operation: Operation | None = None
         self.begin(task.restore())
 
     def begin(self, coroutine: Coroutine[Any, None, Any]) -> None:
-        errand = Errand(coroutine)
-        self.errand = None if errand.at is None else errand
+        operation = Operation(coroutine)
+        self.operation = None if operation.point is None else operation
 
-    def go_on(self, error: BaseException | None = None) -> None:
-        """On to the errand's next point; raises one of FAILURES."""
-        if self.errand is not None and self.errand.go_on(error):
-            self.errand = None
+    def advance(self, error: BaseException | None = None) -> None:
+        """Advance the operation to its next point; raises one of FAILURES."""
+        if self.operation is not None and self.operation.advance(error):
+            self.operation = None
 
     def finish(self) -> None:
-        while self.errand is not None:
-            self.go_on()
+        while self.operation is not None:
+            self.advance()
 
-    def to_point(self, point: str | None) -> None:
-        """Checkpoint up to this point, or to the end."""
+    def checkpoint_until(self, point: str | None) -> None:
+        """Checkpoint until this point; to the end if None."""
         self.finish()
         self.checkpoint()
-        while self.errand is not None and self.errand.at != point:
-            self.go_on()
+        while self.operation is not None and self.operation.point != point:
+            self.advance()
 
     def checkpoint(self) -> None:
         self.begin(self.task.checkpoint(lambda alert: alert))
 
-    def fetch(self, stream: int, most: int) -> bool:
-        """Hand on up to so many records; whether the position moved."""
+    def fetch(self, stream: int, max_records: int) -> bool:
+        """Give the task at most `max_records` records; return whether the position advanced."""
         before = self._positions[stream]
-        partition = self._log.partitions[self._places[stream]]
-        records, self._positions[stream] = partition.fetch(before, most, self._committed or stream < len(STREAMS))
+        partition = self._log.partitions[self._partitions[stream]]
+        read_committed = self._read_committed or stream < len(STREAMS)
+        records, self._positions[stream] = partition.fetch(before, max_records, read_committed)
         if records:
             self.task.take(stream, list(records))
         return self._positions[stream] > before
 
     def at_end(self, stream: int) -> bool:
-        return self._positions[stream] >= self._log.partitions[self._places[stream]].stable
+        return self._positions[stream] >= self._log.partitions[self._partitions[stream]].last_stable_offset
 
     def drop(self) -> None:
-        if self.errand is not None:
-            self.errand.vanish()
-            self.errand = None
-        run_out(self.task.drop())
+        if self.operation is not None:
+            self.operation.crash()
+            self.operation = None
+        run_to_end(self.task.drop())
 
 
 class Worker:
-    """A process; one that is frozen does nothing, and does not know of it."""
+    """A worker process; a frozen one does nothing and does not notice it."""
 
     def __init__(self, number: int) -> None:
         self.number = number
-        self.members: list[Member] = []
+        self.runners: list[SimulatedTaskRunner] = []
         self.frozen = False
 
 
-def revoke(members: list[Member], chance: Random, count: Callable[[str], None]) -> None:
-    """What `Crew.revoke` does: a last checkpoint, if it comes to an end in time; then all are dropped."""
-    for member in members:
+def revoke(runners: list[SimulatedTaskRunner], chance: Random, count: Callable[[str], None]) -> None:
+    """Act as `TaskManager.revoke`: each task has a last checkpoint, which may time out, and is dropped."""
+    for runner in runners:
         kind = chance.choices(("revoked", "revoked without a checkpoint", "revoked amid a checkpoint"), (6, 2, 2))[0]
         try:
             if kind == "revoked":
-                member.to_point(None)
+                runner.checkpoint_until(None)
             elif kind == "revoked amid a checkpoint":
-                if member.task.state is State.RUNNING and member.errand is None:
-                    member.checkpoint()
+                if runner.task.phase is TaskPhase.RUNNING and runner.operation is None:
+                    runner.checkpoint()
                 for _ in range(chance.randrange(7)):
-                    member.go_on()
-                if member.errand is not None:
-                    member.go_on(CancelledError())
+                    runner.advance()
+                if runner.operation is not None:
+                    runner.advance(CancelledError())
         except FencedError:
             kind = "fenced at a last checkpoint"
         except CancelledError:
             pass
         count(kind)
-        member.drop()
-    members.clear()
+        runner.drop()
+    runners.clear()
 
 
 @cache
-def intake(settings: Settings, partitions: int) -> Intake:
-    """One for all: to look through the contract's types takes longer than many a task lives here."""
-    return Intake(settings, partitions)
+def shared_intake(settings: Settings, partition_count: int) -> Intake:
+    """Return one intake for all tasks: it takes longer to make than many a simulated task runs."""
+    return Intake(settings, partition_count)
 
 
-def new_member(
-    settings: Settings, ledger: SimulatedLedger, partition: int, partitions: int, now: Callable[[], float],
-    change: Callable[[Task], None], committed: bool,
-) -> Member:  # fmt: skip
-    """What `Crew.assign` makes; `change` may spoil the task."""
-    task = Task(partition, settings, intake(settings, partitions), ledger, now)
+def new_runner(
+    settings: Settings, store: SimulatedCheckpointStore, partition: int, partition_count: int,
+    now: Callable[[], float], change: Callable[[Task], None], read_committed: bool,
+) -> SimulatedTaskRunner:  # fmt: skip
+    """Make a task runner as `TaskManager.assign` does; `change` may put a fault into the task."""
+    task = Task(partition, settings, shared_intake(settings, partition_count), store, now)
     change(task)
-    return Member(task, ledger, ledger.log, settings, committed)
+    return SimulatedTaskRunner(task, store, store.log, settings, read_committed)

@@ -1,4 +1,4 @@
-"""`make stack`: all of it runs until Ctrl-C, or for RUN_SECONDS, and says where to look."""
+"""`make stack`: runs the whole stack until Ctrl-C, or for RUN_SECONDS, and prints the addresses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.stack.stack import Stack
 
 
 def main() -> int:
-    """Show, wait, stop."""
+    """Start the stack, print its addresses, wait, stop; return the exit code."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with Stack() as stack:
@@ -19,10 +19,12 @@ def main() -> int:
                 "Kafka": stack.group.kafka.bootstrap_servers,
                 "workers": ", ".join(f"http://127.0.0.1:{worker.port}/metrics" for worker in stack.workers),
                 "Prometheus": stack.prometheus_url,
-                "its alerts": f"{stack.prometheus_url}/alerts",
+                "Alerts": f"{stack.prometheus_url}/alerts",
                 "Alertmanager": stack.alertmanager_url,
             }
-            sys.stdout.write("".join(f"{name:14}{value}\n" for name, value in lines.items()) + "Ctrl-C ends it.\n")
+            sys.stdout.write(
+                "".join(f"{name:14}{value}\n" for name, value in lines.items()) + "Ctrl-C stops the stack.\n"
+            )
             sys.stdout.flush()
             time.sleep(float(os.environ.get("RUN_SECONDS", "1e9")))
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""The dashboards' panels, with what Grafana would put in for their variables."""
+"""The panels of the dashboards, with values for Grafana's variables."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ class Panel(NamedTuple):
     title: str
     kind: str
     unit: str
-    #: Expression and legend.
-    questions: list[tuple[str, str]]
+    #: Expression and legend of each query.
+    queries: list[tuple[str, str]]
 
 
-def filled(expression: str) -> str:
-    """An expression that Prometheus understands."""
+def expanded(expression: str) -> str:
+    """Replace Grafana's variables, so that Prometheus can evaluate the expression."""
     for name, value in _VARIABLES.items():
         expression = expression.replace(name, value)
     return expression
 
 
 def panels(dashboard: str) -> Iterator[Panel]:
-    """The panels of a committed dashboard, in order."""
-    board: dict[str, Any] = json.loads((DOCKER / "grafana" / "dashboards" / f"{dashboard}.json").read_bytes())
+    """Yield the panels of a committed dashboard, in order."""
+    dashboard_json: dict[str, Any] = json.loads((DOCKER / "grafana" / "dashboards" / f"{dashboard}.json").read_bytes())
     row = ""
-    for panel in board["panels"]:
+    for panel in dashboard_json["panels"]:
         if panel["type"] == "row":
             row = panel["title"]
             continue
-        questions = [(filled(target["expr"]), target.get("legendFormat", "")) for target in panel["targets"]]
-        yield Panel(row, panel["title"], panel["type"], panel["fieldConfig"]["defaults"]["unit"], questions)
+        queries = [(expanded(target["expr"]), target.get("legendFormat", "")) for target in panel["targets"]]
+        yield Panel(row, panel["title"], panel["type"], panel["fieldConfig"]["defaults"]["unit"], queries)
 
 
 def expressions() -> list[tuple[str, str]]:
-    """Title and expression of everything that both dashboards ask."""
-    return [(panel.title, expression) for name in NAMES for panel in panels(name) for expression, _ in panel.questions]
+    """Return title and expression of every query of both dashboards."""
+    return [(panel.title, expression) for name in NAMES for panel in panels(name) for expression, _ in panel.queries]

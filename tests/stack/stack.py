@@ -1,7 +1,7 @@
-"""All of it without containers: Kafka, two workers, a feed, Prometheus, Alertmanager and a webhook that they reach.
+"""The whole stack without containers: Kafka, two workers, a feed, Prometheus, Alertmanager and its webhook.
 
-Rule of this room: the configuration is the one that `docker/` ships; only addresses and intervals are others. What it
-starts, it stops.
+Invariant: the configuration is that of `docker/`; only addresses and intervals differ. The stack stops every process
+that it starts.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ DOCKER: Final = Path(__file__).parents[2] / "docker"
 APP_ID: Final = "volteface"
 WORKERS: Final = 2
 _DAYS: Final = 240
-#: The part of the market that is fed at once; the rest passes in `feed_seconds`.
+#: The share of the market that is fed at once; the rest takes `feed_seconds`.
 _PAST: Final = 0.62
 _INTERVAL: Final = "2s"
 
 
 def tool(name: str) -> str:
-    """Where a program of the Prometheus world is."""
+    """Return the path of a program of the Prometheus project."""
     found = shutil.which(name)
     if found is None:
         raise FileNotFoundError(f"{name} is missing: install Debian's `prometheus` and `prometheus-alertmanager`")
@@ -50,26 +50,28 @@ class Webhook:
     """Keeps the alerts that Alertmanager sends, each as (name, "firing" or "resolved", labels)."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, str, dict[str, str]]] = []
-        told = self.told
+        self.received: list[tuple[str, str, dict[str, str]]] = []
+        received = self.received
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                told.extend((one["labels"]["alertname"], one["status"], one["labels"]) for one in body["alerts"])
+                received.extend(
+                    (alert["labels"]["alertname"], alert["status"], alert["labels"]) for alert in body["alerts"]
+                )
                 self.send_response(200)
                 self.end_headers()
 
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the library's name
-                """Silent."""
+                """Log nothing."""
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}/"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def has(self, name: str, status: str) -> bool:
-        """Whether such an alert has come in that state."""
-        return any((one, state) == (name, status) for one, state, _ in self.told)
+        """Return whether an alert with this name and status was received."""
+        return any((alert, state) == (name, status) for alert, state, _ in self.received)
 
     def close(self) -> None:
         self._server.shutdown()
@@ -77,11 +79,11 @@ class Webhook:
 
 
 class Stack:
-    """A context: entered, everything runs and the feed has begun."""
+    """A context manager; within it all processes run and the feed has started."""
 
     def __init__(self, feed_seconds: float = 900) -> None:
         self._feed_seconds = feed_seconds
-        #: Events fed, once it runs.
+        #: Number of events of the feed.
         self.total = 0
         self._exit = ExitStack()
         self.webhook = Webhook()
@@ -122,11 +124,11 @@ class Stack:
         )  # fmt: skip
         wait(lambda: all(worker.ready() for worker in self.workers), 90, "the workers are not ready")
         for url in (self.prometheus_url, self.alertmanager_url):
-            wait(partial(_answers, f"{url}/-/ready"), 30, f"{url} does not answer: see the logs in {self.folder}")
+            wait(partial(_responds, f"{url}/-/ready"), 30, f"{url} does not respond: see the logs in {self.folder}")
         self._feed()
 
     def _feed(self) -> None:
-        """Months of a market at once, so that there are cheats to be found; then the rest as time passes."""
+        """Feed the first months of a market at once, for cheats to find; start a timed feed of the others."""
         events, past, present = (self.folder / f"{name}.jsonl" for name in ("market", "past", "present"))
         self.total = simulate.write("bribes", 1, 300, _DAYS, events, self.folder / "truth.jsonl")
         with events.open("rb") as lines:
@@ -141,7 +143,7 @@ class Stack:
             worker.kill()
 
     def _configure(self) -> tuple[Path, Path]:
-        """The shipped configuration, with the addresses of this stack."""
+        """Write the configuration of `docker/` with the addresses of this stack; return both files."""
         shutil.copytree(DOCKER / "prometheus", self.folder / "prometheus")
         config = yaml.safe_load((DOCKER / "prometheus" / "prometheus.yml").read_text())
         config["global"] = {"scrape_interval": _INTERVAL, "evaluation_interval": _INTERVAL}
@@ -161,28 +163,28 @@ class Stack:
         return prometheus, alertmanager
 
     def _run(self, *command: str, env: dict[str, str] | None = None) -> None:
-        """A child that ends with the stack."""
+        """Start a process that ends with the stack."""
         log = self._exit.enter_context((self.folder / f"{Path(command[0]).name}.log").open("ab"))
         child = subprocess.Popen(command, stdout=log, stderr=log, env=env)
         self._exit.callback(child.wait, 20)
         self._exit.callback(child.terminate)
 
     def get(self, path: str, **arguments: str) -> Any:
-        """What Prometheus' API says."""
+        """Return the data of a request to Prometheus' API."""
         url = f"{self.prometheus_url}/api/v1/{path}?{urllib.parse.urlencode(arguments)}"
         try:
-            with urllib.request.urlopen(url, timeout=30) as answer:
-                return json.load(answer)["data"]
+            with urllib.request.urlopen(url, timeout=30) as response:
+                return json.load(response)["data"]
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{arguments}: {error.read().decode()}") from None
 
     def query(self, expression: str) -> list[Any]:
-        """The result of an instant query; a number counts as a result."""
+        """Return the result of an instant query; a number counts as a result."""
         data = self.get("query", query=expression)
         return list(data["result"])
 
 
-def _answers(url: str) -> bool:
+def _responds(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=5):
             return True

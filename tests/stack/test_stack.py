@@ -1,6 +1,6 @@
-"""The promise: what the dashboards show and the rules watch is there, and an alert of theirs arrives and goes.
+"""All metrics of the dashboards and rules have data, and alerts reach a webhook and are resolved.
 
-A real Prometheus scrapes real workers under load, with the rules that are shipped, and a real Alertmanager sends on.
+A real Prometheus scrapes real workers under load, with the rules of `docker/`, and a real Alertmanager forwards.
 """
 
 from __future__ import annotations
@@ -34,29 +34,29 @@ def test_every_target_is_up_and_every_rule_is_evaluated(stack: Stack) -> None:
     assert [target["health"] for target in targets] == ["up", "up"], targets
     rules = [rule for group in stack.get("rules")["groups"] for rule in group["rules"]]
     assert {rule["health"] for rule in rules} == {"ok"}, [rule for rule in rules if rule["health"] != "ok"]
-    silent = [rule["name"] for rule in rules if rule["type"] == "recording" and not stack.query(rule["name"])]
-    assert not silent, "recording rules without data"
+    empty = [rule["name"] for rule in rules if rule["type"] == "recording" and not stack.query(rule["name"])]
+    assert not empty, "recording rules without data"
 
 
-def test_what_the_alerting_rules_watch_is_there(stack: Stack) -> None:
-    """Quiet rules give nothing, so it is their metrics that are asked for."""
+def test_the_metrics_of_the_alerting_rules_exist(stack: Stack) -> None:
+    """A rule that does not fire has no result, so the test queries the metrics of the rules."""
     names = {row["__name__"] for row in stack.get("series", **{"match[]": f'{{app_id="{APP_ID}"}}'})}
     rules = [rule for group in stack.get("rules")["groups"] for rule in group["rules"] if rule["type"] == "alerting"]
     assert len(rules) > 10
     for rule in rules:
-        watched = set(re.findall(r"\b(?:app_id\w*:)?volteface_[\w:]+|\bup\b|\bscrape_samples_scraped\b", rule["query"]))
-        assert watched, rule["name"]
-        assert watched <= names, f"{rule['name']} watches {watched - names}, which nobody exposes"
+        metrics = set(re.findall(r"\b(?:app_id\w*:)?volteface_[\w:]+|\bup\b|\bscrape_samples_scraped\b", rule["query"]))
+        assert metrics, rule["name"]
+        assert metrics <= names, f"{rule['name']} uses {metrics - names}, which no target exposes"
 
 
 @pytest.mark.parametrize(("title", "expression"), expressions())
 def test_every_panel_shows_data(stack: Stack, title: str, expression: str) -> None:
-    # The first alert may come before the two samples that a slope over a minute needs.
+    # The first alert may precede the two samples that a rate over a minute needs.
     wait(lambda: bool(stack.query(expression)), 60, f"{title}: {expression}")
 
 
-def test_series_stay_few(stack: Stack) -> None:
-    """Hundreds of thousands of events, of hundreds of sellers, have passed by now; a task makes some hundred series."""
+def test_the_number_of_series_is_bounded(stack: Stack) -> None:
+    """After many events of hundreds of sellers a task has only some hundred series."""
     (applied,) = stack.query(f'sum(volteface_events_total{{app_id="{APP_ID}", outcome="applied"}})')
     assert float(applied["value"][1]) > 150_000
     assert not stack.query('scrape_samples_scraped{job="volteface"} > 800')
@@ -72,22 +72,22 @@ def test_an_exemplar_names_the_alert(stack: Stack) -> None:
     assert ids <= alerts
 
 
-def test_garbage_is_told_and_nothing_else_is_lost(stack: Stack) -> None:
+def test_garbage_is_counted_and_alerted(stack: Stack) -> None:
     producer = KafkaProducer(bootstrap_servers=stack.group.kafka.bootstrap_servers)
     for number in range(GARBAGE):
         producer.send(stack.group.settings.lifecycle_topic, b"garbage", key=str(number).encode())
     producer.close()
     refused = f'sum(volteface_dead_letters_total{{app_id="{APP_ID}", reason="undecodable"}}) == {GARBAGE}'
     wait(lambda: bool(stack.query(refused)), 60, "not all the garbage was counted")
-    wait(lambda: stack.webhook.has("VoltefaceDeadLetterBurst", "firing"), 180, "the burst was not told")
+    wait(lambda: stack.webhook.has("VoltefaceDeadLetterBurst", "firing"), 180, "no alert about the burst")
 
 
-def test_a_killed_worker_is_told_and_its_return_too(stack: Stack) -> None:
+def test_a_killed_worker_is_alerted_and_its_return_resolves_the_alert(stack: Stack) -> None:
     killed = stack.workers[0]
     killed.kill()
-    wait(lambda: stack.webhook.has("VoltefaceWorkerDown", "firing"), 180, "the dead worker was not told")
+    wait(lambda: stack.webhook.has("VoltefaceWorkerDown", "firing"), 180, "no alert about the killed worker")
     running = f'sum(volteface_tasks{{app_id="{APP_ID}", state="running"}}) == 4'
-    wait(lambda: bool(stack.query(running)), 90, "the other worker has not taken the tasks")
-    assert not stack.webhook.has("VoltefaceNotReady", "firing"), "the tasks were soon taken"
+    wait(lambda: bool(stack.query(running)), 90, "the other worker has not taken over the tasks")
+    assert not stack.webhook.has("VoltefaceNotReady", "firing"), "an alert although the tasks were taken over in time"
     stack.workers[0] = Worker(stack.group, killed.port)
-    wait(lambda: stack.webhook.has("VoltefaceWorkerDown", "resolved"), 180, "its return was not told")
+    wait(lambda: stack.webhook.has("VoltefaceWorkerDown", "resolved"), 180, "the alert was not resolved")

@@ -1,4 +1,4 @@
-"""The Kafka settings for a secured connection: what is missing or wrong is named, and no secret is told with it."""
+"""The Kafka settings for a secured connection: an error names the wrong setting, and no message has a secret."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from stream import config
 from stream.config import SettingsError
-from stream.engine.access import connection
+from stream.engine.kafka_auth import connection
 
 _PASSWORD: Final = "Tr0ub4dor,and=3"
 _COMPLETE: Final = {
@@ -26,14 +26,14 @@ _COMPLETE: Final = {
 
 @pytest.fixture(autouse=True)
 def _complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An environment with all that SASL needs, away from a developer's .env."""
+    """An environment with all settings that SASL requires, without a developer's .env."""
     monkeypatch.chdir(tmp_path)
     for name, value in _COMPLETE.items():
         monkeypatch.setenv(name, value)
 
 
 def _command(*arguments: str) -> tuple[int, str]:
-    """Exit code and all that a command says, in lines as long as they come."""
+    """Run a command; return its exit code and its whole output, without line wrapping."""
     environment = os.environ | {"COLUMNS": "1000", "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-m", "stream.cli", *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
@@ -41,44 +41,44 @@ def _command(*arguments: str) -> tuple[int, str]:
 
 
 def test_the_settings_are_shown_without_the_password() -> None:
-    code, told = _command("settings")
+    code, output = _command("settings")
     assert code == 0
-    assert re.search(r"KAFKA_SASL_PASSWORD.*\(hidden\)", told)
-    assert "KAFKA_SASL_USERNAME" in told
-    assert _PASSWORD not in told
+    assert re.search(r"KAFKA_SASL_PASSWORD.*\(hidden\)", output)
+    assert "KAFKA_SASL_USERNAME" in output
+    assert _PASSWORD not in output
 
 
 @pytest.mark.parametrize("field", ["KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"])
 @pytest.mark.parametrize("value", ["", None])
-def test_what_sasl_needs_and_has_not_is_named(field: str, value: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_sasl_setting_is_named(field: str, value: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(field, "") if value is not None else monkeypatch.delenv(field)
     with pytest.raises(SettingsError, match=f"^{field} is not set: KAFKA_SECURITY_PROTOCOL=SASL_SSL needs it$"):
         config.load()
 
 
 @pytest.mark.parametrize("name", ["KAFKA_SASL_MECHANISM", "VOLTEFACE_WEB_PORT"])
-def test_another_wrong_setting_does_not_tell_the_password(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_of_another_setting_does_not_show_the_password(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "wrong")
     for command in (("settings",), ("topics", "check"), ("worker",)):
-        code, told = _command(*command)
+        code, output = _command(*command)
         assert code == 2
-        assert told.startswith(f"SettingsError: {name}='wrong' cannot be used: ")
-        assert told.count("\n") == 1
-        assert _PASSWORD not in told
+        assert output.startswith(f"SettingsError: {name}='wrong' cannot be used: ")
+        assert output.count("\n") == 1
+        assert _PASSWORD not in output
 
 
-def test_a_password_that_cannot_be_sent_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_password_that_is_not_utf8_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAFKA_SASL_PASSWORD", os.fsdecode(_PASSWORD.encode() + b"\xff"))
-    code, told = _command("settings")
-    assert (code, told) == (
+    code, output = _command("settings")
+    assert (code, output) == (
         2, "SettingsError: KAFKA_SASL_PASSWORD=(hidden) cannot be used: Value error, it is not UTF-8\n"
     )  # fmt: skip
 
 
-def test_a_file_of_settings_that_cannot_be_read_is_not_told(tmp_path: Path) -> None:
+def test_a_settings_file_that_is_not_utf8_is_not_shown(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(f"KAFKA_SASL_PASSWORD={_PASSWORD}".encode() + b"\xff\n")
-    code, told = _command("settings")
-    assert (code, told) == (2, "SettingsError: .env cannot be read: it is not UTF-8, see byte 35\n")
+    code, output = _command("settings")
+    assert (code, output) == (2, "SettingsError: .env cannot be read: it is not UTF-8, see byte 35\n")
 
 
 def _encrypted_key(folder: Path) -> Path:
@@ -89,7 +89,7 @@ def _encrypted_key(folder: Path) -> Path:
 
 
 def test_files_that_cannot_be_used_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An encrypted key is refused as well: OpenSSL would ask a terminal for its password, and a service has none."""
+    """An encrypted key is refused too: OpenSSL would ask for its password on a terminal, which a service has not."""
     empty, key, certificate = tmp_path / "empty.pem", _encrypted_key(tmp_path), tmp_path / "certificate.pem"
     empty.touch()
     signed = ("-key", key, "-passin", f"pass:{_PASSWORD}", "-subj", "/CN=client", "-out", certificate)
@@ -110,7 +110,7 @@ def test_files_that_cannot_be_used_are_named(tmp_path: Path, monkeypatch: pytest
                 if value is not None:
                     patched.setenv(f"KAFKA_SSL_{name}", str(value))
             _, kafka = config.load()
-            with pytest.raises(SettingsError) as told:
+            with pytest.raises(SettingsError) as error:
                 connection(kafka)
-        assert str(told.value).startswith(words)
-        assert _PASSWORD not in str(told.value)
+        assert str(error.value).startswith(words)
+        assert _PASSWORD not in str(error.value)

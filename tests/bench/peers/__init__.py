@@ -1,1 +1,1 @@
-"""The same core in other stream processors, each a program that tells how many events it has done."""
+"""The same core in other stream processors; each program prints how many events it has done."""

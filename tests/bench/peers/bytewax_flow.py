@@ -1,4 +1,4 @@
-"""Bytewax: Kafka source, a stateful map by review, recovery into SQLite as its documentation shows it."""
+"""Bytewax: a Kafka source, a stateful map by review, recovery in SQLite, as in its documentation."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.run import cli_main
 from bytewax.testing import TestingSink
 
-from tests.bench.peers.core import SERVERS, TOPICS, Core, Tally
+from tests.bench.peers.core import SERVERS, TOPICS, Core, ProgressCounter
 
-core, tally = Core(), Tally()
+core, counter = Core(), ProgressCounter()
 
 
-class Nowhere(list[Any]):
-    """Takes what comes out of the flow, and forgets it."""
+class DiscardingList(list[Any]):
+    """Discards the output of the flow."""
 
     def extend(self, items: Any) -> None:
-        """Nothing is kept."""
+        """Discard the items."""
 
 
 def _applied(message: Any) -> tuple[str, bytes]:
     name, row = core.apply(message.topic, message.partition, message.key, message.value)
-    tally.add()
+    counter.add()
     return name, row
 
 
-def _kept(state: bytes | None, row: bytes) -> tuple[bytes, bytes]:
+def _store(state: bytes | None, row: bytes) -> tuple[bytes, bytes]:
     return row, row
 
 
 flow = Dataflow("volteface")
 messages = op.input("kafka", flow, KafkaSource([SERVERS], TOPICS, tail=True, batch_size=1000))
 rows = op.map("core", messages, _applied)
-kept = op.stateful_map("state", rows, _kept)
-op.output("out", kept, TestingSink(Nowhere()))
+stored = op.stateful_map("state", rows, _store)
+op.output("out", stored, TestingSink(DiscardingList()))
 
 
 if __name__ == "__main__":

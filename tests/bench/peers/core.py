@@ -1,7 +1,7 @@
-"""The core, as a program of another framework would use it: event in, the row of its review out, to be kept there.
+"""The core, as a program of another framework uses it: it applies an event and returns the row of its review to store.
 
-Rule of this room: it favours the peers. They keep the rows of reviews only (Volteface keeps sellers, flips, products,
-staff and models as well), need no order between topics, and wait for nobody.
+Invariant: the comparison favours the other frameworks. They store the rows of reviews only (Volteface also stores
+sellers, flips, products, staff and models), need no order between topics, and do not wait for other tasks.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import sys
 import time
 
 from stream.config import Settings
-from stream.core import codec
 from stream.core.detector import Detector
-from stream.intake.decode import Intake
+from stream.core.state import codec
+from stream.intake.intake import Intake
 
 PARTITIONS = int(os.environ.get("BENCH_PARTITIONS", "8"))
 SERVERS = os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "")
@@ -34,28 +34,30 @@ class Core:
         ]
 
     def apply(self, topic: str, partition: int, key: bytes, value: bytes) -> tuple[str, bytes]:
-        """The review that an event is about, and what there is to keep of it."""
+        """Apply an event; return the id of its review, and the review's row to store."""
         at, event = self._intake.decode(_STREAM_OF[topic], partition, key, value, time.time())
         detector = self._detectors[partition]
         detector.apply(event, at)
-        detector.outbox.clear()
+        detector.take_outbox()
         name = getattr(event, "review_id", None) or ""
-        review = detector.reviews.get(name)
+        review = detector.state.reviews.get(name)
         return name, b"" if review is None else codec.review_row(review)
 
 
-class Tally:
-    """Says twice a second how many events are done, one JSON number a line."""
+class ProgressCounter:
+    """Prints the number of events done twice a second, as one JSON number per line."""
 
     def __init__(self) -> None:
         self._count = 0
-        self._said_at = 0.0
+        self._printed_at = 0.0
 
     def add(self, events: int = 1) -> None:
-        """So many more."""
+        """Add to the number of events done."""
         self._count += events
         if self._count % 100 < events:
             now = time.monotonic()
-            if now - self._said_at > 0.5:
-                self._said_at = now
-                print(json.dumps(self._count), file=sys.__stdout__, flush=True)  # Faust makes log lines of sys.stdout
+            if now - self._printed_at > 0.5:
+                self._printed_at = now
+                print(
+                    json.dumps(self._count), file=sys.__stdout__, flush=True
+                )  # Faust redirects sys.stdout to its logger

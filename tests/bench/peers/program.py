@@ -1,4 +1,4 @@
-"""A peer as a process, and the rate at which it works."""
+"""Another stream processor as a process, and its rate."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from typing import IO, Final
 from tests.bench.rate import Rate
 
 _ROOT: Final = Path(__file__).parents[3]
-#: Their own environment (see Makefile); Faust is in ours.
+#: The environment of the other frameworks (see Makefile); Faust is in the project's own.
 _PEERS: Final = _ROOT / ".venv-bench" / "bin" / "python"
-_PATIENCE_SECONDS: Final = 120
+_SILENCE_SECONDS: Final = 120
 
 
 def rate_of(name: str, servers: str, group: str, partitions: int, total: int) -> float:
-    """Run `tests.bench.peers.<name>` until it has done enough; events a second."""
+    """Run `tests.bench.peers.<name>` until the measurement is done; return its rate in events/s."""
     python = sys.executable if name == "stock_faust" else str(_PEERS)
     environment = os.environ | {
         "KAFKA_BOOTSTRAP_SERVERS": servers,
@@ -33,27 +33,27 @@ def rate_of(name: str, servers: str, group: str, partitions: int, total: int) ->
         [python, "-m", f"tests.bench.peers.{name}"], env=environment, stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
-    told: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(process.stdout, told), daemon=True).start()
-    rate, heard_at = Rate(total), time.monotonic()
+    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    threading.Thread(target=_read_lines, args=(process.stdout, lines), daemon=True).start()
+    rate, received_at = Rate(total), time.monotonic()
     try:
         while not rate.done:
-            assert time.monotonic() - heard_at < _PATIENCE_SECONDS, f"{name} is silent"
+            assert time.monotonic() - received_at < _SILENCE_SECONDS, f"{name} prints nothing"
             try:
-                line = told.get(timeout=1)
+                line = lines.get(timeout=1)
             except queue.Empty:
                 continue
             assert line is not None, f"{name} ended by itself"
             if line.strip().isdigit():
-                heard_at = time.monotonic()
-                rate.see(float(line))
+                received_at = time.monotonic()
+                rate.add_sample(float(line))
     finally:
         process.kill()
         process.wait()
     return rate.per_second
 
 
-def _listen(stream: IO[str], told: queue.SimpleQueue[str | None]) -> None:
+def _read_lines(stream: IO[str], lines: queue.SimpleQueue[str | None]) -> None:
     for line in stream:
-        told.put(line)
-    told.put(None)
+        lines.put(line)
+    lines.put(None)

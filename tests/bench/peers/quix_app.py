@@ -1,4 +1,4 @@
-"""Quix Streams: a data frame for each topic, state in RocksDB with its changelog, exactly once."""
+"""Quix Streams: a data frame for each topic, state in RocksDB with a changelog, exactly once."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Any
 from quixstreams import Application, State
 from quixstreams.context import message_context
 
-from tests.bench.peers.core import GROUP, SERVERS, TOPICS, Core, Tally
+from tests.bench.peers.core import GROUP, SERVERS, TOPICS, Core, ProgressCounter
 
-core, tally = Core(), Tally()
+core, counter = Core(), ProgressCounter()
 
 
 def _apply(value: bytes, key: bytes, timestamp: int, headers: Any, state: State) -> None:
     context = message_context()
     name, row = core.apply(context.topic, context.partition, key, value)
     state.set_bytes(name, row)
-    tally.add()
+    counter.add()
 
 
 def main() -> None:
-    """Until somebody ends it."""
+    """Run until the process is killed."""
     app = Application(
         broker_address=SERVERS,
         consumer_group=GROUP,

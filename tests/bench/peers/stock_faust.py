@@ -1,4 +1,4 @@
-"""Faust as its documentation shows it: an agent, a table in memory with its changelog, message by message."""
+"""Faust as in its documentation: an agent, a table in memory with a changelog, message by message."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import faust
 
-from tests.bench.peers.core import GROUP, PARTITIONS, SERVERS, TOPICS, Core, Tally
+from tests.bench.peers.core import GROUP, PARTITIONS, SERVERS, TOPICS, Core, ProgressCounter
 
 app = faust.App(
     GROUP or "stock-faust",
@@ -22,17 +22,17 @@ app = faust.App(
     worker_redirect_stdouts=False,
 )
 reviews = app.Table("reviews", default=bytes, partitions=PARTITIONS, key_type=str, value_type=bytes)
-core, tally = Core(), Tally()
+core, counter = Core(), ProgressCounter()
 
 
 @app.agent(app.topic(*TOPICS, key_type=bytes, value_type=bytes))
 async def apply(stream: Any) -> None:
-    """One event."""
+    """Apply the events of a stream."""
     async for event in stream.events():
         message = event.message
         name, row = core.apply(message.topic, message.partition, message.key, message.value)
         reviews[name] = row
-        tally.add()
+        counter.add()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,40 @@
+"""What commands that use Kafka share: checked settings, and the committed state."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stream import config
+from stream.cli.output import fail
+
+if TYPE_CHECKING:
+    from stream.core.detector import Detector
+
+
+def connected_settings() -> tuple[config.Settings, config.KafkaSettings]:
+    """Return all settings once Kafka has accepted a connection with them."""
+    from stream.engine import preflight
+
+    settings, kafka = config.load()
+    preflight.check(kafka)
+    return settings, kafka
+
+
+def committed_tasks(settings: config.Settings, kafka: config.KafkaSettings) -> dict[int, Detector]:
+    """Return a detector for each partition, restored from the committed state."""
+    from stream.core.detector import Detector
+    from stream.core.model.encoding import StateError
+    from stream.engine.checkpoint import POSITION
+    from stream.ops import topic_reader
+
+    tasks: dict[int, Detector] = {}
+    committed = topic_reader.committed_state(settings, kafka)
+    for partition, rows in sorted(committed.items()):
+        task = tasks[partition] = Detector(
+            settings.alert_budget, settings.config_digest, partition, len(committed), settings.pseudonym_fingerprint
+        )
+        try:
+            task.state.restore((key, value) for key, value in rows.items() if key != POSITION)
+        except StateError as error:
+            fail(f"StateError: {error}")
+    return tasks

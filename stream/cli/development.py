@@ -1,0 +1,102 @@
+"""The commands for development: `market`, `arena`, `broker`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from stream.cli.output import messages
+
+
+def market(
+    seed: Annotated[int, typer.Option(min=0)],
+    out_file: Annotated[Path, typer.Option("--out", help="events, .jsonl or .jsonl.gz")],
+    truth: Annotated[Path, typer.Option(help="the cheats and the flips that they paid for, .jsonl")],
+    scenario: Annotated[str | None, typer.Option(help="kind of market: honest, bribes, confounded, cheats ...")] = None,
+    background: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="instead, plant cheats among the events of this file"),
+    ] = None,
+    sellers: Annotated[int, typer.Option(min=1, max=100_000, help="of a scenario")] = 500,
+    days: Annotated[int, typer.Option(min=1, max=3650, help="of a scenario")] = 240,
+    world: Annotated[
+        int, typer.Option(min=0, help="other behaviour of sellers and reviewers; 0 is the usual world")
+    ] = 0,
+) -> None:
+    """Simulate a market; the same arguments give the same market."""
+    from stream.market import simulate
+    from stream.market.background import simulate_background
+
+    if (scenario is None) == (background is None):
+        raise typer.BadParameter("give either --scenario or --background")
+    if background:
+        try:
+            made = simulate_background(background, seed, world)
+        except msgspec.MsgspecError as error:
+            raise typer.BadParameter(f"{background}: {error}") from error
+    elif scenario in simulate.SCENARIOS:
+        made = simulate.simulate(scenario, seed, sellers, days, world)
+    else:
+        raise typer.BadParameter(f"no scenario {scenario!r}: there are {', '.join(sorted(simulate.SCENARIOS))}")
+    made.write(out_file, truth)
+    messages.print(f"{len(made.lines):,} events")
+
+
+def arena(
+    folder: Annotated[Path, typer.Option("--out", file_okay=False, help="for arena.md, arena.json and figures")] = Path(
+        "arena"
+    ),
+    lines: Annotated[Path | None, typer.Option(dir_okay=False, help="raw results; a contest continues there")] = None,
+    kinds: Annotated[str | None, typer.Option(help="scenarios of `market`, or files for its --background")] = None,
+    worlds: Annotated[str, typer.Option(help="worlds of `market`, each with all kinds")] = "0,1,2",
+    competitors: Annotated[str, typer.Option(help="their names or groups")] = "products,baselines,bounds",
+    sellers: Annotated[int, typer.Option(min=1, max=100_000)] = 500,
+    days: Annotated[int, typer.Option(min=1, max=3650)] = 240,
+    seed: Annotated[int, typer.Option(min=0, help="a market's is this + 1000 x world + a number of its kind")] = 1,
+) -> None:
+    """Compare detectors on the same markets, at equal numbers of false alarms."""
+    from functools import partial
+    from importlib.util import find_spec
+
+    from stream.arena import contest, report, roster
+
+    try:
+        numbers = [int(world) for world in worlds.split(",")]
+    except ValueError as error:
+        raise typer.BadParameter(f"--worlds takes numbers such as 0,1, not {worlds!r}") from error
+    where = contest.market_runs(kinds.split(",") if kinds else contest.KINDS, numbers, seed, sellers, days)
+    folder.mkdir(parents=True, exist_ok=True)
+    chosen = roster.select(competitors.split(","))
+    say = partial(messages.print, markup=False, highlight=False)
+    performances = contest.run_contest(where, chosen, lines or folder / "arena.jsonl", say)
+    drawn: list[Path] = []
+    if find_spec("matplotlib"):
+        from stream.arena import pictures
+
+        drawn = pictures.draw(performances, folder / "figures")
+    sys.stdout.write(report.write(report.report(performances), drawn, folder))
+
+
+def broker(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="port of a real Kafka; a mock chooses its own")] = 9092,
+) -> None:
+    """Run a development Kafka in the foreground; Ctrl-C ends it and deletes its data.
+
+    Without Java 17 and Maven it is a mock, for a first look.
+    """
+    from stream.ops.mock_broker import MockBroker, first_there
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with first_there(lambda line: messages.print(line, markup=False, soft_wrap=True), port) as running:
+        messages.print(f"Kafka listens on {running.bootstrap_servers}; Ctrl-C ends it")
+        if isinstance(running, MockBroker):
+            messages.print(f"reach it with KAFKA_BOOTSTRAP_SERVERS={running.bootstrap_servers} KAFKA_MOCK=true")
+        try:
+            signal.pause()
+        except KeyboardInterrupt:
+            messages.print("stopping")

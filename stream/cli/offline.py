@@ -1,0 +1,57 @@
+"""The commands that work on files, without Kafka: `replay`, `calibrate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.progress import Progress
+
+from stream import config
+from stream.cli.output import messages, print_json
+from stream.contract.alerts import Alert
+
+Input = Annotated[str, typer.Option("--input", help="a .jsonl or .jsonl.gz file, or - for standard input")]
+Partitions = Annotated[int, typer.Option(min=1, max=10_000, help="number of partitions of the topics")]
+
+
+def replay(
+    source: Input,
+    alerts: Annotated[Path | None, typer.Option(help="file for the alerts, one JSON object a line")] = None,
+    partitions: Partitions = 1,
+) -> None:
+    """Run the worker's detection on a file; with the same number of partitions it gives the worker's alerts."""
+    from stream.offline.replay import replay as run
+    from stream.ops.memory import collect_less_often
+
+    settings, _ = config.load()
+    collect_less_often()
+    found: list[Alert] = []
+    result = run(settings, source, partitions, found.append)
+    if alerts is not None:
+        alerts.write_bytes(b"".join(msgspec.json.encode(alert) + b"\n" for alert in found))
+    print_json(result)
+
+
+def calibrate(
+    source: Input,
+    partitions: Partitions = 1,
+    permutations: Annotated[int, typer.Option(min=1, max=10_000, help="number of permutations of the labels")] = 20,
+    seed: Annotated[int, typer.Option(min=0, help="seed of the permutations")] = 1,
+) -> None:
+    """Measure on your own history how often honest labels would alarm, and the setting that keeps the budget."""
+    from stream.offline.calibration import calibrate as calibration
+    from stream.ops.memory import collect_less_often
+
+    settings, _ = config.load()
+    collect_less_often()
+    with Progress(console=messages) as progress:
+        bar = progress.add_task("permutations", total=permutations)
+        found = calibration.calibrate(
+            settings, source, partitions, permutations, seed, lambda done: progress.update(bar, completed=done)
+        )
+    for sentence in calibration.summary(found):
+        messages.print(sentence, markup=False, highlight=False, soft_wrap=True)
+    print_json(found)

@@ -1,0 +1,44 @@
+"""The commands about people's ids: `unmask`, `forget`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from stream.cli.connect import connected_settings
+from stream.cli.output import fail, messages, print_json
+
+
+def unmask(
+    pseudonyms: Annotated[list[str], typer.Argument(metavar="PSEUDONYM...", help="as in state and alerts")],
+    reason: Annotated[str, typer.Option(help="why you need the ids; kept in the audit topic, with your name")],
+) -> None:
+    """Print the ids behind pseudonyms as JSON lines; an audit record is written first."""
+    from stream.intake.pseudonyms import is_pseudonym
+    from stream.ops import privacy
+
+    for one in pseudonyms:
+        if not is_pseudonym(one):
+            raise typer.BadParameter(f"{one!r} is no pseudonym: a pseudonym is pr- or ps- and 32 hex digits")
+    if not reason.strip():
+        raise typer.BadParameter("--reason is empty")
+    left = set(pseudonyms)
+    for found in privacy.unmask(*connected_settings(), pseudonyms, reason):
+        print_json(found)
+        sys.stdout.flush()
+        left.discard(found.pseudonym)
+    if left:
+        fail(f"not in the input topics any more, or made with another key: {', '.join(sorted(left))}")
+
+
+def forget(
+    reviewer_id: Annotated[str, typer.Argument(metavar="REVIEWER_ID", help="as in the events")],
+    reason: Annotated[str | None, typer.Option(help="such as the request's number; kept in the audit topic")] = None,
+) -> None:
+    """Erase a reviewer's id from the state of every task; no count changes."""
+    from stream.ops import privacy
+
+    asked = privacy.forget(*connected_settings(), reviewer_id, reason)
+    messages.print(f"{asked.tasks} tasks are asked to forget {asked.pseudonym or 'this reviewer'}")

@@ -1,0 +1,186 @@
+"""When evidence becomes an alert: budgeted thresholds, and the mute period after an alert.
+
+Invariant: at most one alert for each subject and kind in MUTE_SECONDS.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Final
+
+from stream import MODEL_VERSION
+from stream.contract.alerts import Alert, Evidence, Kind, Severity, Subject, SubjectType, alert_id
+from stream.core.alerting import wording
+from stream.core.alerting.alert_fields import AlertDraft, flip_evidence, rating_shift_evidence, top_links, utc
+from stream.core.baseline.baseline import Baseline
+from stream.core.evidence.watches import ACCESS_WATCH, SELLER_SLACK, SELLER_WATCHES, STAFF_SLACK, log_threshold
+from stream.core.model.strata import DAY
+from stream.core.staff.history import StaffHistory, end_of_day
+from stream.core.staff.market_totals import MarketTotals
+from stream.core.staff.watches import STAFF_MODEL, STAFF_WATCHES
+from stream.core.subjects.product_rating import DriftBuffer
+from stream.core.subjects.seller import Seller
+from stream.core.subjects.seller_evidence import evaluate_seller
+
+#: How long a watch is muted for a subject after an alert.
+MUTE_SECONDS: Final = 30 * DAY
+
+
+def is_muted(alerted_at: Mapping[str, float], name: str, now: float) -> bool:
+    """Return whether `name` (a kind, for products with the product's id) was alerted within MUTE_SECONDS of `now`."""
+    last_at = alerted_at.get(name)
+    return last_at is not None and now < last_at + MUTE_SECONDS
+
+
+class AlertPolicy:
+    """Evaluates subjects after their flips and raises alerts.
+
+    Args:
+        budget: False alarms allowed for each 1,000 subjects a year and watch family.
+        config_digest: Digest of the settings, which every alert carries.
+    """
+
+    def __init__(self, budget: float, config_digest: str) -> None:
+        self._log_thresholds: dict[SubjectType, float] = {
+            "seller": log_threshold(budget, SELLER_SLACK),
+            "staff": log_threshold(budget, STAFF_SLACK),
+        }
+        self._config_digest = config_digest
+
+    def evaluate_seller(
+        self, seller: Seller, baseline: Baseline, sold: list[bool], event_id: str, now: float, percentile: float
+    ) -> list[Alert]:
+        """Evaluate a seller after its latest flip, update its weight, and raise alerts.
+
+        Args:
+            seller, baseline, sold: See `seller_evidence.evaluate_seller`.
+            event_id: The event of the flip.
+            now: Epoch seconds.
+            percentile: The pattern score of the flip, 0 to 1.
+        """
+        log_odds, strongest_window = evaluate_seller(seller, baseline, sold)
+        seller.update_weight(log_odds, baseline, now)
+        alerts: list[Alert] = []
+        for number, watch in enumerate(SELLER_WATCHES):
+            if log_odds[number] < self._log_thresholds["seller"]:
+                continue
+            found = strongest_window(number)
+            flips = [flip for flip in seller.flips[found.window :] if flip.group in watch.contrast.exposed]
+            if not flips or is_muted(seller.alerted_at, watch.kind, now):
+                continue
+            seller.alerted_at[watch.kind] = now
+            draft = AlertDraft(
+                kind=watch.kind,
+                subject=Subject("seller", seller.seller_id),
+                n_flips=len(flips),
+                flips=flips,
+                linked=top_links("staff", (actor_id for flip in flips for actor_id in flip.actor_ids)),
+                times=[flip.at for flip in seller.flips[found.window :]],
+                window_evidence=found,
+                event_id=event_id,
+                at=now,
+                patterns={"half_space_trees": percentile},
+                by_authors=True,
+            )
+            n_sold = sum(sold[found.window :]) if number == ACCESS_WATCH else 0
+            alerts.append(self._from_draft(draft, n_sold))
+        return alerts
+
+    def evaluate_staff(self, history: StaffHistory, market: MarketTotals, day: int, watches: list[int]) -> list[Alert]:
+        """Evaluate a staff member at the end of a day, and raise alerts.
+
+        Args:
+            history: What all tasks know of the staff member.
+            market: All tasks' markets.
+            day: Days since 1970-01-01.
+            watches: The numbers of the watches that have new evidence.
+        """
+        now = end_of_day(day)
+        alerts: list[Alert] = []
+        for number in watches:
+            watch = STAFF_WATCHES[number]
+            evidence = watch.evidence(history)
+            result = STAFF_MODEL.evaluate(evidence.packed_rows(), evidence.totals(), watch.prior(history, market, day))
+            found = result.strongest_window(0)
+            history.log_odds[number] = found.log_odds
+            too_weak = found.log_odds < self._log_thresholds["staff"]
+            if too_weak or is_muted(history.alerted_at, watch.kind, now):
+                continue
+            history.alerted_at[watch.kind] = now
+            n_flips, findings = evidence.since_window(found.window)
+            percentile = evidence.latest[-1].percentile
+            draft = AlertDraft(
+                kind=watch.kind,
+                subject=Subject("staff", history.actor_id),
+                n_flips=n_flips,
+                flips=[finding.flip for finding in findings],
+                linked=top_links("seller", (finding.seller_id for finding in findings)),
+                times=[row[0] for row in evidence.history[found.window :]],
+                window_evidence=found,
+                event_id=findings[-1].event_id,
+                at=now,
+                patterns={} if percentile is None else {"half_space_trees": percentile},
+                by_authors=watch.by_authors,
+            )
+            alerts.append(self._from_draft(draft))
+        return alerts
+
+    def evaluate_rating_shift(
+        self, seller: Seller, product_id: str, buffer: DriftBuffer, event_id: str, now: float
+    ) -> list[Alert]:
+        """Raise an alert about a product's rating shift, if its seller's evidence is at least even odds.
+
+        Args:
+            seller: The product's seller.
+            product_id: The product.
+            buffer: The product's rating events up to the shift.
+            event_id: The event at which the shift was detected.
+            now: Epoch seconds.
+        """
+        kind: Kind = "product.rating_shift"
+        name = f"{kind}/{product_id}"
+        if max(seller.log_odds, default=-math.inf) < 0 or is_muted(seller.alerted_at, name, now):
+            return []
+        seller.alerted_at[name] = now
+        evidence = rating_shift_evidence(seller, buffer, event_id, now)
+        n_events = buffer.latest_half().length
+        sentence = wording.render_rating_shift(product_id, seller.seller_id, evidence, n_events)
+        patterns = {"adwin_width": float(buffer.length)}
+        return [self._alert(kind, Subject("product", product_id), now, "low", evidence, patterns, sentence)]
+
+    def _from_draft(self, draft: AlertDraft, n_sold: int = 0) -> Alert:
+        """Render a draft; `n_sold` of its flips were looked up by staff accused over other sellers."""
+        log_threshold = self._log_thresholds[draft.subject.type]
+        evidence = flip_evidence(draft, log_threshold)
+        sentence = wording.render(draft.kind, draft.subject.id, evidence, n_sold)
+        severity = wording.severity(draft.window_evidence.log_odds - log_threshold)
+        return self._alert(draft.kind, draft.subject, draft.at, severity, evidence, draft.patterns, sentence)
+
+    def _alert(
+        self,
+        kind: Kind,
+        subject: Subject,
+        now: float,
+        severity: Severity,
+        evidence: Evidence,
+        patterns: dict[str, float],
+        explanation: str,
+    ) -> Alert:
+        """Build an alert. `detected_at` and `state_digest` are set when it leaves the task."""
+        return Alert(
+            alert_id=alert_id(kind, subject, evidence.event_ids[0]),
+            kind=kind,
+            subject=subject,
+            raised_at=utc(now),
+            detected_at=None,
+            severity=severity,
+            evidence=evidence,
+            patterns=patterns,
+            explanation=explanation,
+            checks=wording.checks(kind),
+            recommended_action=wording.recommended_action(subject.type, severity, evidence.incentives, evidence.flips),
+            model_version=MODEL_VERSION,
+            config_digest=self._config_digest,
+            state_digest="",
+        )

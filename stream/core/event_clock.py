@@ -1,0 +1,104 @@
+"""Event time of one task: timers, midnights, and the days that tasks announce to each other.
+
+Invariants: what is due before an event is applied before it, each item at its own time. A task announces a day once the
+day is over for it, and applies no event later than `events_before` until the other tasks have announced theirs.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from stream.core.baseline.day_sums import DaySums, quantize
+from stream.core.model.strata import DAY, FOLLOW_UP_SECONDS
+from stream.core.risk_set import RiskSet
+from stream.core.staff.messages import DayReport, Message
+from stream.core.state import codec
+from stream.core.state.state import State
+
+#: How often inactive sellers and products are dropped, in event time.
+_DROP_INACTIVE_SECONDS: Final = 30 * DAY
+
+
+class EventClock:
+    """Advances a task's state in event time.
+
+    Args:
+        state: The task's state; its `clock` is the latest event time applied, in epoch seconds.
+        risk_set: Moves the reviews whose timers are due.
+        outbox: Where messages to other tasks are appended, in order.
+    """
+
+    def __init__(self, state: State, risk_set: RiskSet, outbox: list[Message]) -> None:
+        self._state = state
+        self._risk_set = risk_set
+        self._outbox = outbox
+
+    def advance(self, now: float) -> None:
+        """Fire all timers and pass all midnights up to `now` (epoch seconds), and set the clock."""
+        state, risk_set = self._state, self._risk_set
+        baseline, timers = state.baseline, state.timers
+        if state.clock == float("-inf"):
+            baseline.start(now)
+            self._announce(int(now // DAY) - 1, int(now // DAY) - 1)
+            state.accused.start(int(now // DAY))
+        while timers.next_due_at <= now and (review := timers.pop(now)) is not None:
+            state.clock = review.due_at
+            if review.due_at >= baseline.next_midnight:
+                self._pass_midnight(review.due_at)
+            risk_set.fire_timer(review)
+        if now >= baseline.next_midnight:
+            self._pass_midnight(now)
+        state.clock = now
+
+    def _pass_midnight(self, now: float) -> None:
+        """Announce the day that has ended, and start the day of `now`. Several midnights may have passed."""
+        state, baseline = self._state, self._state.baseline
+        midnight, day = baseline.next_midnight, int(baseline.day_started_at // DAY)
+        for actor_id in sorted(state.staff):
+            staff = state.staff[actor_id]
+            report = staff.close_day(day, baseline, midnight)
+            if not report.is_empty:
+                self._outbox.append(report)
+            if not staff.exposure:
+                del state.staff[actor_id]
+            state.changed_names[codec.STAFF_EXPOSURE].add(actor_id)
+        sums, baseline.today = baseline.today, DaySums()
+        sums.looked_up_flips, sums.looked_up_expected = (
+            quantize(sums.looked_up_flips),
+            quantize(sums.looked_up_expected),
+        )
+        self._announce(day, int(now // DAY) - 1, sums)
+        period = baseline.day_started_at // _DROP_INACTIVE_SECONDS
+        baseline.advance_day(now)
+        state.timers.sweep(len(state.reviews))
+        # The period is taken from the midnight and not from the first event after it, which depends on whether the task
+        # had to wait at that midnight.
+        if baseline.day_started_at // _DROP_INACTIVE_SECONDS != period:
+            period_start = baseline.day_started_at // _DROP_INACTIVE_SECONDS * _DROP_INACTIVE_SECONDS
+            state.drop_inactive(period_start - FOLLOW_UP_SECONDS)
+
+    def _announce(self, day: int, through: int, sums: DaySums | None = None) -> None:
+        """Announce the sums of `day`, and that all days up to `through` are over for this task."""
+        self._outbox.append(DayReport(reporter=self._state.number, day=day, through=through, sums=sums or DaySums()))
+        self._state.announced_through = through
+
+    def announce_idle(self) -> None:
+        """Announce the furthest day of any task as over: the input is empty, and no task need wait for this one."""
+        furthest = max(self._state.aggregator.progress.reported_through.values(), default=-1)
+        if furthest > self._state.announced_through:
+            self._announce(furthest, furthest)
+
+    def resume(self, now: float) -> None:
+        """Withdraw an idle announcement, and start the day of the next event, at `now` (epoch seconds)."""
+        state = self._state
+        if math.isfinite(state.clock):
+            if (state.announced_through + 1) * DAY > state.clock:
+                self._announce(int(state.clock // DAY) - 1, int(state.clock // DAY) - 1)
+            if now // DAY * DAY > state.clock:
+                self.advance(now // DAY * DAY)
+
+    def events_before(self) -> float:
+        """The time (epoch seconds) that events must stay below until other tasks have announced more days."""
+        before: float = self._state.accused.events_before(self._state.tasks)
+        return before

@@ -1,0 +1,245 @@
+"""What each type of event does to a task's state: one method for each type.
+
+Invariant: a review is at risk while it is critical and its author has neither upgraded nor deleted it. Only an author's
+upgrade or deletion is a flip; a removal by the platform is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from stream.contract.alerts import Alert
+from stream.contract.events import (
+    CRITICAL_STARS,
+    INCENTIVES,
+    ContactAccessed,
+    Event,
+    OutreachSent,
+    ReviewCreated,
+    ReviewDeleted,
+    ReviewEdited,
+)
+from stream.core.alerting.policy import AlertPolicy
+from stream.core.model.strata import DAY
+from stream.core.risk_set import RiskSet
+from stream.core.staff.messages import StaffFinding
+from stream.core.state import codec
+from stream.core.state.state import State
+from stream.core.subjects.patterns import flip_features
+from stream.core.subjects.product_rating import ProductRating
+from stream.core.subjects.reviews import Review
+from stream.core.subjects.seller import Seller
+
+
+class EventHandlers:
+    """Applies events to a state whose clock stands at their time or, for a late event, after it.
+
+    Args:
+        state: The task's state.
+        risk_set: The reviews at risk of that state.
+        policy: Raises alerts on sellers and products.
+    """
+
+    def __init__(self, state: State, risk_set: RiskSet, policy: AlertPolicy) -> None:
+        self._state = state
+        self._risk_set = risk_set
+        self._policy = policy
+        self._changed_staff = state.changed_names[codec.STAFF_EXPOSURE]
+        self._handlers: dict[type[Event], Callable[[Any, float], list[Alert]]] = {
+            ReviewCreated: self._created,
+            ReviewEdited: self._edited,
+            ReviewDeleted: self._deleted,
+            OutreachSent: self._outreach,
+            ContactAccessed: self._access,
+        }
+
+    def handle(self, event: Event, at: float) -> list[Alert]:
+        """Apply an event that occurred `at` (epoch seconds), and return its alerts."""
+        return self._handlers[type(event)](event, at)
+
+    def _created(self, event: ReviewCreated, at: float) -> list[Alert]:
+        state = self._state
+        known = state.reviews.get(event.review_id)
+        if known is not None:
+            return self._created_again(known, event, at)
+        rating: int | None = event.rating
+        change = state.pending_changes.take(event.review_id, at)
+        if change is not None:
+            state.counts["overtaken_review"] += 1
+            rating = change.rating
+        if rating is None:
+            return []
+        alerts = self._record_rating(event.product_id, event.seller_id, 1, rating, 0.0, event.event_id)
+        if rating <= CRITICAL_STARS:
+            self._risk_set.add(event, rating, at)
+        return alerts
+
+    def _created_again(self, review: Review, event: ReviewCreated, at: float) -> list[Alert]:
+        """The creation of a review that is at risk already: a repetition, or overtaken by an edit.
+
+        An overtaken creation tells the review's true age.
+        """
+        state = self._state
+        if review.seller.seller_id != event.seller_id or at >= review.created_at:
+            state.counts["known_review"] += 1
+            return []
+        state.counts["overtaken_review"] += 1
+        review.created_at = at
+        self._risk_set.update(review)
+        return self._record_rating(review.product_id, event.seller_id, 1, review.rating, 0.0, event.event_id)
+
+    def _edited(self, event: ReviewEdited, at: float) -> list[Alert]:
+        review = self._state.reviews.get(event.review_id)
+        if review is None:
+            return self._edited_not_at_risk(event, at)
+        if review.seller.seller_id != event.seller_id:
+            self._state.counts["foreign_review"] += 1
+            return []
+        moved = event.rating - review.rating
+        if event.rating > CRITICAL_STARS:
+            return self._flip(review, event.event_id, moved, retracted=False)
+        alerts = self._record_rating(review.product_id, event.seller_id, 0, moved, float(moved), event.event_id)
+        if moved:
+            review.rating = event.rating
+            self._risk_set.update(review)
+        return alerts
+
+    def _edited_not_at_risk(self, event: ReviewEdited, at: float) -> list[Alert]:
+        """The edit of a review that was not critical, was never seen, or whose creation is still to come."""
+        state, before = self._state, event.previous_rating
+        if before is None or before <= CRITICAL_STARS:
+            state.counts["unseen_edit"] += 1
+            if event.rating > CRITICAL_STARS:
+                state.pending_changes.add(event.review_id, at, event.rating, state.counts["applied"])
+        moved = event.rating - before if before is not None else 0
+        alerts = self._record_rating(event.product_id, event.seller_id, 0, moved, float(moved), event.event_id)
+        if event.rating <= CRITICAL_STARS:
+            self._risk_set.add(event, event.rating, at)
+        return alerts
+
+    def _deleted(self, event: ReviewDeleted, at: float) -> list[Alert]:
+        state = self._state
+        review = self._open_review(event.review_id, event.seller_id)
+        by_platform = event.deleted_by == "platform"
+        if review is None:
+            if event.rating is None or event.rating <= CRITICAL_STARS:
+                state.counts["unseen_deletion"] += 1
+                state.pending_changes.add(event.review_id, at, None, state.counts["applied"])
+            elif by_platform:
+                self._removed_by_platform(event, None)
+            if event.rating is None:
+                return []
+            return self._record_rating(event.product_id, event.seller_id, -1, -event.rating, 0.0, event.event_id)
+        if not by_platform:
+            return self._flip(review, event.event_id, 0, retracted=True)
+        state.counts["removed"] += 1
+        if not review.excluded:  # moderators are expected to clear up after a review bomb
+            self._removed_by_platform(event, review)
+        self._risk_set.remove(review)
+        return self._record_rating(review.product_id, event.seller_id, -1, -review.rating, 0.0, event.event_id)
+
+    def _removed_by_platform(self, event: ReviewDeleted, review: Review | None) -> None:
+        """Count a removal, of an open critical review or (None) of a review that is not critical."""
+        state = self._state
+        state.baseline.today.removed += 1
+        state.baseline.today.critical += review is not None
+        if event.actor_id is None:  # removed automatically
+            return
+        finding = None
+        if review is not None:
+            product = state.products.get(review.product_id)
+            stars_won = max(0.0, product.rating - review.rating) if product else 0.0
+            finding = StaffFinding(event.seller_id, event.event_id, None, review.to_flip(state.clock, stars_won, False))
+        state.get_or_add_staff(event.actor_id).record_removal(finding)
+        self._changed_staff.add(event.actor_id)
+
+    def _outreach(self, event: OutreachSent, at: float) -> list[Alert]:
+        reviews = self._contacted_reviews(event)
+        for review in reviews:
+            if review.contacted_at is None or at > review.contacted_at:
+                review.contacted_at = max(at, review.created_at)
+                review.incentive = review.incentive or event.channel in INCENTIVES
+                self._risk_set.update(review)
+        if not reviews:
+            self._state.counts["unmatched_outreach"] += 1
+        return []
+
+    def _contacted_reviews(self, event: OutreachSent) -> list[Review]:
+        """The open review that the event names, or all of its reviewer's open reviews of the seller."""
+        if event.review_id is not None:
+            review = self._open_review(event.review_id, event.seller_id)
+            return [review] if review is not None else []
+        seller = self._state.sellers.get(event.seller_id)
+        ids = seller.reviewers.get(event.reviewer_id, ()) if seller else ()
+        return [self._state.reviews[review_id] for review_id in sorted(ids)]
+
+    def _access(self, event: ContactAccessed, at: float) -> list[Alert]:
+        review = self._open_review(event.review_id, event.seller_id)
+        if review is None:
+            self._state.counts["unmatched_access"] += 1
+        elif not review.excluded:
+            at = max(at, review.created_at)
+            self._risk_set.add_lookup(review, event.actor_id, at)
+            review.looked_up_at = max(at, review.looked_up_at or at)
+            self._risk_set.update(review)
+        return []
+
+    def _open_review(self, review_id: str, seller_id: str) -> Review | None:
+        """The open critical review, unless the event names another seller than the review's."""
+        review = self._state.reviews.get(review_id)
+        return review if review is not None and review.seller.seller_id == seller_id else None
+
+    def _flip(self, review: Review, event_id: str, moved: int, retracted: bool) -> list[Alert]:
+        state, now, seller = self._state, self._state.clock, review.seller
+        product = state.products.get(review.product_id)
+        stars_won = max(0.0, product.rating - review.rating) if retracted and product else float(moved)
+        stars = -review.rating if retracted else moved
+        reviews = -1 if retracted else 0
+        if review.excluded:
+            self._risk_set.remove(review)
+            return self._record_rating(review.product_id, seller.seller_id, reviews, stars, stars_won, event_id)
+        exposures = [lookup.staff for lookup in review.lookups]
+        flip = review.to_flip(now, stars_won, retracted)
+        state.counts["retracted" if retracted else "upgraded"] += 1
+        seller.settle(state.baseline, now)
+        weight = seller.weight
+        seller.record_flip(review.cell, flip, state.baseline)
+        percentile = state.patterns.score(flip_features(seller, flip, now - review.created_at))
+        alerts = self._policy.evaluate_seller(seller, state.baseline, self._sold(seller), event_id, now, percentile)
+        for exposure in exposures:
+            finding = StaffFinding(seller.seller_id, event_id, percentile, flip)
+            exposure.record_flip(finding, weight, state.baseline)
+            self._changed_staff.add(exposure.actor_id)
+        self._risk_set.remove(review)
+        state.changed_names[codec.FLIP].add(codec.flip_name(seller.seller_id, seller.flip_count - 1))
+        alerts += self._record_rating(review.product_id, seller.seller_id, reviews, stars, stars_won, event_id)
+        return alerts
+
+    def _sold(self, seller: Seller) -> list[bool]:
+        """For each kept flip, whether staff accused over other sellers looked its review up; empty if nobody is."""
+        name, accused = seller.seller_id, self._state.accused.in_force(int(self._state.clock // DAY))
+        if not accused:
+            return []
+        return [any(actor in accused and accused[actor] != name for actor in flip.actor_ids) for flip in seller.flips]
+
+    def _record_rating(
+        self, product_id: str, seller_id: str, reviews: int, stars: int, stars_won: float, event_id: str
+    ) -> list[Alert]:
+        """Change a product's displayed rating, and raise an alert if changed reviews have shifted it.
+
+        Args:
+            reviews: Change of the number of reviews: 1, 0 or -1.
+            stars: Change of the sum of stars.
+            stars_won: Stars that the change of a review adds to what is displayed; 0 for a new review.
+        """
+        state = self._state
+        product = state.products.get(product_id)
+        if product is None:
+            product = state.products[product_id] = ProductRating()
+        state.changed_names[codec.PRODUCT].add(product_id)
+        buffer = product.record(state.clock, reviews, stars, stars_won)
+        seller = state.sellers.get(seller_id) if buffer else None
+        if buffer is None or seller is None:
+            return []
+        return self._policy.evaluate_rating_shift(seller, product_id, buffer, event_id, state.clock)

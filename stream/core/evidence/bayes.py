@@ -1,0 +1,86 @@
+"""The formulas of evidence: Bayes factors of flips and of deletions, in logs.
+
+Invariant: packed floats in and out, so that the compiled code costs little more than its logarithms.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from librt.vecs import vec
+
+#: How many times as many flips a cheat may have; the Bayes factor is the mean over these.
+THETAS: Final[tuple[float, ...]] = (2.0, 3.0, 5.0, 10.0, 20.0)
+#: How many times as many of a cheat's flips may be deletions; the retraction factor is the mean over these.
+DELTAS: Final[tuple[float, ...]] = (1.0, 2.0, 4.0)
+_THETAS: Final = vec[float](THETAS)
+_LOG_THETAS: Final = vec[float]([math.log(theta) for theta in THETAS])
+_LOG_DELTAS: Final = vec[float]([math.log(delta) for delta in DELTAS[1:]])
+#: Log of the number of terms of the two sums, which turns them into means.
+LOG_N_TERMS: Final = math.log(len(THETAS) * len(DELTAS))
+
+
+def log_add(one: float, other: float) -> float:
+    """Return log(exp(one) + exp(other)); `one` may be -inf."""
+    if one > other:
+        return one + math.log(1.0 + math.exp(other - one))
+    return other + math.log(1.0 + math.exp(one - other))
+
+
+def log_of_sum(terms: vec[float]) -> float:
+    """Return the log of the sum of exp(term)."""
+    top, total = -math.inf, 0.0
+    for term in terms:
+        top = term if term > top else top
+    for term in terms:
+        total += math.exp(term - top)
+    return top + math.log(total)
+
+
+def log_bayes_factor(flips: float, expected: float, shape: float, rate: float) -> float:
+    """Return the log of the sum over THETAS of theta^n ((r + a) / (r + theta a))^(k + n), the gamma-Poisson ratio.
+
+    It is computed relative to the first theta: with n <= MAX_WINDOWS no exponent exceeds 60 ln 10, and terms that
+    underflow are negligible.
+
+    Args:
+        flips: n.
+        expected: a, more than 0.
+        shape: k of the gamma distribution of the subject's level.
+        rate: r of that distribution.
+    """
+    log_null_rate, posterior_shape = math.log(rate + expected), shape + flips
+    first, total = 0.0, 1.0
+    for number in range(len(_THETAS)):
+        value = flips * _LOG_THETAS[number] - posterior_shape * (
+            math.log(rate + _THETAS[number] * expected) - log_null_rate
+        )
+        if number == 0:
+            first = value
+        else:
+            total += math.exp(value - first)
+    return first + math.log(total)
+
+
+def log_retraction_normalizers(retracted: float) -> vec[float]:
+    """Return the logs by which each of DELTAS but the first makes a flip less likely.
+
+    Args:
+        retracted: The share of deletions among the flips of peers.
+    """
+    return vec[float]([math.log(1.0 + (delta - 1.0) * retracted) for delta in DELTAS[1:]])
+
+
+def log_retraction_factor(flips: float, retracted: float, normalizers: vec[float]) -> float:
+    """Return the log of the sum over DELTAS of the likelihood ratio of "delta times as many flips are deletions".
+
+    Args:
+        flips: All flips.
+        retracted: The deletions among them.
+        normalizers: See `log_retraction_normalizers`.
+    """
+    total = 1.0
+    for number in range(len(_LOG_DELTAS)):
+        total += math.exp(retracted * _LOG_DELTAS[number] - flips * normalizers[number])
+    return math.log(total)

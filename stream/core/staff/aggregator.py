@@ -1,0 +1,228 @@
+"""The aggregator of staff evidence: it collects whole days of reports, and evaluates the staff that belong to this
+task.
+
+Invariant: a day is concluded once every task has reported all of it (or announced that it is idle), and days are
+concluded in order. So the outcome depends on the reports and not on their order of arrival. A report of a day that is
+concluded already counts in the next conclusion.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from itertools import chain
+from typing import Final
+
+import msgspec
+
+from stream.core.baseline.day_sums import forward_decay_weight
+from stream.core.model.encoding import ROW_VERSION, decode, encode
+from stream.core.model.strata import DAY, FOLLOW_UP_SECONDS
+from stream.core.staff.history import StaffHistory
+from stream.core.staff.market_totals import MarketTotals
+from stream.core.staff.messages import Conclusion, DayReport, StaffFinding, StaffReport
+from stream.core.staff.watches import STAFF_WATCHES
+
+#: Inactive staff are dropped once in this many days of event time.
+_MONTH_DAYS: Final = 30
+
+
+class Progress(msgspec.Struct, kw_only=True, rename={"reported_through": "through", "concluded_through": "judged"}):
+    """How far each reporter has reported, and how far this aggregator has concluded."""
+
+    version: int
+    #: The last day that each task has reported, by the task's number.
+    reported_through: dict[int, int] = msgspec.field(default_factory=dict)
+    #: The last concluded day; None before the first.
+    concluded_through: int | None = None
+    #: Sums over all concluded days of all tasks.
+    market: MarketTotals = msgspec.field(default_factory=MarketTotals)
+
+    def complete_through(self, reporters: int) -> int | None:
+        """Return the last day that every reporter has reported; None while one of them has not reported yet."""
+        return min(self.reported_through.values()) if len(self.reported_through) == reporters else None
+
+
+class UnconcludedRow(msgspec.Struct, array_like=True, gc=False):
+    """The state row of a report whose day is not concluded."""
+
+    version: int
+    message: StaffReport | DayReport
+
+
+#: Evaluates one staff member at the end of a day: the history, the market, the day, and the numbers of the watches
+#: that have new evidence.
+EvaluateStaff = Callable[[StaffHistory, MarketTotals, int, list[int]], None]
+DayMessage = StaffReport | DayReport
+
+
+class StaffAggregator:
+    """Reports until their day is concluded, and the histories of staff.
+
+    Args:
+        number: The number of this task.
+        reporters: The number of tasks.
+        evaluate: Called at the end of each day for each staff member with a new flip or removal of a critical review.
+
+    Attributes:
+        progress: How far reports and conclusions have come.
+        histories: By staff member.
+        unconcluded: Reports of days that are not concluded, by the name of their state row.
+        changed_unconcluded, changed_histories: Names of the rows that have changed since they were last written.
+    """
+
+    def __init__(self, number: int, reporters: int, evaluate: EvaluateStaff) -> None:
+        self.progress = Progress(version=ROW_VERSION)
+        self.histories: dict[str, StaffHistory] = {}
+        self.unconcluded: dict[str, DayMessage] = {}
+        self.changed_unconcluded: set[str] = set()
+        self.changed_histories: set[str] = set()
+        self._number = number
+        self._reporters = reporters
+        self._evaluate = evaluate
+
+    def on_message(self, message: DayMessage) -> Conclusion | None:
+        """Take a report.
+
+        Returns:
+            The conclusion, if the report completes a day.
+        """
+        progress = self.progress
+        if isinstance(message, StaffReport):
+            self._keep(f"{message.day}/{message.reporter}/{message.actor_id}", message)
+            return None
+        if not message.sums.is_empty:
+            self._keep(f"{message.day}/{message.reporter}", message)
+        # Sorted, so that the state row does not depend on the order of arrival.
+        progress.reported_through = dict(
+            sorted({**progress.reported_through, message.reporter: message.through}.items())
+        )
+        complete_through = progress.complete_through(self._reporters)
+        if complete_through is None or (
+            progress.concluded_through is not None and complete_through <= progress.concluded_through
+        ):
+            return None
+        return Conclusion(
+            aggregator=self._number, day=complete_through, accused=self._conclude_through(complete_through)
+        )
+
+    def _keep(self, name: str, message: DayMessage) -> None:
+        self.unconcluded[name] = message
+        self.changed_unconcluded.add(name)
+
+    def _conclude_through(self, complete_through: int) -> list[tuple[int, str, str | None]]:
+        """Conclude all reported days up to a day in order; return the accused, as `Conclusion` announces them."""
+        days: defaultdict[int, list[str]] = defaultdict(list)
+        for name, message in self.unconcluded.items():
+            if message.day <= complete_through:
+                days[message.day].append(name)
+        accused: list[tuple[int, str, str | None]] = []
+        for day in sorted(days):
+            self._reach_day(day)
+            messages = [self.unconcluded.pop(name) for name in sorted(days[day])]
+            self.changed_unconcluded.update(days[day])
+            accused += self._conclude_day(day, messages)
+        self._reach_day(complete_through)
+        return accused
+
+    def _reach_day(self, day: int) -> None:
+        """Note that a day is concluded; in a new month, drop the histories of inactive staff.
+
+        By the month and not by the day, because the number of days that are concluded at once depends on when reports
+        arrive.
+        """
+        concluded_through = self.progress.concluded_through
+        if concluded_through is not None and day <= concluded_through:
+            return
+        month = day // _MONTH_DAYS
+        if concluded_through is not None and month > concluded_through // _MONTH_DAYS:
+            self._drop_inactive(month * _MONTH_DAYS * DAY - FOLLOW_UP_SECONDS)
+        self.progress.concluded_through = day
+
+    def _conclude_day(self, day: int, messages: list[DayMessage]) -> list[tuple[int, str, str | None]]:
+        """Conclude one day. The messages are sorted by row name, so their order of arrival has no effect."""
+        market, day_weight = self.progress.market, forward_decay_weight(day)
+        staff: defaultdict[str, list[StaffReport]] = defaultdict(list)
+        for message in messages:
+            if isinstance(message, DayReport):
+                market.add(message.sums, day_weight)
+            else:
+                staff[message.actor_id].append(message)
+        accused: list[tuple[int, str, str | None]] = []
+        for actor_id, reports in sorted(staff.items()):
+            history = self._add_reports(actor_id, reports, day_weight)
+            watches = [n for n, watch in enumerate(STAFF_WATCHES) if any(watch.count(report) for report in reports)]
+            self._evaluate(history, market, max(day, self.progress.concluded_through or day), watches)
+            accused_of_flips = any(watch.names_clients and watch.kind in history.alerted_at for watch in STAFF_WATCHES)
+            if accused_of_flips and history.announced != [main_seller := history.main_seller()]:
+                history.announced = [main_seller]
+                accused.append((day, actor_id, main_seller))
+        return accused
+
+    def _add_reports(self, actor_id: str, reports: list[StaffReport], day_weight: float) -> StaffHistory:
+        """Add one day's reports about a staff member to the member's history."""
+        first_seen = min(report.first_seen for report in reports)
+        history = self.histories.get(actor_id)
+        if history is None:
+            history = self.histories[actor_id] = StaffHistory(
+                version=ROW_VERSION, actor_id=actor_id, first_seen=first_seen, log_odds=[None for _ in STAFF_WATCHES]
+            )
+        self.changed_histories.add(actor_id)
+        history.first_seen = min(first_seen, history.first_seen)
+        for report in reports:
+            history.looked_up_flips += report.looked_up_flips
+            history.looked_up_expected += report.looked_up_expected
+            history.removed += day_weight * report.removed
+            history.critical += day_weight * report.critical
+            # A report lists the latest findings of a day and only counts the ones before them.
+            history.flips.count += report.flips - len(report.latest)
+            history.flips.retracted += report.retracted - sum(finding.flip.retracted for finding in report.latest)
+            history.removals.count += report.critical - len(report.latest_removed)
+        history.flips.add(_in_order(report.latest for report in reports), history.first_seen, one_window=False)
+        history.removals.add(
+            _in_order(report.latest_removed for report in reports), history.first_seen, one_window=True
+        )
+        history.flips.expected += sum(report.expected for report in reports)
+        history.flips.expected_long += sum(report.expected_long for report in reports)
+        removed = sum(report.removed for report in reports)
+        if removed:
+            history.removals.expected += removed * self.progress.market.critical_share(history, day_weight)
+            history.removals.expected_long = history.removals.expected
+        return history
+
+    def progress_row(self, _: str) -> bytes:
+        """Return the state row of the progress."""
+        return encode(self.progress)
+
+    def load_progress(self, _: str, value: bytes) -> None:
+        """Restore the progress from its state row."""
+        self.progress = decode(value, Progress)
+
+    def unconcluded_row(self, name: str) -> bytes | None:
+        """Return the state row of a report; None once its day is concluded."""
+        message = self.unconcluded.get(name)
+        return None if message is None else encode(UnconcludedRow(ROW_VERSION, message))
+
+    def load_unconcluded(self, name: str, value: bytes) -> None:
+        """Restore a report from its state row."""
+        self.unconcluded[name] = decode(value, UnconcludedRow).message
+
+    def history_row(self, name: str) -> bytes | None:
+        """Return the state row of a staff member; None if the history was dropped."""
+        history = self.histories.get(name)
+        return None if history is None else encode(history)
+
+    def load_history(self, name: str, value: bytes) -> None:
+        """Restore a staff member's history from its state row."""
+        self.histories[name] = decode(value, StaffHistory)
+
+    def _drop_inactive(self, horizon: float) -> None:
+        """Drop staff without a finding since `horizon` (epoch seconds): the bound on this class's memory."""
+        for name in [name for name, history in self.histories.items() if history.last_active_at() < horizon]:
+            del self.histories[name]
+            self.changed_histories.add(name)
+
+
+def _in_order(findings: Iterable[list[StaffFinding]]) -> list[StaffFinding]:
+    """Return the findings of several reports in order of time and event."""
+    return sorted(chain.from_iterable(findings), key=lambda finding: (finding.flip.at, finding.event_id))

@@ -1,0 +1,49 @@
+"""What all tasks' markets add up to: the peers of a staff member.
+
+Invariant: totals are sums of quantized numbers, so they do not depend on the order in which tasks reported.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from stream.core.baseline.day_sums import DaySums
+from stream.core.staff.history import StaffHistory
+
+
+class MarketTotals(msgspec.Struct, kw_only=True):
+    """Sums over all days and tasks.
+
+    Totals that fade within a year (`looked_up_*`, `removed`, `critical`) are multiplied by their day's forward-decay
+    weight.
+    """
+
+    flips: int = 0
+    retracted: int = 0
+    #: Flips of looked-up reviews, and those expected of them, in seller weights.
+    looked_up_flips: float = 0.0
+    looked_up_expected: float = 0.0
+    #: Reviews that the platform removed, and the critical ones among them.
+    removed: float = 0.0
+    critical: float = 0.0
+
+    def add(self, sums: DaySums, day_weight: float) -> None:
+        """Add one task's day."""
+        self.flips += sums.flips
+        self.retracted += sums.retracted
+        self.looked_up_flips += sums.looked_up_flips
+        self.looked_up_expected += sums.looked_up_expected
+        self.removed += day_weight * sums.removed
+        self.critical += day_weight * sums.critical
+
+    def critical_share(self, history: StaffHistory, day_weight: float) -> float:
+        """Return the share of critical reviews among what others removed.
+
+        Laplace's rule with the weight of five removals, half of them critical, for a market with few removals.
+
+        Args:
+            history: The staff member, whose own removals are left out.
+            day_weight: The forward-decay weight of the present day.
+        """
+        critical = max(self.critical - history.critical, 0.0) / day_weight
+        return (critical + 2.5) / (max(self.removed - history.removed, 0.0) / day_weight + 5)

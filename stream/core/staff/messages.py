@@ -1,0 +1,112 @@
+"""The messages on `integrity.evidence.v1`: reports and conclusions of tasks, and the commands of the operator.
+
+Invariant: a report holds what one whole day of event time has added, never a current total. So the aggregator can take
+reports in any order, each once. A *reporter* is the task whose reviews a report is about; an *aggregator* is the task
+that a staff member belongs to. Days are numbered from 1970-01-01.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from stream.core.baseline.day_sums import DaySums
+from stream.core.model.flips import Flip
+
+#: The header with the application's id, by which an application recognises its own messages.
+APP_ID_HEADER: Final = "volteface.app_id"
+
+
+class StaffFinding(msgspec.Struct, array_like=True, gc=False):
+    """One flip that a staff member is linked to by a look-up, or one critical review that the staff member removed."""
+
+    seller_id: str
+    #: The event of the flip or removal.
+    event_id: str
+    #: The pattern score of the flip, 0 to 1; None for a removal.
+    percentile: float | None
+    flip: Flip
+
+
+class StaffReport(msgspec.Struct, tag="staff", kw_only=True, rename={"reporter": "writer"}):
+    """One day of one staff member among a reporter's reviews."""
+
+    #: The number of the reporting task.
+    reporter: int
+    day: int
+    actor_id: str
+    #: When the reporter first saw the staff member, in epoch seconds.
+    first_seen: float
+    #: Flips of looked-up reviews, and the deletions by authors among them.
+    flips: int = 0
+    retracted: int = 0
+    #: Flips expected of looked-up reviews by peers, and by the long run.
+    expected: float = 0.0
+    expected_long: float = 0.0
+    #: The staff member's part of the market's sums, see `DaySums`.
+    looked_up_flips: float = 0.0
+    looked_up_expected: float = 0.0
+    #: The latest flips, MAX_WINDOWS at most.
+    latest: list[StaffFinding] = msgspec.field(default_factory=list)
+    #: Reviews that the staff member removed, and the open critical ones among them.
+    removed: int = 0
+    critical: int = 0
+    #: The latest removals of critical reviews, MAX_WINDOWS at most.
+    latest_removed: list[StaffFinding] = msgspec.field(default_factory=list)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the day adds nothing."""
+        return not (self.flips or self.removed or self.expected or self.expected_long)
+
+    @property
+    def recipient(self) -> str | None:
+        """The staff member whose aggregator receives the report."""
+        return self.actor_id
+
+
+class Broadcast(msgspec.Struct):
+    """A message that every task receives."""
+
+    @property
+    def recipient(self) -> str | None:
+        """None: the message is for every task."""
+        return None
+
+
+class DayReport(Broadcast, tag="day", kw_only=True, rename={"reporter": "writer"}):
+    """A reporter has reported all days up to `through`; the sums are those of `day`.
+
+    An idle task announces the furthest day of any task, so that no task waits for it. If input arrives after all, the
+    task withdraws that announcement: then `through` is smaller than before.
+    """
+
+    reporter: int
+    day: int
+    through: int
+    sums: DaySums
+
+
+class Conclusion(Broadcast, tag="judged", kw_only=True, rename={"aggregator": "reader"}):
+    """An aggregator has evaluated its staff up to the end of a day."""
+
+    #: The number of the aggregating task.
+    aggregator: int
+    day: int
+    #: Day, staff member, and the seller that more than three quarters of the kept flips belong to, if there is one.
+    accused: list[tuple[int, str, str | None]]
+
+
+class Forget(Broadcast, tag="forget", kw_only=True):
+    """A reviewer's id, or pseudonym, must be erased; the operator's command sends it.
+
+    Every task receives it, because any task may hold a review of that reviewer.
+    """
+
+    reviewer_id: str
+
+
+Message = StaffReport | DayReport | Conclusion | Forget
+encode_message: Final = msgspec.json.Encoder().encode
+decode_message: Final = msgspec.json.Decoder(Message).decode

@@ -1,0 +1,144 @@
+"""The content of state rows, by kind.
+
+Invariant: rows are plain numbers and strings of declared types, encoded by position. Any change here is a new version
+of the state.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from stream.core.baseline.day_sums import DaySums
+from stream.core.model.flips import Flip
+from stream.core.staff.messages import StaffReport
+from stream.core.subjects.patterns import BINS
+
+
+class ReviewRow(msgspec.Struct, array_like=True, gc=False):
+    """An open critical review."""
+
+    version: int
+    seller_id: str
+    product_id: str
+    reviewer_id: str
+    rating: int
+    created_at: float
+    contacted_at: float | None
+    looked_up_at: float | None
+    incentive: bool
+    excluded: bool
+    lookups: list[tuple[str, float, float, float]]  # staff member, time, seller's level, seller's weight
+
+
+class SellerRow(msgspec.Struct, array_like=True, gc=False):
+    """A seller without its flips."""
+
+    version: int
+    first_seen: float
+    arrivals: tuple[int, int, int, bool, float, float]  # the arguments of `Arrivals`
+    weight: float
+    exposure: dict[int, tuple[int, int, float, float, float, float]]  # by stratum, the arguments of `ExposureSums`
+    flips_by_group: list[float]
+    expected: list[float]
+    expected_long_run: list[float]
+    unsettled: list[float]
+    retracted_by_group: list[float]
+    looked_up_flips: float
+    looked_up_expected: float
+    decayed_expected: float
+    decayed_at: float
+    decayed_total: float
+    flip_count: int
+    log_odds: list[float]
+    alerted_at: dict[str, float]
+
+
+class FlipRow(msgspec.Struct, array_like=True, gc=False):
+    """One kept flip of a seller, written once."""
+
+    version: int
+    number: int  # among all flips of the seller, from 0
+    history: list[float]  # (N_COLUMNS,), the row of `Seller.history`
+    flip: Flip
+
+
+class StaffExposureRow(msgspec.Struct, array_like=True, gc=False):
+    """A staff member in one task."""
+
+    version: int
+    first_seen: float
+    exposure: dict[int, tuple[int, float, float, float, float, float]]  # by stratum, the arguments of `LookupSums`
+    today: StaffReport
+
+
+class PendingChangeRow(msgspec.Struct, array_like=True, gc=False):
+    """An edit or deletion that came before its review's creation."""
+
+    at: float  # when it occurred, in epoch seconds
+    rating: int | None  # the rating that it left; None for a deletion
+    number: int  # order of addition
+
+
+class ProductRow(msgspec.Struct, array_like=True, gc=False):
+    """A product's rating."""
+
+    version: int
+    reviews: int
+    stars: int
+    events: int
+    last_at: float
+    drift_buffer: tuple[int, list[tuple[int, float, float]]]  # the arguments of `DriftBuffer`
+
+
+class MetaRow(msgspec.Struct, array_like=True, gc=False):
+    """The task's clock, counts and model."""
+
+    version: int
+    clock: float  # epoch seconds
+    event_id_count: int  # `Deduplicator.count`
+    announced_through: int  # the last day that the task announced as over, in days since 1970-01-01
+    counts: dict[str, int]
+    #: By part, see `model_version`; the oldest rows have none.
+    model: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class PatternsRow(msgspec.Struct, array_like=True, gc=False):
+    """How many flips the pattern model has learned from, and the histogram of their scores."""
+
+    version: int
+    count: int
+    scores: Annotated[list[int], msgspec.Meta(min_length=BINS, max_length=BINS)]
+
+
+class StratumRow(msgspec.Struct, array_like=True, gc=False):
+    """One stratum of the baseline; the fields are those of `Stratum`."""
+
+    current_clock: float
+    weight: float
+    looked_up_weight: float
+    reviews: int
+    long_run_clock: float
+    rate: float
+    flips: float
+    exposure: float
+    exposure_today: float
+
+
+class BaselineRow(msgspec.Struct, array_like=True, gc=False):
+    """The task's baseline; the fields are those of `Baseline`."""
+
+    version: int
+    strata: list[StratumRow]
+    day_started_at: float
+    next_midnight: float
+    hazard_ratio: float
+    expected_rate: float
+    looked_up_expected_rate: float
+    looked_up_flips: float
+    looked_up_expected: float
+    day_weight: float
+    total_flips: int
+    total_retracted: int
+    today: DaySums

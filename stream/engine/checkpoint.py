@@ -1,0 +1,69 @@
+"""What one checkpoint of a task holds, and where checkpoints are kept.
+
+Invariant: everything in a `Checkpoint` is committed together or not at all, by whatever store keeps it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Final, NamedTuple, Protocol
+
+import msgspec
+
+from stream.contract.alerts import Alert
+from stream.engine.records import Record
+
+#: The key of the row with the task's offsets.
+POSITION: Final = b"o"
+
+
+class PositionRow(msgspec.Struct, array_like=True):
+    """The task's offsets.
+
+    Attributes:
+        streams: For each input stream the lowest offset that is not done, and the done offsets above it.
+        evidence: The next offset of the evidence stream.
+        dead: Dead letters so far, by "topic/reason".
+    """
+
+    version: int
+    streams: list[tuple[int, list[int]]]
+    evidence: int
+    dead: dict[str, int]
+
+
+class Checkpoint(NamedTuple):
+    """What one transaction commits.
+
+    Attributes:
+        rows: Changed rows of the state topic; a value of None deletes a row.
+        records: Alerts, dead letters and messages.
+        offsets: The next offset of each topic in `Settings.read_topics`.
+    """
+
+    rows: list[tuple[bytes, bytes | None]]
+    records: list[Record]
+    offsets: list[int]
+
+
+class RaisedAlert(NamedTuple):
+    """An alert, and when the batch with its trigger was appended to Kafka (epoch seconds)."""
+
+    alert: Alert
+    sent_at: float
+
+
+class Committed(NamedTuple):
+    """The number of rows and the alerts of a checkpoint."""
+
+    rows: int
+    raised: list[RaisedAlert]
+
+
+class CheckpointStore(Protocol):
+    """Where a task's checkpoints are kept."""
+
+    async def open(self) -> None: ...
+    def read(self) -> AsyncIterator[list[tuple[bytes, bytes | None]]]: ...
+    async def commit(self, checkpoint: Checkpoint) -> None: ...
+    async def close(self) -> None: ...

@@ -1,0 +1,148 @@
+"""A task's checkpoints in Kafka: one transaction for each, read back at a restore.
+
+Invariant: rows, alerts, dead letters, messages and offsets are committed together or not at all. Opening the store
+fences the previous owner of the task: its commits fail from then on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import faust
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from stream.config import KafkaSettings, Settings
+from stream.engine.checkpoint import Checkpoint
+from stream.engine.kafka_auth import connection, partitions_of
+
+#: Key, value and headers of a record.
+_KeyValueHeaders = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]
+#: Rows have no headers.
+_NO_HEADERS: Final[list[tuple[str, bytes | None]]] = []
+_BATCH: Final = 5000
+#: The size of a batch; a single record may be larger.
+_BATCH_BYTES: Final = 1024 * 1024
+#: The largest row or dead letter; `volteface topics create` sets the topics up for it.
+_MAX_REQUEST_BYTES: Final = 4 * 1024 * 1024
+
+
+def credentials(kafka: KafkaSettings) -> Any:
+    """Return Faust's credentials for these settings; None for a plain connection."""
+    arguments = connection(kafka)
+    if kafka.security_protocol == "SSL":
+        return faust.SSLCredentials(arguments["ssl_context"])
+    if kafka.security_protocol.startswith("SASL"):
+        return faust.SASLCredentials(
+            username=arguments["sasl_plain_username"], password=arguments["sasl_plain_password"],
+            mechanism=kafka.sasl_mechanism, ssl_context=arguments.get("ssl_context"),
+        )  # fmt: skip
+    return None
+
+
+class KafkaCheckpointStore:
+    """The checkpoints of one partition number."""
+
+    def __init__(self, partition: int, settings: Settings, kafka: KafkaSettings) -> None:
+        self._partition = partition
+        self._settings = settings
+        self._kafka = kafka
+        self._producer: AIOKafkaProducer | None = None
+
+    async def open(self) -> None:
+        """Start the transactional producer, which aborts the previous owner's transaction and fences that owner."""
+        self._producer = AIOKafkaProducer(
+            **connection(self._kafka),
+            transactional_id=f"{self._settings.app_id}-{self._partition}",
+            transaction_timeout_ms=15_000,
+            linger_ms=0,
+            max_batch_size=_BATCH_BYTES,
+            max_request_size=_MAX_REQUEST_BYTES,
+        )
+        await self._producer.start()
+
+    async def read(self) -> AsyncIterator[list[tuple[bytes, bytes | None]]]:
+        """Yield the committed rows from the beginning of the state topic to its present end, in batches.
+
+        Raises:
+            LookupError: The state topic lacks this partition.
+        """
+        tp = TopicPartition(self._settings.state_topic, self._partition)
+        await self._check(tp)
+        consumer = AIOKafkaConsumer(
+            **connection(self._kafka), isolation_level="read_committed", enable_auto_commit=False,
+            max_partition_fetch_bytes=_MAX_REQUEST_BYTES,
+        )  # fmt: skip
+        await consumer.start()
+        try:
+            consumer.assign([tp])
+            await consumer.seek_to_beginning(tp)
+            end = (await consumer.end_offsets([tp]))[tp]
+            # A transaction marker takes an offset, so the last record's offset may never be end - 1; the position
+            # reaches the end all the same.
+            while await consumer.position(tp) < end:
+                fetched = await consumer.getmany(timeout_ms=200, max_records=_BATCH)
+                for records in fetched.values():
+                    yield [(record.key, record.value) for record in records]
+        finally:
+            await consumer.stop()
+
+    async def _check(self, tp: TopicPartition) -> None:
+        """Raise LookupError if the state topic lacks this partition."""
+        assert self._producer is not None, "open() comes first"
+        if tp.partition not in await partitions_of(self._producer, tp.topic):
+            raise LookupError(f"topic {tp.topic} has no partition {tp.partition}: see `volteface topics check`")
+
+    async def commit(self, checkpoint: Checkpoint) -> None:
+        """Commit a checkpoint as one transaction.
+
+        Raises:
+            KafkaError: Some part of it could not be written; nothing is committed.
+        """
+        producer = self._producer
+        assert producer is not None, "open() comes first"
+        async with producer.transaction():
+            sent: list[Any] = []
+            for (topic, partition), records in self._by_partition(checkpoint).items():
+                sent += await _send_batches(producer, topic, partition, records)
+            for record in checkpoint.records:
+                if record.partition is None:
+                    sent.append(await producer.send(record.topic, record.value, record.key, headers=record.headers))
+            offsets = {
+                TopicPartition(name, self._partition): offset
+                for name, offset in zip(self._settings.read_topics, checkpoint.offsets, strict=True)
+            }
+            await producer.send_offsets_to_transaction(offsets, self._settings.app_id)
+            await asyncio.gather(*sent)  # the commit itself does not fail for a refused record
+
+    def _by_partition(self, checkpoint: Checkpoint) -> dict[tuple[str, int], list[_KeyValueHeaders]]:
+        """Group the rows and the records with a given partition by topic and partition."""
+        found: defaultdict[tuple[str, int], list[_KeyValueHeaders]] = defaultdict(list)
+        if checkpoint.rows:
+            found[self._settings.state_topic, self._partition] = [(*row, _NO_HEADERS) for row in checkpoint.rows]
+        for record in checkpoint.records:
+            if record.partition is not None:
+                found[record.topic, record.partition].append((record.key, record.value, record.headers))
+        return found
+
+    async def close(self) -> None:
+        """Stop the producer."""
+        if self._producer is not None:
+            await self._producer.stop()
+
+
+async def _send_batches(
+    producer: AIOKafkaProducer, topic: str, partition: int, records: list[_KeyValueHeaders]
+) -> list[asyncio.Future[Any]]:
+    """Send records in whole batches: one by one, sending would cost more than the core."""
+    sent: list[asyncio.Future[Any]] = []
+    batch = producer.create_batch()
+    for key, value, headers in records:
+        if batch.append(timestamp=None, key=key, value=value, headers=headers) is None:  # full
+            sent.append(await producer.send_batch(batch, topic, partition=partition))
+            batch = producer.create_batch()
+            batch.append(timestamp=None, key=key, value=value, headers=headers)
+    sent.append(await producer.send_batch(batch, topic, partition=partition))
+    return sent

@@ -1,0 +1,110 @@
+"""The tasks of one worker: created when partitions are assigned, dropped when they are revoked.
+
+Invariant: a task that fails is dropped and never mended, because its state may be ahead of the last checkpoint. The
+group is then asked for a new assignment, which starts from the last checkpoint. If the state itself cannot be read, a
+new assignment would fail in the same way forever, so the worker ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+
+from stream.config import Settings
+from stream.core.model.encoding import StateError
+from stream.engine.checkpoint import CheckpointStore
+from stream.engine.task import Task
+from stream.engine.task_runner import PartitionControl, TaskMetrics, TaskRunner
+from stream.intake.intake import Intake
+
+log = structlog.get_logger()
+
+#: The time that a revoked task has for its last checkpoint. What it does not commit, the next owner does again.
+_LAST_CHECKPOINT_SECONDS: Final = 5
+
+
+class TaskManager:
+    """Starts, watches and drops the runners of a worker.
+
+    Args:
+        settings: All settings.
+        make_store: Makes the checkpoint store of a partition number.
+        partition_control: Pauses and resumes partitions.
+        metrics: Where failures are reported.
+        rejoin: Asks the group for a new assignment.
+        crash: Ends the worker because state cannot be read.
+
+    Attributes:
+        runners: The runners by partition number.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        make_store: Callable[[int], CheckpointStore],
+        partition_control: PartitionControl,
+        metrics: TaskMetrics,
+        rejoin: Callable[[], Awaitable[None]],
+        crash: Callable[[StateError], Awaitable[None]],
+    ) -> None:
+        self.runners: dict[int, TaskRunner] = {}
+        self._loops: dict[int, asyncio.Task[None]] = {}
+        self._settings = settings
+        self._make_store = make_store
+        self._partition_control = partition_control
+        self._metrics = metrics
+        self._rejoin = rejoin
+        self._crash = crash
+
+    def assign(self, partitions: set[int], count: int) -> None:
+        """Start the tasks of these partition numbers.
+
+        Args:
+            partitions: The partition numbers of this worker; tasks that run already go on.
+            count: The number of partitions of the input topics.
+        """
+        for partition in sorted(partitions - self.runners.keys()):
+            intake = Intake(self._settings, count)
+            task = Task(partition, self._settings, intake, self._make_store(partition), time.time)
+            runner = TaskRunner(task, self._settings, self._partition_control, self._metrics)
+            self.runners[partition] = runner
+            self._loops[partition] = asyncio.create_task(self._run(partition, runner))
+
+    async def _run(self, partition: int, runner: TaskRunner) -> None:
+        try:
+            await runner.run()
+        except StateError as error:
+            self._metrics.failed(partition, error)
+            await self._drop(partition, runner)
+            await self._crash(error)
+        except Exception as error:  # every failure is logged, drops the task, and leads to a new assignment
+            self._metrics.failed(partition, error)
+            log.error("task_failed", partition=partition, error=repr(error), exc_info=error)
+            await self._drop(partition, runner)
+            await self._rejoin()
+
+    async def revoke(self) -> None:
+        """Let every task commit a last checkpoint, and drop it."""
+        loops = list(self._loops.values())
+        for runner in self.runners.values():
+            runner.stop()
+        if loops:
+            _, late = await asyncio.wait(loops, timeout=_LAST_CHECKPOINT_SECONDS)
+            for loop in late:
+                loop.cancel()
+        # All at once: without Kafka each drop takes its whole timeout, and the group and a SIGTERM do not wait for the
+        # sum of them.
+        await asyncio.gather(*(self._drop(partition, runner) for partition, runner in list(self.runners.items())))
+
+    async def _drop(self, partition: int, runner: TaskRunner) -> None:
+        self.runners.pop(partition, None)
+        self._loops.pop(partition, None)
+        try:
+            async with asyncio.timeout(5):
+                await runner.task.drop()
+        except Exception as error:
+            log.warning("producer_not_closed", partition=partition, error=repr(error))

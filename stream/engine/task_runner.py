@@ -1,0 +1,164 @@
+"""The loop of one task: restore, then apply and checkpoint until the task is stopped.
+
+Invariant: the runner never mends a task. An exception leaves `run`, and the task manager drops the task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import time
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from stream.config import Settings
+from stream.contract.alerts import Alert
+from stream.engine.checkpoint import RaisedAlert
+from stream.engine.task import EVIDENCE, Task
+
+#: The most events applied before other coroutines run: some 10 ms.
+_MAX_STEP_EVENTS: Final = 500
+#: Records in a stream's inbox at which its partition is paused, and below which it is resumed.
+_PAUSE_AT: Final = 20_000
+_RESUME_AT: Final = 5_000
+#: The longest sleep of a task without input.
+_TICK_SECONDS: Final = 0.05
+#: A partition that has more records but brings none is waited for this many times `max_idle_seconds`.
+_GIVE_UP_FACTOR: Final = 30
+
+
+class PartitionControl(Protocol):
+    """What a runner needs from the transport, for one stream of one partition."""
+
+    def at_end(self, stream: int, partition: int) -> bool: ...
+    def pause(self, stream: int, partition: int) -> None: ...
+    def resume(self, stream: int, partition: int) -> None: ...
+
+
+class TaskMetrics(Protocol):
+    """Where runners and the manager report what they have done."""
+
+    def restored(self, partition: int, rows: int, seconds: float) -> None: ...
+    def stepped(self, seconds: float) -> None: ...
+    def checkpointed(self, seconds: float, rows: int, raised: list[RaisedAlert]) -> None: ...
+    def failed(self, partition: int, error: BaseException) -> None: ...
+
+
+class TaskRunner:
+    """Runs a task.
+
+    Args:
+        task: The task.
+        settings: All settings.
+        partitions: Pauses and resumes the task's partitions.
+        metrics: Where times and counts are reported.
+    """
+
+    def __init__(self, task: Task, settings: Settings, partitions: PartitionControl, metrics: TaskMetrics) -> None:
+        self.task = task
+        self.checkpointed_at = time.monotonic()
+        self._settings = settings
+        self._partitions = partitions
+        self._metrics = metrics
+        self._received_at = [time.monotonic()] * len(settings.read_topics)
+        #: When records came after all streams had been idle. The other streams may bring records of the same moment a
+        #: little later, so each is waited for from this time on, however long it had been idle before. A stream that is
+        #: never used therefore adds no latency while another one flows.
+        self._idle_since = time.monotonic()
+        self._next_offsets = [0] * len(settings.read_topics)
+        self._paused = [False] * len(settings.read_topics)
+        self._records_arrived = asyncio.Event()
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Let `run` end after one last checkpoint."""
+        self._stopping = True
+        self._records_arrived.set()
+
+    def next_offset(self, stream: int) -> int:
+        """Return the offset after the last record that was received."""
+        return self._next_offsets[stream]
+
+    def take(self, stream: int, records: list[Any]) -> None:
+        """Take fetched records of a stream; pause its partition if the inbox is full."""
+        self._next_offsets[stream] = records[-1].offset + 1
+        now = time.monotonic()
+        if now - max(self._received_at[:EVIDENCE]) >= self._settings.max_idle_seconds:
+            self._idle_since = now
+        self._received_at[stream] = now
+        self.task.take(stream, records)
+        self._records_arrived.set()
+        if self.task.unread(stream) > _PAUSE_AT and not self._paused[stream]:
+            self._paused[stream] = True
+            self._partitions.pause(stream, self.task.partition)
+
+    def _idle(self, stream: int) -> bool:
+        """Return whether the merge need not wait for a stream that has no event."""
+        idle_seconds = time.monotonic() - max(self._received_at[stream], self._idle_since)
+        if idle_seconds < self._settings.max_idle_seconds:
+            return False
+        at_end = self._partitions.at_end(stream, self.task.partition)
+        return at_end or idle_seconds > _GIVE_UP_FACTOR * self._settings.max_idle_seconds
+
+    def _discount_stall(self, seconds: float, now: float) -> None:
+        """Count a long turn of the loop as at most `max_idle_seconds` of idleness for every stream.
+
+        The process was frozen, or a checkpoint waited for Kafka: meanwhile no stream could bring records.
+        """
+        excess = seconds - self._settings.max_idle_seconds
+        if excess > 0:
+            self._received_at = [min(now, at + excess) for at in self._received_at]
+            self._idle_since = min(now, self._idle_since + excess)
+
+    async def run(self) -> None:
+        """Restore the task, then apply events and commit checkpoints until `stop` is called."""
+        task = self.task
+        started_at = time.monotonic()
+        rows = await task.restore()
+        turned_at = time.monotonic()
+        self._received_at = [turned_at] * len(self._received_at)
+        self._metrics.restored(task.partition, rows, turned_at - started_at)
+        while not self._stopping:
+            stepped_at = time.monotonic()
+            self._discount_stall(stepped_at - turned_at, stepped_at)
+            turned_at = stepped_at
+            applied = task.step(self._idle, _MAX_STEP_EVENTS)
+            if applied:
+                self._metrics.stepped(time.monotonic() - stepped_at)
+            self._resume_partitions()
+            due = time.monotonic() - self.checkpointed_at >= self._settings.checkpoint_seconds
+            # A blocked task waits for other tasks, which wait for its messages: they must go out at once.
+            if due or task.alerts_waiting or task.blocked:
+                await self.checkpoint()
+            if applied:
+                await asyncio.sleep(0)
+            else:
+                await self._wait()
+        await self.checkpoint()
+
+    async def checkpoint(self) -> None:
+        """Commit a checkpoint and report it."""
+        started_at = time.monotonic()
+        committed = await self.task.checkpoint(_stamped)
+        self.checkpointed_at = time.monotonic()
+        if committed.rows:
+            self._metrics.checkpointed(self.checkpointed_at - started_at, committed.rows, committed.raised)
+
+    def _resume_partitions(self) -> None:
+        for stream, paused in enumerate(self._paused):
+            if paused and self.task.unread(stream) < _RESUME_AT:
+                self._paused[stream] = False
+                self._partitions.resume(stream, self.task.partition)
+
+    async def _wait(self) -> None:
+        self._records_arrived.clear()
+        try:
+            async with asyncio.timeout(_TICK_SECONDS):
+                await self._records_arrived.wait()
+        except TimeoutError:
+            pass
+
+
+def _stamped(alert: Alert) -> Alert:
+    return msgspec.structs.replace(alert, detected_at=dt.datetime.now(dt.UTC))

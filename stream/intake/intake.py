@@ -1,0 +1,98 @@
+"""Intake: from a record to an event that the core may apply, or to a refusal.
+
+Invariant: pure; the present time is an argument. The format's decoder runs first, then the checks that do not depend on
+the format: key, partition and time. Pseudonyms come last, so that a dead letter holds what was sent.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from stream.config import Settings
+from stream.contract.events import Event
+from stream.intake.json_format import JsonDecoder
+from stream.intake.partition import partition_of
+from stream.intake.pseudonyms import pseudonyms_of
+from stream.intake.refusal import Refusal, Refused
+
+
+class Decoder(Protocol):
+    """One input format."""
+
+    #: The number of accepted events that had fields unknown to the contract.
+    unknown_fields: int
+
+    def decode(self, stream: int, value: bytes | None) -> Event:
+        """Return the event in a record's value of stream number `stream`; raise Refused if there is none."""
+        ...
+
+
+class Intake:
+    """Decodes and checks the records of the input topics.
+
+    Args:
+        settings: Limits, and how unknown fields are treated.
+        partitions: The number of partitions of the input topics.
+    """
+
+    def __init__(self, settings: Settings, partitions: int) -> None:
+        self.partitions = partitions
+        self._decoder: Decoder = JsonDecoder(settings.max_event_bytes, settings.unknown_fields == "refuse")
+        self._future_seconds = settings.future_seconds
+        self._pseudonyms = pseudonyms_of(settings)
+
+    @property
+    def unknown_fields(self) -> int:
+        """The number of accepted events that had fields unknown to the contract."""
+        return self._decoder.unknown_fields
+
+    def decode(
+        self, stream: int, partition: int, key: bytes | None, value: bytes | None, now: float
+    ) -> tuple[float, Event]:
+        """Return the time (epoch seconds) and the event of a record.
+
+        Args:
+            stream: The number of the input stream, in the order of `events.STREAMS`.
+            partition, key, value: Of the record.
+            now: Epoch seconds.
+
+        Raises:
+            Refused: The record cannot be used.
+        """
+        event = self.read(stream, value)
+        self._check_partition(event, partition, key)
+        return self.check_time(event, now), event
+
+    def read(self, stream: int, value: bytes | None) -> Event:
+        """Return the event in a record's value without a check of key, partition and time; raise Refused."""
+        return self._decoder.decode(stream, value)
+
+    def check_time(self, event: Event, now: float) -> float:
+        """Check an event's time, put pseudonyms in place of its ids, and return its time (epoch seconds).
+
+        Raises:
+            Refused: The event is too far in the future.
+        """
+        at = event.occurred_at.timestamp()
+        if at > now + self._future_seconds:
+            raise Refused(
+                Refusal.FUTURE,
+                f"occurred_at is more than {self._future_seconds:g} s ahead of the clock: "
+                f"{event.occurred_at.isoformat()}.",
+            )
+        if self._pseudonyms is not None:
+            self._pseudonyms.apply(event)
+        return at
+
+    def _check_partition(self, event: Event, partition: int, key: bytes | None) -> None:
+        seller = event.seller_id.encode()
+        if key == seller and partition == partition_of(seller, self.partitions):
+            return
+        if key != seller:
+            raise Refused(Refusal.WRONG_KEY, "The record's key is not its seller_id.")
+        raise Refused(
+            Refusal.WRONG_PARTITION_COUNT,
+            f"The record came in partition {partition}, but Kafka's default partitioner picks "
+            f"{partition_of(seller, self.partitions)} of {self.partitions} for its key: the producer believes in "
+            "another partition count or uses another partitioner.",
+        )

@@ -1,0 +1,102 @@
+"""What metrics and health show of a worker's tasks.
+
+Invariant: read only, at a cost that does not grow with the number of events.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+
+from stream.config import Settings
+from stream.core.detector import Detector
+from stream.core.model.flip_windows import YEAR_SECONDS
+from stream.core.staff.history import end_of_day
+from stream.engine.task import Task, TaskPhase
+from stream.engine.task_runner import TaskRunner
+from stream.intake.refusal import Refusal
+from stream.ops.metrics import FamilyView, TaskView
+
+#: Returns position and end of a stream of a partition; None where the client does not know them.
+Tail = Callable[[int, int], tuple[int | None, int | None]]
+
+
+def of_states(runners: Mapping[int, TaskRunner]) -> dict[int, str]:
+    """Return the phase of each task, by partition number."""
+    return {partition: runner.task.phase.value for partition, runner in runners.items()}
+
+
+def of_tasks(runners: Mapping[int, TaskRunner], settings: Settings, tail: Tail) -> dict[int, TaskView]:
+    """Return the views of the running tasks, by partition number."""
+    return {
+        partition: _view(runner, settings, tail)
+        for partition, runner in runners.items()
+        if runner.task.phase is TaskPhase.RUNNING
+    }
+
+
+def _view(runner: TaskRunner, settings: Settings, tail: Tail) -> TaskView:
+    task = runner.task
+    detector = task.detector
+    lag_records, lag_seconds = _lag(task, settings, tail)
+    judged = detector.state.aggregator.progress.concluded_through
+    no_dead_letters = {f"{topic}/{reason}": 0 for topic in settings.read_topics for reason in Refusal}
+    return TaskView(
+        counts=detector.state.counts,
+        dead=no_dead_letters | task.dead,
+        unknown_fields=task.unknown_fields,
+        lag_records=lag_records,
+        lag_seconds=lag_seconds,
+        families=_families(detector, settings.alert_budget),
+        pattern_scores=detector.state.patterns.scores,
+        gauges={
+            "watermark_timestamp_seconds": max(detector.state.clock, 0.0),
+            "at_risk_reviews": len(detector.state.reviews),
+            "products": len(detector.state.products),
+            "checkpoint_age_seconds": time.monotonic() - runner.checkpointed_at,
+            "expected_flips_per_second": detector.state.baseline.flips_per_second(),
+            "staff_judged_timestamp_seconds": end_of_day(judged) if judged is not None else 0.0,
+        },
+    )
+
+
+def _families(detector: Detector, budget: float) -> dict[str, FamilyView]:
+    """Return the views of the task's sellers, and of the staff runners that it aggregates."""
+    since = detector.state.clock - YEAR_SECONDS
+
+    def family(alerted: Iterable[dict[str, float]], evidence: list[float], subjects: int) -> FamilyView:
+        # The state keeps only the latest alert of each watch. An alert about a product accuses nobody.
+        raised = sum(
+            at >= since for alerted_at in alerted for kind, at in alerted_at.items() if not kind.startswith("product.")
+        )
+        return FamilyView(subjects, raised, budget * subjects / 1000, evidence)
+
+    sellers, staff = detector.state.sellers.values(), detector.state.aggregator.histories.values()
+    return {
+        "sellers": family(
+            (seller.alerted_at for seller in sellers),
+            [max(seller.log_odds) for seller in sellers if seller.log_odds],
+            len(sellers),
+        ),
+        "staff": family(
+            (one.alerted_at for one in staff),
+            [one.max_log_odds() for one in staff if one.max_log_odds() > -math.inf],
+            len(staff),
+        ),
+    }
+
+
+def _lag(task: Task, settings: Settings, tail: Tail) -> tuple[dict[str, int], dict[str, float]]:
+    """Return by topic the records that are not applied, and the age of the oldest of them in Kafka."""
+    records: dict[str, int] = {}
+    seconds: dict[str, float] = {}
+    for stream, topic in enumerate(settings.input_topics):
+        position, end = tail(stream, task.partition)
+        if position is None or end is None:
+            continue
+        records[topic] = max(0, end - position) + task.merge.streams[stream].waiting
+        oldest = task.oldest_sent_at(stream) if records[topic] else None
+        if oldest is not None or not records[topic]:  # the age of records that are not fetched is unknown
+            seconds[topic] = 0.0 if oldest is None else max(0.0, time.time() - oldest)
+    return records, seconds

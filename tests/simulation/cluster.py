@@ -1,0 +1,150 @@
+"""The workers of a group over one log, without faults: assignment of partitions, and work.
+
+Invariant: all randomness comes from one `random.Random` and all time from `now`, so a seed always gives the same run.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Final
+
+from stream.config import Settings
+from stream.contract.events import STREAMS
+from stream.engine.task import Task
+from tests.simulation.checkpoint_store import SimulatedCheckpointStore
+from tests.simulation.feed import Feed
+from tests.simulation.input_markets import InputMarket
+from tests.simulation.kafka_log import Log
+from tests.simulation.worker import FAILURES, SimulatedTaskRunner, Worker, new_runner, revoke
+
+#: A large budget of false alarms, so that small markets have alerts too.
+SETTINGS: Final = Settings(app_id="simulated", alert_budget=1000)
+_EVIDENCE: Final = len(STREAMS)
+#: A run without further faults must finish within this number of rounds over all tasks.
+MAX_ROUNDS: Final = 300
+
+
+@dataclass(frozen=True)
+class Variant:
+    """The parts of a cluster; a faulty part shows which faults the simulation detects."""
+
+    log: type[Log] = Log
+    store: type[SimulatedCheckpointStore] = SimulatedCheckpointStore
+    #: Changes each new task.
+    change: Callable[[Task], None] = lambda _: None
+    #: Whether tasks read the messages of other tasks with read_committed.
+    read_committed: bool = True
+
+
+class Cluster:
+    """Workers, their log and its feed.
+
+    A live feed sends records while the workers run; a backlog is complete before the first worker starts.
+    """
+
+    def __init__(self, market: InputMarket, chance: Random, live: bool, variant: Variant) -> None:
+        self.market = market
+        self.chance = chance
+        self.live = live
+        self.variant = variant
+        self.log = variant.log()
+        self.feed = Feed(market, self.log, SETTINGS, chance)
+        self.workers: list[Worker] = []
+        #: How often each fault and each reaction occurred.
+        self.counts: Counter[str] = Counter()
+        #: Simulated time, epoch seconds.
+        self.now = market.end
+        #: Whether a worker has joined, failed or left since the last rebalance.
+        self.rebalance_needed = False
+        self._workers_started = 0
+        self._start_feed()
+
+    def _start_feed(self) -> None:
+        self.log.now = self.now
+        self.feed.add_foreign_messages()
+        if self.live:
+            self.now = min(record.at for record in self.market.records)
+        else:
+            while not self.feed.finished:
+                self.feed.send(self.chance.randint(1, 200))
+
+    def count(self, name: str) -> None:
+        self.counts[name] += 1
+
+    def send(self, max_records: int) -> None:
+        """Continue the live feed and advance the time; after the feed's end, advance it past all days."""
+        if self.feed.finished:
+            self.now = self.log.now = self.market.end
+        else:
+            self.feed.send(max_records)
+            self.now = self.log.now = max(self.now, self.feed.latest)
+
+    @property
+    def running_workers(self) -> list[Worker]:
+        return [worker for worker in self.workers if not worker.frozen]
+
+    def join(self) -> None:
+        """Start one more worker."""
+        self._workers_started += 1
+        self.workers.append(Worker(self._workers_started))
+        self.rebalance_needed = True
+
+    def rebalance(self) -> None:
+        """Revoke the tasks of all running workers and assign all partitions anew."""
+        if not self.running_workers:
+            self.join()
+        for worker in self.running_workers:
+            revoke(worker.runners, self.chance, self.count)
+        self.rebalance_needed = False
+        self.count("rebalance")
+        for partition in range(self.market.partition_count):
+            self.chance.choice(self.running_workers).runners.append(self._runner(partition))
+
+    def _runner(self, partition: int) -> SimulatedTaskRunner:
+        variant, partition_count = self.variant, self.market.partition_count
+        store = variant.store(self.log, SETTINGS, partition, partition_count)
+        return new_runner(
+            SETTINGS, store, partition, partition_count, lambda: self.now, variant.change, variant.read_committed
+        )
+
+    def run_guarded(self, worker: Worker, runner: SimulatedTaskRunner, work: Callable[[], object]) -> None:
+        """Run `work`; if it fails, drop the task runner and require a rebalance."""
+        try:
+            work()
+        except FAILURES as error:
+            self.count(f"failed by {type(error).__name__}")
+            if runner in worker.runners:
+                worker.runners.remove(runner)
+            runner.drop()
+            self.rebalance_needed = True
+
+    def run_until_idle(self) -> int | None:
+        """Run without faults until no record is read or written; return the number of rounds, None if it never ends."""
+        for number in range(MAX_ROUNDS):
+            progress = self.live and self.now < self.market.end
+            if self.live:
+                self.send(self.chance.randint(50, 400))
+            before = self.log.appended
+            for worker in self.workers:
+                for runner in list(worker.runners):
+                    progress |= self._round(worker, runner)
+            if not progress and self.log.appended == before:
+                return number
+        return None
+
+    def _round(self, worker: Worker, runner: SimulatedTaskRunner) -> bool:
+        progress = False
+
+        def work() -> None:
+            nonlocal progress
+            runner.finish()
+            for stream in range(_EVIDENCE + 1):
+                progress |= runner.fetch(stream, 500)
+            progress |= runner.task.step(runner.at_end, 500) > 0
+            runner.checkpoint_until(None)
+
+        self.run_guarded(worker, runner, work)
+        return progress

@@ -1,0 +1,100 @@
+"""Variants of the engine with one deliberate fault each; they prove that the simulation detects the fault.
+
+Invariant: each fault is a replacement part that this module defines; the product's code is not changed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, Final
+
+from aiokafka import TopicPartition
+
+from stream.engine.checkpoint import Checkpoint
+from stream.engine.records import Record
+from stream.engine.task import Task
+from tests.simulation.checkpoint_store import SimulatedCheckpointStore
+from tests.simulation.cluster import SETTINGS, Variant
+from tests.simulation.kafka_log import FencedError, Log, Producer, Rows
+
+
+class OffsetsBeforeTransaction(SimulatedCheckpointStore):
+    """Commits the group's offsets separately, before the transaction."""
+
+    async def commit(self, checkpoint: Checkpoint) -> None:
+        self.log.group_offsets.update(self.offsets(checkpoint))
+        await super().commit(checkpoint)
+
+
+class OffsetsAfterTransaction(SimulatedCheckpointStore):
+    """Commits the group's offsets separately, after the transaction."""
+
+    def offsets(self, checkpoint: Checkpoint) -> dict[TopicPartition, int]:
+        return {}
+
+    async def after_commit(self, checkpoint: Checkpoint) -> None:
+        await super().after_commit(checkpoint)
+        self.log.group_offsets.update(super().offsets(checkpoint))
+
+
+class UnfencedLog(Log):
+    """Aborts the former owner's open transaction, but lets the former owner begin another."""
+
+    def start_producer(self, transactional_id: str) -> Producer:
+        former = self.producers.get(transactional_id)
+        if former is not None and former.transaction is not None:
+            former.abort()
+        self.producers[transactional_id] = Producer(self)
+        return self.producers[transactional_id]
+
+
+class ReadUncommittedStore(SimulatedCheckpointStore):
+    """Restores uncommitted rows too."""
+
+    def fetch(self, offset: int, read_committed: bool = True) -> tuple[Rows, int] | None:
+        return super().fetch(offset, read_committed=False)
+
+
+class NonTransactionalMessages(SimulatedCheckpointStore):
+    """Sends the messages between tasks at once, outside the transaction."""
+
+    def send(self, record: Record) -> None:
+        if record.topic != SETTINGS.evidence_topic:
+            super().send(record)
+        elif self.producer.fenced:
+            raise FencedError
+        else:
+            self.log.append(self.destination(record), record.key, record.value, tuple(record.headers))
+
+
+class UnboundedMerge:
+    """Replaces a task's merge; takes events without waiting for the conclusions of the aggregators."""
+
+    def __init__(self, merge: Any) -> None:
+        self._merge = merge
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._merge, name)
+
+    def take(self, idle: Callable[[int], bool], limit: int, _: float) -> Any:
+        return self._merge.take(idle, limit, math.inf)
+
+
+def do_not_wait(task: Task) -> None:
+    """Replace the task's merge by one that does not wait for other tasks."""
+    merge: Any = UnboundedMerge(task.merge)
+    task.merge = merge
+
+
+#: Each variant with the scenario that shows its fault (None: any), and the number of seeds that must suffice.
+FAULTY_VARIANTS: Final[dict[str, tuple[Variant, str | None, int]]] = {
+    "offsets before the transaction": (Variant(store=OffsetsBeforeTransaction), None, 20),
+    "a former owner is not fenced": (Variant(log=UnfencedLog), None, 20),
+    "a restore reads uncommitted rows": (Variant(store=ReadUncommittedStore), None, 20),
+    "messages outside the transaction": (Variant(store=NonTransactionalMessages), "access", 20),
+    "messages are read before they are committed": (Variant(read_committed=False), "access", 20),
+    "tasks do not wait for conclusions": (Variant(change=do_not_wait), "accused", 20),
+}
+#: Not a fault: a task restores the positions from its own rows; the group's offsets only say where reading begins.
+HARMLESS_VARIANT: Final = Variant(store=OffsetsAfterTransaction)

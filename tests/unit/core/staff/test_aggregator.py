@@ -1,0 +1,315 @@
+"""Staff evidence over tasks: conclusions depend on the reports and not on their order; no task runs ahead of them."""
+
+from __future__ import annotations
+
+import math
+from itertools import chain
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stream.config import Settings
+from stream.contract.events import AnyEvent
+from stream.core.baseline.day_sums import DaySums, quantize
+from stream.core.detector import Detector
+from stream.core.model.flips import Flip
+from stream.core.model.strata import DAY
+from stream.core.staff.accused import CONCLUSION_DELAY_DAYS, AccusedStaff
+from stream.core.staff.aggregator import DayMessage, StaffAggregator
+from stream.core.staff.history import StaffHistory, end_of_day
+from stream.core.staff.market_totals import MarketTotals
+from stream.core.staff.messages import (
+    Conclusion,
+    DayReport,
+    Message,
+    StaffFinding,
+    StaffReport,
+    decode_message,
+    encode_message,
+)
+from stream.core.staff.watches import STAFF_WATCHES
+from stream.market import simulate
+from stream.offline.local_bus import LocalBus, LocalTasks
+from stream.offline.replay import replay
+
+REPORTERS = 3
+
+
+def finding(reporter: int, day: int, number: int, seller_id: str) -> StaffFinding:
+    at = (day + (number + 1) / 100 + reporter / 1000) * DAY
+    flip = Flip(at, at - DAY, f"r{reporter}/{day}/{number}", 3.0, number % 2 == 0, False, None, 4, ("a",))
+    return StaffFinding(seller_id, f"e{reporter}/{day}/{number}", 0.5, flip)
+
+
+def reports(reporter: int, days: list[int], seller_id: str = "s") -> list[DayMessage]:
+    """Return the reports of a task with this many flips of looked-up reviews on each day, and one removal a day."""
+    out: list[DayMessage] = []
+    for day, flips in enumerate(days):
+        latest = [finding(reporter, day, number, seller_id) for number in range(flips)]
+        out.append(
+            StaffReport(
+                reporter=reporter, day=day, actor_id="a", first_seen=-5 * DAY, flips=flips,
+                retracted=sum(flipped.flip.retracted for flipped in latest),
+                expected=0.1 * (reporter + 1), expected_long=0.1,
+                latest=latest, removed=1, critical=1, latest_removed=[finding(reporter, day, 99, seller_id)],
+            )
+        )  # fmt: skip
+        sums = DaySums(flips=flips + 1, looked_up_flips=1.0, looked_up_expected=0.7, removed=2, critical=1)
+        out.append(DayReport(reporter=reporter, day=day, through=day, sums=sums))
+    return out
+
+
+class Outcome:
+    """An aggregator that records its evaluations and conclusions."""
+
+    def __init__(self) -> None:
+        self.evaluated: list[tuple[str, int, int, float]] = []
+        self.conclusions: list[Conclusion] = []
+        self.aggregator = StaffAggregator(0, REPORTERS, self._evaluate)
+
+    def _evaluate(self, history: StaffHistory, market: MarketTotals, day: int, watches: list[int]) -> None:
+        assert [STAFF_WATCHES[number].kind for number in watches][-1] == "staff.removals"
+        self.evaluated.append((history.actor_id, day, history.flips.count, market.looked_up_flips))
+        if history.flips.count > 12:
+            history.alerted_at["staff.access_flips"] = end_of_day(day)
+
+    def take(self, report: DayMessage) -> None:
+        if (conclusion := self.aggregator.on_message(report)) is not None:
+            self.conclusions.append(conclusion)
+
+    def accused(self) -> list[tuple[int, str, str | None]]:
+        return [entry for conclusion in self.conclusions for entry in conclusion.accused]
+
+
+def closing(by_reporter: list[list[DayMessage]]) -> list[DayMessage]:
+    """Return the messages by which all tasks have reported everything."""
+    last = max(report.day for own in by_reporter for report in own)
+    return [
+        DayReport(reporter=reporter, day=last, through=last, sums=DaySums()) for reporter in range(len(by_reporter))
+    ]
+
+
+@given(order=st.permutations([reporter for reporter in range(REPORTERS) for _ in range(8)]), data=st.data())
+@settings(max_examples=100, deadline=None)
+def test_conclusions_do_not_depend_on_the_order_of_reports(order: list[int], data: st.DataObject) -> None:
+    four_days = st.lists(st.integers(0, 3), min_size=4, max_size=4)
+    days = data.draw(st.lists(four_days, min_size=REPORTERS, max_size=REPORTERS))
+    by_reporter = [reports(reporter, days[reporter]) for reporter in range(REPORTERS)]
+    in_sequence, permuted = Outcome(), Outcome()
+    for report in [*chain.from_iterable(by_reporter), *closing(by_reporter)]:
+        in_sequence.take(report)
+    remaining = [iter(own) for own in by_reporter]
+    for report in [*(next(remaining[reporter]) for reporter in order), *closing(by_reporter)]:
+        permuted.take(report)
+    assert in_sequence.evaluated == permuted.evaluated
+    assert in_sequence.aggregator.histories == permuted.aggregator.histories
+    assert in_sequence.aggregator.progress == permuted.aggregator.progress
+    assert in_sequence.accused() == permuted.accused()
+    assert not in_sequence.aggregator.unconcluded
+    flips = in_sequence.aggregator.histories["a"].flips
+    assert flips.count == sum(map(sum, days))
+    assert flips.expected == pytest.approx(4 * (0.1 + 0.2 + 0.3))
+    times = [flipped.flip.at for flipped in flips.latest]
+    assert times == sorted(times)
+
+
+def test_day_waits_for_all_reports_or_idle_announcements() -> None:
+    outcome = Outcome()
+    for reporter in (0, 1):
+        for report in reports(reporter, [1, 1, 1]):
+            outcome.take(report)
+    assert not outcome.evaluated  # the third task has not reported
+    outcome.take(DayReport(reporter=2, day=0, through=0, sums=DaySums()))
+    assert [day for _, day, *_ in outcome.evaluated] == [0]
+    outcome.take(DayReport(reporter=2, day=2, through=2, sums=DaySums()))  # the task is idle
+    assert [day for _, day, *_ in outcome.evaluated] == [0, 1, 2]
+    assert [conclusion.day for conclusion in outcome.conclusions] == [0, 2]
+    outcome.take(DayReport(reporter=2, day=0, through=0, sums=DaySums()))  # the task withdraws that
+    late = reports(2, [0, 2])[2]
+    outcome.take(late)  # its day is concluded already: it counts in the next conclusion
+    for reporter in range(REPORTERS):
+        outcome.take(DayReport(reporter=reporter, day=3, through=3, sums=DaySums(flips=1)))
+    assert outcome.aggregator.histories["a"].flips.count == 8
+    assert outcome.evaluated[-1][1] == 2
+
+
+@given(expected=st.lists(st.floats(0, 3), min_size=12, max_size=12))
+def test_late_days_add_up_to_the_same(expected: list[float]) -> None:
+    """An idle task announces days whose expected flips it still has to report."""
+    by_reporter: list[list[DayMessage]] = []
+    for reporter in range(REPORTERS):
+        own = reports(reporter, [reporter == 0] * 4)[::2]
+        for report in own:
+            assert isinstance(report, StaffReport)
+            report.expected = report.expected_long = report.looked_up_expected = quantize(expected.pop())
+        by_reporter.append(own)
+    in_time, late = Outcome(), Outcome()
+    for report in [*chain.from_iterable(by_reporter), *closing(by_reporter)]:
+        in_time.take(report)
+    for report in [*by_reporter[0], *by_reporter[1], *closing(by_reporter), *by_reporter[2]]:
+        late.take(report)
+    for reporter in range(REPORTERS):
+        late.take(DayReport(reporter=reporter, day=4, through=4, sums=DaySums()))
+    expected_history, history = in_time.aggregator.histories["a"], late.aggregator.histories["a"]
+    assert history.flips.expected == expected_history.flips.expected
+    assert history.flips.expected_long == expected_history.flips.expected_long
+    assert history.looked_up_expected == expected_history.looked_up_expected
+
+
+def test_reported_sums_are_quantized() -> None:
+    messages: list[Message] = []
+    tasks = [Detector(3, "digest", number, 2) for number in range(2)]
+    bus = LocalBus(tasks)
+    for fields in simulate.market("access", 1, 10, 60)[0]:
+        event = msgspec.convert(fields, AnyEvent)
+        bus.task_of(event.seller_id).apply(event, event.occurred_at.timestamp())
+        messages += [message for task in tasks for message in task.outbox]
+        bus.deliver()
+    sums = [message.expected for message in messages if isinstance(message, StaffReport)]
+    sums += [message.sums.looked_up_expected for message in messages if isinstance(message, DayReport)]
+    assert sum(map(bool, sums)) > 20
+    assert sums == [quantize(value) for value in sums]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_dropped_staff_do_not_depend_on_how_many_days_are_concluded_at_once(at_once: bool) -> None:
+    outcome = Outcome()
+    for day in (15, 25):  # in the month that begins 730 days after day 20 only the first is dropped
+        report = StaffReport(reporter=0, day=day, actor_id=f"of day {day}", first_seen=day * DAY, removed=1, critical=1)
+        report.latest_removed = [finding(0, day, 0, "s")]
+        outcome.take(report)
+    for through in [25, 765] if at_once else range(25, 766):
+        for reporter in range(REPORTERS):
+            outcome.take(DayReport(reporter=reporter, day=through, through=through, sums=DaySums()))
+    assert outcome.aggregator.histories.keys() == {"of day 25"}
+    assert outcome.aggregator.progress.concluded_through == 765
+
+
+def test_expectation_of_a_day_counts_before_its_flips() -> None:
+    """The whole expectation of a day is compared with its flips, at whatever time of the day they occurred."""
+    outcome = Outcome()
+    for report in [*reports(0, [2, 1]), *closing([reports(0, [2, 1])] * REPORTERS)]:
+        outcome.take(report)
+    history = outcome.aggregator.histories["a"].flips.history
+    assert [row[4] for row in history] == pytest.approx([0.0, 0.0, 0.1])
+    assert [row[3] for row in history] == [0, 1, 2]
+
+
+def test_accusation_names_the_main_seller_of_the_flips() -> None:
+    for second_seller, main_seller in (("s", "s"), ("t", None)):
+        outcome = Outcome()
+        by_reporter = [reports(0, [5, 5]), reports(1, [5, 5], second_seller), reports(2, [0, 0])]
+        for report in [*chain.from_iterable(by_reporter), *closing(by_reporter)]:
+            outcome.take(report)
+        assert outcome.accused() == [(1, "a", main_seller)]
+
+
+def test_accusation_counts_after_the_delay_and_no_task_runs_ahead_of_it() -> None:
+    accused = AccusedStaff(version=1)
+    assert accused.events_before(2) == math.inf
+    accused.start(100)
+    assert accused.events_before(2) == (100 + CONCLUSION_DELAY_DAYS + 1) * DAY  # no accusation counts earlier
+    accused.on_conclusion(Conclusion(aggregator=0, day=105, accused=[(103, "b", "s"), (90, "a", None)]))
+    assert accused.events_before(2) == (100 + CONCLUSION_DELAY_DAYS + 1) * DAY
+    accused.on_conclusion(Conclusion(aggregator=1, day=102, accused=[]))
+    assert accused.events_before(2) == (102 + CONCLUSION_DELAY_DAYS + 1) * DAY
+    assert accused.in_force(100 + CONCLUSION_DELAY_DAYS - 1) == {}
+    assert accused.in_force(100 + CONCLUSION_DELAY_DAYS) == {"a": None}
+    assert accused.in_force(200) == {"a": None, "b": "s"}
+
+
+def test_messages_survive_encoding() -> None:
+    messages: list[Message] = [
+        *reports(0, [2]),
+        Conclusion(aggregator=1, day=4, accused=[(3, "a", None), (4, "b", "s")]),
+    ]
+    assert [decode_message(encode_message(message)) for message in messages] == messages
+
+
+def events_of(market: simulate.Market) -> list[AnyEvent]:
+    decoder = msgspec.json.Decoder(AnyEvent)
+    return [decoder.decode(line) for line in market.lines]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("partitions", [1, 4])
+def test_replay_equals_tasks_that_are_fed_in_time_order(tmp_path: Path, partitions: int) -> None:
+    market = simulate.simulate("access", 3, 120, 120)
+    source = tmp_path / "events.jsonl"
+    source.write_bytes(b"\n".join(market.lines))
+    defaults = Settings()
+    found: list[str] = []
+    result = replay(defaults, str(source), partitions, lambda alert: found.append(alert.alert_id))
+    tasks = LocalTasks(defaults.alert_budget, defaults.config_digest, partitions)
+    raised = [
+        alert.alert_id for event in events_of(market) for alert in tasks.apply(event, event.occurred_at.timestamp())
+    ]
+    for task in tasks.tasks:
+        task.announce_idle()
+    raised += [alert.alert_id for alert in tasks.deliver()]
+    assert sorted(raised) == sorted(found)
+    assert raised
+    assert result.state_digest == {str(number): task.state.digest() for number, task in enumerate(tasks.tasks)}
+
+
+@pytest.mark.slow
+def test_staff_evidence_survives_a_restore_at_any_time() -> None:
+    events = events_of(simulate.simulate("access", 3, 80, 100))
+    continuous, restored = LocalTasks(3, "digest", 2), LocalTasks(3, "digest", 2)
+    rows: list[dict[bytes, bytes | None]] = [{}, {}]
+    for number, event in enumerate(events):
+        for tasks in (continuous, restored):
+            tasks.apply(event, event.occurred_at.timestamp())
+        if number % 5000 == 4999:
+            for kept, task in zip(rows, restored.tasks, strict=True):
+                kept.update(task.state.changed())
+            new_tasks = [Detector(3, "digest", number, 2) for number in range(2)]
+            for kept, task in zip(rows, new_tasks, strict=True):
+                task.state.restore((key, value) for key, value in kept.items() if value is not None)
+            restored.tasks = new_tasks
+    assert [task.state.digest() for task in continuous.tasks] == [task.state.digest() for task in restored.tasks]
+    assert any(task.state.aggregator.histories for task in continuous.tasks)
+    assert any(task.state.accused.accused for task in continuous.tasks)
+
+
+def test_task_that_waits_announces_its_days() -> None:
+    """Two tasks whose sellers are active in turn, months apart: each waits for the other, and both continue."""
+    tasks = [Detector(3, "digest", number, 2) for number in range(2)]
+    bus = LocalBus(tasks)
+    clocks = [0.0, 400 * DAY]
+    for task, clock in zip(tasks, clocks, strict=True):
+        task._clock.advance(clock)
+    bus.deliver()
+    assert tasks[0].events_before() == tasks[1].events_before() - 400 * DAY
+    while tasks[1].events_before() < 900 * DAY:
+        before = [task.events_before() for task in tasks]
+        for task in tasks:
+            task.resume(1000 * DAY if task.events_before() > 1000 * DAY else task.events_before())
+        bus.deliver()
+        assert [task.events_before() for task in tasks] != before
+
+
+def test_idle_task_announces_each_day_and_withdraws_when_input_arrives() -> None:
+    """After an outage the first task to resume must not be concluded without tasks that have as much to read."""
+    tasks = [Detector(3, "digest", number, 2) for number in range(2)]
+    bus = LocalBus(tasks)
+    for task in tasks:
+        task._clock.advance(100.5 * DAY)
+    tasks[0]._clock.advance(110.5 * DAY)
+    bus.deliver()
+    assert tasks[0].state.aggregator.progress.concluded_through == 99
+    tasks[1].announce_idle()
+    bus.deliver()
+    assert [task.state.aggregator.progress.concluded_through for task in tasks] == [109, 109]
+    tasks[1].announce_idle()
+    assert not tasks[1].outbox
+    tasks[0]._clock.advance(120.5 * DAY)
+    bus.deliver()
+    assert tasks[0].state.aggregator.progress.concluded_through == 109
+    tasks[1].resume(115.5 * DAY)
+    bus.deliver()
+    assert tasks[0].state.aggregator.progress.reported_through == {0: 119, 1: 114}
+    assert tasks[0].state.aggregator.progress.concluded_through == 114

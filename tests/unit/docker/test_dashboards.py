@@ -1,0 +1,127 @@
+"""Grafana dashboards: the JSON equals the output of the code, and queries use existing metrics and rules only."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from stream.ops.metrics import Metrics
+from tests.unit.ops.test_metrics import _samples, _view
+
+_DOCKER = Path(__file__).parents[3] / "docker"
+_COMMITTED = _DOCKER / "grafana" / "dashboards"
+_NAMES = ("operations", "integrity")
+#: Quoted text may look like a metric's name.
+_QUOTED = re.compile(r'"[^"]*"')
+_METRIC = re.compile(r"[a-z_:]*volteface_[a-z0-9_:]+")
+
+Json = dict[str, Any]
+
+
+def _board(name: str) -> Json:
+    board: Json = json.loads((_COMMITTED / f"{name}.json").read_bytes())
+    return board
+
+
+def _panels(name: str) -> list[Json]:
+    """All panels except rows."""
+    return [panel for panel in _board(name)["panels"] if panel["type"] != "row"]
+
+
+def _queries(name: str) -> Iterator[str]:
+    """All PromQL expressions of a dashboard's panels and annotations."""
+    for panel in _panels(name):
+        yield from (target["expr"] for target in panel["targets"])
+    yield from (annotation["target"]["expr"] for annotation in _board(name)["annotations"]["list"])
+
+
+def _exposed() -> set[str]:
+    metrics = Metrics(lambda: {0: _view([1.0])}, lambda: {0: "running"}, bool)
+    return {sample.partition("{")[0] for sample in _samples(metrics)}
+
+
+def _recorded() -> set[str]:
+    groups = yaml.safe_load((_DOCKER / "prometheus" / "recording.rules.yml").read_text())["groups"]
+    return {rule["record"] for group in groups for rule in group["rules"]}
+
+
+def test_the_json_equals_the_output_of_the_code(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, _DOCKER / "grafana" / "dashboards.py", tmp_path], check=True)
+    written = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert written == {path.name: path.read_text() for path in _COMMITTED.iterdir()}
+    assert written.keys() == {f"{name}.json" for name in _NAMES}
+    assert all(text.endswith("}\n") for text in written.values())
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_every_panel_has_a_description_a_unit_and_thresholds(name: str) -> None:
+    assert _board(name)["uid"] == f"volteface-{name}"
+    for panel in _panels(name):
+        defaults = panel["fieldConfig"]["defaults"]
+        assert panel["description"].endswith("."), panel["title"]
+        assert defaults["unit"], panel["title"]
+        assert defaults["thresholds"]["steps"], panel["title"]
+        assert panel["targets"], panel["title"]
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_panels_have_unique_titles_and_fill_the_grid_without_overlap(name: str) -> None:
+    panels = _board(name)["panels"]
+    ids, titles = ([panel[key] for panel in panels] for key in ("id", "title"))
+    assert len(set(ids)) == len(ids)
+    assert len(set(titles)) == len(titles)
+    cells = [
+        (x, y)
+        for position in (panel["gridPos"] for panel in panels)
+        for x in range(position["x"], position["x"] + position["w"])
+        for y in range(position["y"], position["y"] + position["h"])
+    ]
+    assert len(set(cells)) == len(cells)
+    assert {x for x, _ in cells} == set(range(24))
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_every_metric_exists(name: str) -> None:
+    variables = [variable["query"] for variable in _board(name)["templating"]["list"]]
+    used = {metric for text in (*_queries(name), *variables) for metric in _METRIC.findall(_QUOTED.sub("", text))}
+    assert used
+    assert used <= _exposed() | _recorded()
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_every_query_selects_the_chosen_app(name: str) -> None:
+    for query in _queries(name):
+        selectors = re.findall(r"\{[^}]*\}", query)
+        assert selectors
+        assert all('app_id="$app_id"' in selector for selector in selectors), query
+        bare = _QUOTED.sub("", query)
+        assert len(_METRIC.findall(bare)) == len(re.findall(_METRIC.pattern + r"\{", bare)), query
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_every_linked_runbook_exists(name: str) -> None:
+    headings = re.findall(r"^## (\w+)$", (_DOCKER / "runbooks.md").read_text(), flags=re.MULTILINE)
+    anchors = {f"docker/runbooks.md#{heading.lower()}" for heading in headings}
+    linked = {link["url"] for panel in _panels(name) for link in panel["links"]}
+    assert linked
+    assert linked <= anchors
+
+
+def test_the_data_source_has_the_scrape_interval_of_prometheus() -> None:
+    sources = yaml.safe_load((_DOCKER / "grafana/provisioning/datasources/prometheus.yaml").read_text())["datasources"]
+    scraped = yaml.safe_load((_DOCKER / "prometheus" / "prometheus.yml").read_text())["global"]["scrape_interval"]
+    assert [(source["uid"], source["jsonData"]["timeInterval"]) for source in sources] == [("prometheus", scraped)]
+
+
+def test_operations_has_a_panel_for_every_alert() -> None:
+    rules = yaml.safe_load((_DOCKER / "prometheus" / "alerting.rules.yml").read_text())["groups"]
+    runbooks = {rule["annotations"]["runbook_url"] for group in rules for rule in group["rules"]}
+    assert runbooks == {link["url"] for panel in _panels("operations") for link in panel["links"]}

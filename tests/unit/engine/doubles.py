@@ -1,0 +1,87 @@
+"""Test doubles of the engine's interfaces: records, checkpoint stores, partition control, metrics."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, NamedTuple
+
+from stream.config import Settings
+from stream.engine.checkpoint import Checkpoint, RaisedAlert
+from stream.engine.task import EVIDENCE
+
+
+class FetchedRecord(NamedTuple):
+    """A record with the fields that a Kafka client returns; `timestamp` in milliseconds."""
+
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...] = ()
+    timestamp: int = 1_000
+
+
+class InMemoryCheckpointStore:
+    """A checkpoint store in memory; with `fenced` a commit fails."""
+
+    def __init__(self) -> None:
+        self.rows: dict[bytes, bytes | None] = {}
+        #: Alerts, dead letters and messages of all commits.
+        self.sent: list[Any] = []
+        #: The messages between tasks, as records of the evidence topic.
+        self.messages: list[FetchedRecord] = []
+        self.offsets = [0, 0, 0, 0]
+        self.fenced = False
+
+    async def open(self) -> None:
+        self.fenced = False
+
+    async def read(self) -> AsyncIterator[list[tuple[bytes, bytes | None]]]:
+        yield list(self.rows.items())
+
+    async def commit(self, checkpoint: Checkpoint) -> None:
+        if self.fenced:
+            raise ConnectionError("fenced")
+        self.rows.update(checkpoint.rows)
+        self.sent += checkpoint.records
+        for record in checkpoint.records:
+            if record.topic == Settings().evidence_topic:
+                offset, headers = len(self.messages), tuple(record.headers)
+                self.messages.append(FetchedRecord(offset, record.key, record.value, headers))
+        self.offsets = checkpoint.offsets
+
+    async def close(self) -> None:
+        pass
+
+    def unread_messages(self) -> list[FetchedRecord]:
+        """Return the messages at or above the committed offset of the evidence topic."""
+        return self.messages[self.offsets[EVIDENCE] :]
+
+    def messages_of_type(self, kind: bytes) -> list[bytes]:
+        return [value for value in self.values(Settings().evidence_topic) if value.startswith(b'{"type":"%s"' % kind)]
+
+    def values(self, topic: str) -> list[bytes]:
+        """Return the values of all records sent to a topic."""
+        return [record.value for record in self.sent if record.topic == topic]
+
+
+class FakePartitionControl:
+    """The stream of reviews is read to its end; the other streams have more records, which have not arrived yet."""
+
+    def at_end(self, stream: int, partition: int) -> bool:
+        return stream == 0
+
+    def pause(self, stream: int, partition: int) -> None: ...
+
+    def resume(self, stream: int, partition: int) -> None: ...
+
+
+class NullTaskMetrics:
+    """Discards all measurements."""
+
+    def restored(self, partition: int, rows: int, seconds: float) -> None: ...
+
+    def stepped(self, seconds: float) -> None: ...
+
+    def checkpointed(self, seconds: float, rows: int, raised: list[RaisedAlert]) -> None: ...
+
+    def failed(self, partition: int, error: BaseException) -> None: ...

@@ -1,0 +1,131 @@
+"""A task without a broker: after any interruption it continues from its last checkpoint with the same results."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import NamedTuple
+
+import msgspec
+import pytest
+
+from stream.config import Settings
+from stream.engine.checkpoint import RaisedAlert
+from stream.engine.task import EVIDENCE, Task
+from stream.intake.intake import Intake
+from stream.market import simulate
+from tests.unit.engine.doubles import FetchedRecord, InMemoryCheckpointStore
+
+
+def _records() -> list[list[FetchedRecord]]:
+    """Return the records of a market in one partition, by stream, with garbage among them."""
+    events, _ = simulate.market("bribes", 1, 6, 60)
+    streams: list[list[FetchedRecord]] = [[], [], []]
+    for number, event in enumerate(events):
+        stream = ("review", "outreach", "contact").index(event["type"].split(".")[0])
+        for value in (msgspec.json.encode(event), *([b"garbage"] if number % 7 == 0 else [])):
+            streams[stream].append(FetchedRecord(2 * len(streams[stream]), event["seller_id"].encode(), value))
+    return streams
+
+
+async def _run_until_checkpoint(task: Task, store: InMemoryCheckpointStore, count: int) -> bool:
+    """Apply `count` events and checkpoint; return whether there were fewer events."""
+    events = 0
+    while events < count:
+        taken = task.step(lambda _: True, count - events)
+        events += taken
+        if not taken:
+            await task.checkpoint(lambda alert: alert)
+            if not (unread := store.unread_messages()):
+                return True
+            task.take(EVIDENCE, unread)
+    await task.checkpoint(lambda alert: alert)
+    return False
+
+
+class Outcome(NamedTuple):
+    """The final state of a task."""
+
+    digest: str
+    applied: int
+    duplicates: int
+    dead: int
+    store: InMemoryCheckpointStore
+
+
+async def _run(count: int) -> Outcome:
+    """Restart the task after every `count` events, each time with a few events after its last checkpoint."""
+    records, store = _records(), InMemoryCheckpointStore()
+    settings = Settings(allowed_lateness_seconds=3600)
+    for run in range(1000):
+        task = Task(0, settings, Intake(settings, 1), store, time.time)
+        await task.restore()
+        for stream, offset in enumerate(store.offsets):
+            available = store.unread_messages() if stream == EVIDENCE else records[stream]
+            found = [record for record in available if record.offset >= offset]
+            if found:
+                task.take(stream, found)
+        if await _run_until_checkpoint(task, store, count):
+            counts = task.detector.state.counts
+            digest = task.detector.state.digest()
+            return Outcome(digest, counts["applied"], counts["duplicate"], task.dead.total(), store)
+        task.step(lambda _: True, run % 5)  # applied, never committed
+        await task.drop()
+    raise AssertionError("the task does not finish")
+
+
+@pytest.mark.slow
+def test_an_interrupted_task_equals_an_uninterrupted_one() -> None:
+    uninterrupted, interrupted = asyncio.run(_run(10**9)), asyncio.run(_run(13))
+    assert uninterrupted[:4] == interrupted[:4]
+    assert uninterrupted.dead > 100
+    topics = {record.topic for record in uninterrupted.store.sent}
+    assert {"integrity.evidence.v1", "dlq.reviews.lifecycle.v1"} <= topics
+    for topic in topics - {Settings().evidence_topic}:
+        assert uninterrupted.store.values(topic) == interrupted.store.values(topic)
+    for kind in (b"staff", b"day"):  # the days of a conclusion depend on when the messages arrive
+        sent = [outcome.store.messages_of_type(kind) for outcome in (uninterrupted, interrupted)]
+        assert sent[0] == sent[1] != []
+
+
+@pytest.mark.slow
+def test_an_alert_has_the_timestamp_of_the_batch_of_its_trigger() -> None:
+    async def alerts() -> list[RaisedAlert]:
+        settings, store = Settings(), InMemoryCheckpointStore()
+        task = Task(0, settings, Intake(settings, 1), store, time.time)
+        await task.restore()
+        events, _ = simulate.market("bribes", 1, 25, 240)
+        streams: list[list[FetchedRecord]] = [[], [], []]
+        for number, event in enumerate(events):
+            stream = ("review", "outreach", "contact").index(event["type"].split(".")[0])
+            key, value = event["seller_id"].encode(), msgspec.json.encode(event)
+            streams[stream].append(FetchedRecord(len(streams[stream]), key, value, timestamp=1000 * number))
+        for stream, records in enumerate(streams):
+            for start in range(0, len(records), 50):
+                task.take(stream, records[start : start + 50])
+        raised, step = list[RaisedAlert](), 1
+        while step or task.blocked:
+            step = task.step(lambda _: True, 10**9)
+            raised += (await task.checkpoint(lambda alert: alert)).raised
+            if unread := store.unread_messages():
+                task.take(EVIDENCE, unread)
+        sent = {event["event_id"]: number for number, event in enumerate(events)}
+        for alert, sent_at in raised:  # the batch's first record was sent at most some hundred events earlier
+            assert 0 <= sent[alert.evidence.event_ids[0]] - sent_at < 1000
+        return raised
+
+    assert asyncio.run(alerts())
+
+
+def test_a_failed_commit_raises() -> None:
+    async def fail() -> None:
+        store, settings = InMemoryCheckpointStore(), Settings()
+        task = Task(0, settings, Intake(settings, 1), store, time.time)
+        await task.restore()
+        task.take(0, [FetchedRecord(0, b"s", b"garbage")])
+        task.step(lambda _: True, 10)
+        store.fenced = True
+        await task.checkpoint(lambda alert: alert)
+
+    with pytest.raises(ConnectionError):
+        asyncio.run(fail())

@@ -1,0 +1,85 @@
+"""A task runner without a broker: for which streams its loop waits."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import Any
+
+from stream.config import Settings
+from stream.engine.checkpoint import Checkpoint
+from stream.engine.task import Task
+from stream.engine.task_runner import TaskRunner
+from stream.intake.intake import Intake
+from tests.unit.engine.doubles import FakePartitionControl, FetchedRecord, InMemoryCheckpointStore, NullTaskMetrics
+
+
+class SlowCheckpointStore(InMemoryCheckpointStore):
+    """Its commits take two seconds, as they do during an outage of Kafka."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.committed = asyncio.Event()
+
+    async def commit(self, checkpoint: Checkpoint) -> None:
+        await asyncio.sleep(2)
+        self.committed.set()
+
+
+def _records(kind: dict[str, str], *minutes: int) -> list[Any]:
+    """Return a stream's records with events at these minutes."""
+    common = {"seller_id": "s", "reviewer_id": "u", "review_id": "r"}
+    events = [
+        common | kind | {"event_id": f"{kind['type']}-{at}", "occurred_at": f"2025-09-01T00:{at:02}:00Z"}
+        for at in minutes
+    ]
+    return [FetchedRecord(offset, b"s", json.dumps(event).encode()) for offset, event in enumerate(events)]
+
+
+def test_an_outage_of_kafka_does_not_make_a_stream_idle() -> None:
+    """Otherwise the task stops waiting for a stream after an outage, and that stream's events count as late."""
+
+    async def applied_after_an_outage() -> int:
+        # The task waits 30 * 0.05 s for a stream with unread records, less than the commit takes.
+        settings = Settings(max_idle_seconds=0.05, allowed_lateness_seconds=0)
+        store = SlowCheckpointStore()
+        task = Task(0, settings, Intake(settings, 1), store, time.time)
+        runner = TaskRunner(task, settings, FakePartitionControl(), NullTaskMetrics())
+        runner.take(1, _records({"type": "outreach.sent", "channel": "message"}, 0))
+        runner.take(2, _records({"type": "contact.accessed", "actor_id": "a"}, 1, 2))
+        loop = asyncio.create_task(runner.run())
+        await asyncio.wait_for(store.committed.wait(), 10)
+        await asyncio.sleep(0.3)  # several iterations of the loop
+        loop.cancel()
+        return task.detector.state.counts["applied"]
+
+    assert asyncio.run(applied_after_an_outage()) == 1
+
+
+class AllStreamsAtEnd(FakePartitionControl):
+    """All streams are read to their end."""
+
+    def at_end(self, stream: int, partition: int) -> bool:
+        return True
+
+
+def test_records_of_several_topics_after_an_idle_time_are_merged_in_order() -> None:
+    """Otherwise the task applies the first stream's event at once, because the other streams are idle."""
+
+    async def applied_after_an_idle_time() -> tuple[int, int]:
+        """Return the number of events applied before and after the second stream's records arrive."""
+        settings = Settings(max_idle_seconds=0.8, allowed_lateness_seconds=0)
+        task = Task(0, settings, Intake(settings, 1), InMemoryCheckpointStore(), time.time)
+        runner = TaskRunner(task, settings, AllStreamsAtEnd(), NullTaskMetrics())
+        loop = asyncio.create_task(runner.run())
+        await asyncio.sleep(1.2)
+        runner.take(1, _records({"type": "outreach.sent", "channel": "message"}, 1))
+        await asyncio.sleep(0.2)  # several iterations of the loop, less than `max_idle_seconds`
+        early = task.detector.state.counts["applied"]
+        runner.take(2, _records({"type": "contact.accessed", "actor_id": "a"}, 0))
+        await asyncio.sleep(1.2)
+        loop.cancel()
+        return early, task.detector.state.counts["applied"]
+
+    assert asyncio.run(applied_after_an_idle_time()) == (0, 2)
