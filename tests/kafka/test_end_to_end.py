@@ -171,7 +171,7 @@ def test_staff_are_accused_once_from_the_evidence_of_all_tasks(group: Group, tmp
     group.assert_equals(expected, ids)
     alerts = list(topic_reader.alerts(group.settings, group.kafka))
     assert insiders & {alert.subject.id for alert in alerts if alert.subject.type == "staff"}
-    clients = [alert for alert in alerts if "stand accused" in alert.explanation]
+    clients = [alert for alert in alerts if "accused over other sellers" in alert.explanation]
     assert {alert.subject.id for alert in clients} <= {cheat.get("seller_id") for cheat in cheats}
 
 

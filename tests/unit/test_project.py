@@ -61,8 +61,9 @@ def test_evidence_of_alerts_is_built_in_one_place() -> None:
     assert [str(module) for module in built] == ["stream/core/alerting/alert_fields.py"]
 
 
-def test_every_kind_of_alert_has_checks() -> None:
+def test_every_kind_of_alert_has_words() -> None:
     assert all(wording.checks(kind) for kind in get_args(Kind))
+    assert {"product.rating_shift", *wording._COUNTED} == set(get_args(Kind))
 
 
 def test_the_horizon_of_deduplication_is_documented() -> None:

@@ -83,7 +83,10 @@ class AlertPolicy:
                 patterns={"half_space_trees": percentile},
                 by_authors=True,
             )
-            n_sold = sum(sold[found.window :]) if number == ACCESS_WATCH else 0
+            n_sold = 0
+            if number == ACCESS_WATCH and sold:
+                in_window = zip(seller.flips[found.window :], sold[found.window :], strict=True)
+                n_sold = sum(is_sold for flip, is_sold in in_window if flip.group in watch.contrast.exposed)
             alerts.append(self._from_draft(draft, n_sold))
         return alerts
 
@@ -153,7 +156,7 @@ class AlertPolicy:
         """Render a draft; `n_sold` of its flips were looked up by staff accused over other sellers."""
         log_threshold = self._log_thresholds[draft.subject.type]
         evidence = flip_evidence(draft, log_threshold)
-        sentence = wording.render(draft.kind, draft.subject.id, evidence, n_sold)
+        sentence = wording.render(draft.kind, draft.subject, evidence, draft.by_authors, n_sold)
         severity = wording.severity(draft.window_evidence.log_odds - log_threshold)
         return self._alert(draft.kind, draft.subject, draft.at, severity, evidence, draft.patterns, sentence)
 

@@ -1,24 +1,35 @@
-"""An alert in words: the sentence a person reads, how grave it is, what one might do."""
+"""An alert in words: the explanation, the questions for a person, the severity and the advice.
+
+Invariant: every number in a sentence is a field of the alert's evidence. No sentence claims more than the evidence: an
+alert compares flips with an expectation and states the odds.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
-from stream.contract.alerts import Action, Evidence, Kind, Severity, SubjectType
+from stream.contract.alerts import Action, Evidence, Kind, Severity, Subject, SubjectType
 from stream.core.model.strata import CONTACT_DAYS
 
-_HOW: Final[dict[Kind, str]] = {
+#: What was counted, and what the expectation rests on.
+_COUNTED: Final[dict[Kind, tuple[str, str]]] = {
+    "seller.flips": ("turned", "from the seller's peers"),
+    "seller.contact_flips": ("turned within {days} days of a contact", "from the seller's peers"),
+    "seller.access_flips": ("turned within {days} days of a look-up by staff", "from the seller's peers"),
     "staff.access_flips": (
-        "{noun} turned within {days} days of a look-up by this member of staff since {since:%d %b %Y}"
+        "turned within {days} days of a look-up by this staff member",
+        "from all reviews that staff looked up",
     ),
-    "seller.flips": "{noun} turned since {since:%d %b %Y}",
-    "seller.access_flips": "{noun} turned within {days} days of a look-up by staff since {since:%d %b %Y}",
-    "seller.contact_flips": "{noun} turned within {days} days of a contact since {since:%d %b %Y}",
+    "staff.removals": (
+        "were removed by this staff member",
+        "from the share of critical reviews among other staff's removals",
+    ),
 }
+_SUBJECTS: Final[dict[SubjectType, str]] = {"seller": "Seller", "staff": "Staff member", "product": "Product"}
 
 
 def severity(log_excess: float) -> Severity:
-    """By how far the evidence passes its threshold (natural log): a factor of 10, 100, 10,000."""
+    """Return the severity for an ln R `log_excess` above its threshold: steps at factors of 10, 100 and 10,000."""
     if log_excess < 2.3:
         return "low"
     if log_excess < 4.6:
@@ -27,7 +38,7 @@ def severity(log_excess: float) -> Severity:
 
 
 def recommended_action(about: SubjectType, severity: Severity, incentives: int, flips: int) -> Action:
-    """Advice for an analyst; nothing is ever done by itself."""
+    """Return advice for an analyst. Volteface never executes it."""
     if severity == "low":
         return "watch"
     if severity == "medium":
@@ -39,69 +50,69 @@ def recommended_action(about: SubjectType, severity: Severity, incentives: int, 
     return "restore_ratings"
 
 
-def render(kind: Kind, subject_id: str, evidence: Evidence, n_sold: int = 0) -> str:
-    """One sentence on a seller's flips, or on those a member of staff answers for.
+def render(kind: Kind, subject: Subject, evidence: Evidence, by_authors: bool, n_sold: int = 0) -> str:
+    """Return the explanation of an alert on a seller or a staff member.
 
-    n_sold: flips whose reviews were looked up by staff accused over other sellers.
+    Args:
+        kind, subject, evidence: Of the alert.
+        by_authors: Whether the reviews' authors changed them, or the platform removed them.
+        n_sold: Flips whose reviews were looked up by staff accused over other sellers.
     """
-    flips, expected = evidence.flips, evidence.expected
-    if kind == "staff.removals":
-        return (
-            f"Staff {subject_id}: {flips} critical reviews removed since {evidence.since:%d %b %Y}; {expected:.1f} "
-            f"expected, if as much of it were critical as of what others remove ({flips / expected:.1f} times as "
-            f"many). Odds that this began by other means than chance: {_odds(evidence.odds)} to 1."
+    counted, basis = _COUNTED[kind]
+    n_flips, expected = evidence.flips, evidence.expected
+    sentences = [
+        f"{_SUBJECTS[subject.type]} {subject.id}: {n_flips} critical review{'' if n_flips == 1 else 's'} "
+        f"{counted.format(days=CONTACT_DAYS)} since {evidence.since:%d %b %Y}; {expected:.1f} expected {basis} "
+        f"({n_flips / expected:.1f} times as many as expected)."
+    ]
+    if by_authors:
+        offered = (
+            f"; something of value was offered before {evidence.incentives} of them" if evidence.incentives else ""
         )
-    noun = "critical review" if flips == 1 else "critical reviews"
-    how = _HOW[kind].format(since=evidence.since, days=CONTACT_DAYS, noun=noun)
-    who, peers = (
-        ("Staff", "all that is looked up") if kind == "staff.access_flips" else ("Seller", "peers and its own past")
-    )
-    gifts = f", {evidence.incentives} after something of value was offered" if evidence.incentives else ""
-    sold = f" Of these reviews {n_sold} were looked up by staff who stand accused over other sellers." if n_sold else ""
+        sentences.append(f"Authors upgraded {evidence.upgraded} and deleted {evidence.retracted}{offered}.")
+    sentences.append(f"Odds of a real increase against chance: {_odds(evidence.odds)} to 1.")
+    if n_sold:
+        sentences.append(f"Staff accused over other sellers looked up {n_sold} of these reviews.")
+    return " ".join(sentences)
+
+
+def render_rating_shift(product_id: str, seller_id: str, evidence: Evidence, n_events: int) -> str:
+    """Return the explanation of a product's rating shift, found in its last `n_events` rating events."""
+    stars = evidence.stars_moved / max(evidence.flips, 1)
     return (
-        f"{who} {subject_id}: {flips} {how}; {expected:.1f} expected from {peers} "
-        f"({flips / expected:.1f} times as many). {evidence.upgraded} upgraded, {evidence.retracted} deleted by their "
-        f"authors{gifts}. Odds that this began by other means than chance: {_odds(evidence.odds)} to 1.{sold}"
+        f"Product {product_id} of seller {seller_id}: turned reviews raise its displayed rating more than before. "
+        f"{evidence.flips} of its last {n_events} rating events are turned reviews, worth {stars:.2f} stars each on "
+        "average."
     )
 
 
 _CHECKS: Final[dict[Kind, list[str]]] = {
     "seller.flips": [
-        "Was one of its products mended, recalled or confused with another when these reviews turned?",
-        "Did a crowd write these reviews together, and think better of it?",
+        "Was one of the seller's products repaired, recalled or confused with another product in this period?",
+        "Were these reviews part of a review bomb whose authors changed their minds?",
     ],
     "seller.contact_flips": [
-        "Did the seller begin to answer its critics in another way, or with better support?",
-        "What was said in these contacts, and was anything offered?",
+        "Did the seller's support, or its replies to critical reviews, improve in this period?",
+        "What did the contacts say, and did they offer anything of value?",
     ],
     "seller.access_flips": [
-        "Did support solve these reviewers' troubles? Then there are tickets.",
-        "Who looked these reviews up, and why?",
+        "Did support solve these reviewers' problems? Then there are tickets.",
+        "Which staff looked up these reviews, and for what purpose?",
     ],
     "staff.access_flips": [
-        "Are these look-ups part of tickets that were solved, of a kind that others are not given?",
+        "Do these look-ups belong to solved tickets of a kind that other staff do not handle?",
     ],
     "staff.removals": [
-        "Was this member of staff only asked about bad reviews, where others were not?",
+        "Was this staff member given only critical reviews to check, unlike other staff?",
         "Which rule did the removed reviews break?",
     ],
-    "product.rating_shift": ["Was the product changed, or its listing taken over from another?"],
+    "product.rating_shift": ["Did the product change, or did its listing take over another product's reviews?"],
 }
 
 
 def checks(kind: Kind) -> list[str]:
-    """What might make an alert of this kind wrong, for a person to look into."""
+    """Return what might make an alert of this kind wrong, as questions to a person."""
     return _CHECKS[kind]
-
-
-def render_rating_shift(product_id: str, seller_id: str, evidence: Evidence, n_events: int) -> str:
-    """One sentence on a product's shift, found in its last `n_events` rating events."""
-    changed = evidence.flips
-    return (
-        f"Product {product_id} of seller {seller_id}: turned reviews lift its displayed rating more than before; "
-        f"{changed} of its last {n_events} rating events are turns, worth {evidence.stars_moved / max(changed, 1):.2f} "
-        "stars each on average."
-    )
 
 
 def _odds(odds: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cache
 
@@ -12,6 +13,7 @@ from stream.contract.alerts import Alert
 from stream.contract.events import AnyEvent, ContactAccessed
 from stream.market import simulate
 from stream.offline.local_bus import LocalTasks
+from tests import reference
 
 SCENARIOS = ("bribes", "access", "removals")
 
@@ -45,12 +47,29 @@ def test_series_ends_at_the_totals_of_the_alert() -> None:
         assert [point.flips for point in series] == sorted({point.flips for point in series})
         assert [point.expected for point in series] == sorted(point.expected for point in series)
         assert 0 <= series[0].expected <= series[-1].expected <= evidence.expected
-        sold_only = "stand accused" in alert.explanation
+        sold_only = "accused over other sellers" in alert.explanation
         assert series[-1].flips == evidence.flips or (sold_only and series[-1].flips < evidence.flips)
         assert evidence.since <= series[0].at <= series[-1].at <= alert.raised_at
         assert alert.checks
         assert all(check.endswith(("?", ".")) for check in alert.checks)
     assert {"seller.contact_flips", "staff.access_flips", "staff.removals"} <= kinds
+
+
+@pytest.mark.slow
+def test_explanation_names_no_more_reviews_of_accused_staff_than_flips() -> None:
+    found = [
+        (int(match[1]), alert.evidence.flips)
+        for alert in replayed_access_alerts()
+        if (match := re.search(r"Staff accused over other sellers looked up (\d+) of these", alert.explanation))
+    ]
+    assert found
+    assert all(1 <= named <= flips for named, flips in found)
+
+
+def replayed_access_alerts() -> list[Alert]:
+    """Alerts of the reference output in which sellers are insider clients of accused staff."""
+    _, *lines = reference.replayed("access", 1).splitlines()
+    return [msgspec.json.decode(line, type=Alert) for line in lines]
 
 
 @pytest.mark.slow

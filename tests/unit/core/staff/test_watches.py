@@ -140,7 +140,7 @@ def test_insiders_are_accused(scenario: str, kind: str, tasks: int) -> None:
     found = {alert.subject.id: alert for alert in raised if alert.subject.type == "staff"}
     assert insiders <= found.keys()
     assert len(found.keys() - insiders) <= 1  # by chance: of 40 staff members one, in about one market of ten
-    clients = [alert for alert in raised if "stand accused over other sellers" in alert.explanation]
+    clients = [alert for alert in raised if "accused over other sellers" in alert.explanation]
     assert bool(clients) == (scenario == "access")
     assert {alert.subject.id for alert in clients} <= {cheat.seller_id for cheat in market.truth}
     alert = next(iter(found.values()))
