@@ -7,6 +7,7 @@ import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, cast
 
@@ -54,6 +55,7 @@ def head(line: bytes) -> Head:
         return Head()
 
 
+@lru_cache(maxsize=64)  # a file has a handful of event types
 def stream_of(kind: str) -> int:
     """Return the input stream of an event type. An unknown type goes to the first stream, which refuses it."""
     return _STREAM_OF_FAMILY.get(kind.partition(".")[0], 0)
