@@ -28,9 +28,10 @@ from stream.core.state.rows import (
     StaffExposureRow,
     StratumRow,
 )
+from stream.core.subjects.exposure_sums import ExposureSums
 from stream.core.subjects.product_rating import DriftBuffer, ProductRating
 from stream.core.subjects.reviews import Review
-from stream.core.subjects.seller import ExposureSums, Seller
+from stream.core.subjects.seller import Seller
 
 #: The kinds of rows, and the prefixes of their keys. A task has one row of each of the first five kinds (of the
 #: patterns it has further rows).

@@ -10,49 +10,18 @@ import math
 from typing import Final
 
 from librt.vecs import vec
-from mypy_extensions import mypyc_attr
 
 from stream.core.baseline.arrivals import Arrivals
 from stream.core.baseline.baseline import MIN_EXPECTED_RATE, Baseline
 from stream.core.model.flip_windows import MAX_WINDOWS, append_row, log_start_prior
 from stream.core.model.flips import Flip
 from stream.core.model.strata import DAY, GROUP_OF, N_GROUPS
+from stream.core.subjects.exposure_sums import ExposureSums
 
 #: Memory of the expected flips that set a seller's weight.
 WEIGHT_MEMORY_SECONDS: Final = 60 * DAY
 #: A seller with more than this share of a group's expected rate has no peers there.
 MAX_PEER_SHARE: Final = 0.5
-
-
-@mypyc_attr(acyclic=True)
-class ExposureSums:
-    """A seller's reviews at risk in one stratum, not looked up (`plain`) and looked up.
-
-    Of n reviews that entered when a clock stood at C_i, n C - sum C_i flips are expected; these fields hold - sum C_i.
-
-    Args:
-        plain, looked_up: The numbers of reviews.
-        current_plain, current_looked_up: Minus the sums of the current clock at which the reviews entered.
-        long_run_plain, long_run_looked_up: Minus the sums of the long-run clock at which the reviews entered.
-    """
-
-    __slots__ = ("current_looked_up", "current_plain", "long_run_looked_up", "long_run_plain", "looked_up", "plain")
-
-    def __init__(
-        self,
-        plain: int,
-        looked_up: int,
-        current_plain: float,
-        current_looked_up: float,
-        long_run_plain: float,
-        long_run_looked_up: float,
-    ) -> None:
-        self.plain = plain
-        self.looked_up = looked_up
-        self.current_plain = current_plain
-        self.current_looked_up = current_looked_up
-        self.long_run_plain = long_run_plain
-        self.long_run_looked_up = long_run_looked_up
 
 
 class Seller:
