@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def kafka() -> Iterator[KafkaSettings]:
 
 @pytest.fixture
 def group(kafka: KafkaSettings, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Group]:
-    group = Group(request.node.name.replace("_", "-"), kafka, tmp_path)
+    group = Group(re.sub(r"[^A-Za-z0-9]+", "-", request.node.name), kafka, tmp_path)
     yield group
     for worker in group.workers:
         worker.kill()
