@@ -171,6 +171,18 @@ _CORRECTNESS: Final[Row] = (
             runbooks=["VoltefaceTasksFail"],
         ),
         graph(
+            "Records expired unread, foreign group offsets",
+            "Records that a topic's retention deleted before a worker read them, and how often the workers set offsets"
+            " of another consumer back. Both are zero in an intact installation.",
+            "short",
+            {
+                "expired in {{topic}}": f"sum by (topic) ({worker('volteface_expired_records_total')})",
+                "offsets set back": f"sum({worker('volteface_group_offsets_resets_total')})",
+            },
+            limits={1: "red"},
+            runbooks=["VoltefaceRecordsExpired", "VoltefaceGroupOffsetsReset"],
+        ),
+        graph(
             "Duplicates, late events, unknown fields",
             "Duplicates are dropped. Late events are applied at the watermark. Unknown fields are ignored. A lasting"
             " rise means that a producer changed.",

@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from stream.config import KafkaSettings, Settings
 from stream.engine.checkpoint import Checkpoint
 from stream.engine.kafka_auth import connection, partitions_of
+from stream.engine.log_check import GroupOffsetsError, Log, Start, check, is_beyond
 
 #: Key, value and headers of a record.
 _KeyValueHeaders = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]
@@ -43,7 +44,13 @@ def credentials(kafka: KafkaSettings) -> Any:
 
 
 class KafkaCheckpointStore:
-    """The checkpoints of one partition number."""
+    """The checkpoints of one partition number.
+
+    Args:
+        partition: The partition number.
+        settings: All settings.
+        kafka: How to reach Kafka.
+    """
 
     def __init__(self, partition: int, settings: Settings, kafka: KafkaSettings) -> None:
         self._partition = partition
@@ -94,6 +101,37 @@ class KafkaCheckpointStore:
         assert self._producer is not None, "open() comes first"
         if tp.partition not in await partitions_of(self._producer, tp.topic):
             raise LookupError(f"topic {tp.topic} has no partition {tp.partition}: see `volteface topics check`")
+
+    async def check_logs(self, offsets: list[int] | None) -> Start:
+        """Compare the task's offsets with the topics that it reads, and with the group's offsets.
+
+        Args:
+            offsets: The next offset of each topic in `Settings.read_topics`; None if the task has no state.
+
+        Raises:
+            LogError: The state does not belong to the topics.
+            GroupOffsetsError: The group's offsets were beyond the task's; they are set back now.
+        """
+        partitions = [TopicPartition(topic, self._partition) for topic in self._settings.read_topics]
+        consumer = AIOKafkaConsumer(
+            **connection(self._kafka), group_id=self._settings.app_id, enable_auto_commit=False
+        )  # fmt: skip
+        await consumer.start()
+        try:
+            consumer.assign(partitions)
+            beginnings, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
+            committed = [await consumer.committed(tp) for tp in partitions]
+        finally:
+            await consumer.stop()
+        logs = [
+            Log(tp.topic, tp.partition, beginnings[tp], ends[tp], offset)
+            for tp, offset in zip(partitions, committed, strict=True)
+        ]
+        start = check(offsets, logs, len(self._settings.input_topics), self._settings.state_topic)
+        if offsets is not None and is_beyond(offsets, logs):
+            await self.commit(Checkpoint([], [], start.offsets))
+            raise GroupOffsetsError(logs, offsets)
+        return start
 
     async def commit(self, checkpoint: Checkpoint) -> None:
         """Commit a checkpoint as one transaction.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 from aiokafka import errors
@@ -22,6 +23,8 @@ from stream.engine.kafka_auth import security
 #: How long to retry: Kafka or the network may be starting.
 _TOTAL_SECONDS: Final = 20
 _TRY_SECONDS: Final = 5
+#: After this time a person wants to know what the command waits for.
+_QUIET_SECONDS: Final = 1
 #: OpenSSL's codes for a certificate of another host name, and of another IP address.
 _NAME_MISMATCH_CODES: Final = (62, 64)
 
@@ -32,29 +35,48 @@ class AccessError(OSError):
     """Kafka cannot be used with these settings; the message is one line that names the setting."""
 
 
-def check(kafka: KafkaSettings) -> None:
+def check(kafka: KafkaSettings, on_wait: Callable[[str], None] | None = None) -> None:
     """Return once Kafka has accepted a connection.
+
+    Args:
+        kafka: How to reach Kafka.
+        on_wait: Called with one line if Kafka has not answered after _QUIET_SECONDS.
 
     Raises:
         AccessError: It did not.
         SettingsError: A file named by a setting cannot be used.
     """
     if not kafka.mock:
-        asyncio.run(_check(kafka))
+        asyncio.run(_check(kafka, on_wait))
 
 
-async def _check(kafka: KafkaSettings) -> None:
+async def _check(kafka: KafkaSettings, on_wait: Callable[[str], None] | None) -> None:
     secured = security(kafka)
     bootstrap = [(host, port) for host, port, _ in collect_hosts(kafka.bootstrap_servers)]
-    brokers = await _first_reply(kafka, bootstrap, secured)
+    brokers = await _first_reply(kafka, bootstrap, secured, on_wait)
     # Brokers may advertise other host names, which must resolve and must be in their certificates.
     others = [broker for broker in brokers if broker not in bootstrap]
     if others:
-        await _first_reply(kafka, others, secured)
+        await _first_reply(kafka, others, secured, on_wait)
 
 
-async def _first_reply(kafka: KafkaSettings, addresses: list[Address], secured: dict[str, Any]) -> list[Address]:
+async def _first_reply(
+    kafka: KafkaSettings, addresses: list[Address], secured: dict[str, Any], on_wait: Callable[[str], None] | None
+) -> list[Address]:
     """Return the advertised addresses of the brokers, from the first address that answers."""
+    if on_wait is None:
+        return await _retried(kafka, addresses, secured)
+    names = ", ".join(f"{host}:{port}" for host, port in addresses)
+    line = f"waiting for Kafka at {names}, for up to {_TOTAL_SECONDS} seconds"
+    notice = asyncio.get_running_loop().call_later(_QUIET_SECONDS, on_wait, line)
+    try:
+        return await _retried(kafka, addresses, secured)
+    finally:
+        notice.cancel()
+
+
+async def _retried(kafka: KafkaSettings, addresses: list[Address], secured: dict[str, Any]) -> list[Address]:
+    """Return the first address's reply; retry for _TOTAL_SECONDS."""
     until = time.monotonic() + _TOTAL_SECONDS
     while True:
         fatal: list[str] = []

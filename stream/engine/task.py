@@ -21,6 +21,7 @@ from stream.core.merge import Merge
 from stream.core.model.encoding import ROW_VERSION, decode, encode
 from stream.core.staff import messages
 from stream.engine.checkpoint import POSITION, Checkpoint, CheckpointStore, Committed, PositionRow, RaisedAlert
+from stream.engine.log_check import Gap, LogError, rewound
 from stream.engine.records import Record, alert_record, app_id_header, dead_letter_record, message_records
 from stream.intake.intake import Intake
 from stream.intake.refusal import Refusal, Refused
@@ -44,7 +45,7 @@ class Task:
     Args:
         partition: The partition number.
         settings: All settings.
-        intake: Decodes records; it knows the number of partitions.
+        intake: Decodes records, and holds the number of partitions.
         store: The task's checkpoints.
         now: Returns the present time in epoch seconds.
     """
@@ -75,6 +76,13 @@ class Task:
         #: By stream, the fetched batches that are not done: last offset, and time of the first record.
         self._batches: list[deque[tuple[int, float]]] = [deque() for _ in STREAMS]
         self._changed = False
+        #: Records that expired before they were read; known after `restore`.
+        self.gaps: list[Gap] = []
+        #: The offset after the last fetched record of each topic, and the error if a topic starts again below it.
+        self._received = [0] * len(settings.read_topics)
+        self._rewound: LogError | None = None
+        #: Whether records came that the state has applied already: they are old, or the topic is another one.
+        self._verify = False
 
     @property
     def unknown_fields(self) -> int:
@@ -96,11 +104,12 @@ class Task:
 
         1. Open the store, which fences the previous owner.
         2. Read the rows; a later row of a key replaces an earlier one.
-        3. Take the offsets from the position row, and drop fetched records below them.
+        3. Take the offsets from the position row, if they belong to the logs, and drop fetched records below them.
         4. Restore the detector's state from the other rows.
 
         Raises:
-            StateError: A row cannot be read.
+            StateError: A row cannot be read, or the offsets do not belong to the logs.
+            GroupOffsetsError: The group's offsets were beyond the task's; they are set back now.
         """
         self.phase = TaskPhase.RESTORING
         await self._store.open()
@@ -112,29 +121,55 @@ class Task:
                 else:
                     rows[key] = value
         position = rows.pop(POSITION, None)
-        if position is not None:
-            self._restore_position(decode(position, PositionRow))
+        row = None if position is None else decode(position, PositionRow)
+        await self._check_logs(row)
         self.detector.state.restore(rows.items())
         if self.phase is TaskPhase.RESTORING:
             self.phase = TaskPhase.RUNNING
         return len(rows)
 
-    def _restore_position(self, row: PositionRow) -> None:
-        self.dead = Counter(row.dead)
-        for stream, (low_offset, done) in enumerate(row.streams):
+    async def _check_logs(self, row: PositionRow | None) -> None:
+        """Take the offsets from the position row, once they are known to belong to the logs."""
+        offsets = None if row is None else [*(low_offset for low_offset, _ in row.streams), row.evidence]
+        start = await self._store.check_logs(offsets)
+        self.gaps = start.gaps
+        for stream, low_offset in enumerate(start.offsets[:EVIDENCE]):
             self._low_offsets[stream] = low_offset
             self.merge.streams[stream].next_offset = low_offset
-            self.merge.streams[stream].done_offsets = set(done)
             _drop_below(low_offset, self.merge.streams[stream].inbox)
-        self._next_evidence_offset = row.evidence
-        _drop_below(row.evidence, self._evidence_records)
+        self._next_evidence_offset = start.offsets[EVIDENCE]
+        _drop_below(self._next_evidence_offset, self._evidence_records)
+        if row is not None:
+            self.dead = Counter(row.dead)
+            for stream, (_, done) in enumerate(row.streams):
+                self.merge.streams[stream].done_offsets = {offset for offset in done if offset >= start.offsets[stream]}
+
+    async def verify(self) -> None:
+        """Check the logs again, because records came that the state has applied already.
+
+        Raises:
+            LogError: A topic was deleted and created again, or lost records.
+        """
+        if self._rewound is not None:
+            raise self._rewound
+        if self._verify:
+            self._verify = False
+            positions = [stream.low_offset for stream in self.merge.streams]
+            await self._store.check_logs([*positions, self._next_evidence_offset])
 
     def take(self, stream: int, records: list[Any]) -> None:
         """Put fetched records into a stream's inbox, except those below the restored offset."""
+        first, last = records[0].offset, records[-1].offset
+        if first < self._received[stream]:
+            topic = self._settings.read_topics[stream]
+            self._rewound = rewound(topic, self.partition, first, self._received[stream])
+            return
+        self._received[stream] = last + 1
+        low_offset = self._next_evidence_offset if stream == EVIDENCE else self._low_offsets[stream]
+        self._verify = self._verify or last < low_offset
         if stream == EVIDENCE:
             self._evidence_records.extend(record for record in records if record.offset >= self._next_evidence_offset)
             return
-        low_offset = self._low_offsets[stream]
         self._batches[stream].append((records[-1].offset, records[0].timestamp / 1000))
         inbox = self.merge.streams[stream].inbox
         if records[0].offset >= low_offset:
@@ -171,7 +206,7 @@ class Task:
         """Read the evidence records, then apply up to `limit` events; return how many were applied.
 
         Args:
-            idle: Tells whether the merge need not wait for a stream that has no event.
+            idle: Returns whether the merge need not wait for a stream that has no event.
             limit: The most events to apply.
         """
         self._read_at = self._now()
@@ -186,7 +221,7 @@ class Task:
                 self._raise(alerts, sent_at)
         self.merge.finish(taken)
         if self.merge.blocked_at is not None:
-            detector.resume(self.merge.blocked_at)
+            detector.withdraw_idle(self.merge.blocked_at)
         elif not taken and all(not stream.waiting and idle(stream.index) for stream in streams):
             detector.announce_idle()
         self._changed = self._changed or bool(taken) or bool(detector.outbox)

@@ -1,6 +1,6 @@
 """The tasks of one worker: created when partitions are assigned, dropped when they are revoked.
 
-Invariant: a task that fails is dropped and never mended, because its state may be ahead of the last checkpoint. The
+Invariant: a task that fails is dropped and never repaired, because its state may be ahead of the last checkpoint. The
 group is then asked for a new assignment, which starts from the last checkpoint. If the state itself cannot be read, a
 new assignment would fail in the same way forever, so the worker ends.
 """
@@ -17,6 +17,7 @@ import structlog
 from stream.config import Settings
 from stream.core.model.encoding import StateError
 from stream.engine.checkpoint import CheckpointStore
+from stream.engine.log_check import GroupOffsetsError
 from stream.engine.task import Task
 from stream.engine.task_runner import PartitionControl, TaskMetrics, TaskRunner
 from stream.intake.intake import Intake
@@ -81,6 +82,11 @@ class TaskManager:
             self._metrics.failed(partition, error)
             await self._drop(partition, runner)
             await self._crash(error)
+        except GroupOffsetsError as error:
+            log.warning("group_offsets_reset", partition=partition, topics=error.topics, reason=str(error))
+            self._metrics.group_offsets_reset()
+            await self._drop(partition, runner)
+            await self._rejoin()
         except Exception as error:  # every failure is logged, drops the task, and leads to a new assignment
             self._metrics.failed(partition, error)
             log.error("task_failed", partition=partition, error=repr(error), exc_info=error)

@@ -1,6 +1,6 @@
 """The loop of one task: restore, then apply and checkpoint until the task is stopped.
 
-Invariant: the runner never mends a task. An exception leaves `run`, and the task manager drops the task.
+Invariant: the runner never repairs a task. An exception leaves `run`, and the task manager drops the task.
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ import time
 from typing import Any, Final, Protocol
 
 import msgspec
+import structlog
 
 from stream.config import Settings
 from stream.contract.alerts import Alert
 from stream.engine.checkpoint import RaisedAlert
 from stream.engine.task import EVIDENCE, Task
+
+log = structlog.get_logger()
 
 #: The most events applied before other coroutines run: some 10 ms.
 _MAX_STEP_EVENTS: Final = 500
@@ -43,6 +46,8 @@ class TaskMetrics(Protocol):
     def stepped(self, seconds: float) -> None: ...
     def checkpointed(self, seconds: float, rows: int, raised: list[RaisedAlert]) -> None: ...
     def failed(self, partition: int, error: BaseException) -> None: ...
+    def records_expired(self, topic: str, count: int) -> None: ...
+    def group_offsets_reset(self) -> None: ...
 
 
 class TaskRunner:
@@ -65,7 +70,7 @@ class TaskRunner:
         #: When records came after all streams had been idle. The other streams may bring records of the same moment a
         #: little later, so each is waited for from this time on, however long it had been idle before. A stream that is
         #: never used therefore adds no latency while another one flows.
-        self._idle_since = time.monotonic()
+        self._active_since = time.monotonic()
         self._next_offsets = [0] * len(settings.read_topics)
         self._paused = [False] * len(settings.read_topics)
         self._records_arrived = asyncio.Event()
@@ -85,7 +90,7 @@ class TaskRunner:
         self._next_offsets[stream] = records[-1].offset + 1
         now = time.monotonic()
         if now - max(self._received_at[:EVIDENCE]) >= self._settings.max_idle_seconds:
-            self._idle_since = now
+            self._active_since = now
         self._received_at[stream] = now
         self.task.take(stream, records)
         self._records_arrived.set()
@@ -95,7 +100,7 @@ class TaskRunner:
 
     def _idle(self, stream: int) -> bool:
         """Return whether the merge need not wait for a stream that has no event."""
-        idle_seconds = time.monotonic() - max(self._received_at[stream], self._idle_since)
+        idle_seconds = time.monotonic() - max(self._received_at[stream], self._active_since)
         if idle_seconds < self._settings.max_idle_seconds:
             return False
         at_end = self._partitions.at_end(stream, self.task.partition)
@@ -109,7 +114,7 @@ class TaskRunner:
         excess = seconds - self._settings.max_idle_seconds
         if excess > 0:
             self._received_at = [min(now, at + excess) for at in self._received_at]
-            self._idle_since = min(now, self._idle_since + excess)
+            self._active_since = min(now, self._active_since + excess)
 
     async def run(self) -> None:
         """Restore the task, then apply events and commit checkpoints until `stop` is called."""
@@ -119,10 +124,16 @@ class TaskRunner:
         turned_at = time.monotonic()
         self._received_at = [turned_at] * len(self._received_at)
         self._metrics.restored(task.partition, rows, turned_at - started_at)
+        for topic in self._settings.read_topics:  # from zero, so that Prometheus sees the series before a gap
+            self._metrics.records_expired(topic, 0)
+        for gap in task.gaps:
+            log.warning("records_expired", **gap._asdict())
+            self._metrics.records_expired(gap.topic, gap.last - gap.first)
         while not self._stopping:
             stepped_at = time.monotonic()
             self._discount_stall(stepped_at - turned_at, stepped_at)
             turned_at = stepped_at
+            await task.verify()
             applied = task.step(self._idle, _MAX_STEP_EVENTS)
             if applied:
                 self._metrics.stepped(time.monotonic() - stepped_at)

@@ -25,13 +25,12 @@ from prometheus_client import (
     PlatformCollector,
     ProcessCollector,
 )
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.openmetrics import exposition
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, UnknownMetricFamily
+from prometheus_client.exposition import choose_encoder
 
 from stream import MODEL_VERSION
 from stream.contract.alerts import Alert, Kind, Severity
 
-CONTENT_TYPE: Final = exposition.CONTENT_TYPE_LATEST
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _QUANTILES: Final = (0.5, 0.9, 0.99, 1.0)
 _STATES: Final = ("new", "restoring", "running")
@@ -120,6 +119,17 @@ class Metrics:
         self._restore = self._seconds("restore", "Time of a task's restore")
         self._checkpoint_rows = Counter("volteface_checkpoint_rows", "Rows of state written", registry=self.registry)
         self._restored_rows = Counter("volteface_restored_rows", "Rows read by restores", registry=self.registry)
+        self._expired = Counter(
+            "volteface_expired_records",
+            "Records that the topic's retention deleted before they were read",
+            ["topic"],
+            registry=self.registry,
+        )
+        self._group_offsets_resets = Counter(
+            "volteface_group_offsets_resets",
+            "Times that offsets of another consumer under this group id were set back",
+            registry=self.registry,
+        )
         self._failures = Counter("volteface_task_failures", "Tasks dropped because of an error", registry=self.registry)
         self._tasks, self._states = tasks, states
         self.registry.register(self)
@@ -153,10 +163,25 @@ class Metrics:
         """Count a task that was dropped because of an error."""
         self._failures.inc()
 
-    def exposition(self) -> bytes:
-        """Return the page for Prometheus (OpenMetrics)."""
-        page: bytes = exposition.generate_latest(self.registry)  # type: ignore[no-untyped-call]  # untyped there
-        return page
+    def records_expired(self, topic: str, count: int) -> None:
+        """Count records that expired before they were read."""
+        self._expired.labels(topic).inc(count)
+
+    def group_offsets_reset(self) -> None:
+        """Count that a task has set the group's offsets back."""
+        self._group_offsets_resets.inc()
+
+    def exposition(self, accept: str = "") -> tuple[bytes, str]:
+        """Return the page for Prometheus and its content type.
+
+        Args:
+            accept: The request's Accept header: OpenMetrics if it asks for that, else the text format 0.0.4.
+        """
+        try:
+            encode, content_type = choose_encoder(accept)
+        except (TypeError, ValueError):  # a version that is no number, a parameter without a value
+            encode, content_type = choose_encoder("")
+        return encode(self.registry), content_type
 
     def describe(self) -> Iterable[Metric]:
         """Return nothing: there are no samples before the first task runs."""
@@ -170,10 +195,11 @@ class Metrics:
         unknown = CounterMetricFamily("volteface_unknown_field_events", "Events with unknown fields", labels=["task"])
         lag = GaugeMetricFamily("volteface_lag_records", "Records not yet applied", labels=["task", "topic"])
         behind = GaugeMetricFamily("volteface_lag_seconds", "Age of the oldest of them", labels=["task", "topic"])
-        evidence = GaugeMetricFamily(
+        # Without a type: only a summary may have the label `quantile`, and a summary's values may not be negative.
+        evidence = UnknownMetricFamily(
             "volteface_evidence_log_odds", "ln R of the subjects, by quantile", labels=["task", "family", "quantile"]
         )
-        scores = GaugeMetricFamily(
+        scores = UnknownMetricFamily(
             "volteface_pattern_score",
             "HalfSpaceTrees' score of the flips so far, by quantile",
             labels=["task", "quantile"],

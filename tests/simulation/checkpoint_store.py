@@ -15,6 +15,7 @@ from aiokafka import TopicPartition
 
 from stream.config import Settings
 from stream.engine.checkpoint import Checkpoint
+from stream.engine.log_check import Start
 from stream.engine.records import Record
 from stream.intake.partition import partition_of
 from tests.simulation.kafka_log import Log, Producer, Rows
@@ -74,6 +75,11 @@ class SimulatedCheckpointStore:
         if next_offset == offset:
             return None
         return [(record.key or b"", record.value) for record in records], next_offset
+
+    async def check_logs(self, offsets: list[int] | None) -> Start:
+        """The simulated log keeps all records, and only its own workers commit offsets."""
+        await reach("checking")
+        return Start(offsets or [0] * len(self.settings.read_topics), [])
 
     async def commit(self, checkpoint: Checkpoint) -> None:
         """Write a checkpoint as aiokafka does: an error or a cancellation aborts, a crash (GeneratorExit) does not."""

@@ -5,9 +5,10 @@ Invariant: bytes from Kafka are decoded into declared types or refused (StateErr
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 import msgspec
+from mypy_extensions import mypyc_attr
 
 #: The version of all rows; a row of another version is refused.
 ROW_VERSION: Final = 1
@@ -16,17 +17,17 @@ T = TypeVar("T")
 encode = msgspec.msgpack.Encoder().encode
 
 
-#: No retry helps, so every StateError names the operator's choices.
-_ADVICE: Final = (
-    'go back to what wrote it, or start under another VOLTEFACE_APP_ID: see docs/operations.md, "Upgrade and roll-back"'
-)
-
-
+@mypyc_attr(allow_interpreted_subclasses=True)
 class StateError(Exception):
-    """A row of the state topic that this version cannot read. The text is one line and says what to do."""
+    """A state that this worker cannot continue. The text is one line and says what to do, because no retry helps."""
+
+    advice: ClassVar[str] = (
+        "go back to what wrote it, or start under another VOLTEFACE_APP_ID: see docs/operations.md, "
+        '"Upgrade and roll-back"'
+    )
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"{reason}; {_ADVICE}")
+        super().__init__(f"{reason}; {self.advice}")
 
 
 _decoders: dict[Any, msgspec.msgpack.Decoder[Any]] = {}

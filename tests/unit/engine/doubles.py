@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from stream.config import Settings
 from stream.engine.checkpoint import Checkpoint, RaisedAlert
+from stream.engine.log_check import Start
 from stream.engine.task import EVIDENCE
 
 
@@ -38,6 +39,9 @@ class InMemoryCheckpointStore:
     async def read(self) -> AsyncIterator[list[tuple[bytes, bytes | None]]]:
         yield list(self.rows.items())
 
+    async def check_logs(self, offsets: list[int] | None) -> Start:
+        return Start(offsets or [0, 0, 0, 0], [])
+
     async def commit(self, checkpoint: Checkpoint) -> None:
         if self.fenced:
             raise ConnectionError("fenced")
@@ -65,14 +69,23 @@ class InMemoryCheckpointStore:
 
 
 class FakePartitionControl:
-    """The stream of reviews is read to its end; the other streams have more records, which have not arrived yet."""
+    """The stream of reviews is read to its end; the other streams have more records, which have not arrived yet.
+
+    Attributes:
+        paused: The streams that are paused.
+    """
+
+    def __init__(self) -> None:
+        self.paused: set[int] = set()
 
     def at_end(self, stream: int, partition: int) -> bool:
         return stream == 0
 
-    def pause(self, stream: int, partition: int) -> None: ...
+    def pause(self, stream: int, partition: int) -> None:
+        self.paused.add(stream)
 
-    def resume(self, stream: int, partition: int) -> None: ...
+    def resume(self, stream: int, partition: int) -> None:
+        self.paused.remove(stream)
 
 
 class NullTaskMetrics:
@@ -85,3 +98,7 @@ class NullTaskMetrics:
     def checkpointed(self, seconds: float, rows: int, raised: list[RaisedAlert]) -> None: ...
 
     def failed(self, partition: int, error: BaseException) -> None: ...
+
+    def records_expired(self, topic: str, count: int) -> None: ...
+
+    def group_offsets_reset(self) -> None: ...

@@ -83,3 +83,24 @@ def test_records_of_several_topics_after_an_idle_time_are_merged_in_order() -> N
         return early, task.detector.state.counts["applied"]
 
     assert asyncio.run(applied_after_an_idle_time()) == (0, 2)
+
+
+def test_a_full_inbox_pauses_its_partition_and_a_drained_one_resumes_it() -> None:
+    async def paused_before_and_after() -> tuple[set[int], set[int]]:
+        settings = Settings(max_idle_seconds=0.05, checkpoint_seconds=0.05)
+        task = Task(0, settings, Intake(settings, 1), InMemoryCheckpointStore(), time.time)
+        partitions = AllStreamsAtEnd()
+        runner = TaskRunner(task, settings, partitions, NullTaskMetrics())
+        garbage = [FetchedRecord(offset, b"s", b"garbage") for offset in range(20_001)]
+        runner.take(0, garbage[:20_000])
+        assert partitions.paused == set(), "20,000 records are the limit"
+        runner.take(0, garbage[20_000:])
+        before = set(partitions.paused)
+        loop = asyncio.create_task(runner.run())
+        async with asyncio.timeout(20):
+            while task.unread(0) or partitions.paused:
+                await asyncio.sleep(0.01)
+        loop.cancel()
+        return before, partitions.paused
+
+    assert asyncio.run(paused_before_and_after()) == ({0}, set())

@@ -14,6 +14,7 @@ from stream.core.state import codec
 from stream.core.state.model_version import difference, model_of
 from stream.core.state.rows import MetaRow
 from stream.engine.checkpoint import POSITION, Checkpoint, PositionRow
+from stream.engine.log_check import Start
 from stream.engine.task import Task
 from stream.engine.task_manager import TaskManager
 from stream.intake.intake import Intake
@@ -40,6 +41,9 @@ class StoredRows:
 
     async def read(self) -> AsyncIterator[list[tuple[bytes, bytes | None]]]:
         yield [*self.rows]
+
+    async def check_logs(self, offsets: list[int] | None) -> Start:
+        return Start(offsets or [0, 0, 0, 0], [])
 
     async def commit(self, checkpoint: Checkpoint) -> None:
         self.commits += 1
@@ -75,7 +79,7 @@ def _position_of_version_2() -> Rows:
 REFUSED = [
     (_version_2, "^a MetaRow of the state topic has version 2; this Volteface reads 1"),
     (_position_of_version_2, "^a PositionRow of the state topic has version 2; this Volteface reads 1"),
-    (_no_model, "^the state topic was written by a Volteface that did not tell its model"),
+    (_no_model, "^the state topic was written by a version that did not record its model"),
     (
         _other_watches_and_version,
         "^the state topic was written with model version 2 where this one has 1 and other watches",
@@ -159,4 +163,4 @@ def test_worker_with_unreadable_state_ends_and_does_not_retry() -> None:
         return calls
 
     (text,) = asyncio.run(ended())
-    assert text.startswith("the state topic was written by a Volteface that did not tell its model")
+    assert text.startswith("the state topic was written by a version that did not record its model")

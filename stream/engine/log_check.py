@@ -1,0 +1,113 @@
+"""Whether a task's offsets belong to the logs that it reads, and whether the group's offsets agree with them.
+
+Invariant: pure. A task continues only if no record can be skipped or applied twice without a message. Offsets beyond
+the end of a log, and group offsets without a state, are errors. Records that expired before they were read are
+reported. Group offsets beyond the task's are set back by the checkpoint store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple
+
+from stream.core.model.encoding import StateError
+
+
+class Log(NamedTuple):
+    """One partition of a topic.
+
+    Attributes:
+        beginning, end: The offset of the first record, and the offset after the last one.
+        committed: The group's offset; None if there is none, or if it has expired.
+    """
+
+    topic: str
+    partition: int
+    beginning: int
+    end: int
+    committed: int | None
+
+
+class Gap(NamedTuple):
+    """Records that expired before they were read: from offset `first` up to and without `last`."""
+
+    topic: str
+    partition: int
+    first: int
+    last: int
+
+
+class Start(NamedTuple):
+    """Where a task continues in each log, and what it has missed."""
+
+    offsets: list[int]
+    gaps: list[Gap]
+
+
+class LogError(StateError):
+    """The task's state does not belong to the logs. The text is one line and says what to do."""
+
+    advice: ClassVar[str] = (
+        "to build the state again from the beginning of the inputs, stop all workers and run `volteface state rebuild`"
+    )
+
+
+class GroupOffsetsError(Exception):
+    """The group's offsets were beyond the task's and have been set back. The group has to assign again."""
+
+    def __init__(self, logs: Sequence[Log], offsets: Sequence[int]) -> None:
+        self.topics = {
+            log.topic: f"{offset} instead of {log.committed}"
+            for log, offset in zip(logs, offsets, strict=True)
+            if log.committed is not None and log.committed > offset
+        }
+        super().__init__(
+            f"another consumer has committed offsets under this group id; they are set back: {self.topics}"
+        )
+
+
+def check(offsets: Sequence[int] | None, logs: Sequence[Log], inputs: int, state_topic: str) -> Start:
+    """Compare a task's offsets with the logs that it reads.
+
+    Args:
+        offsets: The next offset of each log; None if the task has no state.
+        logs: The logs, in the same order: first the inputs, then the evidence topic.
+        inputs: The number of inputs. Without a state, the group's offset of an input is an error, and that of the
+            evidence topic is where `volteface state rebuild` lets the task start.
+        state_topic: The name of the state topic, for the message.
+
+    Raises:
+        LogError: The offsets belong to another log, or the state is missing.
+    """
+    if offsets is None:
+        for log in logs[:inputs]:
+            if log.committed:
+                raise LogError(
+                    f"topic {state_topic} has no state of partition {log.partition}, but the group has read topic "
+                    f"{log.topic} up to offset {log.committed}: the state topic was deleted or emptied"
+                )
+        return Start([max(log.beginning, log.committed or 0) for log in logs], [])
+    for log, offset in zip(logs, offsets, strict=True):
+        if offset > log.end:
+            raise LogError(
+                f"topic {log.topic}, partition {log.partition}, ends at offset {log.end}, but the state has applied "
+                f"its records up to offset {offset}: the topic was deleted and created again, or lost records"
+            )
+    pairs = list(zip(logs, offsets, strict=True))
+    return Start(
+        [max(offset, log.beginning) for log, offset in pairs],
+        [Gap(log.topic, log.partition, offset, log.beginning) for log, offset in pairs if offset < log.beginning],
+    )
+
+
+def rewound(topic: str, partition: int, offset: int, received: int) -> LogError:
+    """Return the error for a log that starts again at a lower offset while it is read."""
+    return LogError(
+        f"topic {topic}, partition {partition}, was read up to offset {received} and now continues at offset {offset}: "
+        "the topic was deleted and created again, or lost records"
+    )
+
+
+def is_beyond(offsets: Sequence[int], logs: Sequence[Log]) -> bool:
+    """Return whether a group's offset is beyond the task's: the records between would never be delivered."""
+    return any(log.committed is not None and log.committed > offset for log, offset in zip(logs, offsets, strict=True))

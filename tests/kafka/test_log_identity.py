@@ -1,0 +1,152 @@
+"""A state belongs to the logs that it was built from: what else a worker finds is an error, a warning or repaired."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.structs import OffsetAndMetadata
+
+from stream.market import simulate
+from stream.ops import topics
+from stream.ops.client import connection
+from stream.ops.event_files import head, stream_of
+from tests.kafka.group import PARTITIONS, Group, Worker, replay, wait
+
+pytestmark = pytest.mark.kafka
+
+
+@pytest.fixture(scope="module")
+def lines() -> list[bytes]:
+    return simulate.simulate("bribes", 1, 25, 120).lines
+
+
+@contextmanager
+def admin_of(group: Group) -> Iterator[KafkaAdminClient]:
+    with closing(KafkaAdminClient(**connection(group.kafka))) as admin:
+        yield admin
+
+
+def send(group: Group, lines: list[bytes]) -> None:
+    with closing(KafkaProducer(**connection(group.kafka), linger_ms=20)) as producer:
+        for line in lines:
+            found = head(line)
+            assert found.seller_id is not None
+            topic = group.settings.input_topics[stream_of(found.type)]
+            producer.send(topic, value=line, key=found.seller_id.encode())
+        producer.flush()
+
+
+def applied(group: Group, lines: list[bytes]) -> None:
+    """Let a worker apply the lines, and stop it."""
+    send(group, lines)
+    worker = Worker(group)
+    worker.wait_for(len(lines))
+    assert worker.stop() == 0
+
+
+def create_again(group: Group, topic: str) -> None:
+    with admin_of(group) as admin:
+        admin.delete_topics([topic])
+        wait(lambda: topic not in admin.list_topics(), 30, f"{topic} was not deleted")
+    time.sleep(1)  # a topic of the same name can be created once its files are gone
+    topics.create(group.settings, group.kafka, PARTITIONS, 1)
+
+
+def refusal(group: Group) -> str:
+    """Start a worker, which must end by itself with exit code 1; return its last line."""
+    worker = Worker(group)
+    assert worker.process.wait(60) == 1
+    return last_line(group)
+
+
+def last_line(group: Group) -> str:
+    found = (group.folder / "worker.log").read_text().splitlines()
+    return next(line for line in reversed(found) if line.startswith("LogError: "))
+
+
+def test_an_input_that_was_created_again_is_refused_and_a_rebuild_starts_from_it(
+    group: Group, lines: list[bytes], tmp_path: Path
+) -> None:
+    applied(group, lines)
+    create_again(group, group.settings.lifecycle_topic)
+    message = refusal(group)
+    assert f"topic {group.settings.lifecycle_topic}, partition" in message
+    assert "deleted and created again" in message
+    assert message.endswith("stop all workers and run `volteface state rebuild`")
+    assert json.loads(group.command("state", "rebuild"))["rows"] > 0
+    # All events again, on the new topic; the other inputs are read from their beginnings.
+    reviews = [line for line in lines if stream_of(head(line).type) == 0]
+    send(group, reviews)
+    events = tmp_path / "events.jsonl"
+    events.write_bytes(b"\n".join(lines) + b"\n")
+    expected, ids = replay(events, tmp_path)
+    worker = Worker(group)
+    group.wait_for_state(expected)
+    assert worker.stop() == 0
+    assert json.loads(group.command("state", "digest")) == expected["state_digest"]
+    found = [json.loads(line)["alert_id"] for line in group.command("alerts", "--json").splitlines()]
+    assert set(found) == set(ids), "the rebuilt state raises the same alerts, with the same ids"
+
+
+def test_an_input_that_is_created_again_under_a_running_worker_ends_it(group: Group, lines: list[bytes]) -> None:
+    send(group, lines)
+    worker = Worker(group)
+    worker.wait_for(len(lines))
+    create_again(group, group.settings.lifecycle_topic)
+    send(group, lines[:200])
+    assert worker.process.wait(90) == 1
+    assert "deleted and created again" in last_line(group)
+
+
+def test_a_missing_state_is_refused(group: Group, lines: list[bytes]) -> None:
+    applied(group, lines)
+    create_again(group, group.settings.state_topic)
+    message = refusal(group)
+    assert f"topic {group.settings.state_topic} has no state of partition" in message
+    assert "run `volteface state rebuild`" in message
+
+
+def test_offsets_of_another_consumer_are_set_back(group: Group, lines: list[bytes]) -> None:
+    applied(group, lines[:1000])
+    send(group, lines[1000:])
+    topic = group.settings.lifecycle_topic
+    with closing(KafkaConsumer(**connection(group.kafka), group_id=group.settings.app_id)) as foreign:
+        partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+        ends = foreign.end_offsets(partitions)
+        foreign.commit({tp: OffsetAndMetadata(ends[tp], "", -1) for tp in partitions})
+    worker = Worker(group)
+    worker.wait_for(len(lines))
+    assert "group_offsets_reset" in (group.folder / "worker.log").read_text()
+    assert "volteface_group_offsets_resets_total" in worker.page("/metrics")
+    assert worker.stop() == 0
+
+
+def test_expired_records_are_counted_and_named(group: Group, lines: list[bytes]) -> None:
+    applied(group, lines[:1000])
+    send(group, lines[1000:])
+    topic = group.settings.lifecycle_topic
+    with closing(KafkaConsumer(**connection(group.kafka))) as consumer, admin_of(group) as admin:
+        partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+        admin.delete_records(consumer.end_offsets(partitions))
+    worker = Worker(group)
+    wait(worker.ready, 60, "the worker is not ready")
+    gaps = [
+        json.loads(line)
+        for line in (group.folder / "worker.log").read_text().splitlines()
+        if '"records_expired"' in line
+    ]
+    assert {(gap["topic"], gap["partition"]) for gap in gaps} == {(topic, number) for number in range(PARTITIONS)}
+    counted = sum(gap["last"] - gap["first"] for gap in gaps)
+    sample = f'volteface_expired_records_total{{topic="{topic}"}} {float(counted)}'
+    wait(lambda: sample in worker.page("/metrics"), 30, "the expired records are not counted")
+    assert worker.stop() == 0
+    restarted = Worker(group)
+    wait(restarted.ready, 60, "the worker is not ready")
+    send(group, lines[:10])
+    assert restarted.stop() == 0

@@ -1,0 +1,49 @@
+"""A task's offsets must belong to the logs that it reads, and the group's offsets must not run ahead of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from stream.engine.log_check import Gap, GroupOffsetsError, Log, LogError, Start, check, is_beyond
+
+STATE = "app-state"
+
+
+def logs(beginning: int, end: int, committed: int | None) -> list[Log]:
+    """Return an empty log and one with these offsets."""
+    return [Log("reviews", 3, 0, 0, None), Log("outreach", 3, beginning, end, committed)]
+
+
+@pytest.mark.parametrize("committed", [None, 0])
+def test_a_first_start_is_accepted(committed: int | None) -> None:
+    assert check(None, logs(5, 9, committed), 2, STATE) == Start([0, 5], [])
+
+
+def test_a_missing_state_is_refused() -> None:
+    with pytest.raises(LogError, match=r"app-state has no state of partition 3.* outreach up to offset 7.*rebuild`$"):
+        check(None, logs(0, 9, 7), 2, STATE)
+
+
+def test_offsets_beyond_the_end_are_refused() -> None:
+    with pytest.raises(LogError, match=r"outreach, partition 3, ends at offset 9, .* up to offset 10: .*rebuild`$"):
+        check([0, 10], logs(0, 9, 10), 2, STATE)
+
+
+def test_offsets_within_the_log_are_accepted() -> None:
+    for offset in (5, 7, 9):
+        assert check([0, offset], logs(5, 9, offset), 2, STATE) == Start([0, offset], [])
+
+
+def test_expired_records_are_a_gap() -> None:
+    assert check([0, 3], logs(5, 9, 3), 2, STATE) == Start([0, 5], [Gap("outreach", 3, 3, 5)])
+
+
+def test_group_offsets_beyond_the_state_are_found_and_named() -> None:
+    assert is_beyond([0, 5], logs(0, 9, 6))
+    assert not is_beyond([0, 5], logs(0, 9, 5))
+    assert not is_beyond([0, 5], logs(0, 9, None))
+    assert "'outreach': '5 instead of 6'" in str(GroupOffsetsError(logs(0, 9, 6), [0, 5]))
+
+
+def test_a_rebuilt_task_starts_at_the_groups_offset_of_the_evidence_topic() -> None:
+    assert check(None, logs(0, 9, 7), 1, STATE) == Start([0, 7], [])
