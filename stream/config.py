@@ -7,14 +7,19 @@ and the values that it takes. `volteface settings` prints what this module decla
 from __future__ import annotations
 
 import hashlib
+import re
 from functools import cached_property
-from typing import Literal, TypeVar, get_args
+from typing import Final, Literal, TypeVar, get_args
 
 import msgspec
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _COMMON = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True)
+
+
+#: A host name, an IPv4 address, or an IPv6 address in brackets; the port may be absent.
+_SERVER: Final = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?\])(?::([0-9]{1,5}))?")
 
 
 class SettingsError(Exception):
@@ -45,6 +50,16 @@ class KafkaSettings(BaseSettings):
     mock: bool = Field(
         False, description="whether the broker is the mock of `volteface broker`, which does not answer every request"
     )
+
+    @field_validator("bootstrap_servers")
+    @classmethod
+    def _are_servers(cls, value: str) -> str:
+        """Kafka's clients would end with a stack trace."""
+        for server in value.split(","):
+            found = _SERVER.fullmatch(server.strip())
+            if found is None or not 0 < int(found[1] or 9092) < 65536:
+                raise ValueError(f"{server.strip()!r} is not host:port")
+        return value
 
     @field_validator("sasl_password")
     @classmethod
@@ -195,7 +210,9 @@ def _load(kind: type[_T]) -> _T:
         field = str(first["loc"][0])
         secret = SecretStr in get_args(kind.model_fields[field].annotation)
         shown = "(hidden)" if secret else repr(first["input"])
-        raise SettingsError(f"{variable(kind, field)}={shown} cannot be used: {first['msg']}") from None
+        raise SettingsError(
+            f"{variable(kind, field)}={shown} cannot be used: {first['msg'].removeprefix('Value error, ')}"
+        ) from None
 
 
 def variable(kind: type[BaseSettings], field: str) -> str:

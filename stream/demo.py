@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
+from rich.markup import escape
 
 from stream import config
 from stream.config import KafkaSettings, Settings
@@ -137,7 +138,7 @@ def _count(files: list[str]) -> int:
 def _print_alerts(settings: Settings, kafka: KafkaSettings, alerts: list[Alert]) -> None:
     for alert in topic_reader.alerts(settings, kafka, follow=True):
         alerts.append(alert)
-        console.print(f"[bold red]ALERT[/] {alert.severity}: {alert.explanation} -> {alert.recommended_action}")
+        console.print(f"[bold red]ALERT[/] {alert.severity}: {escape(alert.explanation)} -> {alert.recommended_action}")
 
 
 @contextmanager
@@ -170,7 +171,7 @@ def _numbers(url: str) -> Counter[str]:
     except OSError:
         return Counter()
     found: Counter[str] = Counter()
-    for family in text_string_to_metric_families(page):  # type: ignore[no-untyped-call]  # untyped there
+    for family in text_string_to_metric_families(page):
         for sample in family.samples:
             if sample.name == "volteface_flips_total":
                 found["flips"] += int(sample.value)

@@ -28,8 +28,14 @@ _IN_FLIGHT: Final = 100_000
 _CHUNK_BYTES: Final = 256 * 1024
 
 
-class Fed(NamedTuple):
-    """The outcome: events sent, events refused by Kafka, duration."""
+class FeedResult(NamedTuple):
+    """The outcome of a feed.
+
+    Attributes:
+        events: Events sent.
+        failed: Events that Kafka refused.
+        seconds: The duration.
+    """
 
     events: int
     failed: int
@@ -42,7 +48,7 @@ def feed(
     source: str,
     speed: float | None,
     progress: Callable[[int], None],
-) -> Fed:
+) -> FeedResult:
     """Send every line, and return once Kafka has acknowledged or refused all of them.
 
     Args:
@@ -59,7 +65,7 @@ def feed(
 
 async def _feed(
     settings: Settings, kafka: KafkaSettings, source: str, pace: Pace, progress: Callable[[int], None]
-) -> Fed:
+) -> FeedResult:
     begun, sent = time.monotonic(), 0
     # linger: latency does not matter here, and large batches halve the cost of an event.
     producer = AIOKafkaProducer(
@@ -80,7 +86,7 @@ async def _feed(
                     sent += 1
                 progress(sent)
         await producer.flush()
-    return Fed(sent, sender.failed, time.monotonic() - begun)
+    return FeedResult(sent, sender.failed, time.monotonic() - begun)
 
 
 async def _batches(file: io.BufferedIOBase) -> AsyncIterator[list[bytes]]:

@@ -2,35 +2,101 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import math
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_args
 
 import msgspec
 import typer
-from rich.table import Column, Table
 
 from stream.cli.connect import committed_tasks, connected_settings
-from stream.cli.output import fail, messages, print_json, results
+from stream.cli.input_file import check_output
+from stream.cli.output import fail, print_fields, print_json, print_paragraph, print_table, say, warn
+from stream.contract.alerts import Alert, Kind, Severity
+
+_STYLES = {"critical": "bold red", "high": "bold red", "medium": "bold yellow", "low": "bold"}
+_KINDS, _SEVERITIES = get_args(Kind), get_args(Severity)
 
 
 def alerts(
     follow: Annotated[bool, typer.Option("--follow", help="go on as they come")] = False,
-    json: Annotated[bool, typer.Option("--json", help="JSON lines instead of a table")] = False,
+    json: Annotated[bool, typer.Option("--json", help="JSON lines, complete, instead of a list")] = False,
+    subject: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="only about this seller, staff member or product; repeatable")
+    ] = None,
+    kind: Annotated[
+        list[str] | None, typer.Option(metavar="KIND", help=f"only {', '.join(_KINDS)}; repeatable")
+    ] = None,
+    severity: Annotated[
+        list[str] | None, typer.Option(metavar="SEVERITY", help=f"only {', '.join(_SEVERITIES)}; repeatable")
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="raised since 2024-05-01 (UTC) or 2024-05-01T10:00:00Z"),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="only the latest N; with --follow end after N alerts"),
+    ] = None,
 ) -> None:
-    """Read alerts from Kafka."""
+    """Read alerts from Kafka. The list is in the order of time; --json without --limit in the topic's order."""
     from stream.ops import topic_reader
 
-    table = Table("raised at", "kind", "subject", "severity", "explanation", "alert id")
-    for alert in topic_reader.alerts(*connected_settings(), follow=follow):
-        if json:
-            print_json(alert)
-        elif follow:
-            results.print(f"[bold]{alert.severity}[/] {alert.explanation} [dim]{alert.alert_id}[/]")
-        else:
-            when = f"{alert.raised_at:%Y-%m-%d %H:%M}"
-            table.add_row(when, alert.kind, alert.subject.id, alert.severity, alert.explanation, alert.alert_id)
-    if table.row_count:
-        results.print(table)
+    _check_choices("--kind", kind, _KINDS)
+    _check_choices("--severity", severity, _SEVERITIES)
+    earliest = None if since is None else _time(since)
+    settings, kafka = connected_settings()
+    with closing(topic_reader.alerts(settings, kafka, follow, warn)) as every:
+        chosen: Iterator[Alert] = (
+            alert
+            for alert in every
+            if (not subject or alert.subject.id in subject)
+            and (not kind or alert.kind in kind)
+            and (not severity or alert.severity in severity)
+            and (earliest is None or alert.raised_at >= earliest)
+        )
+        if follow:
+            chosen = islice(chosen, limit)
+        elif limit is not None or not json:
+            chosen = iter(sorted(chosen, key=lambda alert: (alert.raised_at, alert.alert_id))[-(limit or 0) :])
+        count = 0
+        for alert in chosen:
+            count += 1
+            if json:
+                print_json(alert)
+            else:
+                _print(alert)
+    if not count:
+        matching = " with these options" if subject or kind or severity or since else ""
+        say(f"no alerts in {settings.alerts_topic}{matching}")
+
+
+def _check_choices(option: str, given: list[str] | None, choices: tuple[str, ...]) -> None:
+    for one in given or ():
+        if one not in choices:
+            raise typer.BadParameter(f"{option} takes {', '.join(choices)}, not {one!r}")
+
+
+def _time(text: str) -> dt.datetime:
+    """Return the time that a person wrote: RFC 3339, or a date, which begins at midnight UTC."""
+    kind: Any
+    for kind in (dt.date, Annotated[dt.datetime, msgspec.Meta(tz=True)]):
+        try:
+            found = msgspec.convert(text, kind)
+        except msgspec.ValidationError:
+            continue
+        return found if isinstance(found, dt.datetime) else dt.datetime.combine(found, dt.time(), dt.UTC)
+    raise typer.BadParameter(f"--since takes a date, or a time with its offset such as 2024-05-01T10:00:00Z: {text!r}")
+
+
+def _print(alert: Alert) -> None:
+    heading = (f"{alert.raised_at:%Y-%m-%d %H:%M}", alert.kind, alert.subject.id, alert.severity, alert.alert_id)
+    print_fields(heading, _STYLES[alert.severity])
+    print_paragraph(alert.explanation)
 
 
 def watchlist(
@@ -41,16 +107,27 @@ def watchlist(
     from stream.offline.watchlist import rank
 
     settings, kafka = connected_settings()
-    subject = Column("subject", no_wrap=True)  # a truncated id is useless
-    table = Table("watch", subject, "odds", "of the threshold", "flips kept", "since", "latest flip")
-    for one in rank(committed_tasks(settings, kafka).values(), settings.alert_budget, count):
-        if json:
+    watched = rank(committed_tasks(settings, kafka).values(), settings.alert_budget, count)
+    if not watched:
+        say("nobody is on the watch list")
+    elif json:
+        for one in watched:
             print_json(one)
-        else:
-            figures = (f"{one.odds:.1f}", f"{one.share:.0%}", str(one.flips))
-            table.add_row(one.kind, one.subject.id, *figures, f"{one.since:%Y-%m-%d}", f"{one.latest:%Y-%m-%d %H:%M}")
-    if table.row_count:
-        results.print(table)
+    else:
+        rows = [
+            (
+                one.kind,
+                one.subject.id,
+                f"{one.odds:,.1f}",
+                f"{math.exp(one.log_odds / one.share):,.1f}",  # `share` is a ratio of logarithms
+                str(one.flips),
+                f"{one.since:%Y-%m-%d}",
+                f"{one.latest:%Y-%m-%d %H:%M}",
+            )
+            for one in watched
+        ]
+        columns = ("watch", "subject", "odds", "threshold", "flips kept", "since", "latest flip")
+        print_table(columns, rows, heading=2)
 
 
 def plot(
@@ -62,17 +139,17 @@ def plot(
     alert_id: Annotated[str | None, typer.Option(help="the alert; by default the one with the largest odds")] = None,
 ) -> None:
     """Draw an alert's flips and expected flips over time."""
-    from stream.contract.alerts import Alert
     from stream.offline.evidence_svg import draw
 
+    check_output(out_file, alerts_file)
     decode = msgspec.json.Decoder(Alert).decode
     try:
         found = [decode(line) for line in alerts_file.read_bytes().splitlines() if line.strip()]
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         fail(f"{alerts_file} holds a line that is no alert ({error}): it takes what `volteface replay --alerts` writes")
     chosen = [alert for alert in found if alert.evidence.series and alert_id in {None, alert.alert_id}]
     if not chosen:
         fail(f"{alerts_file} holds no alert{f' {alert_id}' if alert_id else ''} with evidence over time")
     alert = max(chosen, key=lambda one: one.evidence.odds)
     out_file.write_text(draw(alert), encoding="utf-8")
-    messages.print(f"{out_file}: alert {alert.alert_id}", soft_wrap=True)
+    say(f"{out_file}: alert {alert.alert_id}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stream import config
-from stream.cli.output import fail
+from stream.cli.output import fail, warn
 
 if TYPE_CHECKING:
     from stream.core.detector import Detector
@@ -16,7 +16,7 @@ def connected_settings() -> tuple[config.Settings, config.KafkaSettings]:
     from stream.engine import preflight
 
     settings, kafka = config.load()
-    preflight.check(kafka)
+    preflight.check(kafka, on_wait=warn)
     return settings, kafka
 
 

@@ -2,35 +2,41 @@
 
 from __future__ import annotations
 
-import typer
-
 from stream.cli.connect import connected_settings
-from stream.cli.output import messages, print_json, warn
+from stream.cli.help import Command
+from stream.cli.help import group as new_group
+from stream.cli.output import print_json, say, warn
 
-group = typer.Typer(no_args_is_help=True, help="List dead letters, or send them again after a fix.")
+group = new_group("List dead letters, or send them again after a fix.")
 
 
-@group.command("list")
+@group.command("list", cls=Command)
 def list_() -> None:
     """List the dead letters of all topics that are read, as JSON lines."""
     from stream.ops import topic_reader
 
     settings, kafka = connected_settings()
+    count = 0
     for topic in settings.read_topics:
-        for letter in topic_reader.dead_letters(settings, kafka, topic, warn):
+        for at, letter in topic_reader.dated_dead_letters(settings, kafka, topic, warn):
+            count += 1
             print_json(
                 {
                     "topic": letter.topic,
                     "partition": letter.partition,
                     "offset": letter.offset,
+                    "time": at,
                     "reason": letter.reason,
                     "detail": letter.detail,
+                    "key": None if letter.key is None else letter.key.decode(errors="replace"),
                     "value": (letter.value or b"")[:200].decode(errors="replace"),
                 }
             )
+    if not count:
+        say("no dead letters")
 
 
-@group.command()
+@group.command(cls=Command)
 def replay() -> None:
     """Send the original records again; a record that was sent again before is not repeated."""
     from stream.ops import topic_reader
@@ -38,4 +44,4 @@ def replay() -> None:
     settings, kafka = connected_settings()
     for topic in settings.input_topics:
         count = topic_reader.replay_dead_letters(settings, kafka, topic, warn)
-        messages.print(f"{topic}: {count} sent again")
+        say(f"{topic}: {count} sent again")

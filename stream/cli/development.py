@@ -10,7 +10,8 @@ from typing import Annotated
 import msgspec
 import typer
 
-from stream.cli.output import messages
+from stream.cli.input_file import check_output, reading
+from stream.cli.output import say
 
 
 def market(
@@ -32,11 +33,14 @@ def market(
     from stream.market import simulate
     from stream.market.background import simulate_background
 
+    check_output(out_file, truth, *([background] if background else []))
+    check_output(truth)
     if (scenario is None) == (background is None):
         raise typer.BadParameter("give either --scenario or --background")
     if background:
         try:
-            made = simulate_background(background, seed, world)
+            with reading(str(background)):
+                made = simulate_background(background, seed, world)
         except msgspec.MsgspecError as error:
             raise typer.BadParameter(f"{background}: {error}") from error
     elif scenario in simulate.SCENARIOS:
@@ -44,7 +48,7 @@ def market(
     else:
         raise typer.BadParameter(f"no scenario {scenario!r}: there are {', '.join(sorted(simulate.SCENARIOS))}")
     made.write(out_file, truth)
-    messages.print(f"{len(made.lines):,} events")
+    say(f"{len(made.lines):,} events")
 
 
 def arena(
@@ -60,7 +64,6 @@ def arena(
     seed: Annotated[int, typer.Option(min=0, help="a market's is this + 1000 x world + a number of its kind")] = 1,
 ) -> None:
     """Compare detectors on the same markets, at equal numbers of false alarms."""
-    from functools import partial
     from importlib.util import find_spec
 
     from stream.arena import contest, report, roster
@@ -72,7 +75,6 @@ def arena(
     where = contest.market_runs(kinds.split(",") if kinds else contest.KINDS, numbers, seed, sellers, days)
     folder.mkdir(parents=True, exist_ok=True)
     chosen = roster.select(competitors.split(","))
-    say = partial(messages.print, markup=False, highlight=False)
     performances = contest.run_contest(where, chosen, lines or folder / "arena.jsonl", say)
     drawn: list[Path] = []
     if find_spec("matplotlib"):
@@ -91,12 +93,13 @@ def broker(
     """
     from stream.ops.mock_broker import MockBroker, first_there
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with first_there(lambda line: messages.print(line, markup=False, soft_wrap=True), port) as running:
-        messages.print(f"Kafka listens on {running.bootstrap_servers}; Ctrl-C ends it")
+    for number in (signal.SIGTERM, signal.SIGINT):  # deleting the data may take longer than other commands may
+        signal.signal(number, signal.default_int_handler)
+    with first_there(say, port) as running:
+        say(f"Kafka listens on {running.bootstrap_servers}; Ctrl-C ends it")
         if isinstance(running, MockBroker):
-            messages.print(f"reach it with KAFKA_BOOTSTRAP_SERVERS={running.bootstrap_servers} KAFKA_MOCK=true")
+            say(f"reach it with KAFKA_BOOTSTRAP_SERVERS={running.bootstrap_servers} KAFKA_MOCK=true")
         try:
             signal.pause()
         except KeyboardInterrupt:
-            messages.print("stopping")
+            say("stopping")

@@ -1,7 +1,7 @@
 """The `volteface` command: one file for each group of commands, put together here.
 
 Invariant: a command parses its arguments, calls the module that does the work, and prints the result. Results go to
-standard output, everything else to standard error. Exit codes: 0 done, 1 failed, 2 wrong use.
+standard output, everything else to standard error. Exit codes: 0 done, 1 failed, 2 wrong use, 130 ended by a signal.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ from kafka.errors import KafkaError
 
 from stream import config
 from stream.cli import alerts, dead_letters, development, offline, privacy, state, topics, worker
-from stream.cli.output import messages
+from stream.cli.help import Command, Program
+from stream.cli.output import finish_output, prepare_output, say
 
 cli = typer.Typer(
+    cls=Program,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Find sellers, insiders and brokers behind critical reviews that turn too often.",
+    help="Find the sellers and staff behind critical reviews that are upgraded or deleted for money.",
 )
 cli.add_typer(topics.group, name="topics")
 cli.add_typer(dead_letters.group, name="dlq")
@@ -31,15 +33,20 @@ for command in (
     *(development.market, development.arena, development.broker),
     *(privacy.unmask, privacy.forget),
 ):
-    cli.command()(command)
+    cli.command(cls=Command)(command)
 
 
 def main() -> None:
     """Run the command. An error that a person can correct is one line, without a stack trace."""
     from stream.ops.kafka_distribution import BrokerError
 
+    prepare_output()
     try:
         cli()
     except (config.SettingsError, BrokerError, KafkaError, LookupError, OSError) as error:
-        messages.print(f"{type(error).__name__}: {error}", style="red", markup=False, soft_wrap=True)
+        say(f"{type(error).__name__}: {error}", "red")
         sys.exit(2 if isinstance(error, config.SettingsError) else 1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    finally:
+        finish_output()

@@ -10,7 +10,8 @@ import typer
 from rich.progress import Progress
 
 from stream import config
-from stream.cli.output import messages, print_json
+from stream.cli.input_file import check_output, reading
+from stream.cli.output import messages, print_json, say
 from stream.contract.alerts import Alert
 
 Input = Annotated[str, typer.Option("--input", help="a .jsonl or .jsonl.gz file, or - for standard input")]
@@ -26,10 +27,13 @@ def replay(
     from stream.offline.replay import replay as run
     from stream.ops.memory import collect_less_often
 
+    if alerts is not None:
+        check_output(alerts, source)
     settings, _ = config.load()
     collect_less_often()
     found: list[Alert] = []
-    result = run(settings, source, partitions, found.append)
+    with reading(source):
+        result = run(settings, source, partitions, found.append)
     if alerts is not None:
         alerts.write_bytes(b"".join(msgspec.json.encode(alert) + b"\n" for alert in found))
     print_json(result)
@@ -47,11 +51,12 @@ def calibrate(
 
     settings, _ = config.load()
     collect_less_often()
-    with Progress(console=messages) as progress:
+    # Without a terminal the bar would only repeat the last line.
+    with reading(source), Progress(console=messages, disable=not messages.is_terminal) as progress:
         bar = progress.add_task("permutations", total=permutations)
         found = calibration.calibrate(
             settings, source, partitions, permutations, seed, lambda done: progress.update(bar, completed=done)
         )
     for sentence in calibration.summary(found):
-        messages.print(sentence, markup=False, highlight=False, soft_wrap=True)
+        say(sentence)
     print_json(found)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
 from stream.cli.connect import connected_settings
-from stream.cli.output import fail, messages, print_json
+from stream.cli.output import fail, print_json, say
 
 
 def unmask(
@@ -27,7 +26,6 @@ def unmask(
     left = set(pseudonyms)
     for found in privacy.unmask(*connected_settings(), pseudonyms, reason):
         print_json(found)
-        sys.stdout.flush()
         left.discard(found.pseudonym)
     if left:
         fail(f"not in the input topics any more, or made with another key: {', '.join(sorted(left))}")
@@ -41,4 +39,4 @@ def forget(
     from stream.ops import privacy
 
     asked = privacy.forget(*connected_settings(), reviewer_id, reason)
-    messages.print(f"{asked.tasks} tasks are asked to forget {asked.pseudonym or 'this reviewer'}")
+    say(f"{asked.tasks} tasks are asked to forget {asked.pseudonym or 'this reviewer'}")

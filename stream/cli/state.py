@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import typer
-
 from stream.cli.connect import committed_tasks, connected_settings
+from stream.cli.help import Command
+from stream.cli.help import group as new_group
 from stream.cli.output import print_json
 
-group = typer.Typer(no_args_is_help=True, help="The committed state of a group.")
+group = new_group("The committed state of a group.")
 
 
-@group.callback()
-def _group() -> None:
-    """Keep `digest` a subcommand: a group of one command would become that command."""
-
-
-@group.command()
+@group.command(cls=Command)
 def digest() -> None:
     """Print one digest of the committed state for each partition; `replay` gives the same for the same events."""
     tasks = committed_tasks(*connected_settings())
     print_json({str(partition): task.state.digest() for partition, task in tasks.items()})
+
+
+@group.command(cls=Command)
+def rebuild() -> None:
+    """Empty the state, so that workers build it again from the beginning of the inputs; stop all workers first."""
+    from stream.ops.rebuild import rebuild as run
+
+    print_json(run(*connected_settings())._asdict())

@@ -7,12 +7,14 @@ from typing import Annotated
 import typer
 
 from stream.cli.connect import connected_settings
-from stream.cli.output import fail, messages
+from stream.cli.help import Command
+from stream.cli.help import group as new_group
+from stream.cli.output import fail, say
 
-group = typer.Typer(no_args_is_help=True, help="Create or check the topics.")
+group = new_group("Create or check the topics.")
 
 
-@group.command()
+@group.command(cls=Command)
 def create(
     partitions: Annotated[int, typer.Option(min=1, max=10_000)] = 4,
     replication_factor: Annotated[int, typer.Option(min=1, max=10)] = 1,
@@ -22,12 +24,12 @@ def create(
 
     made = topics.create(*connected_settings(), partitions, replication_factor)
     for name in made.made:
-        messages.print(f"made {name}")
+        say(f"made {name}")
     for name in made.there:
-        messages.print(f"there already: {name}")
+        say(f"there already: {name}")
 
 
-@group.command()
+@group.command(cls=Command)
 def check() -> None:
     """List what is wrong with the topics; exit code 1 if anything is."""
     from stream.ops import topics
@@ -35,4 +37,4 @@ def check() -> None:
     problems = topics.check(*connected_settings())
     if problems:
         fail("\n".join(problems))
-    messages.print("all topics are as they should be")
+    say("all topics are as they should be")

@@ -5,17 +5,17 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from pydantic import SecretStr
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from stream import config
 from stream.cli.connect import connected_settings
+from stream.cli.input_file import reading
 from stream.cli.offline import Input
-from stream.cli.output import fail, messages, results
+from stream.cli.output import fail, messages, print_fields, print_paragraph, say
 
 
 def worker() -> None:
@@ -45,23 +45,30 @@ def feed(
         if factor <= 0:
             raise typer.BadParameter(f"--speed takes max or a factor such as 1000x, not {speed!r}")
     columns = (SpinnerColumn(), TextColumn("{task.completed:,} events"), TimeElapsedColumn())
-    settings = connected_settings()
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it logs every attempt of a retry
-    # Without a terminal the bar would only repeat the last line.
-    with Progress(*columns, console=messages, disable=not messages.is_terminal) as progress:
-        bar = progress.add_task("feed", total=None)
-        done = run(*settings, source, factor, lambda n: progress.update(bar, completed=n))
+    with reading(source):
+        settings = connected_settings()
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it logs every attempt of a retry
+        # Without a terminal the bar would only repeat the last line.
+        with Progress(*columns, console=messages, disable=not messages.is_terminal) as progress:
+            bar = progress.add_task("feed", total=None)
+            done = run(*settings, source, factor, lambda n: progress.update(bar, completed=n))
     if done.failed:
         fail(f"{done.failed} of {done.events} events were not acknowledged by Kafka: feed the file again")
-    messages.print(f"{done.events:,} events acknowledged in {done.seconds:.1f} s")
+    say(f"{done.events:,} events acknowledged in {done.seconds:.1f} s")
 
 
 def settings() -> None:
-    """List every setting with its meaning, default and present value; secrets are hidden."""
-    table = Table("variable", "meaning", "default", "value")
+    """List every setting with its present value, meaning and default; secrets are hidden."""
     for values in config.load():
         for name, field in type(values).model_fields.items():
-            shown: Any = getattr(values, name)
-            value = "(hidden)" if isinstance(shown, SecretStr) else str(shown)
-            table.add_row(config.variable(type(values), name), field.description, str(field.default), value)
-    results.print(table)
+            value = getattr(values, name)
+            shown = "(hidden)" if isinstance(value, SecretStr) else _shown(value)
+            print_fields([f"{config.variable(type(values), name)}={shown}"], style="bold")
+            print_paragraph(f"{field.description}; default: {_shown(field.default) or 'none'}")
+
+
+def _shown(value: object) -> str:
+    """Return a value as the environment variable takes it; empty if there is none."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value is None else str(value)

@@ -7,6 +7,8 @@ offset.
 
 from __future__ import annotations
 
+import datetime as dt
+import logging
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from typing import Any
@@ -19,6 +21,8 @@ from stream.config import KafkaSettings, Settings
 from stream.contract.alerts import Alert
 from stream.intake.dead_letters import DeadLetter, NotADeadLetterError, incoming
 from stream.ops.client import connection
+
+log = logging.getLogger(__name__)
 
 _alert = msgspec.json.Decoder(Alert)
 
@@ -66,10 +70,24 @@ def read(
             consumer.commit(positions)
 
 
-def alerts(settings: Settings, kafka: KafkaSettings, follow: bool = False) -> Iterator[Alert]:
-    """Yield all alerts, each once."""
+def alerts(
+    settings: Settings,
+    kafka: KafkaSettings,
+    follow: bool = False,
+    on_foreign: Callable[[str], None] = log.warning,
+) -> Generator[Alert, None, None]:
+    """Yield all alerts, each once; call `on_foreign` for each other record on the alerts topic."""
     for record in read(kafka, settings.alerts_topic, follow):
-        yield _alert.decode(record.value)
+        try:
+            alert = _alert.decode(record.value or b"")
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            on_foreign(f"{_place(record)}, is passed over: The record is no alert: {error}.")
+        else:
+            yield alert
+
+
+def _place(record: Any) -> str:
+    return f"{record.topic}, partition {record.partition}, offset {record.offset}"
 
 
 def dead_letters(
@@ -81,13 +99,32 @@ def dead_letters(
     before_commit: Callable[[], None] = lambda: None,
 ) -> Iterator[DeadLetter]:
     """Yield the dead letters of a topic; call `on_foreign` for each other record on the dead-letter topic."""
+    for _, letter in dated_dead_letters(settings, kafka, topic, on_foreign, group, before_commit):
+        yield letter
+
+
+def dated_dead_letters(
+    settings: Settings,
+    kafka: KafkaSettings,
+    topic: str,
+    on_foreign: Callable[[str], None],
+    group: str | None = None,
+    before_commit: Callable[[], None] = lambda: None,
+) -> Iterator[tuple[dt.datetime | None, DeadLetter]]:
+    """Yield the dead letters of a topic, each with the time of its record; None if that has no time."""
     for record in read(kafka, settings.dead_letter_topic(topic), group=group, before_commit=before_commit):
         try:
             letter = incoming(record.key, record.value, tuple(record.headers))
         except NotADeadLetterError as error:
-            on_foreign(f"{record.topic}, partition {record.partition}, offset {record.offset}, is passed over: {error}")
+            on_foreign(f"{_place(record)}, is passed over: {error}")
         else:
-            yield letter
+            yield _time(record), letter
+
+
+def _time(record: Any) -> dt.datetime | None:
+    if record.timestamp is None or record.timestamp < 0:
+        return None
+    return dt.datetime.fromtimestamp(record.timestamp / 1000, dt.UTC)
 
 
 def replay_dead_letters(settings: Settings, kafka: KafkaSettings, topic: str, on_foreign: Callable[[str], None]) -> int:

@@ -21,6 +21,10 @@ _DAY_MS: Final = 24 * 3600 * 1000
 MOCK_PARTITIONS: Final = 4
 
 
+class PartitionsError(OSError):
+    """The topics of a group do not have equal partition counts; the message says which, and what to do."""
+
+
 class Made(NamedTuple):
     """Names of the topics that were created, and of those that existed."""
 
@@ -29,9 +33,14 @@ class Made(NamedTuple):
 
 
 def create(settings: Settings, kafka: KafkaSettings, partitions: int, replication_factor: int) -> Made:
-    """Create the missing topics."""
+    """Create the missing topics.
+
+    Raises:
+        PartitionsError: The topics would not have equal partition counts; nothing is created.
+    """
     with closing(KafkaAdminClient(**connection(kafka))) as admin:
         existing = set(admin.list_topics())
+        _check_counts(settings, _partition_counts(settings, admin, existing), partitions)
         wanted = _wanted(settings, partitions, replication_factor)
         missing = [topic for topic in wanted if topic.name not in existing]
         if missing and kafka.mock:
@@ -40,6 +49,34 @@ def create(settings: Settings, kafka: KafkaSettings, partitions: int, replicatio
             # Waits until the topics are visible: a worker that starts next checks them.
             admin.create_topics(missing, wait_for_metadata=True)
         return Made([topic.name for topic in missing], [topic.name for topic in wanted if topic.name in existing])
+
+
+def _partition_counts(settings: Settings, admin: KafkaAdminClient, existing: set[str]) -> dict[str, int]:
+    """Return the partition count of each existing topic that needs the same count as the others."""
+    shared = [name for name in (*settings.read_topics, settings.state_topic) if name in existing]
+    return {topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics(shared)} if shared else {}
+
+
+def _check_counts(settings: Settings, counts: dict[str, int], partitions: int) -> None:
+    """Check that the existing topics have equal counts, and that topics to be made get the same."""
+    described = ", ".join(f"{name} has {count}" for name, count in sorted(counts.items()))
+    if len(set(counts.values())) > 1:
+        most = max(counts.values())
+        small = [name for name, count in sorted(counts.items()) if count < most]
+        grow = " and ".join(f"kafka-topics.sh --alter --topic {name} --partitions {most}" for name in small)
+        raise PartitionsError(
+            f"partition counts differ ({described}): inputs, evidence and state need the same number. A topic that "
+            f"Kafka created by itself has the broker's default. While {' and '.join(small)} is empty, run {grow}; a "
+            "topic with events must be made again and fed again"
+        )
+    missing = {*settings.read_topics, settings.state_topic} - counts.keys()
+    if counts and missing and partitions not in counts.values():
+        (count,) = set(counts.values())
+        raise PartitionsError(
+            f"--partitions {partitions} would make topics of another size ({described}): inputs, evidence and state "
+            f"need the same number. Run `volteface topics create --partitions {count}`, or delete the existing topics "
+            "while they are empty"
+        )
 
 
 def _create_on_mock(kafka: KafkaSettings, missing: list[NewTopic], partitions: int) -> None:
@@ -79,8 +116,7 @@ def check(settings: Settings, kafka: KafkaSettings) -> list[str]:
         problems = [
             f"topic {name} is missing: run `volteface topics create`" for name in wanted if name not in existing
         ]
-        shared = [name for name in (*settings.read_topics, settings.state_topic) if name in existing]
-        counts = {topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics(shared)} if shared else {}
+        counts = _partition_counts(settings, admin, existing)
         if len(set(counts.values())) > 1:
             described = ", ".join(f"{name} has {count}" for name, count in sorted(counts.items()))
             problems.append(f"partition counts differ ({described}): inputs, evidence and state need the same number")

@@ -1,0 +1,31 @@
+"""A terminal of 80 columns and a Kafka that is not asked, for commands that run in the process of the test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from stream.cli.main import cli
+from stream.cli.output import messages, results
+from stream.config import KafkaSettings
+from stream.engine import preflight
+
+Invoke = Callable[..., Result]
+
+
+@pytest.fixture
+def invoke(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Invoke]:
+    """Run a command in this process; connecting to Kafka always succeeds."""
+
+    def check(kafka: KafkaSettings, on_wait: Callable[[str], None] | None = None) -> None:
+        pass
+
+    monkeypatch.setattr(preflight, "check", check)
+    monkeypatch.chdir(tmp_path)  # without a developer's .env
+    widths = results.width, messages.width
+    results.width = messages.width = 80
+    yield lambda *arguments: CliRunner().invoke(cli, arguments)
+    results.width, messages.width = widths

@@ -1,0 +1,45 @@
+"""The list of servers is checked before a client gets it."""
+
+from __future__ import annotations
+
+import pytest
+
+from stream.config import SettingsError, load
+from tests.unit.cli.conftest import Invoke
+
+pytestmark = pytest.mark.usefixtures("invoke")
+
+
+@pytest.mark.parametrize(
+    "servers",
+    ["a:9092,b:9092", "a:9092, b:9092", "kafka", "[::1]:9092", "[fe80::1%eth0]", "10.0.0.1:65535", "my_host:1"],
+)
+def test_a_list_of_servers_is_accepted(servers: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", servers)
+    assert load()[1].bootstrap_servers == servers
+
+
+@pytest.mark.parametrize(
+    ("servers", "wrong"),
+    [
+        ('"a:9092,b:9092"', '"a:9092'),
+        ("'a:9092'", "'a:9092'"),
+        ("a:9092,", ""),
+        ("a:9092;b:9092", "a:9092;b:9092"),
+        ("a:9092 b:9092", "a:9092 b:9092"),
+        ("a:", "a:"),
+        ("a:http", "a:http"),
+        ("a:65536", "a:65536"),
+        ("a:0", "a:0"),
+        ("::1", "::1"),
+        ("kafka://a:9092", "kafka://a:9092"),
+    ],
+)
+@pytest.mark.parametrize("command", ["topics check", "alerts", "worker"])
+def test_a_wrong_list_of_servers_names_the_variable(
+    command: str, servers: str, wrong: str, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", servers)
+    error = invoke(*command.split()).exception
+    assert isinstance(error, SettingsError)
+    assert str(error) == f"KAFKA_BOOTSTRAP_SERVERS={servers!r} cannot be used: {wrong!r} is not host:port"
