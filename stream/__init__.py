@@ -1,4 +1,4 @@
-"""Volteface: finds sellers, insiders and brokers behind critical reviews that turn too often."""
+"""Volteface: finds the sellers and staff behind critical reviews that are upgraded or deleted for money."""
 
 from typing import Final
 

@@ -26,7 +26,7 @@ from stream.engine.preflight import check
 from stream.engine.task import TaskPhase
 from stream.engine.task_manager import TaskManager
 from stream.ops import logs, memory, topics
-from stream.ops.metrics import CONTENT_TYPE, Heartbeat, Metrics, TaskView
+from stream.ops.metrics import Heartbeat, Metrics, TaskView
 
 
 @contextmanager
@@ -55,8 +55,8 @@ app = faust.App(
     topic_allow_declare=False,
     topic_disable_leader=True,
     consumer_auto_offset_reset="earliest",
-    # A large fetch, because a backlog must not run dry while a fetch waits for the evidence topic: Kafka answers a
-    # client's fetches one at a time.
+    # A large fetch, because a backlog must always have fetched records while a fetch waits for the evidence topic:
+    # Kafka answers a client's fetches one at a time.
     consumer_max_fetch_size=1_048_576,
     broker_max_poll_records=8000,
     broker_session_timeout=10,
@@ -217,8 +217,9 @@ class MetricsPage(View):
     """The page for Prometheus."""
 
     async def get(self, request: Request) -> Response:
-        """Return OpenMetrics."""
-        return self.bytes(metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})
+        """Return the format that the Accept header asks for."""
+        page, content_type = metrics.exposition(request.headers.get("Accept", ""))
+        return self.bytes(page, headers={"Content-Type": content_type})
 
 
 @app.page("/health/live")

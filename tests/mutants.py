@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import Final, NamedTuple
 
+from stream.contract.events import STREAMS
+
 Pairs = list[tuple[bytes, bytes]]
 
 #: For each input stream, in the order of `events.STREAMS`: fields of its event types besides ids and times.
@@ -47,6 +49,12 @@ _RAW: Final = (
 )  # fmt: skip
 
 
+#: The fields of each event type.
+_FIELDS_OF_TYPE: Final = {
+    str(kind.__struct_config__.tag): frozenset(kind.__struct_fields__) for kinds in STREAMS.values() for kind in kinds
+}
+
+
 class Mutant(NamedTuple):
     """A record for an input stream; with `partition` None it goes to the partition of its key."""
 
@@ -71,8 +79,10 @@ def valid_event(chance: Random, name: str, stream: int) -> dict[str, object]:
         "occurred_at": f"2024-0{chance.randint(1, 4)}-{chance.randint(10, 28)}T{chance.randint(10, 23)}:30:00Z",
         "seller_id": f"s-{chance.randrange(40)}",
         "reviewer_id": f"u-{chance.randrange(1000)}",
+        "review_id": f"r-{chance.randrange(10_000)}",
     }
-    return event | {"review_id": f"r-{chance.randrange(10_000)}"}
+    known = {"type", *_FIELDS_OF_TYPE[str(event["type"])]}
+    return {name: value for name, value in event.items() if name in known}
 
 
 def _mutant(chance: Random, name: str) -> Mutant:

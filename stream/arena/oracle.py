@@ -16,7 +16,7 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from stream.arena.competitor import NO_EVIDENCE
 from stream.contract.events import Event
@@ -209,11 +209,17 @@ def _log_odds(flips: Floats, expected: Floats, retractions: Floats, starts: Floa
     n = flips[:, None] - flips + np.diff(flips, prepend=0.0)
     r = retractions[:, None] - retractions + np.diff(retractions, prepend=0.0)
     a = expected[:, None] - expected
-    rate_factors = np.logaddexp.reduce([math.log(theta) * n - (theta - 1) * a for theta in THETAS])
-    retraction_factors = np.logaddexp.reduce(
+    rate_factors = _log_sum_exp([math.log(theta) * n - (theta - 1) * a for theta in THETAS])
+    retraction_factors = _log_sum_exp(
         [math.log(delta) * r - math.log1p((delta - 1) * retracts) * n for delta in DELTAS]
     )
     terms = rate_factors + retraction_factors + starts - math.log(len(THETAS) * len(DELTAS))
     terms[np.triu_indices(len(flips), 1)] = -np.inf
-    out: Floats = np.logaddexp.reduce(terms, axis=1)
-    return out
+    return _log_sum_exp(terms, axis=1)
+
+
+def _log_sum_exp(terms: ArrayLike, axis: int = 0) -> Floats:
+    """Return ln of the sum of exp(terms) along an axis."""
+    # With `keepdims`, because the types of numpy 2.5, checked for Python 3.11, have no overload without it.
+    summed: Floats = np.logaddexp.reduce(terms, axis=axis, keepdims=True)
+    return summed.squeeze(axis)

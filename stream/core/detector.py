@@ -38,7 +38,7 @@ class Detector:
         pseudonyms: Fingerprint of the pseudonym key; empty if ids are kept as they are.
 
     Attributes:
-        state: What the task knows, with its rows.
+        state: The state of the task, with its rows.
         outbox: Messages to other tasks, in order, since `take_outbox` was last called.
     """
 
@@ -69,7 +69,7 @@ class Detector:
             state.counts["duplicate"] += 1
             return []
         if (state.announced_through + 1) * DAY > state.clock:
-            self._clock.resume(at)
+            self._clock.withdraw_idle(at)
         if at > state.clock:
             self._clock.advance(at)
         state.counts["applied"] += 1
@@ -108,12 +108,12 @@ class Detector:
         return messages
 
     def announce_idle(self) -> None:
-        """Tell the other tasks that the input is empty, so that none waits for this task."""
+        """Announce to the other tasks that the input is empty, so that none waits for this task."""
         self._clock.announce_idle()
 
-    def resume(self, now: float) -> None:
-        """Tell the other tasks that there is input again: the next event is at `now` (epoch seconds)."""
-        self._clock.resume(now)
+    def withdraw_idle(self, now: float) -> None:
+        """Withdraw an idle announcement: the next event is at `now` (epoch seconds)."""
+        self._clock.withdraw_idle(now)
 
     def events_before(self) -> float:
         """The time (epoch seconds) that events must stay below until other tasks have announced more days."""

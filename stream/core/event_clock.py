@@ -89,7 +89,7 @@ class EventClock:
         if furthest > self._state.announced_through:
             self._announce(furthest, furthest)
 
-    def resume(self, now: float) -> None:
+    def withdraw_idle(self, now: float) -> None:
         """Withdraw an idle announcement, and start the day of the next event, at `now` (epoch seconds)."""
         state = self._state
         if math.isfinite(state.clock):

@@ -78,7 +78,7 @@ class EventHandlers:
     def _created_again(self, review: Review, event: ReviewCreated, at: float) -> list[Alert]:
         """The creation of a review that is at risk already: a repetition, or overtaken by an edit.
 
-        An overtaken creation tells the review's true age.
+        An overtaken creation gives the review's creation time.
         """
         state = self._state
         if review.seller.seller_id != event.seller_id or at >= review.created_at:
@@ -206,7 +206,9 @@ class EventHandlers:
         weight = seller.weight
         seller.record_flip(review.cell, flip, state.baseline)
         percentile = state.patterns.score(flip_features(seller, flip, now - review.created_at))
-        alerts = self._policy.evaluate_seller(seller, state.baseline, self._sold(seller), event_id, now, percentile)
+        alerts = self._policy.evaluate_seller(
+            seller, state.baseline, self._linked_to_accused(seller), event_id, now, percentile
+        )
         for exposure in exposures:
             finding = StaffFinding(seller.seller_id, event_id, percentile, flip)
             exposure.record_flip(finding, weight, state.baseline)
@@ -216,7 +218,7 @@ class EventHandlers:
         alerts += self._record_rating(review.product_id, seller.seller_id, reviews, stars, stars_won, event_id)
         return alerts
 
-    def _sold(self, seller: Seller) -> list[bool]:
+    def _linked_to_accused(self, seller: Seller) -> list[bool]:
         """For each kept flip, whether staff accused over other sellers looked its review up; empty if nobody is."""
         name, accused = seller.seller_id, self._state.accused.in_force(int(self._state.clock // DAY))
         if not accused:

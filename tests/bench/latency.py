@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from prometheus_client.parser import text_string_to_metric_families
 
 from stream.config import KafkaSettings
 from stream.feed import feed
@@ -34,7 +34,7 @@ _DAY_SECONDS: Final = 86_400
 def buckets_of(page: str) -> list[tuple[float, float]]:
     """Return the histogram's buckets of a page of metrics: upper bound in seconds, alerts up to it."""
     name = "volteface_event_to_alert_seconds"
-    families = text_string_to_metric_families(page)  # type: ignore[no-untyped-call]  # untyped there
+    families = text_string_to_metric_families(page)
     family = next(candidate for candidate in families if candidate.name == name)
     return [(float(row.labels["le"]), row.value) for row in family.samples if row.name == f"{name}_bucket"]
 

@@ -71,7 +71,7 @@ def test_a_password_that_is_not_utf8_is_not_shown(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("KAFKA_SASL_PASSWORD", os.fsdecode(_PASSWORD.encode() + b"\xff"))
     code, output = _command("settings")
     assert (code, output) == (
-        2, "SettingsError: KAFKA_SASL_PASSWORD=(hidden) cannot be used: Value error, it is not UTF-8\n"
+        2, "SettingsError: KAFKA_SASL_PASSWORD=(hidden) cannot be used: it is not UTF-8\n"
     )  # fmt: skip
 
 

@@ -37,7 +37,7 @@ class AlertDraft(NamedTuple):
         event_id: The event that triggered the alert.
         at: When the alert is raised (epoch seconds).
         patterns: Scores of river's models.
-        by_authors: Whether the reviews' authors changed them, or the platform did.
+        by_authors: True if the authors changed the reviews, False if the platform removed them.
     """
 
     kind: Kind
@@ -119,7 +119,11 @@ def _evidence(
     linked: list[Link],
     by_authors: bool,
 ) -> Evidence:
-    """Build the evidence; `by_authors` tells whether the reviews' authors changed them, or the platform did."""
+    """Build the evidence.
+
+    Args:
+        by_authors: True if the authors changed the reviews, False if the platform removed them.
+    """
     retracted = sum(flip.retracted for flip in flips)
     return Evidence(
         flips=n_flips,

@@ -49,17 +49,17 @@ class AlertPolicy:
         self._config_digest = config_digest
 
     def evaluate_seller(
-        self, seller: Seller, baseline: Baseline, sold: list[bool], event_id: str, now: float, percentile: float
+        self, seller: Seller, baseline: Baseline, linked: list[bool], event_id: str, now: float, percentile: float
     ) -> list[Alert]:
         """Evaluate a seller after its latest flip, update its weight, and raise alerts.
 
         Args:
-            seller, baseline, sold: See `seller_evidence.evaluate_seller`.
+            seller, baseline, linked: See `seller_evidence.evaluate_seller`.
             event_id: The event of the flip.
             now: Epoch seconds.
             percentile: The pattern score of the flip, 0 to 1.
         """
-        log_odds, strongest_window = evaluate_seller(seller, baseline, sold)
+        log_odds, strongest_window = evaluate_seller(seller, baseline, linked)
         seller.update_weight(log_odds, baseline, now)
         alerts: list[Alert] = []
         for number, watch in enumerate(SELLER_WATCHES):
@@ -83,19 +83,19 @@ class AlertPolicy:
                 patterns={"half_space_trees": percentile},
                 by_authors=True,
             )
-            n_sold = 0
-            if number == ACCESS_WATCH and sold:
-                in_window = zip(seller.flips[found.window :], sold[found.window :], strict=True)
-                n_sold = sum(is_sold for flip, is_sold in in_window if flip.group in watch.contrast.exposed)
-            alerts.append(self._from_draft(draft, n_sold))
+            n_linked = 0
+            if number == ACCESS_WATCH and linked:
+                in_window = zip(seller.flips[found.window :], linked[found.window :], strict=True)
+                n_linked = sum(is_linked for flip, is_linked in in_window if flip.group in watch.contrast.exposed)
+            alerts.append(self._from_draft(draft, n_linked))
         return alerts
 
     def evaluate_staff(self, history: StaffHistory, market: MarketTotals, day: int, watches: list[int]) -> list[Alert]:
         """Evaluate a staff member at the end of a day, and raise alerts.
 
         Args:
-            history: What all tasks know of the staff member.
-            market: All tasks' markets.
+            history: Sums over all tasks of the evidence on the staff member.
+            market: Sums over the markets of all tasks.
             day: Days since 1970-01-01.
             watches: The numbers of the watches that have new evidence.
         """
@@ -152,11 +152,11 @@ class AlertPolicy:
         patterns = {"adwin_width": float(buffer.length)}
         return [self._alert(kind, Subject("product", product_id), now, "low", evidence, patterns, sentence)]
 
-    def _from_draft(self, draft: AlertDraft, n_sold: int = 0) -> Alert:
-        """Render a draft; `n_sold` of its flips were looked up by staff accused over other sellers."""
+    def _from_draft(self, draft: AlertDraft, n_linked: int = 0) -> Alert:
+        """Render a draft; `n_linked` of its flips were looked up by staff accused over other sellers."""
         log_threshold = self._log_thresholds[draft.subject.type]
         evidence = flip_evidence(draft, log_threshold)
-        sentence = wording.render(draft.kind, draft.subject, evidence, draft.by_authors, n_sold)
+        sentence = wording.render(draft.kind, draft.subject, evidence, draft.by_authors, n_linked)
         severity = wording.severity(draft.window_evidence.log_odds - log_threshold)
         return self._alert(draft.kind, draft.subject, draft.at, severity, evidence, draft.patterns, sentence)
 

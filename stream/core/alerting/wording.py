@@ -50,13 +50,13 @@ def recommended_action(about: SubjectType, severity: Severity, incentives: int, 
     return "restore_ratings"
 
 
-def render(kind: Kind, subject: Subject, evidence: Evidence, by_authors: bool, n_sold: int = 0) -> str:
+def render(kind: Kind, subject: Subject, evidence: Evidence, by_authors: bool, n_linked: int = 0) -> str:
     """Return the explanation of an alert on a seller or a staff member.
 
     Args:
         kind, subject, evidence: Of the alert.
         by_authors: Whether the reviews' authors changed them, or the platform removed them.
-        n_sold: Flips whose reviews were looked up by staff accused over other sellers.
+        n_linked: Flips whose reviews were looked up by staff accused over other sellers.
     """
     counted, basis = _COUNTED[kind]
     n_flips, expected = evidence.flips, evidence.expected
@@ -71,8 +71,8 @@ def render(kind: Kind, subject: Subject, evidence: Evidence, by_authors: bool, n
         )
         sentences.append(f"Authors upgraded {evidence.upgraded} and deleted {evidence.retracted}{offered}.")
     sentences.append(f"Odds of a real increase against chance: {_odds(evidence.odds)} to 1.")
-    if n_sold:
-        sentences.append(f"Staff accused over other sellers looked up {n_sold} of these reviews.")
+    if n_linked:
+        sentences.append(f"Staff accused over other sellers looked up {n_linked} of these reviews.")
     return " ".join(sentences)
 
 

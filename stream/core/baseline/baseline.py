@@ -186,12 +186,12 @@ class Baseline:
         return step
 
     def looked_up_ratio(self, own_flips: float, own_expected: float) -> float:
-        """Return the looked-up ratio of the market without a subject's own contribution; see `looked_up_rate_ratio`.
+        """Return the looked-up ratio of the market without a subject's own contribution; see the module's function.
 
         Args:
-            own_flips, own_expected: The subject's contribution, in seller weights times the days' weights.
+            own_flips, own_expected: Of the subject, in seller weights times each day's forward-decay weight.
         """
-        return looked_up_rate_ratio(
+        return looked_up_ratio(
             self.looked_up_flips - own_flips, self.looked_up_expected - own_expected, self.day_weight
         )
 
@@ -200,12 +200,13 @@ class Baseline:
         return retracted_share(self.total_flips - own_flips, self.total_retracted - own_retracted)
 
 
-def looked_up_rate_ratio(flips: float, expected: float, weight: float) -> float:
+def looked_up_ratio(flips: float, expected: float, weight: float) -> float:
     """Return how many times as often looked-up reviews flip as their strata expect, 1 at least.
 
     Args:
-        flips, expected: In seller weights times a day's weight. Rounding may make them negative after a subtraction.
-        weight: That day's weight.
+        flips, expected: In seller weights times forward-decay weights. Rounding may make them negative after a
+            subtraction.
+        weight: The forward-decay weight of the present day.
     """
     return max(1.0, (max(flips, 0.0) / weight + _RATIO_PRIOR) / (max(expected, 0.0) / weight + _RATIO_PRIOR))
 

@@ -46,7 +46,8 @@ class DaySums(msgspec.Struct, kw_only=True):
     #: All flips, and the deletions by authors among them.
     flips: int = 0
     retracted: int = 0
-    #: Flips of looked-up reviews, and those that their strata expect, in seller weights times the day's weight.
+    #: Flips of looked-up reviews, and those that their strata expect, in seller weights times the day's
+    #: forward-decay weight.
     looked_up_flips: float = 0.0
     looked_up_expected: float = 0.0
     #: Reviews that the platform removed, and the open critical ones among them.

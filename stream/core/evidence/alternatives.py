@@ -93,9 +93,9 @@ def _in_cluster(created_at: float, first: float) -> bool:
     return 0.0 <= created_at - first <= CLUSTER_SECONDS
 
 
-def column(rows: vec[float], width: i64, number: i64) -> vec[float]:
+def column(rows: vec[float], width: i64, column_number: i64) -> vec[float]:
     """Return one column of packed rows of the given width."""
     found = vec[float]()
-    for at in range(number, len(rows), width):
+    for at in range(column_number, len(rows), width):
         found = append(found, rows[at])
     return found

@@ -39,16 +39,17 @@ def log_of_sum(terms: vec[float]) -> float:
 
 
 def log_bayes_factor(flips: float, expected: float, shape: float, rate: float) -> float:
-    """Return the log of the sum over THETAS of theta^n ((r + a) / (r + theta a))^(k + n), the gamma-Poisson ratio.
+    """Return the log of the sum over THETAS of theta^N1 ((k + A) / (k + theta A))^(K + N1): gamma-Poisson.
 
-    It is computed relative to the first theta: with n <= MAX_WINDOWS no exponent exceeds 60 ln 10, and terms that
+    The letters are those of ARCHITECTURE.md (The model): the caller adds e to A1 or H1, and divides K and k by u. The
+    sum is computed relative to the first theta: with N1 <= MAX_WINDOWS no exponent exceeds 60 ln 10, and terms that
     underflow are negligible.
 
     Args:
-        flips: n.
-        expected: a, more than 0.
-        shape: k of the gamma distribution of the subject's level.
-        rate: r of that distribution.
+        flips: N1.
+        expected: A, more than 0.
+        shape: K of the gamma distribution of the subject's level.
+        rate: k of that distribution.
     """
     log_null_rate, posterior_shape = math.log(rate + expected), shape + flips
     first, total = 0.0, 1.0
@@ -63,13 +64,13 @@ def log_bayes_factor(flips: float, expected: float, shape: float, rate: float) -
     return first + math.log(total)
 
 
-def log_retraction_normalizers(retracted: float) -> vec[float]:
+def log_retraction_normalizers(retracted_share: float) -> vec[float]:
     """Return the logs by which each of DELTAS but the first makes a flip less likely.
 
     Args:
-        retracted: The share of deletions among the flips of peers.
+        retracted_share: The share of deletions among the flips of peers.
     """
-    return vec[float]([math.log(1.0 + (delta - 1.0) * retracted) for delta in DELTAS[1:]])
+    return vec[float]([math.log(1.0 + (delta - 1.0) * retracted_share) for delta in DELTAS[1:]])
 
 
 def log_retraction_factor(flips: float, retracted: float, normalizers: vec[float]) -> float:

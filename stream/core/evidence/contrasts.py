@@ -19,7 +19,7 @@ class Contrast(NamedTuple):
         exposed: The groups whose flips accuse.
         controls: The groups of the same subject that they are compared with.
         burst_explains: Whether a burst may explain flips of a window.
-        max_level_flips: The level of the exposed groups is known from at most this many flips.
+        max_level_flips: m: the level's precision is capped at that of m flips.
         optional_exposed: Exposed groups that a cheat may have left alone, one set a variant: the variant takes them as
             controls.
         optional_controls: Controls that a cheat may have influenced, one set a variant: the variant leaves them out.

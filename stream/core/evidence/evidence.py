@@ -131,7 +131,7 @@ class EvidenceResult:
     Args:
         model: The model that evaluates the subject.
         totals_before: ((w + 1) * 4 * groups,), the totals before each flip and after the latest.
-        log_start_priors: (w,), the log prior of a start in the gap before each window.
+        log_start_priors: (w,), the natural log of the prior probability of a start in the gap before each window.
         prior: What is known before.
 
     Attributes:

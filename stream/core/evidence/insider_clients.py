@@ -24,19 +24,19 @@ _FLIPS: Final = LOOKED_UP
 _RETRACTED: Final = 3 * N_GROUPS + LOOKED_UP
 
 
-def only_sold_flips(history: vec[float], totals: list[float], sold: list[bool]) -> vec[float]:
-    """Return a seller's history in which only those looked-up flips count that may have been sold.
+def only_linked_flips(history: vec[float], totals: list[float], linked: list[bool]) -> vec[float]:
+    """Return a seller's history in which only those looked-up flips count that accused staff are linked to.
 
     Args:
         history: (w * N_COLUMNS,), see `flip_windows`.
         totals: (4 * N_GROUPS,), the totals after the latest flip, not multiplied by the looked-up ratio.
-        sold: (w,), whether accused staff looked up the review of the flip.
+        linked: (w,), whether accused staff looked up the review of the flip.
 
     Returns:
         (w * N_COLUMNS,), the changed history.
     """
     rows = np.array(history).reshape(-1, N_COLUMNS)
-    for column in (_FLIPS, _RETRACTED):
-        flips = np.diff(rows[:, N_META_COLUMNS + column], append=totals[column]) * sold
-        rows[:, N_META_COLUMNS + column] = totals[column] - np.cumsum(flips[::-1])[::-1]
+    for column_number in (_FLIPS, _RETRACTED):
+        flips = np.diff(rows[:, N_META_COLUMNS + column_number], append=totals[column_number]) * linked
+        rows[:, N_META_COLUMNS + column_number] = totals[column_number] - np.cumsum(flips[::-1])[::-1]
     return vec[float](rows.ravel())

@@ -38,7 +38,7 @@ SELLER_WATCHES: Final = (
     ),
     Watch("seller.contact_flips", Contrast(exposed=(CONTACTED,), controls=(NEW, RECENT, AGED, OLD))),
     # Staff look up reviews with problems that support solves, and some sellers' problems are easier to solve than
-    # others'. So the level of the looked-up group is known no better than from four flips.
+    # others'. So the level's precision is capped at that of four flips.
     Watch(
         "seller.access_flips",
         Contrast(exposed=(LOOKED_UP,), controls=(NEW, RECENT, AGED, OLD, CONTACTED), max_level_flips=4.0),

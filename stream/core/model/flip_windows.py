@@ -39,7 +39,7 @@ def append_row(history: vec[float], row: list[float]) -> vec[float]:
 
 
 def log_start_prior(gap_seconds: float) -> float:
-    """Return the log of the prior probability that cheating started within the gap before a flip.
+    """Return the natural log of the prior probability that cheating started within the gap before a flip.
 
     It is 1 - exp(-gap / year) and not gap / year: a gap of several years does not count as several starts.
 

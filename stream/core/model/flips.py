@@ -1,4 +1,4 @@
-"""A flip as a seller's history and an alert hold it."""
+"""A flip, as stored in a seller's history and in the findings on staff; alerts are built from it."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class AccusedStaff(
     kw_only=True,
     rename={"first_day": "began", "concluded_through": "heard", "pending": "coming"},
 ):
-    """What one task knows of the conclusions of all aggregators."""
+    """The state of one task that follows from the conclusions of all aggregators."""
 
     version: int
     #: The day of this task's first event; None before it. No earlier accusation can concern the task.

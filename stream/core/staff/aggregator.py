@@ -183,11 +183,11 @@ class StaffAggregator:
             _in_order(report.latest_removed for report in reports), history.first_seen, one_window=True
         )
         history.flips.expected += sum(report.expected for report in reports)
-        history.flips.expected_long += sum(report.expected_long for report in reports)
+        history.flips.expected_long_run += sum(report.expected_long_run for report in reports)
         removed = sum(report.removed for report in reports)
         if removed:
             history.removals.expected += removed * self.progress.market.critical_share(history, day_weight)
-            history.removals.expected_long = history.removals.expected
+            history.removals.expected_long_run = history.removals.expected
         return history
 
     def progress_row(self, _: str) -> bytes:

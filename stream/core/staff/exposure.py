@@ -1,4 +1,4 @@
-"""A staff member as one task sees it: the looked-up reviews at risk, and the day's flips and removals.
+"""The state of a staff member in one task: the looked-up reviews at risk, and the day's flips and removals.
 
 Invariant: a look-up attributes a review to a staff member for 30 days. The review is expected to flip as often as its
 stratum, times its seller's level, so that flips that happen anyway are no evidence. Nothing is evaluated here: at each
@@ -96,7 +96,7 @@ class StaffExposure:
         today = self.today
         today.expected += sums.levels * current_clock + sums.current
         today.looked_up_expected += baseline.day_weight * (sums.weights * current_clock + sums.current_weighted)
-        today.expected_long += sums.levels * long_run_clock + sums.long_run
+        today.expected_long_run += sums.levels * long_run_clock + sums.long_run
         sums.current, sums.current_weighted, sums.long_run = (
             -sums.levels * current_clock,
             -sums.weights * current_clock,
@@ -150,7 +150,7 @@ class StaffExposure:
             )
         report = self.today
         report.day = day
-        report.expected, report.expected_long = quantize(report.expected), quantize(report.expected_long)
+        report.expected, report.expected_long_run = quantize(report.expected), quantize(report.expected_long_run)
         report.looked_up_flips, report.looked_up_expected = (
             quantize(report.looked_up_flips),
             quantize(report.looked_up_expected),

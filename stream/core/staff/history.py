@@ -1,4 +1,4 @@
-"""What all tasks together know of a staff member: flips of looked-up reviews, and removals of critical reviews.
+"""Sums over all tasks of the evidence on a staff member: flips of looked-up reviews, removals of critical reviews.
 
 Invariant: histories are plain values and are encoded as they are. A day's flips are added before the day's expectation,
 so a window contains the whole expectation of the day that it begins on, and no flip counts without it.
@@ -18,15 +18,15 @@ from stream.core.model.strata import DAY
 from stream.core.staff.messages import StaffFinding
 
 
-class EvidenceHistory(msgspec.Struct):
+class EvidenceHistory(msgspec.Struct, rename={"expected_long_run": "expected_long"}):
     """Flips, or removals of critical reviews: totals, and one row for each of the latest windows."""
 
     #: All findings, and the deletions by authors among them.
     count: int = 0
     retracted: int = 0
-    #: Findings expected by peers, and by the long run.
+    #: Findings expected by peers, and by the long run: numbers of flips or removals.
     expected: float = 0.0
-    expected_long: float = 0.0
+    expected_long_run: float = 0.0
     #: (w, N_STAFF_COLUMNS), w <= MAX_WINDOWS, the latest last; see `model.flip_windows`.
     history: list[list[float]] = msgspec.field(default_factory=list)
     #: The latest findings, MAX_WINDOWS at most.
@@ -40,7 +40,7 @@ class EvidenceHistory(msgspec.Struct):
             first_seen: When the staff member was first seen, in epoch seconds; the first gap starts there.
             one_window: Whether a window begins at the day's first finding only.
         """
-        before = [float(self.expected), float(self.expected_long)]
+        before = [float(self.expected), float(self.expected_long_run)]
         for number, finding in enumerate(findings):
             flip = finding.flip
             if not one_window or not number:
@@ -57,7 +57,7 @@ class EvidenceHistory(msgspec.Struct):
 
     def totals(self) -> list[float]:
         """Return the count, expected by peers, expected by the long run, and retracted: (4,)."""
-        return [float(self.count), float(self.expected), float(self.expected_long), float(self.retracted)]
+        return [float(self.count), float(self.expected), float(self.expected_long_run), float(self.retracted)]
 
     def since_window(self, window: int) -> tuple[int, list[StaffFinding]]:
         """Return how many findings there are since a window began, and those of them that are kept."""
@@ -76,10 +76,11 @@ class StaffHistory(msgspec.Struct, kw_only=True, rename={"announced": "accused"}
     flips: EvidenceHistory = msgspec.field(default_factory=EvidenceHistory)
     #: Removals of critical reviews.
     removals: EvidenceHistory = msgspec.field(default_factory=EvidenceHistory)
-    #: The staff member's part of the market's sums, see `DaySums`: times each day's weight.
+    #: The staff member's part of the market's sums, see `DaySums`: in seller weights, times each day's forward-decay
+    #: weight.
     looked_up_flips: float = 0.0
     looked_up_expected: float = 0.0
-    #: All removals, and those of open critical reviews, times each day's weight.
+    #: All removals, and those of open critical reviews, times each day's forward-decay weight.
     removed: float = 0.0
     critical: float = 0.0
     #: ln R of each of `watches.STAFF_WATCHES`; None before the first evaluation.

@@ -29,7 +29,12 @@ class StaffFinding(msgspec.Struct, array_like=True, gc=False):
     flip: Flip
 
 
-class StaffReport(msgspec.Struct, tag="staff", kw_only=True, rename={"reporter": "writer"}):
+class StaffReport(
+    msgspec.Struct,
+    tag="staff",
+    kw_only=True,
+    rename={"reporter": "writer", "expected_long_run": "expected_long"},
+):
     """One day of one staff member among a reporter's reviews."""
 
     #: The number of the reporting task.
@@ -41,10 +46,12 @@ class StaffReport(msgspec.Struct, tag="staff", kw_only=True, rename={"reporter":
     #: Flips of looked-up reviews, and the deletions by authors among them.
     flips: int = 0
     retracted: int = 0
-    #: Flips expected of looked-up reviews by peers, and by the long run.
+    #: Flips expected of looked-up reviews by peers, and by the long run: numbers of flips, not weighted, and not
+    #: multiplied by the looked-up ratio.
     expected: float = 0.0
-    expected_long: float = 0.0
-    #: The staff member's part of the market's sums, see `DaySums`.
+    expected_long_run: float = 0.0
+    #: The staff member's part of the market's sums, see `DaySums`: in seller weights, times the day's forward-decay
+    #: weight.
     looked_up_flips: float = 0.0
     looked_up_expected: float = 0.0
     #: The latest flips, MAX_WINDOWS at most.
@@ -58,7 +65,7 @@ class StaffReport(msgspec.Struct, tag="staff", kw_only=True, rename={"reporter":
     @property
     def is_empty(self) -> bool:
         """Whether the day adds nothing."""
-        return not (self.flips or self.removed or self.expected or self.expected_long)
+        return not (self.flips or self.removed or self.expected or self.expected_long_run)
 
     @property
     def recipient(self) -> str | None:

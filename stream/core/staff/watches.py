@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from stream.contract.alerts import Kind
-from stream.core.baseline.baseline import looked_up_rate_ratio, retracted_share
+from stream.core.baseline.baseline import looked_up_ratio, retracted_share
 from stream.core.baseline.day_sums import forward_decay_weight
 from stream.core.evidence.contrasts import Contrast
 from stream.core.evidence.evidence import EvidenceModel, Prior
@@ -38,7 +38,7 @@ class StaffWatch(NamedTuple):
         evidence: The part of a staff member's history that it evaluates.
         count: How many of its flips or removals a report brings; the watch is evaluated when there are some.
         prior: The prior at the end of a day (days since 1970-01-01).
-        by_authors: Whether its evidence is what authors did (flips) and not what the staff member did (removals).
+        by_authors: True if its evidence is changes by authors (flips), False if it is removals by the staff member.
         names_clients: Whether an alert makes the sellers of its flips insider clients.
     """
 
@@ -53,8 +53,8 @@ class StaffWatch(NamedTuple):
 def lookup_level_flips(looked_up_flips: float) -> float:
     """Return the pseudo-count of the level of a staff member who looks reviews up.
 
-    The level is known no better than the market's rate ratio of looked-up reviews, which rests on `looked_up_flips`
-    flips of others. Uncertainties add: 1/K = 1/16 + 1/(flips + 1).
+    The level is no more precise than the market's looked-up ratio, which rests on `looked_up_flips` flips of others.
+    Uncertainties add: 1/K = 1/16 + 1/(flips + 1).
     """
     return 1 / (1 / _LOOKUPS_LEVEL_FLIPS + 1 / (looked_up_flips + 1))
 
@@ -69,7 +69,7 @@ def _lookups_prior(history: StaffHistory, market: MarketTotals, day: int) -> Pri
         retracted_share=retracted_share(
             market.flips - history.flips.count, market.retracted - history.flips.retracted
         ),
-        looked_up_ratio=looked_up_rate_ratio(
+        looked_up_ratio=looked_up_ratio(
             others, market.looked_up_expected - history.looked_up_expected, day_weight
         ),
     )  # fmt: skip

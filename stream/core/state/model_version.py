@@ -1,6 +1,6 @@
 """The model that gives state rows their meaning, as a few short values: rows of another model are refused.
 
-Invariant: each part is named in the words in which an operator reads that it differs.
+Invariant: each part's name appears in the operator's error.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def model_of(pseudonyms: str) -> dict[str, str]:
 def difference(written: Mapping[str, str], own: Mapping[str, str]) -> str | None:
     """Describe how the model that wrote the rows differs from this one; None if the models are the same."""
     if not written:
-        return "by a Volteface that did not tell its model"
+        return "by a version that did not record its model"
     names = sorted(name for name in {*written, *own} if written.get(name) != own.get(name))
     return f"with {' and '.join(_describe(name, written, own) for name in names)}" if names else None
 

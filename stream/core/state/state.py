@@ -1,4 +1,4 @@
-"""What a task knows, and the rows that hold it.
+"""The state of a task, and the rows that hold it.
 
 Invariant: a row is a function of the state, never of the time at which it is written. Writing rows changes nothing
 except which rows count as changed. What follows from the rest (cells, timers, the index of reviewers) is derived and
@@ -42,7 +42,7 @@ class State:
         counts: Counts by outcome of an event; the metrics show them.
         baseline: The market of this task's sellers.
         reviews: Open critical reviews, by id.
-        sellers, products, staff: What this task knows of them, by id.
+        sellers, products, staff: The state of each of them in this task, by id.
         patterns: The pattern model of the task's flips.
         aggregator: Evidence of all tasks against this task's part of the staff.
         accused: The accused staff of all tasks.

@@ -46,8 +46,8 @@ class DriftBuffer:
 class ProductRating:
     """A product's displayed rating, and the stars that changed reviews add to it.
 
-    For each rating event of a busy product ADWIN sees the stars that a changed review adds (0 for a new review). So a
-    better product is no shift, but more frequent changes of reviews are.
+    For each rating event of a busy product ADWIN receives the stars that a changed review adds (0 for a new review). So
+    a better product is no shift, but more frequent changes of reviews are.
 
     Attributes:
         reviews, stars: The number of displayed reviews, and the sum of their stars.

@@ -80,7 +80,8 @@ class Seller:
         self.expected_long_run = [0.0] * N_GROUPS
         self.unsettled = [0.0] * N_GROUPS  # expected by all sellers, itself included, since `settle`
         self.retracted_by_group = [0.0] * N_GROUPS
-        #: The seller's part of the baseline's sums of the same names.
+        #: The seller's part of the baseline's sums of the same names: in seller weights, times each day's forward-decay
+        #: weight.
         self.looked_up_flips = 0.0
         self.looked_up_expected = 0.0
         self.decayed_expected = 0.0  # expected flips with a memory of WEIGHT_MEMORY_SECONDS ...

@@ -6,20 +6,20 @@ from collections.abc import Callable
 
 from stream.core.baseline.baseline import Baseline
 from stream.core.evidence.evidence import Prior, WindowEvidence
-from stream.core.evidence.insider_clients import LOG_CLIENT_ODDS, only_sold_flips
+from stream.core.evidence.insider_clients import LOG_CLIENT_ODDS, only_linked_flips
 from stream.core.evidence.watches import ACCESS_WATCH, CLIENT_MODEL, SELLER_MODEL, SELLER_PRIOR
 from stream.core.subjects.seller import Seller
 
 
 def evaluate_seller(
-    seller: Seller, baseline: Baseline, sold: list[bool]
+    seller: Seller, baseline: Baseline, linked: list[bool]
 ) -> tuple[list[float], Callable[[int], WindowEvidence]]:
     """Evaluate all watches on a seller.
 
     Args:
         seller: The seller; its expected flips are settled up to the latest flip.
         baseline: The market of the seller's task.
-        sold: For each kept flip of the seller, whether staff accused over other sellers looked its review up; empty
+        linked: For each kept flip of the seller, whether staff accused over other sellers looked its review up; empty
             where no staff is accused.
 
     Returns:
@@ -33,9 +33,9 @@ def evaluate_seller(
         expected_per_peer_flip=seller.expected_per_peer_flip(baseline),
     )
     result = SELLER_MODEL.evaluate(seller.history, totals, prior)
-    if not any(sold):
+    if not any(linked):
         return result.log_odds, result.strongest_window
-    history = only_sold_flips(seller.history, totals, sold)
+    history = only_linked_flips(seller.history, totals, linked)
     found = CLIENT_MODEL.evaluate(history, totals, prior._replace(looked_up_ratio=1.0)).strongest_window(0)
     as_client = found._replace(log_odds=found.log_odds + LOG_CLIENT_ODDS)
     if as_client.log_odds <= result.log_odds[ACCESS_WATCH]:

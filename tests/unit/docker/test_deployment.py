@@ -212,6 +212,19 @@ def test_versions_are_told_once() -> None:
     )
 
 
+def test_the_image_gets_every_file_of_the_build() -> None:
+    pyproject = tomllib.loads(text("pyproject.toml"))
+    project, build = pyproject["project"], pyproject["tool"]["hatch"]["build"]["targets"]["wheel"]
+    needed = {"pyproject.toml", "hatch_build.py", project["readme"], *project["license-files"], *build["packages"]}
+    copied = {
+        name
+        for line in re.findall(r"^COPY ([^-].*)$", text("docker/Dockerfile"), re.MULTILINE)
+        for name in line.split()
+    }
+    sent = {line[1:] for line in text("docker/Dockerfile.dockerignore").splitlines() if line.startswith("!")}
+    assert needed <= copied & sent
+
+
 def test_kafka_in_compose_has_the_properties_of_the_development_broker() -> None:
     dev = dict(line.split("=", 1) for line in broker._PROPERTIES.splitlines() if not line.startswith("#"))
     environment = SERVICES["kafka"]["environment"]

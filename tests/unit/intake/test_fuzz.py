@@ -71,7 +71,9 @@ def _check_contract(stream: int, key: bytes, at: float, event: Event) -> None:
         elif name in {"rating", "previous_rating"}:
             assert (value is None and (name != "rating" or isinstance(event, ReviewDeleted))) or type(value) is int
             assert value in {None, 1, 2, 3, 4, 5}
-    assert {"event_id", "seller_id", "reviewer_id"} <= {name for name, value in fields.items() if value}
+    required = {field.name for field in msgspec.structs.fields(type(event)) if field.required}
+    assert {"event_id", "seller_id"} <= required
+    assert all(fields[name] is not None for name in required)
     assert event.occurred_at.utcoffset() is not None
     assert type(at) is float
     assert at == event.occurred_at.timestamp()

@@ -118,7 +118,7 @@ def test_the_key_is_shown_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert KEY not in output
     bad = {"fifteen letters": "it has fewer than 16 characters", os.fsdecode(KEY.encode() + b"\xff"): "it is not UTF-8"}
     for key, reason in bad.items():
-        message = f"SettingsError: VOLTEFACE_PSEUDONYM_KEY=(hidden) cannot be used: Value error, {reason}\n"
+        message = f"SettingsError: VOLTEFACE_PSEUDONYM_KEY=(hidden) cannot be used: {reason}\n"
         assert _command("settings", key=key) == (2, message)
 
 

@@ -10,12 +10,11 @@ from functools import cache
 import pytest
 
 from stream.contract.events import CRITICAL_STARS, ContactAccessed, OutreachSent, ReviewDeleted
-from stream.contract.events import AnyEvent as Event
 from stream.market.cheats import KINDS, Cheat, Run, wanted_kinds
 from stream.market.hazards import DAY
 from stream.market.scenarios import SCENARIOS, Cheats, Confounders, Scenario
 from stream.market.simulate import START, make
-from tests.unit.market.test_market import by_review, decoded, flips, stars
+from tests.unit.market.test_market import Event, by_review, decoded, flips, stars
 
 _SELLERS, _DAYS, _SEED = 5, 240, 4
 

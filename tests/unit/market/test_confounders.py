@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from stream.contract.events import CRITICAL_STARS, ContactAccessed, OutreachSent, ReviewCreated, ReviewDeleted
-from stream.contract.events import AnyEvent as Event
 from stream.market.cheats import Run
 from stream.market.hazards import DAY, HOUR
 from stream.market.output import Market
@@ -19,7 +18,7 @@ from stream.market.run_context import run_context
 from stream.market.scenarios import SCENARIOS, Confounders, Scenario
 from stream.market.simulate import START, make
 from stream.market.worlds import world
-from tests.unit.market.test_market import by_review, decoded, flips, stars
+from tests.unit.market.test_market import Event, by_review, decoded, flips, stars
 
 _SELLERS, _DAYS, _SEED = 8, 120, 3
 NAMES = [each.name for each in fields(Confounders)]

@@ -22,12 +22,13 @@ from stream.contract.events import (
     ReviewDeleted,
     ReviewEdited,
 )
-from stream.contract.events import AnyEvent as Event
 from stream.intake.identifiers import check_ids
 from stream.market import simulate
 from stream.market.hazards import DAY
 from stream.market.output import Market
 
+#: The event types that the simulator writes.
+Event = ReviewCreated | ReviewEdited | ReviewDeleted | OutreachSent | ContactAccessed
 _DECODER = msgspec.json.Decoder(Event)
 
 

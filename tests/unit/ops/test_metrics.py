@@ -34,7 +34,7 @@ def _views(evidence: list[float]) -> dict[int, TaskView]:
 
 def _samples(metrics: Metrics) -> dict[str, float]:
     found: dict[str, float] = {}
-    page = metrics.exposition().decode()
+    page = metrics.exposition("application/openmetrics-text")[0].decode()
     for family in text_string_to_metric_families(page):  # type: ignore[no-untyped-call]  # untyped there
         for sample in family.samples:
             labels = ",".join(f"{name}={value}" for name, value in sorted(sample.labels.items()) if name != "task")
@@ -69,7 +69,7 @@ def test_the_id_of_an_alert_is_an_exemplar() -> None:
     metrics = Metrics(dict, dict, bool)
     alert = msgspec.json.decode(_ALERTS.read_bytes().splitlines()[0], type=Alert)
     metrics.checkpointed(0.01, rows=9, raised=[(alert, 0.0)])
-    page = metrics.exposition().decode()
+    page = metrics.exposition("application/openmetrics-text")[0].decode()
     assert f'# {{alert_id="{alert.alert_id}"}}' in page
     assert _samples(metrics)["volteface_checkpoint_rows_total{}"] == 9
 

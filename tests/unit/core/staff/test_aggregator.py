@@ -53,7 +53,7 @@ def reports(reporter: int, days: list[int], seller_id: str = "s") -> list[DayMes
             StaffReport(
                 reporter=reporter, day=day, actor_id="a", first_seen=-5 * DAY, flips=flips,
                 retracted=sum(flipped.flip.retracted for flipped in latest),
-                expected=0.1 * (reporter + 1), expected_long=0.1,
+                expected=0.1 * (reporter + 1), expected_long_run=0.1,
                 latest=latest, removed=1, critical=1, latest_removed=[finding(reporter, day, 99, seller_id)],
             )
         )  # fmt: skip
@@ -144,7 +144,7 @@ def test_late_days_add_up_to_the_same(expected: list[float]) -> None:
         own = reports(reporter, [reporter == 0] * 4)[::2]
         for report in own:
             assert isinstance(report, StaffReport)
-            report.expected = report.expected_long = report.looked_up_expected = quantize(expected.pop())
+            report.expected = report.expected_long_run = report.looked_up_expected = quantize(expected.pop())
         by_reporter.append(own)
     in_time, late = Outcome(), Outcome()
     for report in [*chain.from_iterable(by_reporter), *closing(by_reporter)]:
@@ -155,7 +155,7 @@ def test_late_days_add_up_to_the_same(expected: list[float]) -> None:
         late.take(DayReport(reporter=reporter, day=4, through=4, sums=DaySums()))
     expected_history, history = in_time.aggregator.histories["a"], late.aggregator.histories["a"]
     assert history.flips.expected == expected_history.flips.expected
-    assert history.flips.expected_long == expected_history.flips.expected_long
+    assert history.flips.expected_long_run == expected_history.flips.expected_long_run
     assert history.looked_up_expected == expected_history.looked_up_expected
 
 
@@ -287,7 +287,7 @@ def test_task_that_waits_announces_its_days() -> None:
     while tasks[1].events_before() < 900 * DAY:
         before = [task.events_before() for task in tasks]
         for task in tasks:
-            task.resume(1000 * DAY if task.events_before() > 1000 * DAY else task.events_before())
+            task.withdraw_idle(1000 * DAY if task.events_before() > 1000 * DAY else task.events_before())
         bus.deliver()
         assert [task.events_before() for task in tasks] != before
 
@@ -309,7 +309,7 @@ def test_idle_task_announces_each_day_and_withdraws_when_input_arrives() -> None
     tasks[0]._clock.advance(120.5 * DAY)
     bus.deliver()
     assert tasks[0].state.aggregator.progress.concluded_through == 109
-    tasks[1].resume(115.5 * DAY)
+    tasks[1].withdraw_idle(115.5 * DAY)
     bus.deliver()
     assert tasks[0].state.aggregator.progress.reported_through == {0: 119, 1: 114}
     assert tasks[0].state.aggregator.progress.concluded_through == 114

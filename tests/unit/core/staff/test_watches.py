@@ -12,7 +12,7 @@ from librt.vecs import vec
 from stream.contract.alerts import Alert
 from stream.contract.events import AnyEvent
 from stream.core.evidence.evidence import Prior
-from stream.core.evidence.insider_clients import LOG_CLIENT_ODDS, only_sold_flips
+from stream.core.evidence.insider_clients import LOG_CLIENT_ODDS, only_linked_flips
 from stream.core.evidence.watches import CLIENT_MODEL, SELLER_PRIOR, STAFF_SLACK, log_threshold
 from stream.core.model.flip_windows import N_COLUMNS, N_META_COLUMNS, N_STAFF_COLUMNS, log_start_prior
 from stream.core.model.flips import Flip
@@ -47,7 +47,7 @@ def log_odds(critical: list[bool], others_critical: float) -> float:
         findings = [removed((day + n / 3) * DAY) for n, is_critical in enumerate(of_day) if is_critical]
         history.removals.add(findings, -30 * DAY, one_window=True)
         history.removals.expected += len(of_day) * market.critical_share(history, 1.0)
-        history.removals.expected_long = history.removals.expected
+        history.removals.expected_long_run = history.removals.expected
     removals = history.removals
     return STAFF_MODEL.evaluate(
         removals.packed_rows(), removals.totals(), STAFF_WATCHES[1].prior(history, market, 0)
@@ -97,7 +97,7 @@ def test_staff_levels_differ_little() -> None:
     assert not accused(1.5, flips_of_others=1000.0)
 
 
-def test_only_flips_that_may_have_been_sold_count_against_a_client() -> None:
+def test_only_flips_linked_to_accused_staff_count_against_a_client() -> None:
     rows = np.zeros((5, N_COLUMNS))
     rows[:, 0], rows[:, 1] = np.arange(5) * DAY, log_start_prior(DAY)
     rows[:, N_META_COLUMNS + LOOKED_UP] = [0, 1, 1, 2, 3]
@@ -105,8 +105,8 @@ def test_only_flips_that_may_have_been_sold_count_against_a_client() -> None:
     rows[:, N_META_COLUMNS + 3 * N_GROUPS + LOOKED_UP] = [0, 1, 1, 1, 2]
     rows[:, [N_META_COLUMNS + N_GROUPS + LOOKED_UP, N_META_COLUMNS + 2 * N_GROUPS + LOOKED_UP]] = np.arange(5)[:, None]
     history, totals = rows[:-1], rows[-1, N_META_COLUMNS:]
-    sold_only = only_sold_flips(vec[float](history.ravel()), totals.tolist(), [True, True, False, True])
-    in_window = totals - np.array(sold_only).reshape(-1, N_COLUMNS)[:, N_META_COLUMNS:]
+    linked_only = only_linked_flips(vec[float](history.ravel()), totals.tolist(), [True, True, False, True])
+    in_window = totals - np.array(linked_only).reshape(-1, N_COLUMNS)[:, N_META_COLUMNS:]
     assert in_window[:, LOOKED_UP].tolist() == [2, 1, 1, 1]
     assert in_window[:, 3 * N_GROUPS + LOOKED_UP].tolist() == [2, 1, 1, 1]
     assert in_window[:, N_GROUPS + LOOKED_UP].tolist() == [4, 3, 2, 1]
@@ -114,7 +114,7 @@ def test_only_flips_that_may_have_been_sold_count_against_a_client() -> None:
 
 
 def test_client_of_accused_staff_is_accused_with_less() -> None:
-    """Eight sold flips where two are expected: more evidence if they may have been sold."""
+    """Eight flips where two are expected: more evidence if accused staff are linked to them."""
     rows = np.zeros((9, N_COLUMNS))
     rows[:, 0], rows[:, 1], rows[:, 2] = np.arange(9) * 5 * DAY, log_start_prior(5 * DAY), np.arange(9) * 5 * DAY
     rows[:, N_META_COLUMNS + LOOKED_UP] = np.arange(9)
@@ -122,12 +122,12 @@ def test_client_of_accused_staff_is_accused_with_less() -> None:
         np.arange(9)[:, None] / 4
     )
 
-    def log_odds_if(sold: bool) -> float:
+    def log_odds_if(linked: bool) -> float:
         totals = rows[-1, N_META_COLUMNS:].tolist()
-        history = only_sold_flips(vec[float](rows[:-1].ravel()), totals, [sold] * 8)
+        history = only_linked_flips(vec[float](rows[:-1].ravel()), totals, [linked] * 8)
         return CLIENT_MODEL.evaluate(history, totals, Prior(*SELLER_PRIOR, 0.2)).log_odds[0] + LOG_CLIENT_ODDS
 
-    assert log_odds_if(sold=False) < log_odds_if(sold=True)
+    assert log_odds_if(linked=False) < log_odds_if(linked=True)
 
 
 @pytest.mark.slow
