@@ -1,7 +1,9 @@
-"""The stranger: an oracle that does not know the sellers' levels, and so shows the cost of learning them.
+"""The level-learning bound (`stranger` in results): an oracle that must learn the sellers' levels.
+
+It shows the cost of learning levels.
 
 Invariant: it knows the hazards and confounders, as the oracle does, but not the sellers' frailties. It learns these
-from flips, as the product does, and its evidence is the product's. The difference between the stranger and the product
+from flips, as the product does, and its evidence is the product's. The difference between this bound and the product
 is what the product loses by learning the hazards, too.
 """
 
