@@ -168,11 +168,11 @@ class Task:
         low_offset = self._next_evidence_offset if stream == EVIDENCE else self._low_offsets[stream]
         self._verify = self._verify or last < low_offset
         if stream == EVIDENCE:
-            self._evidence_records.extend(record for record in records if record.offset >= self._next_evidence_offset)
+            self._evidence_records.extend(record for record in records if record.offset >= low_offset)
             return
-        self._batches[stream].append((records[-1].offset, records[0].timestamp / 1000))
+        self._batches[stream].append((last, records[0].timestamp / 1000))
         inbox = self.merge.streams[stream].inbox
-        if records[0].offset >= low_offset:
+        if first >= low_offset:
             inbox.extend(records)
         else:
             inbox.extend(record for record in records if record.offset >= low_offset)
