@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from stream import config
-from stream.cli.output import fail, warn
+from stream.cli.output import fail, stopped_by, warn
 
 if TYPE_CHECKING:
     from stream.core.detector import Detector
@@ -15,8 +16,17 @@ def connected_settings() -> tuple[config.Settings, config.KafkaSettings]:
     """Return all settings once Kafka has accepted a connection with them."""
     from stream.engine import preflight
 
+    async def check() -> None:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+        with stopped_by(lambda: loop.call_soon_threadsafe(task.cancel)):
+            await preflight.first_connection(kafka, on_wait=warn)
+
     settings, kafka = config.load()
-    preflight.check(kafka, on_wait=warn)
+    try:
+        asyncio.run(check())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
     return settings, kafka
 
 

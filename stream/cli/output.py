@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Final, NoReturn
@@ -36,7 +36,15 @@ class _Line:
         self.interrupted = False
 
 
+class _Stop:
+    """What a signal calls in place of raising KeyboardInterrupt; None if it raises."""
+
+    def __init__(self) -> None:
+        self.call: Callable[[], object] | None = None
+
+
 _line = _Line()
+_stop = _Stop()
 
 
 def prepare_output() -> None:
@@ -57,6 +65,8 @@ def _on_stop(number: int, frame: FrameType | None) -> None:
     signal.alarm(_STOP_SECONDS)
     if _line.is_open:
         _line.interrupted = True
+    elif _stop.call is not None:
+        _stop.call()
     else:
         raise KeyboardInterrupt
 
@@ -73,6 +83,16 @@ def finish_output() -> None:
         pass
     except (OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+@contextmanager
+def stopped_by(call: Callable[[], object]) -> Iterator[None]:
+    """Let a signal make this call: code that cannot take an exception between any two instructions needs it."""
+    _stop.call = call
+    try:
+        yield
+    finally:
+        _stop.call = None
 
 
 @contextmanager

@@ -35,7 +35,12 @@ class AccessError(OSError):
     """Kafka cannot be used with these settings; the message is one line that names the setting."""
 
 
-def check(kafka: KafkaSettings, on_wait: Callable[[str], None] | None = None) -> None:
+def check(kafka: KafkaSettings) -> None:
+    """Return once Kafka has accepted a connection. See `first_connection`."""
+    asyncio.run(first_connection(kafka))
+
+
+async def first_connection(kafka: KafkaSettings, on_wait: Callable[[str], None] | None = None) -> None:
     """Return once Kafka has accepted a connection.
 
     Args:
@@ -46,11 +51,8 @@ def check(kafka: KafkaSettings, on_wait: Callable[[str], None] | None = None) ->
         AccessError: It did not.
         SettingsError: A file named by a setting cannot be used.
     """
-    if not kafka.mock:
-        asyncio.run(_check(kafka, on_wait))
-
-
-async def _check(kafka: KafkaSettings, on_wait: Callable[[str], None] | None) -> None:
+    if kafka.mock:
+        return
     secured = security(kafka)
     bootstrap = [(host, port) for host, port, _ in collect_hosts(kafka.bootstrap_servers)]
     brokers = await _first_reply(kafka, bootstrap, secured, on_wait)

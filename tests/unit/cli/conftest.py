@@ -20,10 +20,10 @@ Invoke = Callable[..., Result]
 def invoke(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Invoke]:
     """Run a command in this process; connecting to Kafka always succeeds."""
 
-    def check(kafka: KafkaSettings, on_wait: Callable[[str], None] | None = None) -> None:
+    async def first_connection(kafka: KafkaSettings, on_wait: Callable[[str], None] | None = None) -> None:
         pass
 
-    monkeypatch.setattr(preflight, "check", check)
+    monkeypatch.setattr(preflight, "first_connection", first_connection)
     monkeypatch.chdir(tmp_path)  # without a developer's .env
     widths = results.width, messages.width
     results.width = messages.width = 80

@@ -25,7 +25,9 @@ def alerts(settings, kafka, follow, on_foreign):
         yield msgspec.json.decode(line, type=Alert)
     while follow:
         time.sleep(0.05)
-preflight.check = lambda kafka, on_wait: None
+async def first_connection(kafka, on_wait):
+    pass
+preflight.first_connection = first_connection
 topic_reader.alerts = alerts
 main.main()
 """

@@ -149,6 +149,6 @@ def test_a_command_says_soon_that_it_waits_for_kafka(command: str, folder: Path)
     ) as process:  # fmt: skip
         assert process.stderr is not None and process.stdout is not None
         assert process.stderr.readline() == "waiting for Kafka at 127.0.0.1:1, for up to 20 seconds\n"
-        assert time.monotonic() - started < 2.5  # with the start of Python, on a machine that is busy with tests
+        assert time.monotonic() - started < 5  # with the start of Python, on a machine that is busy with tests
         process.terminate()
         assert (process.wait(10), process.stdout.read(), process.stderr.read()) == (130, "", "")
