@@ -22,7 +22,7 @@ from stream.core.model.strata import DAY
 from stream.core.risk_set import RiskSet
 from stream.core.staff.history import StaffHistory
 from stream.core.staff.market_totals import MarketTotals
-from stream.core.staff.messages import Conclusion, Forget, Message
+from stream.core.staff.messages import Conclusion, DayRequest, Forget, Message
 from stream.core.state import codec
 from stream.core.state.state import State
 
@@ -95,7 +95,11 @@ class Detector:
         if isinstance(message, Forget):
             self._risk_set.forget_reviewer(message.reviewer_id)
             return []
-        conclusion = self.state.aggregator.on_message(message)
+        if isinstance(message, DayRequest):
+            if message.day > self.state.announced_through:  # else the report was on its way
+                self.state.requested_through = message.day
+            return []
+        conclusion = self.state.aggregator.on_report(message)
         if conclusion is not None:
             self.outbox.append(conclusion)
         alerts, self._staff_alerts = self._staff_alerts, []
@@ -107,13 +111,15 @@ class Detector:
         self.outbox.clear()
         return messages
 
-    def announce_idle(self) -> None:
-        """Announce to the other tasks that the input is empty, so that none waits for this task."""
-        self._clock.announce_idle()
+    def on_idle(self) -> None:
+        """Announce days that the aggregator has asked for: the input is empty, and no task need wait for this one."""
+        self._clock.announce_requested()
+        self._clock.request_days()
 
-    def withdraw_idle(self, now: float) -> None:
-        """Withdraw an idle announcement: the next event is at `now` (epoch seconds)."""
+    def on_blocked(self, now: float) -> None:
+        """Announce the days before the next event, at `now` (epoch seconds), which has to wait for other tasks."""
         self._clock.withdraw_idle(now)
+        self._clock.request_days()
 
     def events_before(self) -> float:
         """The time (epoch seconds) that events must stay below until other tasks have announced more days."""

@@ -1,7 +1,7 @@
 """Event time of one task: timers, midnights, and the days that tasks announce to each other.
 
-Invariants: what is due before an event is applied before it, each item at its own time. A task announces a day once the
-day is over for it, and applies no event later than `events_before` until the other tasks have announced theirs.
+Invariants: what is due before an event is applied before it, each item at its own time. A task reports a day once the
+day is over for it, and applies no event later than `events_before` until the other tasks have reported theirs.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 from stream.core.baseline.day_sums import DaySums, quantize
 from stream.core.model.strata import DAY, FOLLOW_UP_SECONDS
 from stream.core.risk_set import RiskSet
-from stream.core.staff.messages import DayReport, Message
+from stream.core.staff.messages import AGGREGATOR, DayReport, Message, StaffReport, staff_parts
 from stream.core.state import codec
 from stream.core.state.state import State
 
@@ -40,7 +40,7 @@ class EventClock:
         baseline, timers = state.baseline, state.timers
         if state.clock == float("-inf"):
             baseline.start(now)
-            self._announce(int(now // DAY) - 1, int(now // DAY) - 1)
+            self._announce(int(now // DAY) - 1)
             state.accused.start(int(now // DAY))
         while timers.next_due_at <= now and (review := timers.pop(now)) is not None:
             state.clock = review.due_at
@@ -55,11 +55,12 @@ class EventClock:
         """Announce the day that has ended, and start the day of `now`. Several midnights may have passed."""
         state, baseline = self._state, self._state.baseline
         midnight, day = baseline.next_midnight, int(baseline.day_started_at // DAY)
+        reports: list[StaffReport] = []
         for actor_id in sorted(state.staff):
             staff = state.staff[actor_id]
-            report = staff.close_day(day, baseline, midnight)
+            report = staff.close_day(baseline, midnight)
             if not report.is_empty:
-                self._outbox.append(report)
+                reports.append(report)
             if not staff.exposure:
                 del state.staff[actor_id]
             state.changed_names[codec.STAFF_EXPOSURE].add(actor_id)
@@ -68,7 +69,8 @@ class EventClock:
             quantize(sums.looked_up_flips),
             quantize(sums.looked_up_expected),
         )
-        self._announce(day, int(now // DAY) - 1, sums)
+        self._report(day, int(now // DAY) - 1, sums, reports)
+        self.request_days()
         period = baseline.day_started_at // _DROP_INACTIVE_SECONDS
         baseline.advance_day(now)
         state.timers.sweep(len(state.reviews))
@@ -78,27 +80,45 @@ class EventClock:
             period_start = baseline.day_started_at // _DROP_INACTIVE_SECONDS * _DROP_INACTIVE_SECONDS
             state.drop_inactive(period_start - FOLLOW_UP_SECONDS)
 
-    def _announce(self, day: int, through: int, sums: DaySums | None = None) -> None:
-        """Announce the sums of `day`, and that all days up to `through` are over for this task."""
-        self._outbox.append(DayReport(reporter=self._state.number, day=day, through=through, sums=sums or DaySums()))
-        self._state.announced_through = through
+    def _report(self, day: int, through: int, sums: DaySums, staff: list[StaffReport]) -> None:
+        """Report `day`, and announce that all days up to `through` are over for this task: with the last part."""
+        state = self._state
+        *parts, last_part = staff_parts(staff)
+        for number, part in enumerate(parts):
+            self._outbox.append(
+                DayReport(reporter=state.number, day=day, through=state.announced_through, staff=part, part=number)
+            )
+        self._outbox.append(
+            DayReport(reporter=state.number, day=day, through=through, sums=sums, staff=last_part, part=len(parts))
+        )
+        state.announced_through = through
+        if state.requested_through <= through:
+            state.requested_through = -1
 
-    def announce_idle(self) -> None:
-        """Announce the furthest day of any task as over: the input is empty, and no task need wait for this one."""
-        furthest = max(self._state.aggregator.progress.reported_through.values(), default=-1)
-        if furthest > self._state.announced_through:
-            self._announce(furthest, furthest)
+    def _announce(self, through: int) -> None:
+        """Announce that all days up to `through` are over for this task; it has nothing to add to them."""
+        self._report(through, through, DaySums(), [])
+
+    def announce_requested(self) -> None:
+        """Announce the day that the aggregator has asked for as over: the input is empty."""
+        if self._state.requested_through > self._state.announced_through:
+            self._announce(self._state.requested_through)
+
+    def request_days(self) -> None:
+        """Ask the tasks that are behind for their days, if this is the aggregator's task."""
+        if self._state.number == AGGREGATOR:
+            self._outbox.extend(self._state.aggregator.requests())
 
     def withdraw_idle(self, now: float) -> None:
         """Withdraw an idle announcement, and start the day of the next event, at `now` (epoch seconds)."""
         state = self._state
         if math.isfinite(state.clock):
             if (state.announced_through + 1) * DAY > state.clock:
-                self._announce(int(state.clock // DAY) - 1, int(state.clock // DAY) - 1)
+                self._announce(int(state.clock // DAY) - 1)
             if now // DAY * DAY > state.clock:
                 self.advance(now // DAY * DAY)
 
     def events_before(self) -> float:
         """The time (epoch seconds) that events must stay below until other tasks have announced more days."""
-        before: float = self._state.accused.events_before(self._state.tasks)
+        before: float = self._state.accused.events_before()
         return before

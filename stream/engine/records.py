@@ -13,7 +13,6 @@ from stream.config import Settings
 from stream.contract.alerts import Alert
 from stream.core.staff.messages import APP_ID_HEADER, Message, encode_message
 from stream.intake.dead_letters import DeadLetter, outgoing
-from stream.intake.partition import partition_of
 from stream.intake.refusal import Refused
 
 _alert_json = msgspec.json.Encoder().encode
@@ -52,7 +51,7 @@ def dead_letter_record(settings: Settings, topic: str, partition: int, record: A
 
 
 def message_records(settings: Settings, message: Message, partitions: int) -> list[Record]:
-    """Return a message's records: one for the task of its recipient, or one for every task."""
-    value, key = encode_message(message), None if message.recipient is None else message.recipient.encode()
-    tasks = range(partitions) if key is None else (partition_of(key, partitions),)
-    return [Record(settings.evidence_topic, key, value, [app_id_header(settings)], task) for task in tasks]
+    """Return a message's records: one for its recipient, or one for every task."""
+    value = encode_message(message)
+    tasks = range(partitions) if message.recipient is None else (message.recipient,)
+    return [Record(settings.evidence_topic, None, value, [app_id_header(settings)], task) for task in tasks]

@@ -221,9 +221,9 @@ class Task:
                 self._raise(alerts, sent_at)
         self.merge.finish(taken)
         if self.merge.blocked_at is not None:
-            detector.withdraw_idle(self.merge.blocked_at)
+            detector.on_blocked(self.merge.blocked_at)
         elif not taken and all(not stream.waiting and idle(stream.index) for stream in streams):
-            detector.announce_idle()
+            detector.on_idle()
         self._changed = self._changed or bool(taken) or bool(detector.outbox)
         return len(taken)
 

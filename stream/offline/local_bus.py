@@ -12,7 +12,7 @@ from stream.contract.alerts import Alert
 from stream.contract.events import Event
 from stream.core.detector import Detector
 from stream.core.staff.history import StaffHistory
-from stream.core.staff.messages import Message
+from stream.core.staff.messages import AGGREGATOR, Message
 from stream.intake.partition import partition_of
 
 
@@ -33,13 +33,13 @@ class LocalBus:
         while self._collect(messages):
             while messages:
                 message = messages.popleft()
-                recipients = self.tasks if message.recipient is None else (self.task_of(message.recipient),)
+                recipients = self.tasks if message.recipient is None else (self.tasks[message.recipient],)
                 for task in recipients:
                     alerts += task.on_message(message)
         return alerts
 
     def task_of(self, key: str) -> Detector:
-        """Return the task of a seller's events, or of a staff member's reports."""
+        """Return the task of a seller's events."""
         return self.tasks[partition_of(key, len(self.tasks))] if len(self.tasks) > 1 else self.tasks[0]
 
     def _collect(self, messages: deque[Message]) -> bool:
@@ -74,5 +74,4 @@ class LocalTasks(LocalBus):
         """Yield all staff members if a day may have been concluded since the last call: about once a day."""
         if self._delivered:
             self._delivered = False
-            for task in self.tasks:
-                yield from task.state.aggregator.histories.values()
+            yield from self.tasks[AGGREGATOR].state.aggregator.histories.values()

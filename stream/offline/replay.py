@@ -150,10 +150,10 @@ class _Task:
                 on_alert(alert)
         self._merge.finish(taken)
         if self._merge.blocked_at is not None:
-            self.detector.withdraw_idle(self._merge.blocked_at)
+            self.detector.on_blocked(self._merge.blocked_at)
         if taken or not all(self._ended) or any(stream.waiting for stream in self._merge.streams):
             return True
-        self.detector.announce_idle()
+        self.detector.on_idle()
         return False
 
     def _read(self, stream: int, line: Line) -> tuple[float, int, Event] | None:

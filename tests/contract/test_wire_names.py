@@ -13,7 +13,7 @@ from stream.core.staff.accused import AccusedStaff
 from stream.core.staff.aggregator import Progress
 from stream.core.staff.history import EvidenceHistory, StaffHistory
 from stream.core.staff.market_totals import MarketTotals
-from stream.core.staff.messages import Conclusion, DayReport, Forget, StaffFinding, StaffReport
+from stream.core.staff.messages import Conclusion, DayReport, DayRequest, Forget, StaffFinding, StaffReport
 from stream.core.state import codec
 from stream.core.state.model_version import model_of
 from stream.core.state.rows import MetaRow
@@ -38,23 +38,24 @@ def _instance(kind: type[msgspec.Struct], *values: object) -> msgspec.Struct:
     [
         (
             _instance(
-                StaffReport, 3, 4, "a1", 5.0, 6, 7, 8.0, 9.0, 10.0, 11.0,
+                StaffReport, "a1", 5.0, 6, 7, 8.0, 9.0, 10.0, 11.0,
                 [_instance(StaffFinding, "s1", "e1", 0.5, _FLIP)],
                 12, 13, [],
             ),
-            b'{"type":"staff","writer":3,"day":4,"actor_id":"a1","first_seen":5.0,"flips":6,"retracted":7,'
+            b'{"actor_id":"a1","first_seen":5.0,"flips":6,"retracted":7,'
             b'"expected":8.0,"expected_long":9.0,"looked_up_flips":10.0,"looked_up_expected":11.0,'
             b'"latest":[["s1","e1",0.5,[1.0,0.5,"r1",4.0,true,false,2.0,4,["a1"]]]],"removed":12,"critical":13,'
             b'"latest_removed":[]}',
         ),
         (_instance(DaySums, 1, 2, 3.0, 4.0, 5, 6), _SUMS),
         (
-            _instance(DayReport, 1, 2, 3, _instance(DaySums, 1, 2, 3.0, 4.0, 5, 6)),
-            b'{"type":"day","writer":1,"day":2,"through":3,"sums":' + _SUMS + b"}",
+            _instance(DayReport, 1, 2, 3, _instance(DaySums, 1, 2, 3.0, 4.0, 5, 6), [], 7),
+            b'{"type":"day","writer":1,"day":2,"through":3,"sums":' + _SUMS + b',"staff":[],"part":7}',
         ),
+        (_instance(DayRequest, 1, 2), b'{"type":"request","reporter":1,"day":2}'),
         (
-            _instance(Conclusion, 1, 2, [(3, "a1", None)]),
-            b'{"type":"judged","reader":1,"day":2,"accused":[[3,"a1",null]]}',
+            _instance(Conclusion, 2, [(3, "a1", None)]),
+            b'{"type":"judged","day":2,"accused":[[3,"a1",null]]}',
         ),
         (_instance(Forget, "u1"), b'{"type":"forget","reviewer_id":"u1"}'),
         (_instance(EvidenceHistory, 1, 2, 3.0, 4.0, [[1.0]], []), _HISTORY),
@@ -78,8 +79,8 @@ def _instance(kind: type[msgspec.Struct], *values: object) -> msgspec.Struct:
             b'"looked_up_expected":4.0,"removed":5.0,"critical":6.0}}',
         ),
         (
-            _instance(AccusedStaff, 1, 2, {0: 3}, {"a1": None}, [(4, "a2", "s1")]),
-            b'{"version":1,"began":2,"heard":{"0":3},"accused":{"a1":null},"coming":[[4,"a2","s1"]]}',
+            _instance(AccusedStaff, 1, 2, 3, {"a1": None}, [(4, "a2", "s1")]),
+            b'{"version":1,"began":2,"heard":3,"accused":{"a1":null},"coming":[[4,"a2","s1"]]}',
         ),
     ],
 )  # fmt: skip
@@ -100,16 +101,16 @@ def test_the_model_in_the_meta_row_keeps_its_names_and_values() -> None:
     row = MetaRow(1, 2.0, 3, 4, {"applied": 5}, model_of("key"))
     assert msgspec.json.encode(row) == (
         b'[1,2.0,3,4,{"applied":5},{"model version":"1","bands of reviews":"690f40c5","watches":"a5b42e9f",'
-        b'"columns of evidence":"27/7/60","VOLTEFACE_PSEUDONYM_KEY":"key"}]'
+        b'"columns of evidence":"27/7/60","messages between tasks":"2","VOLTEFACE_PSEUDONYM_KEY":"key"},-1]'
     )
 
 
 def test_evidence_records_keep_their_header_and_types() -> None:
     assert app_id_header(Settings(app_id="ours")) == ("volteface.app_id", b"ours")
     for document in (
-        b'{"type":"staff","writer":1,"day":2,"actor_id":"a1","first_seen":1.0}',
-        b'{"type":"day","writer":1,"day":2,"through":2,"sums":{}}',
-        b'{"type":"judged","reader":1,"day":2,"accused":[]}',
+        b'{"type":"day","writer":1,"day":2,"through":2,"staff":[{"actor_id":"a1","first_seen":1.0}]}',
+        b'{"type":"request","reporter":1,"day":2}',
+        b'{"type":"judged","day":2,"accused":[]}',
         b'{"type":"forget","reviewer_id":"u1"}',
     ):
         messages.decode_message(document)

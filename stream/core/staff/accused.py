@@ -1,7 +1,7 @@
-"""The staff accused by the aggregators, and from when an accusation counts against the sellers that they served.
+"""The staff accused by the aggregator, and from when an accusation counts against the sellers that they served.
 
 Invariant: an accusation counts from CONCLUSION_DELAY_DAYS after the concluded day, on the receiving task's event clock.
-No task runs further ahead of the aggregators than that; a task waits there and nowhere else. So an accusation counts
+No task runs further ahead of the aggregator than that; a task waits there and nowhere else. So an accusation counts
 from the same event on, live and in a replay.
 """
 
@@ -25,22 +25,21 @@ class AccusedStaff(
     kw_only=True,
     rename={"first_day": "began", "concluded_through": "heard", "pending": "coming"},
 ):
-    """The state of one task that follows from the conclusions of all aggregators."""
+    """The state of one task that follows from the aggregator's conclusions."""
 
     version: int
     #: The day of this task's first event; None before it. No earlier accusation can concern the task.
     first_day: int | None = None
-    #: The last concluded day of each aggregator, by task number.
-    concluded_through: dict[int, int] = msgspec.field(default_factory=dict)
+    #: The last concluded day; None before the first conclusion.
+    concluded_through: int | None = None
     #: Accusations in force: the main seller of each accused staff member, None if there is none.
     accused: dict[str, str | None] = msgspec.field(default_factory=dict)
     #: Accusations not in force yet: first day in force, staff member, main seller.
     pending: list[tuple[int, str, str | None]] = msgspec.field(default_factory=list)
 
     def on_conclusion(self, conclusion: Conclusion) -> None:
-        """Take an aggregator's conclusion."""
-        # Sorted, so that the state row does not depend on the order of arrival.
-        self.concluded_through = dict(sorted({**self.concluded_through, conclusion.aggregator: conclusion.day}.items()))
+        """Take a conclusion."""
+        self.concluded_through = conclusion.day
         added = [
             (max(day, self.first_day or day) + CONCLUSION_DELAY_DAYS, actor_id, main_seller)
             for day, actor_id, main_seller in conclusion.accused
@@ -61,15 +60,9 @@ class AccusedStaff(
             self.accused[actor_id] = main_seller
         return self.accused
 
-    def events_before(self, aggregators: int) -> float:
-        """Return the time (epoch seconds) that this task's events must stay below until more days are concluded.
-
-        Args:
-            aggregators: The number of aggregators.
-        """
+    def events_before(self) -> float:
+        """Return the time (epoch seconds) that this task's events must stay below until more days are concluded."""
         if self.first_day is None:
             return math.inf
-        concluded_through = (
-            min(self.concluded_through.values()) if len(self.concluded_through) == aggregators else self.first_day
-        )
+        concluded_through = self.first_day if self.concluded_through is None else self.concluded_through
         return (max(concluded_through, self.first_day) + CONCLUSION_DELAY_DAYS + 1) * DAY

@@ -1,5 +1,4 @@
-"""The aggregator of staff evidence: it collects whole days of reports, and evaluates the staff that belong to this
-task.
+"""The aggregator of staff evidence: it collects whole days of reports of all tasks, and evaluates the staff.
 
 Invariant: a day is concluded once every task has reported all of it (or announced that it is idle), and days are
 concluded in order. So the outcome depends on the reports and not on their order of arrival. A report of a day that is
@@ -20,7 +19,7 @@ from stream.core.model.encoding import ROW_VERSION, decode, encode
 from stream.core.model.strata import DAY, FOLLOW_UP_SECONDS
 from stream.core.staff.history import StaffHistory
 from stream.core.staff.market_totals import MarketTotals
-from stream.core.staff.messages import Conclusion, DayReport, StaffFinding, StaffReport
+from stream.core.staff.messages import Conclusion, DayReport, DayRequest, StaffFinding, StaffReport
 from stream.core.staff.watches import STAFF_WATCHES
 
 #: Inactive staff are dropped once in this many days of event time.
@@ -47,20 +46,18 @@ class UnconcludedRow(msgspec.Struct, array_like=True, gc=False):
     """The state row of a report whose day is not concluded."""
 
     version: int
-    message: StaffReport | DayReport
+    message: DayReport
 
 
 #: Evaluates one staff member at the end of a day: the history, the market, the day, and the numbers of the watches
 #: that have new evidence.
 EvaluateStaff = Callable[[StaffHistory, MarketTotals, int, list[int]], None]
-DayMessage = StaffReport | DayReport
 
 
 class StaffAggregator:
     """Reports until their day is concluded, and the histories of staff.
 
     Args:
-        number: The number of this task.
         reporters: The number of tasks.
         evaluate: Called at the end of each day for each staff member with a new flip or removal of a critical review.
 
@@ -71,57 +68,61 @@ class StaffAggregator:
         changed_unconcluded, changed_histories: Names of the rows that have changed since they were last written.
     """
 
-    def __init__(self, number: int, reporters: int, evaluate: EvaluateStaff) -> None:
+    def __init__(self, reporters: int, evaluate: EvaluateStaff) -> None:
         self.progress = Progress(version=ROW_VERSION)
         self.histories: dict[str, StaffHistory] = {}
-        self.unconcluded: dict[str, DayMessage] = {}
+        self.unconcluded: dict[str, DayReport] = {}
         self.changed_unconcluded: set[str] = set()
         self.changed_histories: set[str] = set()
-        self._number = number
+        #: The day that each reporter was last asked for. After a restart the aggregator may ask again.
+        self._requested: dict[int, int] = {}
         self._reporters = reporters
         self._evaluate = evaluate
 
-    def on_message(self, message: DayMessage) -> Conclusion | None:
+    def on_report(self, report: DayReport) -> Conclusion | None:
         """Take a report.
 
         Returns:
             The conclusion, if the report completes a day.
         """
         progress = self.progress
-        if isinstance(message, StaffReport):
-            self._keep(f"{message.day}/{message.reporter}/{message.actor_id}", message)
-            return None
-        if not message.sums.is_empty:
-            self._keep(f"{message.day}/{message.reporter}", message)
+        if not report.is_empty:
+            name = f"{report.day}/{report.reporter}/{report.part}"
+            self.unconcluded[name] = report
+            self.changed_unconcluded.add(name)
         # Sorted, so that the state row does not depend on the order of arrival.
-        progress.reported_through = dict(
-            sorted({**progress.reported_through, message.reporter: message.through}.items())
-        )
+        progress.reported_through = dict(sorted({**progress.reported_through, report.reporter: report.through}.items()))
         complete_through = progress.complete_through(self._reporters)
         if complete_through is None or (
             progress.concluded_through is not None and complete_through <= progress.concluded_through
         ):
             return None
-        return Conclusion(
-            aggregator=self._number, day=complete_through, accused=self._conclude_through(complete_through)
-        )
+        return Conclusion(day=complete_through, accused=self._conclude_through(complete_through))
 
-    def _keep(self, name: str, message: DayMessage) -> None:
-        self.unconcluded[name] = message
-        self.changed_unconcluded.add(name)
+    def requests(self) -> list[DayRequest]:
+        """Return requests to the tasks that others are ahead of, each once for a day: an idle task then reports it."""
+        reported = self.progress.reported_through
+        furthest = max(reported.values(), default=-1)
+        behind = [
+            reporter
+            for reporter in range(self._reporters)
+            if max(reported.get(reporter, -1), self._requested.get(reporter, -1)) < furthest
+        ]
+        self._requested.update(dict.fromkeys(behind, furthest))
+        return [DayRequest(reporter=reporter, day=furthest) for reporter in behind]
 
     def _conclude_through(self, complete_through: int) -> list[tuple[int, str, str | None]]:
         """Conclude all reported days up to a day in order; return the accused, as `Conclusion` announces them."""
         days: defaultdict[int, list[str]] = defaultdict(list)
-        for name, message in self.unconcluded.items():
-            if message.day <= complete_through:
-                days[message.day].append(name)
+        for name, report in self.unconcluded.items():
+            if report.day <= complete_through:
+                days[report.day].append(name)
         accused: list[tuple[int, str, str | None]] = []
         for day in sorted(days):
             self._reach_day(day)
-            messages = [self.unconcluded.pop(name) for name in sorted(days[day])]
+            day_reports = [self.unconcluded.pop(name) for name in sorted(days[day])]
             self.changed_unconcluded.update(days[day])
-            accused += self._conclude_day(day, messages)
+            accused += self._conclude_day(day, day_reports)
         self._reach_day(complete_through)
         return accused
 
@@ -139,15 +140,14 @@ class StaffAggregator:
             self._drop_inactive(month * _MONTH_DAYS * DAY - FOLLOW_UP_SECONDS)
         self.progress.concluded_through = day
 
-    def _conclude_day(self, day: int, messages: list[DayMessage]) -> list[tuple[int, str, str | None]]:
-        """Conclude one day. The messages are sorted by row name, so their order of arrival has no effect."""
+    def _conclude_day(self, day: int, day_reports: list[DayReport]) -> list[tuple[int, str, str | None]]:
+        """Conclude one day. The reports are sorted by row name, so their order of arrival has no effect."""
         market, day_weight = self.progress.market, forward_decay_weight(day)
         staff: defaultdict[str, list[StaffReport]] = defaultdict(list)
-        for message in messages:
-            if isinstance(message, DayReport):
-                market.add(message.sums, day_weight)
-            else:
-                staff[message.actor_id].append(message)
+        for day_report in day_reports:
+            market.add(day_report.sums, day_weight)
+            for report in day_report.staff:
+                staff[report.actor_id].append(report)
         accused: list[tuple[int, str, str | None]] = []
         for actor_id, reports in sorted(staff.items()):
             history = self._add_reports(actor_id, reports, day_weight)

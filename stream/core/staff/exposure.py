@@ -2,7 +2,7 @@
 
 Invariant: a look-up attributes a review to a staff member for 30 days. The review is expected to flip as often as its
 stratum, times its seller's level, so that flips that happen anyway are no evidence. Nothing is evaluated here: at each
-midnight the day's report goes to the aggregator of that staff member.
+midnight the day's report goes to the aggregator.
 """
 
 from __future__ import annotations
@@ -48,7 +48,6 @@ class StaffExposure:
     Args:
         actor_id: The staff member.
         first_seen: Epoch seconds.
-        reporter: The number of the task.
 
     Attributes:
         exposure: Sums by stratum; strata without reviews have no entry.
@@ -57,11 +56,11 @@ class StaffExposure:
 
     __slots__ = ("actor_id", "exposure", "first_seen", "today")
 
-    def __init__(self, actor_id: str, first_seen: float, reporter: int) -> None:
+    def __init__(self, actor_id: str, first_seen: float) -> None:
         self.actor_id = actor_id
         self.first_seen = first_seen
         self.exposure: dict[int, LookupSums] = {}
-        self.today = StaffReport(reporter=reporter, day=0, actor_id=actor_id, first_seen=first_seen)
+        self.today = StaffReport(actor_id=actor_id, first_seen=first_seen)
 
     def enter(self, stratum_number: int, lookup: Lookup, baseline: Baseline, now: float) -> None:
         """Add a review to a stratum, at `now` (epoch seconds)."""
@@ -128,11 +127,10 @@ class StaffExposure:
             today.critical += 1
             today.latest_removed = [*today.latest_removed, finding][-MAX_WINDOWS:]
 
-    def close_day(self, day: int, baseline: Baseline, midnight: float) -> StaffReport:
+    def close_day(self, baseline: Baseline, midnight: float) -> StaffReport:
         """End a day and begin the next.
 
         Args:
-            day: The day that ends, in days since 1970-01-01.
             baseline: The market of the task; it has not passed the midnight yet.
             midnight: The end of the day, in epoch seconds.
 
@@ -149,13 +147,12 @@ class StaffExposure:
                 long_run_clock,
             )
         report = self.today
-        report.day = day
         report.expected, report.expected_long_run = quantize(report.expected), quantize(report.expected_long_run)
         report.looked_up_flips, report.looked_up_expected = (
             quantize(report.looked_up_flips),
             quantize(report.looked_up_expected),
         )
-        self.today = StaffReport(reporter=report.reporter, day=0, actor_id=self.actor_id, first_seen=self.first_seen)
+        self.today = StaffReport(actor_id=self.actor_id, first_seen=self.first_seen)
         return report
 
 

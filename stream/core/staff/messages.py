@@ -1,12 +1,14 @@
 """The messages on `integrity.evidence.v1`: reports and conclusions of tasks, and the commands of the operator.
 
 Invariant: a report holds what one whole day of event time has added, never a current total. So the aggregator can take
-reports in any order, each once. A *reporter* is the task whose reviews a report is about; an *aggregator* is the task
-that a staff member belongs to. Days are numbered from 1970-01-01.
+reports in any order, each once. A *reporter* is the task whose reviews a report is about; the *aggregator* is the one
+task that evaluates staff. Each task sends and receives a few messages a day, however many tasks there are. Days are
+numbered from 1970-01-01.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import msgspec
@@ -16,6 +18,12 @@ from stream.core.model.flips import Flip
 
 #: The header with the application's id, by which an application recognises its own messages.
 APP_ID_HEADER: Final = "volteface.app_id"
+
+#: The number of the aggregator's task.
+AGGREGATOR: Final = 0
+
+#: The most reports and findings in one message: at most 1.2 kB each, so that a message stays below Kafka's 1 MiB.
+_MAX_MESSAGE_FINDINGS: Final = 500
 
 
 class StaffFinding(msgspec.Struct, array_like=True, gc=False):
@@ -29,17 +37,9 @@ class StaffFinding(msgspec.Struct, array_like=True, gc=False):
     flip: Flip
 
 
-class StaffReport(
-    msgspec.Struct,
-    tag="staff",
-    kw_only=True,
-    rename={"reporter": "writer", "expected_long_run": "expected_long"},
-):
+class StaffReport(msgspec.Struct, kw_only=True, rename={"expected_long_run": "expected_long"}):
     """One day of one staff member among a reporter's reviews."""
 
-    #: The number of the reporting task.
-    reporter: int
-    day: int
     actor_id: str
     #: When the reporter first saw the staff member, in epoch seconds.
     first_seen: float
@@ -68,38 +68,63 @@ class StaffReport(
         return not (self.flips or self.removed or self.expected or self.expected_long_run)
 
     @property
-    def recipient(self) -> str | None:
-        """The staff member whose aggregator receives the report."""
-        return self.actor_id
+    def finding_count(self) -> int:
+        """How many findings the report lists."""
+        return len(self.latest) + len(self.latest_removed)
+
+
+class DayReport(msgspec.Struct, tag="day", kw_only=True, rename={"reporter": "writer"}):
+    """A reporter has reported all days up to `through`; sums and staff are those of `day`.
+
+    An idle task announces the furthest day of any task if the aggregator asks for it, so that no task waits for the
+    idle one. If input arrives after all, the task withdraws that announcement: then `through` is smaller than before.
+    """
+
+    #: The number of the reporting task.
+    reporter: int
+    day: int
+    through: int
+    sums: DaySums = msgspec.field(default_factory=DaySums)
+    #: The staff members for whom the day adds anything.
+    staff: list[StaffReport] = msgspec.field(default_factory=list)
+    #: A day with much to report has several messages, numbered from 0.
+    part: int = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the day adds nothing."""
+        return self.sums.is_empty and not self.staff
+
+    @property
+    def recipient(self) -> int | None:
+        """The number of the task that receives the message."""
+        return AGGREGATOR
+
+
+class DayRequest(msgspec.Struct, tag="request", kw_only=True):
+    """The aggregator asks a task for its reports through a day that another task has reported."""
+
+    reporter: int
+    day: int
+
+    @property
+    def recipient(self) -> int | None:
+        """The number of the task that receives the message."""
+        return self.reporter
 
 
 class Broadcast(msgspec.Struct):
     """A message that every task receives."""
 
     @property
-    def recipient(self) -> str | None:
+    def recipient(self) -> int | None:
         """None: the message is for every task."""
         return None
 
 
-class DayReport(Broadcast, tag="day", kw_only=True, rename={"reporter": "writer"}):
-    """A reporter has reported all days up to `through`; the sums are those of `day`.
+class Conclusion(Broadcast, tag="judged", kw_only=True):
+    """The aggregator has evaluated all staff up to the end of a day."""
 
-    An idle task announces the furthest day of any task, so that no task waits for it. If input arrives after all, the
-    task withdraws that announcement: then `through` is smaller than before.
-    """
-
-    reporter: int
-    day: int
-    through: int
-    sums: DaySums
-
-
-class Conclusion(Broadcast, tag="judged", kw_only=True, rename={"aggregator": "reader"}):
-    """An aggregator has evaluated its staff up to the end of a day."""
-
-    #: The number of the aggregating task.
-    aggregator: int
     day: int
     #: Day, staff member, and the seller that more than three quarters of the kept flips belong to, if there is one.
     accused: list[tuple[int, str, str | None]]
@@ -114,6 +139,19 @@ class Forget(Broadcast, tag="forget", kw_only=True):
     reviewer_id: str
 
 
-Message = StaffReport | DayReport | Conclusion | Forget
+def staff_parts(reports: Iterable[StaffReport]) -> Iterator[list[StaffReport]]:
+    """Divide a day's reports on staff into parts that fit a message each."""
+    part: list[StaffReport] = []
+    size = 0
+    for report in reports:
+        size += 1 + report.finding_count
+        if part and size > _MAX_MESSAGE_FINDINGS:
+            yield part
+            part, size = [], 1 + report.finding_count
+        part.append(report)
+    yield part
+
+
+Message = DayReport | DayRequest | Conclusion | Forget
 encode_message: Final = msgspec.json.Encoder().encode
 decode_message: Final = msgspec.json.Decoder(Message).decode

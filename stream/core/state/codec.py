@@ -88,7 +88,7 @@ def staff_exposure_row(staff: StaffExposure) -> bytes:
 def staff_exposure_of(actor_id: str, value: bytes) -> StaffExposure:
     """Decode a staff member's exposure; raise StateError if the row cannot be read."""
     row = decode(value, StaffExposureRow)
-    staff = StaffExposure(actor_id, row.first_seen, row.today.reporter)
+    staff = StaffExposure(actor_id, row.first_seen)
     staff.exposure = {number: LookupSums(*sums) for number, sums in row.exposure.items()}
     staff.today = row.today
     return staff
@@ -195,10 +195,15 @@ def product_of(value: bytes) -> ProductRating:
 
 
 def meta_row(
-    clock: float, event_id_count: int, announced_through: int, counts: dict[str, int], model: dict[str, str]
+    clock: float,
+    event_id_count: int,
+    announced_through: int,
+    counts: dict[str, int],
+    model: dict[str, str],
+    requested_through: int,
 ) -> bytes:
     """Encode the task's clock, counts and model version."""
-    return encode(MetaRow(ROW_VERSION, clock, event_id_count, announced_through, counts, model))
+    return encode(MetaRow(ROW_VERSION, clock, event_id_count, announced_through, counts, model, requested_through))
 
 
 def meta_of(value: bytes, model: dict[str, str]) -> MetaRow:

@@ -102,6 +102,7 @@ class MetaRow(msgspec.Struct, array_like=True, gc=False):
     counts: dict[str, int]
     #: By part, see `model_version`; the oldest rows have none.
     model: dict[str, str] = msgspec.field(default_factory=dict)
+    requested_through: int = -1  # the last day that the aggregator has asked for and the task has not announced
 
 
 class PatternsRow(msgspec.Struct, array_like=True, gc=False):

@@ -32,7 +32,7 @@ class State:
     """The state of one task.
 
     Args:
-        number: The task's number. The task is the aggregator of its part of the staff.
+        number: The task's number. The task of number `messages.AGGREGATOR` is the aggregator of staff evidence.
         tasks: The number of tasks.
         evaluate_staff: Called at the end of a day for each staff member with new evidence.
         pseudonyms: Fingerprint of the pseudonym key; empty if ids are kept as they are.
@@ -44,8 +44,8 @@ class State:
         reviews: Open critical reviews, by id.
         sellers, products, staff: The state of each of them in this task, by id.
         patterns: The pattern model of the task's flips.
-        aggregator: Evidence of all tasks against this task's part of the staff.
-        accused: The accused staff of all tasks.
+        aggregator: Evidence of all tasks against staff; empty in other tasks than the aggregator's.
+        accused: The accused staff.
         timers: When the cells of open reviews change.
     """
 
@@ -56,6 +56,8 @@ class State:
         self.clock = float("-inf")
         #: The last day that this task announced as over, in days since 1970-01-01; -1 before the first announcement.
         self.announced_through = -1
+        #: The last day that the aggregator has asked for; -1 once this task has announced it.
+        self.requested_through = -1
         self.counts: Counter[str] = Counter()
         self.baseline = Baseline()
         self.reviews: dict[str, Review] = {}
@@ -63,7 +65,7 @@ class State:
         self.products: dict[str, ProductRating] = {}
         self.staff: dict[str, StaffExposure] = {}
         self.patterns = FlipPatterns()
-        self.aggregator = StaffAggregator(number, tasks, evaluate_staff)
+        self.aggregator = StaffAggregator(tasks, evaluate_staff)
         self.accused = AccusedStaff(version=ROW_VERSION)
         self.deduplicator = Deduplicator()
         self.pending_changes = PendingChanges()
@@ -137,7 +139,7 @@ class State:
         """Return the staff member's exposure in this task; a new one is first seen at the clock."""
         staff = self.staff.get(actor_id)
         if staff is None:
-            staff = self.staff[actor_id] = StaffExposure(actor_id, self.clock, self.number)
+            staff = self.staff[actor_id] = StaffExposure(actor_id, self.clock)
         return staff
 
     def drop_inactive(self, horizon: float) -> None:
@@ -170,11 +172,17 @@ class State:
 
     def _is_blank(self) -> bool:
         """Whether the task has applied no event and no message yet."""
-        return not (self.counts or self.aggregator.progress.reported_through or self.accused.concluded_through)
+        if self.announced_through >= 0 or self.requested_through >= 0:
+            return False
+        return not (
+            self.counts or self.aggregator.progress.reported_through or self.accused.concluded_through is not None
+        )
 
     def _meta_row(self, _: str) -> bytes:
         counts = dict(sorted(self.counts.items()))
-        return codec.meta_row(self.clock, self.deduplicator.count, self.announced_through, counts, self.model)
+        return codec.meta_row(
+            self.clock, self.deduplicator.count, self.announced_through, counts, self.model, self.requested_through
+        )
 
     def _pattern_row(self, name: str) -> bytes:
         if name:
@@ -234,7 +242,7 @@ class State:
         def meta(_: str, value: bytes) -> None:
             row = codec.meta_of(value, self.model)
             self.clock, self.deduplicator.count, self.counts = row.clock, row.event_id_count, Counter(row.counts)
-            self.announced_through = row.announced_through
+            self.announced_through, self.requested_through = row.announced_through, row.requested_through
 
         def accused(_: str, value: bytes) -> None:
             self.accused = decode(value, AccusedStaff)

@@ -397,7 +397,7 @@ def test_dropped_products_do_not_depend_on_a_wait_at_midnight(hours: int) -> Non
     ]
     waited, did_not_wait = run(events), run(events)
     last = event("review.created", period + 2 * HOUR, rating=5, product_id="new", review_id="r3")
-    waited.withdraw_idle(last.occurred_at.timestamp())
+    waited.on_blocked(last.occurred_at.timestamp())
     apply(waited, last)
     apply(did_not_wait, last)
     assert ("old" in waited.state.products) == ("old" in did_not_wait.state.products) == (hours > 0)
