@@ -24,6 +24,7 @@ from stream.core.staff.history import StaffHistory
 from stream.core.staff.market_totals import MarketTotals
 from stream.core.staff.messages import Conclusion, DayRequest, Forget, Message
 from stream.core.state import codec
+from stream.core.state.deduplication import DeduplicationResult
 from stream.core.state.state import State
 
 
@@ -57,7 +58,7 @@ class Detector:
         """Apply the next event.
 
         Args:
-            event: The event. A second delivery (same `event_id`) is dropped and counted.
+            event: The event. A second delivery is dropped and counted.
             at: Its time, in epoch seconds. A time before the clock does not set the clock back.
             late: Whether it came later than the allowed lateness; late events are counted.
 
@@ -65,9 +66,12 @@ class Detector:
             The alerts that it triggers.
         """
         state = self.state
-        if not state.deduplicator.add(event.event_id):
+        delivery = state.deduplicator.add(event, at)
+        if delivery is DeduplicationResult.REPEATED:
             state.counts["duplicate"] += 1
             return []
+        if delivery is DeduplicationResult.ID_USED_AGAIN:
+            state.counts["event_id_used_again"] += 1
         if (state.announced_through + 1) * DAY > state.clock:
             self._clock.withdraw_idle(at)
         if at > state.clock:

@@ -28,7 +28,7 @@ from stream.core.state import codec
 from stream.core.state.state import State
 from stream.core.subjects.patterns import flip_features
 from stream.core.subjects.product_rating import ProductRating
-from stream.core.subjects.reviews import Review
+from stream.core.subjects.reviews import Review, review_name
 from stream.core.subjects.seller import Seller
 
 
@@ -59,12 +59,14 @@ class EventHandlers:
         return self._handlers[type(event)](event, at)
 
     def _created(self, event: ReviewCreated, at: float) -> list[Alert]:
-        state = self._state
-        known = state.reviews.get(event.review_id)
+        state, name = self._state, review_name(event.seller_id, event.review_id)
+        if self._is_repeated(name, at):
+            return []
+        known = state.reviews.get(name)
         if known is not None:
             return self._created_again(known, event, at)
         rating: int | None = event.rating
-        change = state.pending_changes.take(event.review_id, at)
+        change = state.pending_changes.take(name, at)
         if change is not None:
             state.counts["overtaken_review"] += 1
             rating = change.rating
@@ -81,7 +83,7 @@ class EventHandlers:
         An overtaken creation gives the review's creation time.
         """
         state = self._state
-        if review.seller.seller_id != event.seller_id or at >= review.created_at:
+        if at >= review.created_at:
             state.counts["known_review"] += 1
             return []
         state.counts["overtaken_review"] += 1
@@ -89,29 +91,36 @@ class EventHandlers:
         self._risk_set.update(review)
         return self._record_rating(review.product_id, event.seller_id, 1, review.rating, 0.0, event.event_id)
 
+    def _is_repeated(self, name: str, at: float) -> bool:
+        """Return whether a review was closed later than `at` (epoch seconds), and count that."""
+        repeated = self._state.closed_reviews.covers(name, at)
+        if repeated:
+            self._state.counts["repeated_change"] += 1
+        return repeated
+
     def _edited(self, event: ReviewEdited, at: float) -> list[Alert]:
-        review = self._state.reviews.get(event.review_id)
-        if review is None:
-            return self._edited_not_at_risk(event, at)
-        if review.seller.seller_id != event.seller_id:
-            self._state.counts["foreign_review"] += 1
+        name = review_name(event.seller_id, event.review_id)
+        if self._is_repeated(name, at):
             return []
+        review = self._state.reviews.get(name)
+        if review is None:
+            return self._edited_not_at_risk(event, name, at)
         moved = event.rating - review.rating
         if event.rating > CRITICAL_STARS:
-            return self._flip(review, event.event_id, moved, retracted=False)
+            return self._flip(review, event.event_id, at, moved, retracted=False)
         alerts = self._record_rating(review.product_id, event.seller_id, 0, moved, float(moved), event.event_id)
         if moved:
             review.rating = event.rating
             self._risk_set.update(review)
         return alerts
 
-    def _edited_not_at_risk(self, event: ReviewEdited, at: float) -> list[Alert]:
+    def _edited_not_at_risk(self, event: ReviewEdited, name: str, at: float) -> list[Alert]:
         """The edit of a review that was not critical, was never seen, or whose creation is still to come."""
         state, before = self._state, event.previous_rating
         if before is None or before <= CRITICAL_STARS:
             state.counts["unseen_edit"] += 1
             if event.rating > CRITICAL_STARS:
-                state.pending_changes.add(event.review_id, at, event.rating, state.counts["applied"])
+                state.pending_changes.add(name, at, event.rating, state.counts["applied"])
         moved = event.rating - before if before is not None else 0
         alerts = self._record_rating(event.product_id, event.seller_id, 0, moved, float(moved), event.event_id)
         if event.rating <= CRITICAL_STARS:
@@ -119,23 +128,26 @@ class EventHandlers:
         return alerts
 
     def _deleted(self, event: ReviewDeleted, at: float) -> list[Alert]:
-        state = self._state
-        review = self._open_review(event.review_id, event.seller_id)
+        state, name = self._state, review_name(event.seller_id, event.review_id)
+        if self._is_repeated(name, at):
+            return []
+        review = state.reviews.get(name)
         by_platform = event.deleted_by == "platform"
         if review is None:
             if event.rating is None or event.rating <= CRITICAL_STARS:
                 state.counts["unseen_deletion"] += 1
-                state.pending_changes.add(event.review_id, at, None, state.counts["applied"])
+                state.pending_changes.add(name, at, None, state.counts["applied"])
             elif by_platform:
                 self._removed_by_platform(event, None)
             if event.rating is None:
                 return []
             return self._record_rating(event.product_id, event.seller_id, -1, -event.rating, 0.0, event.event_id)
         if not by_platform:
-            return self._flip(review, event.event_id, 0, retracted=True)
+            return self._flip(review, event.event_id, at, 0, retracted=True)
         state.counts["removed"] += 1
         if not review.excluded:  # moderators are expected to clear up after a review bomb
             self._removed_by_platform(event, review)
+        state.closed_reviews.add(name, at)
         self._risk_set.remove(review)
         return self._record_rating(review.product_id, event.seller_id, -1, -review.rating, 0.0, event.event_id)
 
@@ -168,14 +180,14 @@ class EventHandlers:
     def _contacted_reviews(self, event: OutreachSent) -> list[Review]:
         """The open review that the event names, or all of its reviewer's open reviews of the seller."""
         if event.review_id is not None:
-            review = self._open_review(event.review_id, event.seller_id)
+            review = self._state.reviews.get(review_name(event.seller_id, event.review_id))
             return [review] if review is not None else []
         seller = self._state.sellers.get(event.seller_id)
-        ids = seller.reviewers.get(event.reviewer_id, ()) if seller else ()
-        return [self._state.reviews[review_id] for review_id in sorted(ids)]
+        names = seller.reviewers.get(event.reviewer_id, ()) if seller else ()
+        return [self._state.reviews[name] for name in sorted(names)]
 
     def _access(self, event: ContactAccessed, at: float) -> list[Alert]:
-        review = self._open_review(event.review_id, event.seller_id)
+        review = self._state.reviews.get(review_name(event.seller_id, event.review_id))
         if review is None:
             self._state.counts["unmatched_access"] += 1
         elif not review.excluded:
@@ -185,13 +197,9 @@ class EventHandlers:
             self._risk_set.update(review)
         return []
 
-    def _open_review(self, review_id: str, seller_id: str) -> Review | None:
-        """The open critical review, unless the event names another seller than the review's."""
-        review = self._state.reviews.get(review_id)
-        return review if review is not None and review.seller.seller_id == seller_id else None
-
-    def _flip(self, review: Review, event_id: str, moved: int, retracted: bool) -> list[Alert]:
+    def _flip(self, review: Review, event_id: str, at: float, moved: int, retracted: bool) -> list[Alert]:
         state, now, seller = self._state, self._state.clock, review.seller
+        state.closed_reviews.add(review.name, at)
         product = state.products.get(review.product_id)
         stars_won = max(0.0, product.rating - review.rating) if retracted and product else float(moved)
         stars = -review.rating if retracted else moved

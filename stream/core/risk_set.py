@@ -49,8 +49,8 @@ class RiskSet:
             return
         seller = state.get_or_add_seller(event.seller_id)
         review = Review(event.review_id, seller, event.product_id, event.reviewer_id, rating, created_at)
-        state.reviews[review.review_id] = review
-        seller.add_review(review.reviewer_id, review.review_id)
+        state.reviews[review.name] = review
+        seller.add_review(review.reviewer_id, review.name)
         bombed_before = seller.arrivals.bombed
         review.excluded = seller.arrivals.add(state.clock)
         review.update_cell(state.clock)
@@ -61,21 +61,21 @@ class RiskSet:
             if not bombed_before:
                 self._exclude_since(seller, (seller.arrivals.day - 1) * DAY)
         state.timers.set(review)
-        self._changed_reviews.add(review.review_id)
+        self._changed_reviews.add(review.name)
         self._changed_sellers.add(seller.seller_id)
 
     def _exclude_since(self, seller: Seller, since: float) -> None:
         """Exclude the reviews created from `since` on: a bomb is detected only after some of it has arrived."""
         state = self._state
-        for review_id in seller.open_review_ids():
-            review = state.reviews[review_id]
+        for name in seller.open_review_names():
+            review = state.reviews[name]
             if review.created_at >= since and not review.excluded:
                 seller.leave(review.cell, state.baseline, state.clock)
                 self._detach_lookups(review, review.cell, state.clock)
                 review.excluded, review.lookups = True, ()
                 review.update_cell(state.clock)
                 state.timers.set(review)
-                self._changed_reviews.add(review_id)
+                self._changed_reviews.add(name)
                 state.counts["bombed"] += 1
 
     def fire_timer(self, review: Review) -> None:
@@ -112,7 +112,7 @@ class RiskSet:
             self._attach_lookups(review, now)
         if review.due_at != due_at:
             state.timers.set(review)
-        self._changed_reviews.add(review.review_id)
+        self._changed_reviews.add(review.name)
 
     def remove(self, review: Review) -> None:
         """Remove a review that flipped, was removed by the platform, or reached the end of its follow-up."""
@@ -120,10 +120,10 @@ class RiskSet:
         if not review.excluded:
             seller.leave(review.cell, state.baseline, state.clock)
             self._detach_lookups(review, review.cell, state.clock)
-        seller.remove_review(review.reviewer_id, review.review_id)
+        seller.remove_review(review.reviewer_id, review.name)
         review.due_at = math.inf
-        del state.reviews[review.review_id]
-        self._changed_reviews.add(review.review_id)
+        del state.reviews[review.name]
+        self._changed_reviews.add(review.name)
         self._changed_sellers.add(seller.seller_id)
 
     def add_lookup(self, review: Review, actor_id: str, at: float) -> None:
@@ -159,7 +159,7 @@ class RiskSet:
         active = tuple(lookup for lookup in review.lookups if lookup.is_active(now))
         if len(active) < len(review.lookups):
             review.lookups = active
-            self._changed_reviews.add(review.review_id)
+            self._changed_reviews.add(review.name)
         for lookup in active:
             lookup.staff.enter(review.cell >> 1, lookup, self._state.baseline, now)
             self._changed_staff.add(lookup.staff.actor_id)

@@ -92,7 +92,7 @@ def test_fields_encoded_by_name_keep_their_names(value: msgspec.Struct, document
 def test_keys_of_state_rows_keep_their_prefixes() -> None:
     prefixes = {name: value for name, value in vars(codec).items() if isinstance(value, bytes)}
     assert sorted(prefixes.values()) == sorted(
-        [b"m/", b"n/", b"h/", b"g/", b"j/", b"r/", b"s/", b"f/", b"p/", b"d/", b"e/", b"a/", b"w/", b"b/"]
+        [b"c/", b"m/", b"n/", b"h/", b"g/", b"j/", b"r/", b"s/", b"f/", b"p/", b"d/", b"e/", b"a/", b"w/", b"b/"]
     )
     assert POSITION == b"o"
 
@@ -101,7 +101,7 @@ def test_the_model_in_the_meta_row_keeps_its_names_and_values() -> None:
     row = MetaRow(1, 2.0, 3, 4, {"applied": 5}, model_of("key"))
     assert msgspec.json.encode(row) == (
         b'[1,2.0,3,4,{"applied":5},{"model version":"1","bands of reviews":"690f40c5","watches":"a5b42e9f",'
-        b'"columns of evidence":"27/7/60","messages between tasks":"2","VOLTEFACE_PSEUDONYM_KEY":"key"},-1]'
+        b'"columns of evidence":"27/7/60","rows and messages":"2","VOLTEFACE_PSEUDONYM_KEY":"key"},-1]'
     )
 
 

@@ -37,32 +37,31 @@ from stream.core.subjects.seller import Seller
 #: patterns it has further rows).
 META, BASELINE, PATTERNS, PROGRESS, ACCUSED = b"m/", b"n/", b"h/", b"g/", b"j/"
 REVIEW, SELLER, FLIP, PRODUCT, EVENT_IDS, PENDING_CHANGE = b"r/", b"s/", b"f/", b"p/", b"d/", b"e/"
-STAFF_EXPOSURE, UNCONCLUDED, STAFF_HISTORY = b"a/", b"w/", b"b/"
+CLOSED_REVIEW, STAFF_EXPOSURE, UNCONCLUDED, STAFF_HISTORY = b"c/", b"a/", b"w/", b"b/"
 
 
 def review_row(review: Review) -> bytes:
     """Encode an open review."""
     return encode(
         ReviewRow(
-            ROW_VERSION, review.seller.seller_id, review.product_id, review.reviewer_id, review.rating,
-            review.created_at, review.contacted_at, review.looked_up_at, review.incentive, review.excluded,
+            ROW_VERSION, review.product_id, review.reviewer_id, review.rating, review.created_at,
+            review.contacted_at, review.looked_up_at, review.incentive, review.excluded,
             [(lookup.staff.actor_id, lookup.at, lookup.level, lookup.seller_weight) for lookup in review.lookups],
         )
     )  # fmt: skip
 
 
-def review_of(
-    review_id: str, value: bytes, sellers: Mapping[str, Seller], staff: Mapping[str, StaffExposure]
-) -> Review:
+def review_of(name: str, value: bytes, sellers: Mapping[str, Seller], staff: Mapping[str, StaffExposure]) -> Review:
     """Decode an open review; its cell and timer are derived later.
 
     Raises:
         StateError: The row cannot be read, or its seller or a staff member is missing.
     """
     row = decode(value, ReviewRow)
-    seller = sellers.get(row.seller_id)
+    seller_id, _, review_id = name.partition(" ")
+    seller = sellers.get(seller_id)
     if seller is None:
-        raise StateError(f"the state topic holds review {review_id} of seller {row.seller_id}, but not that seller")
+        raise StateError(f"the state topic holds review {review_id} of seller {seller_id}, but not that seller")
     review = Review(
         review_id, seller, row.product_id, row.reviewer_id, row.rating, row.created_at, row.contacted_at,
         row.looked_up_at, row.incentive, row.excluded,

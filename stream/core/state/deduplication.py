@@ -1,4 +1,7 @@
-"""Deduplication: the ids of the latest events, so that a producer's second delivery is dropped and counted.
+"""Deduplication: the identities of the latest events, so that a producer's second delivery is dropped and counted.
+
+An event is identified by its type, its id and its seller; a second delivery has the same time, too. An event with a
+known identity and another time is another event, whose producer has used an id again.
 
 Invariant: the window is bounded, and its rows are a function of the events alone. Full segments never change; only the
 segment that is being filled is written again.
@@ -6,8 +9,10 @@ segment that is being filled is written again.
 
 from __future__ import annotations
 
+import enum
 from typing import Final
 
+from stream.contract.events import STREAMS, Event
 from stream.core.model.encoding import decode, encode
 
 #: Ids of a segment. Few, because the segment that is being filled is written again at every checkpoint.
@@ -15,44 +20,59 @@ SEGMENT_IDS: Final = 256
 #: Segments that are kept.
 MAX_SEGMENTS: Final = 512
 
+_TAGS: Final[dict[type[Event], str]] = {
+    kind: str(kind.__struct_config__.tag) for kinds in STREAMS.values() for kind in kinds
+}
+
+
+class DeduplicationResult(enum.Enum):
+    """What an event is beside the events of the window."""
+
+    NEW = "new"
+    REPEATED = "repeated"
+    ID_USED_AGAIN = "id used again"
+
 
 class Deduplicator:
-    """The latest event ids of a task: between SEGMENT_IDS * (MAX_SEGMENTS - 1) and SEGMENT_IDS * MAX_SEGMENTS.
+    """The latest events of a task: between SEGMENT_IDS * (MAX_SEGMENTS - 1) and SEGMENT_IDS * MAX_SEGMENTS.
 
     Attributes:
-        count: All ids that were ever added.
+        count: All events that were ever added.
     """
 
     def __init__(self) -> None:
         self.count = 0
-        self._ids: set[str] = set()
-        self._segments: list[list[str]] = [[] for _ in range(MAX_SEGMENTS)]
+        #: The time of each event (epoch seconds), by identity.
+        self._times: dict[str, float] = {}
+        self._segments: list[list[tuple[str, float]]] = [[] for _ in range(MAX_SEGMENTS)]
         self._open_segment, self._slot = self._segments[0], "0"
         #: Names of the rows that have changed since they were last written.
         self.changed: set[str] = set()
 
-    def add(self, event_id: str) -> bool:
-        """Add an event id and return True, or return False if it is in the window."""
-        ids = self._ids
-        if event_id in ids:
-            return False
+    def add(self, event: Event, at: float) -> DeduplicationResult:
+        """Add an event that occurred `at` (epoch seconds), unless its identity is in the window."""
+        identity = f"{_TAGS[type(event)]} {event.event_id} {event.seller_id}"
+        earlier = self._times.get(identity)
+        if earlier is not None:
+            return DeduplicationResult.REPEATED if earlier == at else DeduplicationResult.ID_USED_AGAIN
         if len(self._open_segment) == SEGMENT_IDS:
             self._begin_segment()
-        self._open_segment.append(event_id)
-        ids.add(event_id)
+        self._open_segment.append((identity, at))
+        self._times[identity] = at
         self.count += 1
         self.changed.add(self._slot)
-        return True
+        return DeduplicationResult.NEW
 
     def _begin_segment(self) -> None:
         """Start a new segment in the slot of the oldest one."""
         slot = self.count // SEGMENT_IDS % MAX_SEGMENTS
-        self._ids.difference_update(self._segments[slot])
+        for identity, _ in self._segments[slot]:
+            del self._times[identity]
         self._open_segment = self._segments[slot] = []
         self._slot = str(slot)
 
     def finish_load(self, count: int) -> None:
-        """Continue after the last row was loaded; `count` ids had been added in all."""
+        """Continue after the last row was loaded; `count` events had been added in all."""
         self.count = count
         slot = max(count - 1, 0) // SEGMENT_IDS % MAX_SEGMENTS
         self._open_segment, self._slot = self._segments[slot], str(slot)
@@ -67,5 +87,5 @@ class Deduplicator:
 
     def load(self, name: str, value: bytes) -> None:
         """Restore a segment from its row."""
-        ids = self._segments[int(name)] = decode(value, list[str])
-        self._ids.update(ids)
+        segment = self._segments[int(name)] = decode(value, list[tuple[str, float]])
+        self._times.update(segment)

@@ -25,35 +25,35 @@ class PendingChanges:
         self.changed: set[str] = set()
         self._rows: dict[str, PendingChangeRow] = {}
 
-    def add(self, review_id: str, at: float, rating: int | None, number: int) -> None:
+    def add(self, name: str, at: float, rating: int | None, number: int) -> None:
         """Keep a change until its review is created.
 
         Args:
-            review_id: The review.
+            name: The review, see `reviews.review_name`.
             at: When the change occurred, in epoch seconds.
             rating: The rating that the change left; None for a deletion.
             number: Order of addition; it rises from call to call.
         """
-        self._rows.pop(review_id, None)  # the latest change counts, and comes last in the order
-        self._rows[review_id] = PendingChangeRow(at, rating, number)
-        self.changed.add(review_id)
+        self._rows.pop(name, None)  # the latest change counts, and comes last in the order
+        self._rows[name] = PendingChangeRow(at, rating, number)
+        self.changed.add(name)
         if len(self._rows) > MAX_CHANGES:
             oldest = next(iter(self._rows))
             del self._rows[oldest]
             self.changed.add(oldest)
 
-    def take(self, review_id: str, created_at: float) -> PendingChangeRow | None:
+    def take(self, name: str, created_at: float) -> PendingChangeRow | None:
         """Remove and return the change of a review that was created before it.
 
         Args:
-            review_id: The review.
+            name: The review, see `reviews.review_name`.
             created_at: Its creation, in epoch seconds. An earlier change belongs to an earlier review of that id.
         """
-        row = self._rows.get(review_id)
+        row = self._rows.get(name)
         if row is None or row.at < created_at:
             return None
-        self.changed.add(review_id)
-        return self._rows.pop(review_id)
+        self.changed.add(name)
+        return self._rows.pop(name)
 
     def names(self) -> list[str]:
         """Return the names of the existing rows."""

@@ -20,7 +20,6 @@ class ReviewRow(msgspec.Struct, array_like=True, gc=False):
     """An open critical review."""
 
     version: int
-    seller_id: str
     product_id: str
     reviewer_id: str
     rating: int
@@ -71,6 +70,13 @@ class StaffExposureRow(msgspec.Struct, array_like=True, gc=False):
     first_seen: float
     exposure: dict[int, tuple[int, float, float, float, float, float]]  # by stratum, the arguments of `LookupSums`
     today: StaffReport
+
+
+class ClosedReviewRow(msgspec.Struct, array_like=True, gc=False):
+    """A critical review that flipped or was removed."""
+
+    version: int
+    closed_at: float  # epoch seconds
 
 
 class PendingChangeRow(msgspec.Struct, array_like=True, gc=False):

@@ -17,6 +17,7 @@ from stream.core.staff.accused import AccusedStaff
 from stream.core.staff.aggregator import EvaluateStaff, StaffAggregator
 from stream.core.staff.exposure import StaffExposure
 from stream.core.state import codec
+from stream.core.state.closed_reviews import ClosedReviews
 from stream.core.state.deduplication import Deduplicator
 from stream.core.state.model_version import model_of
 from stream.core.state.pending_changes import PendingChanges
@@ -41,7 +42,8 @@ class State:
         clock: The latest event time applied, in epoch seconds; -inf before the first event.
         counts: Counts by outcome of an event; the metrics show them.
         baseline: The market of this task's sellers.
-        reviews: Open critical reviews, by id.
+        reviews: Open critical reviews, by their names, see `reviews.review_name`.
+        closed_reviews: Critical reviews that flipped or were removed within the follow-up time.
         sellers, products, staff: The state of each of them in this task, by id.
         patterns: The pattern model of the task's flips.
         aggregator: Evidence of all tasks against staff; empty in other tasks than the aggregator's.
@@ -69,6 +71,7 @@ class State:
         self.accused = AccusedStaff(version=ROW_VERSION)
         self.deduplicator = Deduplicator()
         self.pending_changes = PendingChanges()
+        self.closed_reviews = ClosedReviews()
         self.timers = Timers()
         #: Names of the rows that have changed, by kind; on the hot path a change is one addition to a set.
         self.changed_names: dict[bytes, set[str]] = {
@@ -81,6 +84,7 @@ class State:
             codec.PRODUCT: set(),
             codec.EVENT_IDS: self.deduplicator.changed,
             codec.PENDING_CHANGE: self.pending_changes.changed,
+            codec.CLOSED_REVIEW: self.closed_reviews.changed,
             codec.STAFF_EXPOSURE: set(),
             codec.PROGRESS: set(),
             codec.ACCUSED: set(),
@@ -97,6 +101,7 @@ class State:
             codec.PRODUCT: self._product_row,
             codec.EVENT_IDS: self.deduplicator.row,
             codec.PENDING_CHANGE: self.pending_changes.row,
+            codec.CLOSED_REVIEW: self.closed_reviews.row,
             codec.STAFF_EXPOSURE: self._staff_row,
             codec.PROGRESS: self.aggregator.progress_row,
             codec.ACCUSED: lambda _: encode(self.accused),
@@ -143,10 +148,11 @@ class State:
         return staff
 
     def drop_inactive(self, horizon: float) -> None:
-        """Drop products and sellers without an event since `horizon` (epoch seconds): the bound on a task's memory.
+        """Drop what no event has changed since `horizon` (epoch seconds): the bound on a task's memory.
 
         A seller without an open review has had no critical review for at least the follow-up time.
         """
+        self.closed_reviews.drop_before(horizon)
         for name in [name for name, product in self.products.items() if product.last_at < horizon]:
             del self.products[name]
             self.changed_names[codec.PRODUCT].add(name)
@@ -166,6 +172,7 @@ class State:
         yield codec.PRODUCT, self.products
         yield codec.EVENT_IDS, self.deduplicator.names()
         yield codec.PENDING_CHANGE, self.pending_changes.names()
+        yield codec.CLOSED_REVIEW, self.closed_reviews.names()
         yield codec.STAFF_EXPOSURE, self.staff
         yield codec.UNCONCLUDED, self.aggregator.unconcluded
         yield codec.STAFF_HISTORY, self.aggregator.histories
@@ -255,6 +262,7 @@ class State:
             codec.STAFF_EXPOSURE: lambda name, value: self.staff.update({name: codec.staff_exposure_of(name, value)}),
             codec.EVENT_IDS: self.deduplicator.load,
             codec.PENDING_CHANGE: self.pending_changes.load,
+            codec.CLOSED_REVIEW: self.closed_reviews.load,
             codec.ACCUSED: accused,
             codec.PROGRESS: self.aggregator.load_progress,
             codec.UNCONCLUDED: self.aggregator.load_unconcluded,

@@ -18,6 +18,14 @@ FORGOTTEN_REVIEWER: Final = "forgotten reviewer"
 _NEXT_EDGE: Final = (*AGE_EDGES[1:], FOLLOW_UP_SECONDS)
 
 
+def review_name(seller_id: str, review_id: str) -> str:
+    """Return the name of a review in the state: a platform may give an id once for each marketplace or seller.
+
+    Ids contain no spaces, so no two reviews have the same name.
+    """
+    return f"{seller_id} {review_id}"
+
+
 @mypyc_attr(acyclic=True)
 class Review:
     """An open critical review.
@@ -33,6 +41,7 @@ class Review:
         excluded: Whether the review belongs to a review bomb.
 
     Attributes:
+        name: The name of the review in the state, see `review_name`.
         cell: The cell as of the latest timer or event of the review.
         due_at: When the cell changes next, in epoch seconds.
     """
@@ -46,6 +55,7 @@ class Review:
         "incentive",
         "looked_up_at",
         "lookups",
+        "name",
         "product_id",
         "rating",
         "review_id",
@@ -68,6 +78,7 @@ class Review:
     ) -> None:
         self.review_id = review_id
         self.seller = seller
+        self.name = review_name(seller.seller_id, review_id)
         self.product_id = product_id
         self.reviewer_id = reviewer_id
         self.rating = rating

@@ -92,24 +92,24 @@ class Seller:
         self.history = vec[float]()
         self.flips: list[Flip] = []
         self.flip_count = 0
-        #: Ids of the open critical reviews by reviewer, for outreach that names no review.
+        #: Names of the open critical reviews by reviewer, for outreach that names no review.
         self.reviewers: dict[str, tuple[str, ...]] = {}
 
-    def add_review(self, reviewer_id: str, review_id: str) -> None:
+    def add_review(self, reviewer_id: str, name: str) -> None:
         """Note that a critical review of a reviewer is open."""
-        self.reviewers[reviewer_id] = (*self.reviewers.get(reviewer_id, ()), review_id)
+        self.reviewers[reviewer_id] = (*self.reviewers.get(reviewer_id, ()), name)
 
-    def remove_review(self, reviewer_id: str, review_id: str) -> None:
+    def remove_review(self, reviewer_id: str, name: str) -> None:
         """Note that a reviewer's critical review is no longer open."""
-        others = tuple(other for other in self.reviewers[reviewer_id] if other != review_id)
+        others = tuple(other for other in self.reviewers[reviewer_id] if other != name)
         if others:
             self.reviewers[reviewer_id] = others
         else:
             del self.reviewers[reviewer_id]
 
-    def open_review_ids(self) -> list[str]:
-        """Return the ids of the open critical reviews, sorted."""
-        return sorted(review_id for ids in self.reviewers.values() for review_id in ids)
+    def open_review_names(self) -> list[str]:
+        """Return the names of the open critical reviews, sorted."""
+        return sorted(name for names in self.reviewers.values() for name in names)
 
     def enter(self, cell: int, baseline: Baseline, now: float) -> None:
         """Add a review to a cell, at `now` (epoch seconds).

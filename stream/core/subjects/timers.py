@@ -25,15 +25,15 @@ _HEAP: Final = N_BUCKETS
 class Timer:
     """The time at which a review leaves its cell; stale once the review's `due_at` differs."""
 
-    __slots__ = ("due_at", "review", "review_id")
+    __slots__ = ("due_at", "name", "review")
 
-    def __init__(self, due_at: float, review_id: str, review: Review) -> None:
+    def __init__(self, due_at: float, name: str, review: Review) -> None:
         self.due_at = due_at
-        self.review_id = review_id
+        self.name = name
         self.review = review
 
     def __lt__(self, other: Timer) -> bool:
-        return self.due_at < other.due_at or (self.due_at == other.due_at and self.review_id < other.review_id)
+        return self.due_at < other.due_at or (self.due_at == other.due_at and self.name < other.name)
 
 
 class Timers:
@@ -60,13 +60,13 @@ class Timers:
 
     def fill(self, reviews: Iterable[Review]) -> None:
         """Set the timers of all open reviews; no timer is set yet."""
-        for review in sorted(reviews, key=lambda review: (review.due_at, review.review_id)):
+        for review in sorted(reviews, key=lambda review: (review.due_at, review.name)):
             self.set(review)
 
     def set(self, review: Review) -> None:
         """Set the timer of a review to its `due_at`."""
         due_at, cell = review.due_at, review.cell
-        timer = Timer(due_at, review.review_id, review)
+        timer = Timer(due_at, review.name, review)
         bucket = (cell >> 1) % N_BUCKETS
         queue = self._queues[bucket]
         if cell & 1 or (queue and timer < queue[-1]):  # looked up: due by look-up or by age, so out of order

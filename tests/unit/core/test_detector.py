@@ -38,7 +38,6 @@ from stream.core.model.strata import (
     cell_at,
 )
 from stream.core.state import codec
-from stream.core.state.deduplication import MAX_SEGMENTS, SEGMENT_IDS, Deduplicator
 from stream.core.state.pending_changes import MAX_CHANGES, PendingChanges
 from stream.core.subjects.reviews import Review
 from stream.core.subjects.seller import Seller
@@ -252,20 +251,6 @@ def test_merge_order_does_not_depend_on_fetches(data: st.DataObject) -> None:
     assert merged(fetches, limit, bound) == merged([], 1, math.inf)
 
 
-def test_duplicates_are_detected_within_the_window_and_after_a_restore() -> None:
-    deduplicator = Deduplicator()
-    total = SEGMENT_IDS * MAX_SEGMENTS + 10
-    assert all(deduplicator.add(str(number)) for number in range(total))
-    assert not deduplicator.add(str(total - 1))
-    assert not deduplicator.add(str(SEGMENT_IDS))
-    assert deduplicator.add("0")  # the oldest segment was overwritten
-    restored = Deduplicator()
-    for name in deduplicator.changed:
-        restored.load(name, deduplicator.row(name))
-    restored.finish_load(deduplicator.count)
-    assert not restored.add(str(total - 1))
-
-
 def event(kind: str, at_seconds: float, **fields: Any) -> AnyEvent:
     required = {"type": kind, "event_id": f"{kind}{at_seconds}{fields}"[:64].replace(" ", ""), "seller_id": "s"}
     ids = {"review_id": "r", "reviewer_id": "u"} | ({"product_id": "p"} if kind.startswith("review.") else {})
@@ -281,10 +266,10 @@ def test_edit_of_an_unseen_review_is_counted_and_no_flip() -> None:
 
 def test_unseen_review_edited_to_critical_enters_the_risk_set_and_gets_its_age_later() -> None:
     detector = run([event("review.edited", 100, rating=2)])
-    assert detector.state.reviews["r"].created_at == START.timestamp() + 100
+    assert detector.state.reviews["s r"].created_at == START.timestamp() + 100
     apply(detector, event("review.created", 50, rating=5))
-    assert detector.state.reviews["r"].created_at == START.timestamp() + 50
-    assert detector.state.reviews["r"].rating == 2
+    assert detector.state.reviews["s r"].created_at == START.timestamp() + 50
+    assert detector.state.reviews["s r"].rating == 2
     assert detector.state.products["p"].reviews == 1
     apply(detector, event("review.edited", 200, rating=5))
     assert detector.state.counts["upgraded"] == 1
@@ -316,14 +301,14 @@ def test_removal_by_the_platform_is_no_flip() -> None:
 def test_outreach_without_a_review_id_contacts_all_open_reviews_of_the_reviewer() -> None:
     sent = event("outreach.sent", 50, channel="refund", review_id=None)
     detector = run([event("review.created", 0, rating=2), sent])
-    assert detector.state.reviews["r"].incentive
-    assert detector.state.reviews["r"].contacted_at == START.timestamp() + 50
+    assert detector.state.reviews["s r"].incentive
+    assert detector.state.reviews["s r"].contacted_at == START.timestamp() + 50
 
 
 def test_event_of_another_seller_does_not_change_a_review() -> None:
     foreign = event("review.deleted", 9, deleted_by="author", seller_id="other")
     detector = run([event("review.created", 0, rating=1), foreign])
-    assert "r" in detector.state.reviews
+    assert "s r" in detector.state.reviews
     assert detector.state.counts["unseen_deletion"] == 1
 
 
@@ -406,9 +391,9 @@ def test_dropped_products_do_not_depend_on_a_wait_at_midnight(hours: int) -> Non
 
 def test_seller_is_not_inactive_while_an_excluded_review_is_open() -> None:
     detector = run([event("review.created", 0, rating=1)])
-    seller, review = detector.state.sellers["s"], detector.state.reviews["r"]
+    seller, review = detector.state.sellers["s"], detector.state.reviews["s r"]
     seller.leave(review.cell, detector.state.baseline, detector.state.clock)
     review.excluded = True
     assert not seller.is_inactive_since(detector.state.clock + DAY)
-    seller.remove_review(review.reviewer_id, review.review_id)
+    seller.remove_review(review.reviewer_id, review.name)
     assert seller.is_inactive_since(detector.state.clock + DAY)
