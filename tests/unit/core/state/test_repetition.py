@@ -12,7 +12,7 @@ import pytest
 from stream.contract.events import AnyEvent
 from stream.core.detector import Detector
 from stream.core.model.strata import DAY, FOLLOW_UP_SECONDS
-from stream.core.state.deduplication import MAX_SEGMENTS, SEGMENT_IDS, Deduplicator, DeduplicationResult
+from stream.core.state.deduplication import MAX_SEGMENTS, SEGMENT_IDS, DeduplicationResult, Deduplicator
 from stream.market import simulate
 
 START = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
