@@ -104,6 +104,10 @@ class _PartitionControl:
     def resume(self, stream: int, partition: int) -> None:
         app.consumer.resume_partitions({_tp(stream, partition)})
 
+    async def beginning(self, stream: int, partition: int) -> int:
+        tp = _tp(stream, partition)
+        return int((await app.consumer.earliest_offsets(tp))[tp])
+
 
 def _tp(stream: int, partition: int) -> TP:
     return TP(settings.read_topics[stream], partition)

@@ -8,9 +8,12 @@ reported. Group offsets beyond the task's are set back by the checkpoint store.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 from stream.core.model.encoding import StateError
+
+#: The most ranges of skipped offsets of one partition that wait for a check.
+_MAX_RANGES: Final = 1000
 
 
 class Log(NamedTuple):
@@ -106,6 +109,31 @@ def rewound(topic: str, partition: int, offset: int, received: int) -> LogError:
         f"topic {topic}, partition {partition}, was read up to offset {received} and now continues at offset {offset}: "
         "the topic was deleted and created again, or lost records"
     )
+
+
+class SkippedOffsets:
+    """Offsets of one partition that fetches passed over: of transaction markers, or of records that have expired.
+
+    A client that is so far behind that its next record expires continues with the first one that is left. Only the
+    beginning of the log tells such a gap from a marker.
+    """
+
+    def __init__(self) -> None:
+        self._ranges: list[tuple[int, int]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._ranges)
+
+    def add(self, first: int, last: int) -> None:
+        """Note that the offsets from `first` up to and without `last` were not delivered."""
+        if len(self._ranges) == _MAX_RANGES:
+            del self._ranges[0]  # a log's beginning moves forward, so later ranges tell more
+        self._ranges.append((first, last))
+
+    def expired(self, topic: str, partition: int, beginning: int) -> list[Gap]:
+        """Empty the ranges, and return the parts of them below the log's present beginning."""
+        ranges, self._ranges = self._ranges, []
+        return [Gap(topic, partition, first, min(last, beginning)) for first, last in ranges if first < beginning]
 
 
 def is_beyond(offsets: Sequence[int], logs: Sequence[Log]) -> bool:

@@ -21,7 +21,7 @@ from stream.core.merge import Merge
 from stream.core.model.encoding import ROW_VERSION, decode, encode
 from stream.core.staff import messages
 from stream.engine.checkpoint import POSITION, Checkpoint, CheckpointStore, Committed, PositionRow, RaisedAlert
-from stream.engine.log_check import Gap, LogError, rewound
+from stream.engine.log_check import Gap, LogError, SkippedOffsets, rewound
 from stream.engine.records import Record, alert_record, app_id_header, dead_letter_record, message_records
 from stream.intake.intake import Intake
 from stream.intake.refusal import Refusal, Refused
@@ -81,6 +81,8 @@ class Task:
         #: The offset after the last fetched record of each topic, and the error if a topic starts again below it.
         self._received = [0] * len(settings.read_topics)
         self._rewound: LogError | None = None
+        #: By topic, offsets that no fetch delivered.
+        self.skipped = [SkippedOffsets() for _ in settings.read_topics]
         #: Whether records came that the state has applied already: they are old, or the topic is another one.
         self._verify = False
 
@@ -164,8 +166,11 @@ class Task:
             topic = self._settings.read_topics[stream]
             self._rewound = rewound(topic, self.partition, first, self._received[stream])
             return
-        self._received[stream] = last + 1
         low_offset = self._next_evidence_offset if stream == EVIDENCE else self._low_offsets[stream]
+        expected = max(self._received[stream], low_offset)
+        if first > expected and self.phase is TaskPhase.RUNNING:
+            self.skipped[stream].add(expected, first)
+        self._received[stream] = last + 1
         self._verify = self._verify or last < low_offset
         if stream == EVIDENCE:
             self._evidence_records.extend(record for record in records if record.offset >= low_offset)

@@ -16,6 +16,7 @@ import structlog
 from stream.config import Settings
 from stream.contract.alerts import Alert
 from stream.engine.checkpoint import RaisedAlert
+from stream.engine.log_check import Gap
 from stream.engine.task import EVIDENCE, Task
 
 log = structlog.get_logger()
@@ -29,6 +30,9 @@ _RESUME_AT: Final = 5_000
 _TICK_SECONDS: Final = 0.05
 #: A partition that has more records but brings none is waited for this many times `max_idle_seconds`.
 _GIVE_UP_FACTOR: Final = 30
+#: How often the beginnings of logs are asked for while fetches pass over offsets. Each commit of a producer with
+#: transactions takes an offset, so this is usual.
+_SKIPPED_CHECK_SECONDS: Final = 10
 
 
 class PartitionControl(Protocol):
@@ -37,6 +41,7 @@ class PartitionControl(Protocol):
     def at_end(self, stream: int, partition: int) -> bool: ...
     def pause(self, stream: int, partition: int) -> None: ...
     def resume(self, stream: int, partition: int) -> None: ...
+    async def beginning(self, stream: int, partition: int) -> int: ...
 
 
 class TaskMetrics(Protocol):
@@ -73,6 +78,7 @@ class TaskRunner:
         self._active_since = time.monotonic()
         self._next_offsets = [0] * len(settings.read_topics)
         self._paused = [False] * len(settings.read_topics)
+        self._skipped_checked_at = time.monotonic()
         self._records_arrived = asyncio.Event()
         self._stopping = False
 
@@ -126,14 +132,13 @@ class TaskRunner:
         self._metrics.restored(task.partition, rows, turned_at - started_at)
         for topic in self._settings.read_topics:  # from zero, so that Prometheus sees the series before a gap
             self._metrics.records_expired(topic, 0)
-        for gap in task.gaps:
-            log.warning("records_expired", **gap._asdict())
-            self._metrics.records_expired(gap.topic, gap.last - gap.first)
+        self._report_expired(task.gaps)
         while not self._stopping:
             stepped_at = time.monotonic()
             self._discount_stall(stepped_at - turned_at, stepped_at)
             turned_at = stepped_at
             await task.verify()
+            await self._check_skipped(stepped_at)
             applied = task.step(self._idle, _MAX_STEP_EVENTS)
             if applied:
                 self._metrics.stepped(time.monotonic() - stepped_at)
@@ -147,6 +152,22 @@ class TaskRunner:
             else:
                 await self._wait()
         await self.checkpoint()
+
+    async def _check_skipped(self, now: float) -> None:
+        """Report records that expired while this task was far behind."""
+        if now - self._skipped_checked_at < _SKIPPED_CHECK_SECONDS:
+            return
+        self._skipped_checked_at = now
+        for stream, skipped in enumerate(self.task.skipped):
+            if skipped:
+                beginning = await self._partitions.beginning(stream, self.task.partition)
+                topic = self._settings.read_topics[stream]
+                self._report_expired(skipped.expired(topic, self.task.partition, beginning))
+
+    def _report_expired(self, gaps: list[Gap]) -> None:
+        for gap in gaps:
+            log.warning("records_expired", **gap._asdict())
+            self._metrics.records_expired(gap.topic, gap.last - gap.first)
 
     async def checkpoint(self) -> None:
         """Commit a checkpoint and report it."""

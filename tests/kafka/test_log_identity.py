@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -150,3 +151,25 @@ def test_expired_records_are_counted_and_named(group: Group, lines: list[bytes])
     wait(restarted.ready, 60, "the worker is not ready")
     send(group, lines[:10])
     assert restarted.stop() == 0
+
+
+def test_records_that_expire_under_a_worker_that_is_behind_are_counted_and_named(
+    group: Group, lines: list[bytes]
+) -> None:
+    topic = group.settings.lifecycle_topic
+    send(group, lines[:500])
+    worker = Worker(group)
+    worker.wait_for(500)
+    worker.process.send_signal(signal.SIGSTOP)
+    try:
+        send(group, lines[500:1500])
+        with closing(KafkaConsumer(**connection(group.kafka))) as consumer, admin_of(group) as admin:
+            partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+            admin.delete_records(consumer.end_offsets(partitions))
+    finally:
+        worker.process.send_signal(signal.SIGCONT)
+    send(group, lines[1500:2000])
+    counted = f'volteface_expired_records_total{{topic="{topic}"}} 0.0'
+    wait(lambda: counted not in worker.page("/metrics"), 45, "the expired records are not counted")
+    assert '"records_expired"' in (group.folder / "worker.log").read_text()
+    assert worker.stop() == 0

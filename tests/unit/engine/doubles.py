@@ -90,6 +90,9 @@ class FakePartitionControl:
     def resume(self, stream: int, partition: int) -> None:
         self.paused.remove(stream)
 
+    async def beginning(self, stream: int, partition: int) -> int:
+        return 0
+
 
 class NullTaskMetrics:
     """Discards all measurements."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stream.engine.log_check import Gap, GroupOffsetsError, Log, LogError, Start, check, is_beyond
+from stream.engine.log_check import Gap, GroupOffsetsError, Log, LogError, SkippedOffsets, Start, check, is_beyond
 
 STATE = "app-state"
 
@@ -47,3 +47,22 @@ def test_group_offsets_beyond_the_state_are_found_and_named() -> None:
 
 def test_a_rebuilt_task_starts_at_the_groups_offset_of_the_evidence_topic() -> None:
     assert check(None, logs(0, 9, 7), 1, STATE) == Start([0, 7], [])
+
+
+def test_skipped_offsets_below_the_beginning_have_expired() -> None:
+    skipped = SkippedOffsets()
+    assert not skipped
+    for first, last in ((5, 6), (9, 30), (40, 41)):
+        skipped.add(first, last)
+    assert skipped
+    assert skipped.expired("reviews", 3, 20) == [Gap("reviews", 3, 5, 6), Gap("reviews", 3, 9, 20)]
+    assert not skipped
+    skipped.add(50, 51)
+    assert skipped.expired("reviews", 3, 20) == []  # a transaction marker
+
+
+def test_skipped_offsets_are_bounded() -> None:
+    skipped = SkippedOffsets()
+    for number in range(3000):
+        skipped.add(2 * number, 2 * number + 1)
+    assert len(skipped.expired("reviews", 3, 6000)) == 1000
