@@ -6,20 +6,29 @@ and the values that it takes. `volteface settings` prints what this module decla
 
 from __future__ import annotations
 
+import difflib
 import hashlib
+import os
 import re
 from functools import cached_property
 from typing import Final, Literal, TypeVar, get_args
 
 import msgspec
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-_COMMON = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True)
+_ENV_FILE: Final = ".env"
+_COMMON = SettingsConfigDict(env_file=_ENV_FILE, extra="ignore", frozen=True, env_ignore_empty=True)
 
 
 #: A host name, an IPv4 address, or an IPv6 address in brackets; the port may be absent.
 _SERVER: Final = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?\])(?::([0-9]{1,5}))?")
+
+
+#: The share of equal characters (`difflib`) from which an unknown variable counts as a misspelt setting: one or two
+#: wrong characters, or two that are swapped.
+_RESEMBLANCE: Final = 0.93
 
 
 class SettingsError(Exception):
@@ -189,12 +198,28 @@ def load() -> tuple[Settings, KafkaSettings]:
         SettingsError: A setting is bad; the message is one line that says what to correct.
     """
     settings, kafka = _load(Settings), _load(KafkaSettings)
+    _check_names()
     if kafka.security_protocol.startswith("SASL_"):
         for field in ("sasl_mechanism", "sasl_username", "sasl_password"):
             if getattr(kafka, field) is None:
                 name = variable(KafkaSettings, field)
                 raise SettingsError(f"{name} is not set: KAFKA_SECURITY_PROTOCOL={kafka.security_protocol} needs it")
     return settings, kafka
+
+
+def _check_names() -> None:
+    """Check that no variable is a misspelt setting.
+
+    Variables that resemble no setting are left alone: Kubernetes sets `VOLTEFACE_SERVICE_HOST` and others for a service
+    of the name `volteface`.
+    """
+    for kind in (Settings, KafkaSettings):
+        names = {variable(kind, field) for field in kind.model_fields}
+        given = (name.upper() for name in (*os.environ, *dotenv_values(_ENV_FILE)))
+        for name in sorted({name for name in given if name.startswith(variable(kind, ""))} - names):
+            resembling = difflib.get_close_matches(name, names, 1, _RESEMBLANCE)
+            if resembling:
+                raise SettingsError(f"{name} is not a setting: is {resembling[0]} meant? See `volteface settings`")
 
 
 _T = TypeVar("_T", bound=BaseSettings)

@@ -18,6 +18,8 @@ from stream.arena.report import by_name
 
 #: False sellers a market.
 _RATES: Final = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0)
+#: Limits of their axis: markets without cheats give no points.
+_RATE_LIMITS: Final = (0.09, 11.0)
 
 
 def draw(performances: list[Performance], folder: Path) -> list[Path]:
@@ -48,14 +50,19 @@ def _recall(
     for number, (name, performances) in enumerate(groups.items()):
         points = recall_curve(performances, _RATES, selects)
         axes.plot(*zip(*points, strict=True), label=name, **_style(number))
-    axes.set(title=title, xscale="log", xlabel="false sellers a market", ylim=(0, 1))
+    axes.set(title=title, xscale="log", xlabel="false sellers a market", xlim=_RATE_LIMITS, ylim=(0, 1))
     axes.grid(alpha=0.3)
 
 
 def _delay(axes: Axes, groups: dict[str, list[Performance]]) -> None:
+    found = False
     for number, (name, performances) in enumerate(groups.items()):
         delays = [(rate, operating_point(performances, threshold(performances, rate)).delay_flips) for rate in _RATES]
         points = [(rate, delay) for rate, delay in delays if delay is not None]
+        found = found or bool(points)
         axes.plot([rate for rate, _ in points], [delay for _, delay in points], label=name, **_style(number))
-    axes.set(xscale="log", yscale="log", xlabel="false sellers a market", ylabel="own paid flips until found, median")
+    axes.set(xscale="log", xlabel="false sellers a market", ylabel="own paid flips until found, median")
+    axes.set_xlim(_RATE_LIMITS)
+    if found:  # an axis without data cannot have a log scale
+        axes.set_yscale("log")
     axes.grid(alpha=0.3)

@@ -139,6 +139,12 @@ def test_the_report_of_a_contest(tmp_path: Path) -> None:
     assert msgspec.json.decode((tmp_path / "arena.json").read_bytes(), type=report.Report).markets == [found[0].run]
 
 
+def test_a_contest_without_cheats_has_figures_too(tmp_path: Path) -> None:
+    runs = contest.market_runs(["honest"], [0], 1, 20, 30)
+    found = contest.run_contest(runs, select(["volteface"]), tmp_path / "lines.jsonl", print)
+    assert all(file.exists() for file in pictures.draw(found, tmp_path / "figures"))
+
+
 def test_the_figures_of_a_contest(tmp_path: Path) -> None:
     files = pictures.draw(TWO, tmp_path / "figures")
     assert [file.name for file in files] == ["arena_recall.png", "arena_delay.png"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from stream.config import SettingsError, load
@@ -43,3 +45,35 @@ def test_a_wrong_list_of_servers_names_the_variable(
     error = invoke(*command.split()).exception
     assert isinstance(error, SettingsError)
     assert str(error) == f"KAFKA_BOOTSTRAP_SERVERS={servers!r} cannot be used: {wrong!r} is not host:port"
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("VOLTEFACE_ALERT_BUDGT", "VOLTEFACE_ALERT_BUDGET"),
+        ("VOLTEFACE_APPID", "VOLTEFACE_APP_ID"),
+        ("volteface_web_prot", "VOLTEFACE_WEB_PORT"),
+        ("KAFKA_BOOTSTRAP_SERVER", "KAFKA_BOOTSTRAP_SERVERS"),
+    ],
+)
+@pytest.mark.parametrize("in_file", [False, True])
+def test_a_misspelt_setting_is_refused(
+    name: str, meant: str, in_file: bool, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if in_file:
+        Path(".env").write_text(f"{name}=1\n")
+    else:
+        monkeypatch.setenv(name, "1")
+    done = invoke("settings")
+    assert isinstance(done.exception, SettingsError)
+    assert str(done.exception) == f"{name.upper()} is not a setting: is {meant} meant? See `volteface settings`"
+
+
+@pytest.mark.parametrize(
+    "name", ["VOLTEFACE_PORT", "VOLTEFACE_SERVICE_HOST", "VOLTEFACE_PORT_6066_TCP", "KAFKA_HEAP_OPTS"]
+)
+def test_variables_that_kubernetes_and_brokers_set_are_left_alone(
+    name: str, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "1")
+    assert invoke("settings").exit_code == 0
