@@ -25,7 +25,7 @@ from stream.engine.checkpoint_store import KafkaCheckpointStore, credentials
 from stream.engine.preflight import check
 from stream.engine.task import TaskPhase
 from stream.engine.task_manager import TaskManager
-from stream.ops import logs, memory, topics
+from stream.ops import logs, memory, open_files, topics
 from stream.ops.metrics import Heartbeat, Metrics, TaskView
 
 
@@ -172,6 +172,7 @@ def _check_topics(sender: Any, **_: Any) -> None:
     # With wrong topics a seller's events would be split over tasks, or the state would be empty: the worker does not
     # start.
     with _one_line():
+        open_files.raise_limit()
         check(kafka)
         problems = topics.check(settings, kafka)
     if problems:
