@@ -23,6 +23,7 @@ from stream import config, task_views
 from stream.core.model.encoding import StateError
 from stream.engine.checkpoint_store import KafkaCheckpointStore, credentials
 from stream.engine.preflight import check
+from stream.engine.record_limits import RecordLimits
 from stream.engine.task import TaskPhase
 from stream.engine.task_manager import TaskManager
 from stream.ops import logs, memory, open_files, topics
@@ -146,9 +147,10 @@ def _kafka_connected() -> bool:
 
 metrics = Metrics(_task_views, _task_states, _kafka_connected)
 heartbeat = Heartbeat()
+_limits = RecordLimits([settings.dead_letter_topic(topic) for topic in settings.read_topics])
 manager = TaskManager(
     settings,
-    lambda partition: KafkaCheckpointStore(partition, settings, kafka),
+    lambda partition: KafkaCheckpointStore(partition, settings, kafka, _limits),
     _PartitionControl(),
     metrics,
     _rejoin,

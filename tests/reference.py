@@ -20,6 +20,7 @@ from stream.config import Settings
 from stream.contract.alerts import Alert
 from stream.engine.checkpoint import Checkpoint
 from stream.engine.log_check import Start
+from stream.engine.record_limits import RecordLimits
 from stream.engine.task import EVIDENCE, Task
 from stream.intake.intake import Intake
 from stream.market import simulate
@@ -50,6 +51,8 @@ class Fetched(NamedTuple):
 
 class Memory:
     """A checkpoint store that keeps everything it was given, in order."""
+
+    limits = RecordLimits()
 
     def __init__(self) -> None:
         self.lines: list[bytes] = []

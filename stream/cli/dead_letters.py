@@ -6,6 +6,7 @@ from stream.cli.connect import connected_settings
 from stream.cli.help import Command
 from stream.cli.help import group as new_group
 from stream.cli.output import print_json, say, warn
+from stream.intake.dead_letters import DeadLetter
 
 group = new_group("List dead letters, or send them again after a fix.")
 
@@ -29,11 +30,18 @@ def list_() -> None:
                     "reason": letter.reason,
                     "detail": letter.detail,
                     "key": None if letter.key is None else letter.key.decode(errors="replace"),
-                    "value": (letter.value or b"")[:200].decode(errors="replace"),
+                    "value": _shown_value(letter),
+                    **({"left_out": letter.left_out} if letter.left_out else {}),
                 }
             )
     if not count:
         say("no dead letters")
+
+
+def _shown_value(letter: DeadLetter) -> str:
+    if "value" in letter.left_out:
+        return f"value left out: {letter.left_out['value'].bytes:,} bytes, at {letter.place}"
+    return (letter.value or b"")[:200].decode(errors="replace")
 
 
 @group.command(cls=Command)

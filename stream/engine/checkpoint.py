@@ -12,6 +12,7 @@ import msgspec
 
 from stream.contract.alerts import Alert
 from stream.engine.log_check import Start
+from stream.engine.record_limits import RecordLimits
 from stream.engine.records import Record
 
 #: The key of the row with the task's offsets.
@@ -62,7 +63,13 @@ class Committed(NamedTuple):
 
 
 class CheckpointStore(Protocol):
-    """Where a task's checkpoints are kept."""
+    """Where a task's checkpoints are kept.
+
+    Attributes:
+        limits: What the topics take.
+    """
+
+    limits: RecordLimits
 
     async def open(self) -> None: ...
     def read(self) -> AsyncIterator[list[tuple[bytes, bytes | None]]]: ...

@@ -9,25 +9,28 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import faust
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from stream.config import KafkaSettings, Settings
 from stream.engine.checkpoint import Checkpoint
 from stream.engine.kafka_auth import connection, partitions_of
 from stream.engine.log_check import GroupOffsetsError, Log, Start, check, is_beyond
+from stream.engine.record_limits import MAX_RECORD_BYTES, REFUSALS, RecordLimits, WriteError
+from stream.intake.partition import partition_of
 
 #: Key, value and headers of a record.
 _KeyValueHeaders = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]
 #: Rows have no headers.
 _NO_HEADERS: Final[list[tuple[str, bytes | None]]] = []
 _BATCH: Final = 5000
+_size_of: Final = DefaultRecordBatchBuilder.estimate_size_in_bytes
 #: The size of a batch; a single record may be larger.
 _BATCH_BYTES: Final = 1024 * 1024
-#: The largest row or dead letter; `volteface topics create` sets the topics up for it.
-_MAX_REQUEST_BYTES: Final = 4 * 1024 * 1024
 
 
 def credentials(kafka: KafkaSettings) -> Any:
@@ -43,6 +46,16 @@ def credentials(kafka: KafkaSettings) -> Any:
     return None
 
 
+class _Sent(NamedTuple):
+    """A batch on its way: its number of records and its size in bytes."""
+
+    topic: str
+    partition: int
+    records: int
+    size_bytes: int
+    acknowledged: asyncio.Future[Any]
+
+
 class KafkaCheckpointStore:
     """The checkpoints of one partition number.
 
@@ -50,9 +63,11 @@ class KafkaCheckpointStore:
         partition: The partition number.
         settings: All settings.
         kafka: How to reach Kafka.
+        limits: What the topics take; shared by all tasks of the worker.
     """
 
-    def __init__(self, partition: int, settings: Settings, kafka: KafkaSettings) -> None:
+    def __init__(self, partition: int, settings: Settings, kafka: KafkaSettings, limits: RecordLimits) -> None:
+        self.limits = limits
         self._partition = partition
         self._settings = settings
         self._kafka = kafka
@@ -66,7 +81,7 @@ class KafkaCheckpointStore:
             transaction_timeout_ms=15_000,
             linger_ms=0,
             max_batch_size=_BATCH_BYTES,
-            max_request_size=_MAX_REQUEST_BYTES,
+            max_request_size=MAX_RECORD_BYTES,
         )
         await self._producer.start()
 
@@ -80,7 +95,7 @@ class KafkaCheckpointStore:
         await self._check(tp)
         consumer = AIOKafkaConsumer(
             **connection(self._kafka), isolation_level="read_committed", enable_auto_commit=False,
-            max_partition_fetch_bytes=_MAX_REQUEST_BYTES,
+            max_partition_fetch_bytes=MAX_RECORD_BYTES,
         )  # fmt: skip
         await consumer.start()
         try:
@@ -137,33 +152,65 @@ class KafkaCheckpointStore:
         """Commit a checkpoint as one transaction.
 
         Raises:
-            KafkaError: Some part of it could not be written; nothing is committed.
+            WriteError: A topic did not take its records; nothing is committed.
+            KafkaError: The transaction failed; nothing is committed.
         """
         producer = self._producer
         assert producer is not None, "open() comes first"
-        async with producer.transaction():
-            sent: list[Any] = []
-            for (topic, partition), records in self._by_partition(checkpoint).items():
-                sent += await _send_batches(producer, topic, partition, records)
-            for record in checkpoint.records:
-                if record.partition is None:
-                    sent.append(await producer.send(record.topic, record.value, record.key, headers=record.headers))
-            offsets = {
-                TopicPartition(name, self._partition): offset
-                for name, offset in zip(self._settings.read_topics, checkpoint.offsets, strict=True)
-            }
-            await producer.send_offsets_to_transaction(offsets, self._settings.app_id)
-            await asyncio.gather(*sent)  # the commit itself does not fail for a refused record
+        sent: list[_Sent] = []
+        try:
+            async with producer.transaction():
+                for (topic, partition), records in (await self._by_partition(checkpoint)).items():
+                    await self._send_batches(topic, partition, records, sent)
+                offsets = {
+                    TopicPartition(name, self._partition): offset
+                    for name, offset in zip(self._settings.read_topics, checkpoint.offsets, strict=True)
+                }
+                await producer.send_offsets_to_transaction(offsets, self._settings.app_id)
+                # The commit itself does not fail for a refused record.
+                await asyncio.gather(*(batch.acknowledged for batch in sent))
+        except KafkaError as error:
+            refused = _refused(sent)
+            if refused is None:
+                raise
+            self.limits.learn(refused)
+            raise refused from error
 
-    def _by_partition(self, checkpoint: Checkpoint) -> dict[tuple[str, int], list[_KeyValueHeaders]]:
-        """Group the rows and the records with a given partition by topic and partition."""
+    async def _by_partition(self, checkpoint: Checkpoint) -> dict[tuple[str, int], list[_KeyValueHeaders]]:
+        """Group the rows and the records by topic and partition."""
+        assert self._producer is not None, "open() comes first"
         found: defaultdict[tuple[str, int], list[_KeyValueHeaders]] = defaultdict(list)
         if checkpoint.rows:
             found[self._settings.state_topic, self._partition] = [(*row, _NO_HEADERS) for row in checkpoint.rows]
         for record in checkpoint.records:
-            if record.partition is not None:
-                found[record.topic, record.partition].append((record.key, record.value, record.headers))
+            partition = record.partition
+            if partition is None:
+                count = len(await self._producer.partitions_for(record.topic))
+                partition = self._partition % count if record.key is None else partition_of(record.key, count)
+            found[record.topic, partition].append((record.key, record.value, record.headers))
         return found
+
+    async def _send_batches(
+        self, topic: str, partition: int, records: list[_KeyValueHeaders], sent: list[_Sent]
+    ) -> None:
+        """Send records in whole batches: one by one, sending would cost more than the core."""
+        assert self._producer is not None, "open() comes first"
+        limit = self.limits.max_bytes(topic)
+        small = limit < _BATCH_BYTES  # otherwise the batch itself knows when it is full
+        batch = self._producer.create_batch()
+        for key, value, headers in records:
+            full = small and batch.record_count() and batch.size() + _size_of(key, value, headers) > limit
+            if full or batch.append(timestamp=None, key=key, value=value, headers=headers) is None:
+                sent.append(await self._send_batch(batch, topic, partition))
+                batch = self._producer.create_batch()
+                batch.append(timestamp=None, key=key, value=value, headers=headers)
+        sent.append(await self._send_batch(batch, topic, partition))
+
+    async def _send_batch(self, batch: Any, topic: str, partition: int) -> _Sent:
+        assert self._producer is not None, "open() comes first"
+        records, size = batch.record_count(), batch.size()
+        acknowledged = await self._producer.send_batch(batch, topic, partition=partition)
+        return _Sent(topic, partition, records, size, acknowledged)
 
     async def close(self) -> None:
         """Stop the producer."""
@@ -171,16 +218,11 @@ class KafkaCheckpointStore:
             await self._producer.stop()
 
 
-async def _send_batches(
-    producer: AIOKafkaProducer, topic: str, partition: int, records: list[_KeyValueHeaders]
-) -> list[asyncio.Future[Any]]:
-    """Send records in whole batches: one by one, sending would cost more than the core."""
-    sent: list[asyncio.Future[Any]] = []
-    batch = producer.create_batch()
-    for key, value, headers in records:
-        if batch.append(timestamp=None, key=key, value=value, headers=headers) is None:  # full
-            sent.append(await producer.send_batch(batch, topic, partition=partition))
-            batch = producer.create_batch()
-            batch.append(timestamp=None, key=key, value=value, headers=headers)
-    sent.append(await producer.send_batch(batch, topic, partition=partition))
-    return sent
+def _refused(sent: list[_Sent]) -> WriteError | None:
+    """Return the first refusal among sent batches; a refusal for the batch's own sake comes first."""
+    failed: list[WriteError] = []
+    for topic, partition, records, size, acknowledged in sent:
+        if acknowledged.done() and not acknowledged.cancelled() and (cause := acknowledged.exception()) is not None:
+            failed.append(WriteError(topic, partition, records, size, cause))
+    failed.sort(key=lambda error: not isinstance(error.cause, REFUSALS))
+    return failed[0] if failed else None

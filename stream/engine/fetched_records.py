@@ -18,6 +18,8 @@ _MAGIC_2 = 2
 
 
 class _LenientBatch(_DefaultRecordBatchPy):  # type: ignore[misc]  # aiokafka ships no types
+    _buffer: Any
+
     def _maybe_uncompress(self) -> None:
         super()._maybe_uncompress()
         self._buffer = LenientBytes(self._buffer)
@@ -45,6 +47,8 @@ class _KeptRecords:
 
 class FetchedRecords(fetcher.PartitionRecords):  # type: ignore[misc]
     """Passes a record on as it was unpacked: aiokafka's own copy (1 us) costs more than the unpacking."""
+
+    _records_iterator: Any
 
     def __init__(self, tp: Any, records: Any, aborted_transactions: Any, *args: Any) -> None:
         super().__init__(tp, records, aborted_transactions, *args)

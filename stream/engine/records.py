@@ -12,7 +12,8 @@ import msgspec
 from stream.config import Settings
 from stream.contract.alerts import Alert
 from stream.core.staff.messages import APP_ID_HEADER, Message, encode_message
-from stream.intake.dead_letters import DeadLetter, outgoing
+from stream.engine.record_limits import RecordLimits
+from stream.intake.dead_letters import DeadLetter, fitted, outgoing
 from stream.intake.refusal import Refused
 
 _alert_json = msgspec.json.Encoder().encode
@@ -38,16 +39,19 @@ def alert_record(settings: Settings, alert: Alert) -> Record:
     return Record(settings.alerts_topic, alert.subject.id.encode(), _alert_json(alert), [])
 
 
-def dead_letter_record(settings: Settings, topic: str, partition: int, record: Any, refused: Refused) -> Record:
+def dead_letter_of(topic: str, partition: int, record: Any, refused: Refused) -> DeadLetter:
     """Return the dead letter of a fetched record that could not be used."""
-    letter = DeadLetter(
+    return DeadLetter(
         topic=topic, partition=partition, offset=record.offset, key=record.key, value=record.value,
         headers=tuple(record.headers), reason=refused.reason, detail=refused.detail,
     )  # fmt: skip
-    key, value, headers = outgoing(letter)
-    # aiokafka sends a record with neither key nor value only if its partition is given.
-    partition_of_letter = 0 if key is None and value is None else None
-    return Record(settings.dead_letter_topic(topic), key, value, list(headers), partition_of_letter)
+
+
+def dead_letter_record(settings: Settings, letter: DeadLetter, limits: RecordLimits) -> Record:
+    """Return a dead letter's record, without the parts that do not fit into its topic."""
+    topic = settings.dead_letter_topic(letter.topic)
+    key, value, headers = outgoing(fitted(letter, limits.max_bytes(topic)), limits.needs_keys(topic))
+    return Record(topic, key, value, list(headers))
 
 
 def message_records(settings: Settings, message: Message, partitions: int) -> list[Record]:

@@ -22,7 +22,8 @@ from stream.core.model.encoding import ROW_VERSION, decode, encode
 from stream.core.staff import messages
 from stream.engine.checkpoint import POSITION, Checkpoint, CheckpointStore, Committed, PositionRow, RaisedAlert
 from stream.engine.log_check import Gap, LogError, SkippedOffsets, rewound
-from stream.engine.records import Record, alert_record, app_id_header, dead_letter_record, message_records
+from stream.engine.records import alert_record, app_id_header, dead_letter_of, dead_letter_record, message_records
+from stream.intake.dead_letters import DeadLetter
 from stream.intake.intake import Intake
 from stream.intake.refusal import Refusal, Refused
 
@@ -72,7 +73,7 @@ class Task:
         self._next_evidence_offset = 0
         self._signature = app_id_header(settings)
         self._low_offsets = [0] * len(STREAMS)
-        self._dead_letters: list[Record] = []
+        self._dead_letters: list[DeadLetter] = []
         #: By stream, the fetched batches that are not done: last offset, and time of the first record.
         self._batches: list[deque[tuple[int, float]]] = [deque() for _ in STREAMS]
         self._changed = False
@@ -205,7 +206,7 @@ class Task:
     def _dead_letter(self, stream: int, record: Any, refused: Refused) -> None:
         topic = self._settings.read_topics[stream]
         self.dead[f"{topic}/{refused.reason}"] += 1
-        self._dead_letters.append(dead_letter_record(self._settings, topic, self.partition, record, refused))
+        self._dead_letters.append(dead_letter_of(topic, self.partition, record, refused))
 
     def step(self, idle: Callable[[int], bool], limit: int) -> int:
         """Read the evidence records, then apply up to `limit` events; return how many were applied.
@@ -271,7 +272,9 @@ class Task:
         self._changed = False
         raised, self.alerts_waiting = self.alerts_waiting, []
         dead_letters, self._dead_letters = self._dead_letters, []
-        records = dead_letters + [alert_record(self._settings, stamp(alert)) for alert, _ in raised]
+        limits = self._store.limits
+        records = [dead_letter_record(self._settings, letter, limits) for letter in dead_letters]
+        records += [alert_record(self._settings, stamp(alert)) for alert, _ in raised]
         for message in self.detector.take_outbox():
             records += message_records(self._settings, message, self.detector.state.tasks)
         positions = [stream.position for stream in self.merge.streams]

@@ -18,6 +18,7 @@ from stream.config import Settings
 from stream.core.model.encoding import StateError
 from stream.engine.checkpoint import CheckpointStore
 from stream.engine.log_check import GroupOffsetsError
+from stream.engine.record_limits import WriteError
 from stream.engine.task import Task
 from stream.engine.task_runner import PartitionControl, TaskMetrics, TaskRunner
 from stream.intake.intake import Intake
@@ -85,6 +86,11 @@ class TaskManager:
         except GroupOffsetsError as error:
             log.warning("group_offsets_reset", partition=partition, topics=error.topics, reason=str(error))
             self._metrics.group_offsets_reset()
+            await self._drop(partition, runner)
+            await self._rejoin()
+        except WriteError as error:
+            self._metrics.failed(partition, error)
+            log.error("write_refused", partition=partition, topic=error.topic, error=str(error))
             await self._drop(partition, runner)
             await self._rejoin()
         except Exception as error:  # every failure is logged, drops the task, and leads to a new assignment

@@ -21,7 +21,6 @@ from faust.types import TP, ConsumerMessage
 
 from stream.engine import fetched_records
 
-
 fetched_records.install()
 
 

@@ -16,6 +16,7 @@ from aiokafka import TopicPartition
 from stream.config import Settings
 from stream.engine.checkpoint import Checkpoint
 from stream.engine.log_check import Start
+from stream.engine.record_limits import RecordLimits
 from stream.engine.records import Record
 from stream.intake.partition import partition_of
 from tests.simulation.kafka_log import Log, Producer, Rows
@@ -41,6 +42,8 @@ def reach(point: str) -> Generator[str, None, None]:
 
 class SimulatedCheckpointStore:
     """Implements `stream.engine.task.CheckpointStore`."""
+
+    limits = RecordLimits()
 
     def __init__(self, log: Log, settings: Settings, partition: int, partition_count: int) -> None:
         self.log = log

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from stream.config import Settings
 from stream.engine.checkpoint import Checkpoint, RaisedAlert
 from stream.engine.log_check import Start
+from stream.engine.record_limits import RecordLimits
 from stream.engine.task import EVIDENCE
 
 #: Settings are read from the environment, which takes half a millisecond.
@@ -26,6 +27,8 @@ class FetchedRecord(NamedTuple):
 
 class InMemoryCheckpointStore:
     """A checkpoint store in memory; with `fenced` a commit fails."""
+
+    limits = RecordLimits()
 
     def __init__(self) -> None:
         self.rows: dict[bytes, bytes | None] = {}

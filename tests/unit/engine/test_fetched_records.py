@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka import codec as codecs
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from stream.engine.fetched_records import FetchedRecords, _KeptRecords
@@ -43,7 +44,9 @@ def test_names_that_are_not_utf8_keep_their_bytes() -> None:
     assert [name.encode(errors="surrogateescape") for name in names] == [
         b"b", "\u00e4".encode(), b"\xff\x00\xe9", b"c", b"d",
     ]  # fmt: skip
-    assert all((record.key[:1], record.value, record.headers[1]) == (b"k", b"v" * 100, ("none", None)) for record in found)
+    assert all(
+        (record.key[:1], record.value, record.headers[1]) == (b"k", b"v" * 100, ("none", None)) for record in found
+    )
     assert all(type(each) is bytes for record in found for each in (record.key, record.value, record.headers[0][1]))
 
 
@@ -61,8 +64,6 @@ def test_an_aborted_transaction_before_such_a_name_stays_unread() -> None:
 def test_such_names_are_read_from_compressed_batches(codec: int) -> None:
     # A compressed batch cannot be spoiled afterwards: the name has equal length, and is spoiled before compression.
     plain = bytearray(_spoiled(_batch(0, ["a", "BAD"], 0)))
-    from aiokafka import codec as codecs
-
     encode = {1: codecs.gzip_encode, 2: codecs.snappy_encode, 3: codecs.lz4_encode, 4: codecs.zstd_encode}[codec]
     body = encode(bytes(plain[61:]))
     plain[61:] = body

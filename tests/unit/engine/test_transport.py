@@ -5,23 +5,23 @@ from __future__ import annotations
 from aiokafka import TopicPartition
 from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import DefaultRecord, DefaultRecordBatchBuilder
-from aiokafka.record.memory_records import MemoryRecords
 
-from stream.engine import transport
+from stream.engine import fetched_records, transport
 
 
 def test_the_fetcher_uses_our_record_class() -> None:
-    assert fetcher.PartitionRecords is transport._Fetched
-    assert (
-        "PartitionRecords" in fetcher.Fetcher._proc_fetch_request.__code__.co_names
-    )  # looked up by name at each fetch
+    assert transport.Transport is not None  # its import installs them
+    assert fetcher.PartitionRecords is fetched_records.FetchedRecords
+    assert fetcher.MemoryRecords is fetched_records._KeptRecords
+    # Looked up by name at each fetch:
+    assert {"PartitionRecords", "MemoryRecords"} <= set(fetcher.Fetcher._proc_fetch_request.__code__.co_names)
 
 
 def test_a_record_is_passed_on_unchanged() -> None:
     builder = DefaultRecordBatchBuilder(2, 0, False, -1, -1, -1, 1024)
     for offset in range(3):
         builder.append(offset, 1000 + offset, b"key", b"value %d" % offset, [("name", b"content")])
-    records = MemoryRecords(bytes(builder.build()))
+    records = fetcher.MemoryRecords(bytes(builder.build()))
     fetched = fetcher.PartitionRecords(TopicPartition("topic", 0), records, [], 1, None, None, True, 1)
     found = list(fetched)
     assert all(type(record) is DefaultRecord for record in found)

@@ -15,6 +15,7 @@ from stream.core.state.model_version import difference, model_of
 from stream.core.state.rows import MetaRow
 from stream.engine.checkpoint import POSITION, Checkpoint, PositionRow
 from stream.engine.log_check import Start
+from stream.engine.record_limits import RecordLimits
 from stream.engine.task import Task
 from stream.engine.task_manager import TaskManager
 from stream.intake.intake import Intake
@@ -30,6 +31,8 @@ Rows = list[tuple[bytes, bytes]]
 
 class StoredRows:
     """A checkpoint store with these rows; it counts the checkpoints that are written to it."""
+
+    limits = RecordLimits()
 
     def __init__(self, rows: Rows) -> None:
         self.rows = rows

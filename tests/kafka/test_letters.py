@@ -1,0 +1,117 @@
+"""No record of a producer stops a partition: what does not fit into a dead-letter topic goes there in part."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from contextlib import closing
+from typing import NamedTuple
+
+import pytest
+from kafka import KafkaAdminClient, KafkaProducer
+from kafka.admin import ConfigResource, ConfigResourceType
+
+from stream.intake.dead_letters import DeadLetter
+from stream.intake.header_names import RawName
+from stream.ops import topic_reader
+from stream.ops.client import connection
+from tests.kafka.group import Group, Worker, wait
+
+pytestmark = pytest.mark.kafka
+
+_MB = 1_000_000
+
+
+class Sent(NamedTuple):
+    """A record that no worker can use, and the parts that its dead letter cannot hold."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+    left_out: tuple[str, ...] = ()
+
+
+#: With a dead-letter topic of Kafka's default size.
+_RECORDS = [
+    Sent(b"a", b"{", []),
+    Sent(b"b", b"0" * 6 * _MB, [], ("value",)),
+    Sent(b"c", b"1" * 1_040_000, [("trace", b"t" * 9000)], ("value",)),
+    Sent(b"d", b"{", [(RawName("\udcff\udcfe"), b"raw"), ("plain", b"")]),
+    Sent(None, b"{", [("no key", b"")]),
+    Sent(b"f", b"{", [(f"h{number}", b"x" * 600) for number in range(9000)], ("headers",)),
+    Sent(b"k" * 5 * _MB, b"{", [], ("key",)),
+    Sent(b"h" * _MB, b"v" * _MB, [("h", b"h" * _MB)], ("value", "key", "headers")),
+    Sent(None, None, []),
+    Sent(b"z", b"{", []),
+]
+
+
+def _configure(group: Group, topic: str, **configs: str) -> None:
+    with closing(KafkaAdminClient(**connection(group.kafka))) as admin:
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs=configs)])
+
+
+def _send(group: Group, records: list[Sent]) -> None:
+    topic = group.settings.lifecycle_topic
+    options = connection(group.kafka) | {"compression_type": "gzip", "max_request_size": 20 * _MB}
+    with closing(KafkaProducer(**options)) as producer:
+        for key, value, headers, _ in records:
+            if key is None and value is None:
+                continue  # kafka-python does not send it
+            producer.send(topic, value=value, key=key, headers=headers, partition=0).get(30)
+
+
+@pytest.fixture
+def small_group(group: Group) -> Group:
+    """A group whose dead-letter topic is as Kafka creates it by default."""
+    topic = group.settings.dead_letter_topic(group.settings.lifecycle_topic)
+    _configure(group, topic, **{"max.message.bytes": "1048588", "cleanup.policy": "delete"})
+    return group
+
+
+def _letters(group: Group) -> list[DeadLetter]:
+    return list(topic_reader.dead_letters(group.settings, group.kafka, group.settings.lifecycle_topic, pytest.fail))
+
+
+def _check(letter: DeadLetter, sent: Sent) -> None:
+    for part in ("value", "key"):
+        original = getattr(sent, part)
+        if part in sent.left_out:
+            found = letter.left_out[part]
+            assert getattr(letter, part) is None
+            assert (found.bytes, found.sha256) == (len(original), hashlib.sha256(original).hexdigest())
+        else:
+            assert getattr(letter, part) == original
+    assert letter.headers == (() if "headers" in sent.left_out else tuple(sent.headers))
+
+
+def test_what_does_not_fit_is_left_out_and_nothing_stops(small_group: Group) -> None:
+    group = small_group
+    sent = [record for record in _RECORDS if record.key is not None or record.value is not None]
+    _send(group, sent)
+    worker = Worker(group)
+    wait(lambda: len(_letters(group)) >= len(sent), 60, "the letters did not arrive")
+    letters = _letters(group)
+    assert [letter.offset for letter in letters] == list(range(len(sent)))
+    for letter, record in zip(letters, sent, strict=True):
+        _check(letter, record)
+    assert {part for letter in letters for part in letter.left_out} == {"value", "key", "headers"}
+    log = (group.folder / "worker.log").read_text()
+    refused = [json.loads(line) for line in log.splitlines() if '"write_refused"' in line]
+    assert {line["topic"] for line in refused} == {group.settings.dead_letter_topic(group.settings.lifecycle_topic)}
+    assert len(refused) <= 2, "the limit falls by half"
+    assert worker.stop() == 0
+    listed = [json.loads(line) for line in group.command("dlq", "list").splitlines()]
+    assert listed[1]["value"].startswith("value left out: 6,000,000 bytes, at ")
+
+
+def test_records_without_a_key_reach_a_compacted_topic(group: Group) -> None:
+    topic = group.settings.dead_letter_topic(group.settings.lifecycle_topic)
+    _configure(group, topic, **{"cleanup.policy": "compact"})
+    _send(group, [Sent(None, b"{", [("h", b"1")]), Sent(None, b"}", [])])
+    worker = Worker(group)
+    wait(lambda: len(_letters(group)) == 2, 30, "the letters did not arrive")
+    assert [(letter.key, letter.value, letter.headers) for letter in _letters(group)] == [
+        (None, b"{", (("h", b"1"),)), (None, b"}", ()),
+    ]  # fmt: skip
+    assert worker.stop() == 0
