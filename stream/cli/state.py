@@ -5,7 +5,7 @@ from __future__ import annotations
 from stream.cli.connect import committed_tasks, connected_settings
 from stream.cli.help import Command
 from stream.cli.help import group as new_group
-from stream.cli.output import print_json
+from stream.cli.output import fail, print_json, say
 
 group = new_group("The committed state of a group.")
 
@@ -23,3 +23,19 @@ def rebuild() -> None:
     from stream.ops.rebuild import rebuild as run
 
     print_json(run(*connected_settings())._asdict())
+
+
+@group.command(cls=Command)
+def adopt() -> None:
+    """Continue the state with the present settings, such as another budget; stop all workers first."""
+    from stream.adopt import adopt as run
+    from stream.core.model.encoding import StateError
+
+    try:
+        changes = run(*connected_settings())
+    except StateError as error:
+        fail(f"{type(error).__name__}: {error}")
+    for change in changes:
+        say(f"{change.name}: {change.before} -> {change.now}")
+    if not changes:
+        say("the state has these settings already")

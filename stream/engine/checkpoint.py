@@ -20,18 +20,20 @@ POSITION: Final = b"o"
 
 
 class PositionRow(msgspec.Struct, array_like=True):
-    """The task's offsets.
+    """The task's offsets, and the settings that its state is built with.
 
     Attributes:
         streams: For each input stream the lowest offset that is not done, and the done offsets above it.
         evidence: The next offset of the evidence stream.
         dead: Dead letters so far, by "topic/reason".
+        settings: The deciding settings, see `deciding_settings`; empty in rows from before they were recorded.
     """
 
     version: int
     streams: list[tuple[int, list[int]]]
     evidence: int
     dead: dict[str, int]
+    settings: dict[str, str] = {}
 
 
 class Checkpoint(NamedTuple):

@@ -20,6 +20,7 @@ from stream.core.detector import Detector
 from stream.core.merge import Merge
 from stream.core.model.encoding import ROW_VERSION, decode, encode
 from stream.core.staff import messages
+from stream.engine import deciding_settings
 from stream.engine.checkpoint import POSITION, Checkpoint, CheckpointStore, Committed, PositionRow, RaisedAlert
 from stream.engine.log_check import Gap, LogError, SkippedOffsets, rewound
 from stream.engine.records import alert_record, app_id_header, dead_letter_of, dead_letter_record, message_records
@@ -63,6 +64,7 @@ class Task:
         self.merge: Merge[Any, Event] = Merge(len(STREAMS), settings.allowed_lateness_seconds, self._read)
         self.alerts_waiting: list[RaisedAlert] = []
         self._settings = settings
+        self._deciding_settings = deciding_settings.deciding_settings(settings)
         self._intake = intake
         self._store = store
         self._now = now
@@ -107,11 +109,12 @@ class Task:
 
         1. Open the store, which fences the previous owner.
         2. Read the rows; a later row of a key replaces an earlier one.
-        3. Take the offsets from the position row, if they belong to the logs, and drop fetched records below them.
+        3. Take the offsets from the position row, if the settings are those of the state and the offsets belong to the
+           logs, and drop fetched records below them.
         4. Restore the detector's state from the other rows.
 
         Raises:
-            StateError: A row cannot be read, or the offsets do not belong to the logs.
+            StateError: A row cannot be read, the settings differ, or the offsets do not belong to the logs.
             GroupOffsetsError: The group's offsets were beyond the task's; they are set back now.
         """
         self.phase = TaskPhase.RESTORING
@@ -125,6 +128,9 @@ class Task:
                     rows[key] = value
         position = rows.pop(POSITION, None)
         row = None if position is None else decode(position, PositionRow)
+        deciding_settings.check({} if row is None else row.settings, self._deciding_settings)
+        # At once, even without input: a worker with other settings must not find a state without them.
+        self._changed = row is None or not row.settings
         await self._check_logs(row)
         self.detector.state.restore(rows.items())
         if self.phase is TaskPhase.RESTORING:
@@ -281,7 +287,11 @@ class Task:
         for batches, (low_offset, _) in zip(self._batches, positions, strict=True):
             while batches and batches[0][0] < low_offset:
                 batches.popleft()
-        row = encode(PositionRow(ROW_VERSION, positions, self._next_evidence_offset, dict(self.dead)))
+        row = encode(
+            PositionRow(
+                ROW_VERSION, positions, self._next_evidence_offset, dict(self.dead), self._deciding_settings
+            )
+        )  # fmt: skip
         rows = [*self.detector.state.changed(), (POSITION, row)]
         offsets = [*(low_offset for low_offset, _ in positions), self._next_evidence_offset]
         await self._store.commit(Checkpoint(rows, records, offsets))

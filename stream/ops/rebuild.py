@@ -42,9 +42,7 @@ def rebuild(settings: Settings, kafka: KafkaSettings) -> Rebuilt:
         LookupError: A topic is missing.
     """
     with closing(KafkaAdminClient(**connection(kafka))) as admin:
-        members = admin.describe_groups([settings.app_id])[settings.app_id]["members"]
-        if members:
-            raise RebuildError(f"{len(members)} workers of group {settings.app_id} are running: stop them first")
+        check_stopped(admin, settings)
         offsets = _start_offsets(settings, kafka)
         admin.alter_group_offsets(settings.app_id, offsets)
     state = topic_reader.committed_state(settings, kafka)
@@ -57,6 +55,13 @@ def rebuild(settings: Settings, kafka: KafkaSettings) -> Rebuilt:
         for future in sent:
             future.get(_ACK_SECONDS)
     return Rebuilt(len(offsets) // len(settings.read_topics), len(sent))
+
+
+def check_stopped(admin: KafkaAdminClient, settings: Settings) -> None:
+    """Raise RebuildError if a worker of the group runs."""
+    members = admin.describe_groups([settings.app_id])[settings.app_id]["members"]
+    if members:
+        raise RebuildError(f"{len(members)} workers of group {settings.app_id} are running: stop them first")
 
 
 def _start_offsets(settings: Settings, kafka: KafkaSettings) -> dict[TopicPartition, OffsetAndMetadata]:

@@ -1,0 +1,80 @@
+"""Settings that decide outcomes belong to the state: a worker with others refuses, and `state adopt` changes them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+
+from stream.core.model.encoding import decode
+from stream.engine.checkpoint import POSITION, PositionRow
+from stream.ops import topic_reader
+from tests.kafka.group import PARTITIONS, Group, Worker, argv, wait
+
+pytestmark = pytest.mark.kafka
+
+
+class Changed:
+    """The same group with other settings."""
+
+    def __init__(self, group: Group, **variables: str) -> None:
+        self.folder, self.workers = group.folder, group.workers
+        self.environment = group.environment | variables
+
+
+def _refusal(group: Changed) -> str:
+    """Start a worker, which must end by itself with exit code 1; return its error."""
+    worker = Worker(group)  # type: ignore[arg-type]  # it needs the environment and the folder only
+    assert worker.process.wait(60) == 1
+    lines = (group.folder / "worker.log").read_text().splitlines()
+    return next(line for line in reversed(lines) if line.startswith("Different"))
+
+
+def _run(group: Changed, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(argv(*arguments), env=group.environment, capture_output=True, text=True, check=False)
+
+
+def _budgets(group: Group) -> set[str]:
+    rows = topic_reader.committed_state(group.settings, group.kafka).values()
+    found = [decode(row[POSITION], PositionRow).settings for row in rows if POSITION in row]
+    assert len(found) in (0, PARTITIONS)
+    return {each["VOLTEFACE_ALERT_BUDGET"] for each in found}
+
+
+def test_a_worker_with_another_budget_refuses_until_it_is_adopted(group: Group) -> None:
+    first = Worker(group)
+    wait(lambda: _budgets(group) == {"3"}, 60, "a worker without input did not record its settings")
+    changed = Changed(group, VOLTEFACE_ALERT_BUDGET="5")
+    refusal = _refusal(changed)
+    assert refusal.startswith("DifferentSettingsError: the state was built with VOLTEFACE_ALERT_BUDGET=3, and now")
+    wait(first.ready, 30, "the first worker did not take its partitions back")
+
+    running = _run(changed, "state", "adopt")
+    assert running.returncode == 1
+    assert "workers of group" in running.stderr
+    assert first.stop() == 0
+    adopted = _run(changed, "state", "adopt")
+    assert (adopted.returncode, adopted.stderr.strip()) == (0, "VOLTEFACE_ALERT_BUDGET: 3 -> 5")
+    assert _budgets(group) == {"5"}
+    third = Worker(changed)  # type: ignore[arg-type]
+    wait(third.ready, 60, "the adopted settings are refused")
+    assert third.stop() == 0
+    assert "already" in _run(changed, "state", "adopt").stderr
+
+
+def test_a_worker_with_another_topic_refuses_and_its_settings_cannot_be_adopted(group: Group) -> None:
+    first = Worker(group)
+    wait(lambda: _budgets(group) == {"3"}, 60, "the settings are not recorded")
+    assert first.stop() == 0
+    changed = Changed(group, VOLTEFACE_OUTREACH_TOPIC=group.settings.access_topic + ".new")
+    assert _run(changed, "topics", "create", "--partitions", str(PARTITIONS)).returncode == 0
+    refusal = _refusal(changed)
+    assert refusal.startswith("DifferentTopicsError: the state was built with VOLTEFACE_OUTREACH_TOPIC=")
+    refused = _run(changed, "state", "adopt")
+    assert refused.returncode == 1
+    assert "volteface state rebuild" in refused.stderr
+    assert json.loads(_run(changed, "state", "rebuild").stdout)["rows"] == PARTITIONS
+    third = Worker(changed)  # type: ignore[arg-type]
+    wait(third.ready, 60, "the worker is not ready after the rebuild")
+    assert third.stop() == 0
