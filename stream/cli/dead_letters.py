@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Final
+
+import typer
+
 from stream.cli.connect import connected_settings
 from stream.cli.help import Command
 from stream.cli.help import group as new_group
 from stream.cli.output import print_json, say, warn
 from stream.intake.dead_letters import DeadLetter
+from stream.intake.refusal import Refusal
+from stream.intake.settlements import Settled
+
+#: The most letters of a topic that `dlq replay` names.
+_MAX_NAMED: Final = 10
 
 group = new_group("List dead letters, or send them again after a fix.")
 
@@ -19,7 +28,9 @@ def list_() -> None:
     settings, kafka = connected_settings()
     count = 0
     for topic in settings.read_topics:
-        for at, letter in topic_reader.dated_dead_letters(settings, kafka, topic, warn):
+        settled = Settled()
+        topic_reader.read_settlements(settings, kafka, topic, settled)
+        for partition, offset, at, letter in topic_reader.dead_letters(settings, kafka, topic, warn):
             count += 1
             print_json(
                 {
@@ -31,6 +42,7 @@ def list_() -> None:
                     "detail": letter.detail,
                     "key": None if letter.key is None else letter.key.decode(errors="replace"),
                     "value": _shown_value(letter),
+                    "sent_again": (partition, offset) in settled,
                     **({"left_out": letter.left_out} if letter.left_out else {}),
                 }
             )
@@ -45,11 +57,40 @@ def _shown_value(letter: DeadLetter) -> str:
 
 
 @group.command(cls=Command)
-def replay() -> None:
+def replay(
+    reason: Annotated[Refusal | None, typer.Option(help="only letters with this reason")] = None,
+    topic: Annotated[str | None, typer.Option(help="only letters of this input topic")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="at most this many letters")] = None,
+) -> None:
     """Send the original records again; a record that was sent again before is not repeated."""
-    from stream.ops import topic_reader
+    from stream.ops import letter_replay
 
     settings, kafka = connected_settings()
-    for topic in settings.input_topics:
-        count = topic_reader.replay_dead_letters(settings, kafka, topic, warn)
-        say(f"{topic}: {count} sent again")
+    if topic is not None and topic not in settings.input_topics:
+        raise typer.BadParameter(f"--topic takes one of {', '.join(settings.input_topics)}, not {topic!r}")
+    left = limit
+    for each in settings.input_topics if topic is None else (topic,):
+        if left == 0:
+            break
+        named = _Bounded(_MAX_NAMED)
+        done = letter_replay.replay(settings, kafka, each, letter_replay.Choice(reason, left), warn, named)
+        named.finish()
+        left = None if left is None else left - done.sent
+        say(f"{each}: {done.sent} sent again, {done.settled} sent before, {done.unsendable} cannot be sent")
+
+
+class _Bounded:
+    """Warns of the first letters that cannot be sent, and of the number of the others."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._count = 0
+
+    def __call__(self, text: str) -> None:
+        self._count += 1
+        if self._count <= self._most:
+            warn(text)
+
+    def finish(self) -> None:
+        if self._count > self._most:
+            warn(f"and {self._count - self._most} more letters cannot be sent")

@@ -152,7 +152,7 @@ def outgoing(letter: DeadLetter, keyed: bool = False) -> tuple[bytes | None, byt
 
 def _is_utf8(name: str) -> bool:
     try:
-        name.encode()
+        str.encode(name)  # not the method of a `RawName`, which never fails
     except UnicodeEncodeError:
         return False
     return True

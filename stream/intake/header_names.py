@@ -23,7 +23,7 @@ class _Slice(bytes):
     __slots__ = ()
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        return super().decode(encoding, "surrogateescape")
+        return RawName(super().decode(encoding, "surrogateescape"))
 
 
 class LenientBytes(bytes):

@@ -11,15 +11,18 @@ import datetime as dt
 import logging
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.structs import OffsetAndMetadata
+from kafka import KafkaConsumer, TopicPartition
+from kafka.record import memory_records
+from kafka.record.default_records import DefaultRecordBatch
 
 from stream.config import KafkaSettings, Settings
 from stream.contract.alerts import Alert
 from stream.intake.dead_letters import DeadLetter, NotADeadLetterError, incoming
+from stream.intake.header_names import LenientBytes
+from stream.intake.settlements import Settled, is_settlement
 from stream.ops.client import connection
 
 log = logging.getLogger(__name__)
@@ -27,12 +30,28 @@ log = logging.getLogger(__name__)
 _alert = msgspec.json.Decoder(Alert)
 
 
+class _LenientBatch(DefaultRecordBatch):  # type: ignore[misc]  # kafka-python ships no types
+    """Reads header names that are not UTF-8, where kafka-python would raise the same error for ever."""
+
+    _buffer: Any
+
+    def _read_msg(self) -> Any:
+        try:
+            return super()._read_msg()
+        except UnicodeDecodeError:
+            self._buffer = LenientBytes(self._buffer)
+            return super()._read_msg()
+
+
+# kafka-python has no parameter for this class.
+memory_records.DefaultRecordBatch = _LenientBatch
+
+
 def read(
     kafka: KafkaSettings,
     topic: str,
     follow: bool = False,
-    group: str | None = None,
-    before_commit: Callable[[], None] = lambda: None,
+    positions: dict[int, int] | None = None,
 ) -> Generator[Any, None, None]:
     """Yield a topic's committed records.
 
@@ -40,15 +59,14 @@ def read(
         kafka: How to reach Kafka.
         topic: The topic.
         follow: Whether to go on after the end.
-        group: A group whose committed offsets are the start; without it the start is the beginning of the topic.
-        before_commit: Called before the group's offsets are committed: it finishes the work on the records.
+        positions: By partition, the offset to begin at instead of the beginning; afterwards, the ends.
 
     Raises:
         LookupError: The topic does not exist.
     """
     consumer = KafkaConsumer(
         **connection(kafka), isolation_level="read_committed", auto_offset_reset="earliest",
-        enable_auto_commit=False, group_id=group,
+        enable_auto_commit=False,
         check_crcs=not kafka.mock,  # the mock's transaction markers have no checksum
     )  # fmt: skip
     with closing(consumer):
@@ -57,17 +75,16 @@ def read(
             raise LookupError(f"topic {topic} does not exist: run `volteface topics create`")
         partitions = [TopicPartition(topic, number) for number in sorted(found)]
         consumer.assign(partitions)
-        if group is None:
-            consumer.seek_to_beginning(*partitions)
+        consumer.seek_to_beginning(*partitions)
         ends = consumer.end_offsets(partitions)
+        if positions is not None:
+            for partition, offset in positions.items():
+                consumer.seek(TopicPartition(topic, partition), offset)
+            positions.update({tp.partition: end for tp, end in ends.items()})
         while follow or any(consumer.position(tp) < ends[tp] for tp in partitions):
             for tp, records in consumer.poll(timeout_ms=200).items():
                 # A record beyond the end may belong to a transaction that is only partly fetched.
                 yield from (record for record in records if follow or record.offset < ends[tp])
-        if group is not None:
-            before_commit()
-            positions = {tp: OffsetAndMetadata(min(consumer.position(tp), ends[tp]), "", -1) for tp in partitions}
-            consumer.commit(positions)
 
 
 def alerts(
@@ -90,73 +107,46 @@ def _place(record: Any) -> str:
     return f"{record.topic}, partition {record.partition}, offset {record.offset}"
 
 
+class StoredLetter(NamedTuple):
+    """A dead letter, and where it is: its own partition and offset on the dead-letter topic identify it.
+
+    Attributes:
+        time: Of its record; None if that has no time.
+    """
+
+    partition: int
+    offset: int
+    time: dt.datetime | None
+    letter: DeadLetter
+
+
 def dead_letters(
-    settings: Settings,
-    kafka: KafkaSettings,
-    topic: str,
-    on_foreign: Callable[[str], None],
-    group: str | None = None,
-    before_commit: Callable[[], None] = lambda: None,
-) -> Iterator[DeadLetter]:
+    settings: Settings, kafka: KafkaSettings, topic: str, on_foreign: Callable[[str], None]
+) -> Iterator[StoredLetter]:
     """Yield the dead letters of a topic; call `on_foreign` for each other record on the dead-letter topic."""
-    for _, letter in dated_dead_letters(settings, kafka, topic, on_foreign, group, before_commit):
-        yield letter
-
-
-def dated_dead_letters(
-    settings: Settings,
-    kafka: KafkaSettings,
-    topic: str,
-    on_foreign: Callable[[str], None],
-    group: str | None = None,
-    before_commit: Callable[[], None] = lambda: None,
-) -> Iterator[tuple[dt.datetime | None, DeadLetter]]:
-    """Yield the dead letters of a topic, each with the time of its record; None if that has no time."""
-    for record in read(kafka, settings.dead_letter_topic(topic), group=group, before_commit=before_commit):
+    for record in read(kafka, settings.dead_letter_topic(topic)):
+        headers = tuple(record.headers)
+        if is_settlement(headers):
+            continue
         try:
-            letter = incoming(record.key, record.value, tuple(record.headers))
+            letter = incoming(record.key, record.value, headers)
         except NotADeadLetterError as error:
             on_foreign(f"{_place(record)}, is passed over: {error}")
         else:
-            yield _time(record), letter
+            yield StoredLetter(record.partition, record.offset, _time(record), letter)
+
+
+def read_settlements(settings: Settings, kafka: KafkaSettings, topic: str, settled: Settled) -> None:
+    """Add the settlements of a topic's dead letters that were not read before."""
+    for record in read(kafka, settings.dead_letter_topic(topic), positions=settled.positions):
+        if is_settlement(tuple(record.headers)):
+            settled.add(record.partition, record.value)
 
 
 def _time(record: Any) -> dt.datetime | None:
     if record.timestamp is None or record.timestamp < 0:
         return None
     return dt.datetime.fromtimestamp(record.timestamp / 1000, dt.UTC)
-
-
-def replay_dead_letters(settings: Settings, kafka: KafkaSettings, topic: str, on_foreign: Callable[[str], None]) -> int:
-    """Send the original of each dead letter to its topic again, once, and return their number.
-
-    kafka-python sends a header without content as an empty one. It does not send a record with neither key nor value,
-    which no fix could make an event: `on_foreign` is called for it.
-    """
-    count = 0
-    with closing(KafkaProducer(**connection(kafka), acks="all")) as producer:
-        sent: list[Any] = []
-        group = f"{settings.app_id}-dlq-replay"
-        # Acknowledged before the group's offsets are committed: otherwise an unacknowledged record would be lost.
-        for letter in dead_letters(
-            settings, kafka, topic, on_foreign, group, before_commit=lambda: _acknowledged(sent)
-        ):
-            if letter.key is None and letter.value is None:
-                place = f"{topic}, partition {letter.partition}, offset {letter.offset}"
-                on_foreign(f"the dead letter of {place}, is passed over: it has neither key nor value")
-                continue
-            headers = [(name, content or b"") for name, content in letter.headers]
-            sent.append(producer.send(letter.topic, value=letter.value, key=letter.key, headers=headers))
-            count += 1
-            if len(sent) >= 1000:
-                _acknowledged(sent)
-    return count
-
-
-def _acknowledged(sent: list[Any]) -> None:
-    for future in sent:
-        future.get(60)
-    sent.clear()
 
 
 def committed_state(settings: Settings, kafka: KafkaSettings) -> dict[int, dict[bytes, bytes]]:

@@ -85,9 +85,9 @@ def test_a_worker_killed_three_times_equals_a_replay(group: Group, market: Marke
     assert 2 * len(found & large) >= len(large) > 0
     assert len(found - market.cheats.keys()) <= 1
     dead = [
-        letter
+        stored.letter
         for topic in group.settings.input_topics
-        for letter in topic_reader.dead_letters(group.settings, group.kafka, topic, pytest.fail)
+        for stored in topic_reader.dead_letters(group.settings, group.kafka, topic, pytest.fail)
     ]
     assert len(dead) == expected["dead"] > 0
     assert expected["late"] > 0

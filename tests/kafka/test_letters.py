@@ -70,7 +70,8 @@ def small_group(group: Group) -> Group:
 
 
 def _letters(group: Group) -> list[DeadLetter]:
-    return list(topic_reader.dead_letters(group.settings, group.kafka, group.settings.lifecycle_topic, pytest.fail))
+    stored = topic_reader.dead_letters(group.settings, group.kafka, group.settings.lifecycle_topic, pytest.fail)
+    return [each.letter for each in stored]
 
 
 def _check(letter: DeadLetter, sent: Sent) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import signal
 import subprocess
@@ -9,7 +10,6 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
@@ -25,6 +25,7 @@ from stream.ops import topic_reader, topics
 from stream.ops.broker import Broker, free_port
 from stream.ops.client import connection
 from stream.ops.kafka_distribution import BrokerError
+from stream.ops.letter_replay import Choice, replay
 from tests.kafka.group import PARTITIONS, Group, Market, Worker
 
 pytestmark = pytest.mark.kafka
@@ -125,26 +126,15 @@ def _send_dead_letters(group: Group) -> list[DeadLetter]:
 def test_dead_letters_are_replayed_once_and_unchanged(group: Group) -> None:
     letters, topic = _send_dead_letters(group), group.settings.lifecycle_topic
     foreign: list[str] = []
-    assert list(topic_reader.dead_letters(group.settings, group.kafka, topic, foreign.append)) == letters
-    assert topic_reader.replay_dead_letters(group.settings, group.kafka, topic, foreign.append) == len(letters)
-    assert topic_reader.replay_dead_letters(group.settings, group.kafka, topic, foreign.append) == 0
-    assert len(foreign) == 2  # reported by list and by replay: it precedes the dead letters and stops neither
+    stored = list(topic_reader.dead_letters(group.settings, group.kafka, topic, foreign.append))
+    assert [each.letter for each in stored] == letters
+    run = functools.partial(replay, group.settings, group.kafka, topic, Choice(), foreign.append, pytest.fail)
+    assert run() == (len(letters), 0, 0)
+    assert run() == (0, len(letters), 0)
+    assert len(foreign) == 3  # reported by each: it precedes the dead letters and stops none
     assert all("offset 0, is passed over: The record has no header" in line for line in foreign)
     replayed = Counter((r.key, r.value, tuple(r.headers)) for r in topic_reader.read(group.kafka, topic))
     assert replayed == Counter((letter.key, letter.value, letter.headers) for letter in letters)
-
-
-def test_a_replay_without_acknowledgement_can_be_repeated(group: Group, monkeypatch: pytest.MonkeyPatch) -> None:
-    letters, topic = _send_dead_letters(group), group.settings.lifecycle_topic
-
-    def refuse(sent: list[Any]) -> None:
-        raise OSError("not acknowledged")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(topic_reader, "_acknowledged", refuse)
-        with pytest.raises(OSError, match="not acknowledged"):
-            topic_reader.replay_dead_letters(group.settings, group.kafka, topic, print)
-    assert topic_reader.replay_dead_letters(group.settings, group.kafka, topic, print) == len(letters)
 
 
 def test_the_watch_list_is_read_from_the_committed_state(group: Group, market: Market) -> None:

@@ -17,8 +17,9 @@ from stream.engine.kafka_auth import connection
 from stream.intake.intake import Intake
 from stream.intake.partition import partition_of
 from stream.intake.refusal import Refused
-from stream.ops import topic_reader
+from stream.ops import letter_replay, topic_reader
 from stream.ops.event_files import head, stream_of
+from stream.ops.letter_replay import Choice
 from tests.kafka.group import PARTITIONS, Group, Market, Worker
 from tests.mutants import Mutant, mutants
 
@@ -94,9 +95,9 @@ def test_a_worker_survives_bad_input_and_keeps_refused_records(group: Group, mar
     assert worker.stop() == 0
 
     letters = [
-        letter
+        stored.letter
         for topic in group.settings.input_topics
-        for letter in topic_reader.dead_letters(group.settings, group.kafka, topic, pytest.fail)
+        for stored in topic_reader.dead_letters(group.settings, group.kafka, topic, pytest.fail)
     ]
     kept = Counter(Sent(letter.topic, letter.partition, letter.key, letter.value, letter.headers) for letter in letters)
     assert kept == refused
@@ -104,11 +105,11 @@ def test_a_worker_survives_bad_input_and_keeps_refused_records(group: Group, mar
     assert len({letter.reason for letter in letters}) == 9
     assert len(json.loads(group.command("state", "digest"))) == PARTITIONS
 
-    passed_over: list[str] = []
+    unsendable: list[str] = []
     replayed = sum(
-        topic_reader.replay_dead_letters(group.settings, group.kafka, topic, passed_over.append)
+        letter_replay.replay(group.settings, group.kafka, topic, Choice(), pytest.fail, unsendable.append).sent
         for topic in group.settings.input_topics
     )
     empty = sum(letter.key is None and letter.value is None for letter in letters)
-    assert (replayed, len(passed_over)) == (len(letters) - empty, empty)
+    assert (replayed, len(unsendable)) == (len(letters) - empty, empty)
     assert empty > 0
