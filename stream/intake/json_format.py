@@ -13,6 +13,8 @@ from typing import Any, Final
 import msgspec
 
 from stream.contract.events import STREAMS, AnyEvent, Event
+from stream.intake.field_texts import wrong_field, wrong_instant
+from stream.intake.foreign_formats import envelope, not_an_object, not_json
 from stream.intake.identifiers import check_ids
 from stream.intake.refusal import Refusal, Refused
 
@@ -93,10 +95,7 @@ class JsonDecoder:
             form, {name: value for name, value in document.items() if name in form.known} if unknown else document
         )
         if not _instant(document["occurred_at"]):
-            raise Refused(
-                Refusal.BAD_VALUE,
-                "occurred_at is not a time like 2024-05-01T10:00:00Z, with an offset, from 1970 to 2999.",
-            )
+            raise Refused(Refusal.BAD_VALUE, wrong_instant(document["occurred_at"]))
         check_ids(form.ids, form.ids_of(event))
         if unknown:
             self._note_unknown(form, unknown)
@@ -110,11 +109,11 @@ class JsonDecoder:
         try:
             document = _document(value)
         except (msgspec.DecodeError, ValueError) as error:
-            raise Refused(Refusal.UNDECODABLE, f"The value is not JSON in UTF-8: {error}.") from None
+            raise Refused(Refusal.UNDECODABLE, not_json(value, error)) from None
         except RecursionError:
             raise Refused(Refusal.UNDECODABLE, "The value is nested too deeply.") from None
         if not isinstance(document, dict):
-            raise Refused(Refusal.BAD_VALUE, "The value is JSON, but not an object.")
+            raise Refused(Refusal.BAD_VALUE, not_an_object(document))
         return document
 
     def _form(self, stream: int, document: dict[str, Any]) -> _EventForm:
@@ -122,8 +121,12 @@ class JsonDecoder:
         forms = self._forms[stream]
         if isinstance(name, str) and name in forms:
             return forms[name]
+        wrapped = envelope(document)
         if "type" not in document:
-            raise Refused(Refusal.MISSING_FIELD, "The event has no type.")
+            no_type = f"The event has no type; this topic carries {', '.join(forms)}."
+            raise Refused(Refusal.MISSING_FIELD, wrapped or no_type)
+        if wrapped:
+            raise Refused(Refusal.UNKNOWN_TYPE, wrapped)
         shown = repr(name[:64]) if isinstance(name, str) else "not a text"
         raise Refused(Refusal.UNKNOWN_TYPE, f"type is {shown}; this topic carries {', '.join(forms)}.")
 
@@ -151,5 +154,5 @@ def _typed_with_whole_numbers(form: _EventForm, document: dict[str, Any]) -> Eve
     }
     try:
         return msgspec.convert(whole, form.kind)
-    except msgspec.ValidationError as error:
-        raise Refused(Refusal.BAD_VALUE, f"{form.name} cannot be used: {error}.") from None
+    except msgspec.ValidationError:
+        raise Refused(Refusal.BAD_VALUE, wrong_field(form.kind, whole)) from None

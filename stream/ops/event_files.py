@@ -32,6 +32,7 @@ class Head(msgspec.Struct):
 
 
 _decode_head = msgspec.json.Decoder(Head).decode
+_decode_any = msgspec.json.Decoder().decode
 
 
 @contextmanager
@@ -51,8 +52,20 @@ def head(line: bytes) -> Head:
     """Return a line's type, key and time; an unreadable line has none of them."""
     try:
         return _decode_head(line)
+    except msgspec.ValidationError:
+        return _loose_head(line)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return Head()
+
+
+def _loose_head(line: bytes) -> Head:
+    """Return the fields that are texts: with a number as seller_id, the type still says where the line goes."""
+    try:
+        found = _decode_any(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return Head()
+    texts = {name: each for name, each in found.items() if isinstance(each, str)} if isinstance(found, dict) else {}
+    return Head(texts.get("type", ""), texts.get("seller_id"), texts.get("occurred_at"))
 
 
 @lru_cache(maxsize=64)  # a file has a handful of event types

@@ -1,0 +1,85 @@
+"""Names what a record's value is if it is no event of the JSON format, and says what its producer has to change.
+
+Invariant: pure, and only for values that are refused. No text repeats an id or other content of the value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+#: Confluent's frame: 0x00 and the schema's id in 4 bytes. Ids begin at 1, so four zero bytes are Apicurio's id of 8.
+_FRAME: Final = 5
+_LONG_FRAME: Final = 9
+_PLAIN: Final = "write the event as plain JSON"
+_STARTS: Final = {
+    b"Obj\x01": f"an Avro file: {_PLAIN}",
+    b"\x1f\x8b": "compressed with gzip: set the producer's compression.type instead",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd: set the producer's compression.type instead",
+    b"\xef\xbb\xbf": "text that begins with a byte order mark: write UTF-8 without one",
+    b"\xff\xfe": "UTF-16: write UTF-8",
+    b"\xfe\xff": "UTF-16: write UTF-8",
+    b"<": f"XML: {_PLAIN}",
+}
+#: Debezium's envelope always has these.
+_CHANGE: Final = frozenset({"before", "after", "op"})
+_NAMES: Final = {str: "text", bool: "true or false", int: "a number", float: "a number", list: "an array"}
+
+
+def not_json(value: bytes, error: object) -> str:
+    """Return one sentence about a value that is not JSON in UTF-8.
+
+    Args:
+        value: The record's value.
+        error: What the JSON decoder says.
+    """
+    if not value:
+        return "The value is empty: write the event as JSON."
+    if value[0] == 0 and len(value) > _FRAME:
+        return f"The value is {_frame(value)}: {_PLAIN}, without a schema registry's serializer."
+    for start, what in _STARTS.items():
+        if value.startswith(start):
+            return f"The value is {what}."
+    text = value.lstrip()
+    if text.startswith(b"{") and text[1:].lstrip().startswith(b"'"):
+        return "The value has single quotes, as Python prints a dict: JSON has double quotes."
+    for separator, name in ((b",", "commas"), (b";", "semicolons"), (b"\t", "tabs")):
+        if text[:1] not in (b"{", b"[", b'"') and text.count(separator) > 1 and text.isascii():
+            return f"The value is a line of CSV, separated by {name}: write one JSON object for each event."
+    return f"The value is not JSON in UTF-8: {error}."
+
+
+def _frame(value: bytes) -> str:
+    schema = int.from_bytes(value[1:_FRAME], "big")
+    body = value[_FRAME:]
+    if schema == 0 and len(value) > _LONG_FRAME:
+        schema, body = int.from_bytes(value[1:_LONG_FRAME], "big"), value[_LONG_FRAME:]
+    return f"{'a JSON' if body.lstrip().startswith(b'{') else 'an Avro'} frame of schema {schema}"
+
+
+def not_an_object(document: object) -> str:
+    """Return one sentence about JSON that is not an object."""
+    if isinstance(document, str):
+        return "The value is JSON, but a text: an event that was encoded twice is one. Write a JSON object."
+    if isinstance(document, list):
+        return "The value is JSON, but an array: write one JSON object for each event."
+    return f"The value is JSON, but {_NAMES.get(type(document), 'null')}: write a JSON object."
+
+
+def envelope(document: Mapping[str, Any]) -> str | None:
+    """Return one sentence about an object that wraps an event, or None if it wraps none."""
+    if document.keys() >= {"schema", "payload"}:
+        payload = document["payload"]
+        inner = " of a Debezium change" if isinstance(payload, dict) and payload.keys() >= _CHANGE else ""
+        return (
+            f"The value is a Kafka Connect envelope (schema, payload){inner}: set "
+            "value.converter.schemas.enable=false, and write the event's fields at the top."
+        )
+    if document.keys() >= _CHANGE:
+        return (
+            "The value is a Debezium change (before, after, op): map each change to an event, whose fields are at the "
+            "top."
+        )
+    if "specversion" in document and document.keys() & {"data", "data_base64"}:
+        return "The value is a CloudEvents envelope (specversion, data): write the event's fields at the top."
+    return None
