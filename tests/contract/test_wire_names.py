@@ -18,9 +18,11 @@ from stream.core.state import codec
 from stream.core.state.model_version import model_of
 from stream.core.state.rows import MetaRow
 from stream.engine.checkpoint import POSITION
+from stream.engine.deciding_settings import deciding_settings
 from stream.engine.records import app_id_header
-from stream.intake.dead_letters import DeadLetter, outgoing
+from stream.intake.dead_letters import DeadLetter, LeftOut, outgoing
 from stream.intake.refusal import Refusal
+from stream.intake.settlements import settlement
 from stream.ops.metrics import Metrics
 
 _FLIP = Flip(1.0, 0.5, "r1", 4.0, True, False, 2.0, 4, ("a1",))
@@ -95,6 +97,13 @@ def test_keys_of_state_rows_keep_their_prefixes() -> None:
         [b"c/", b"m/", b"n/", b"h/", b"g/", b"j/", b"r/", b"s/", b"f/", b"p/", b"d/", b"e/", b"a/", b"w/", b"b/"]
     )
     assert POSITION == b"o"
+    assert set(deciding_settings(Settings())) == {
+        f"VOLTEFACE_{name}"
+        for name in (
+            "LIFECYCLE_TOPIC", "OUTREACH_TOPIC", "ACCESS_TOPIC", "EVIDENCE_TOPIC", "ALERTS_TOPIC", "DEAD_LETTER_PREFIX",
+            "ALLOWED_LATENESS_SECONDS", "MAX_EVENT_BYTES", "FUTURE_SECONDS", "UNKNOWN_FIELDS", "ALERT_BUDGET",
+        )
+    }  # fmt: skip
 
 
 def test_the_model_in_the_meta_row_keeps_its_names_and_values() -> None:
@@ -135,6 +144,16 @@ def test_dead_letters_keep_their_headers() -> None:
             ("volteface.reason", b"bad_value"),
         ),
     )
+    bare = msgspec.structs.replace(letter, key=None, value=None, headers=(("\udcff", b"1"),))
+    cut = msgspec.structs.replace(bare, left_out={"value": LeftOut(1, "aa")})
+    assert outgoing(cut, keyed=True)[0] == b"t/1/2"
+    assert outgoing(cut, keyed=True)[2][0] == ("\\xff", b"1")
+    assert outgoing(cut, keyed=True)[2][-3:] == (
+        ("volteface.left_out", b'{"value":{"bytes":1,"sha256":"aa"}}'),
+        ("volteface.header_names", b'{"0":"ff"}'),
+        ("volteface.no_key", b"true"),
+    )
+    assert settlement(3, [7, 5, 6, 9]) == (b"settled/3/5", b"[[5,7],[9,9]]", (("volteface.settled", b"1"),))
     assert [reason.value for reason in Refusal] == [
         "undecodable", "unknown_type", "missing_field", "bad_value", "personal_data", "wrong_key",
         "wrong_partition_count", "future", "too_large",
