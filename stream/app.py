@@ -22,10 +22,12 @@ from kafka.errors import KafkaError
 from stream import config, task_views
 from stream.core.model.encoding import StateError
 from stream.engine.checkpoint_store import KafkaCheckpointStore, credentials
+from stream.engine.deciding_settings import deciding_settings
 from stream.engine.preflight import check
 from stream.engine.record_limits import RecordLimits
 from stream.engine.task import TaskPhase
 from stream.engine.task_manager import TaskManager
+from stream.engine.transport import App
 from stream.ops import logs, memory, open_files, topics
 from stream.ops.metrics import Heartbeat, Metrics, TaskView
 
@@ -46,7 +48,7 @@ log = structlog.get_logger()
 
 _urls = ";".join(f"batched://{server}" for server in kafka.bootstrap_servers.split(","))
 
-app = faust.App(
+app = App(
     settings.app_id,
     broker=_urls.replace("batched://", "kafka://"),
     broker_consumer=_urls,
@@ -76,6 +78,9 @@ app = faust.App(
     worker_redirect_stdouts=False,
     web_in_thread=False,
 )
+
+
+app.deciding_settings = deciding_settings(settings)
 
 
 class Raw(faust.Schema):

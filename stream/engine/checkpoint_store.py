@@ -18,6 +18,8 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from stream.config import KafkaSettings, Settings
 from stream.engine.checkpoint import Checkpoint
+from stream.engine.deciding_settings import check_member, deciding_settings
+from stream.engine.group_members import settings_of_members
 from stream.engine.kafka_auth import connection, partitions_of
 from stream.engine.log_check import GroupOffsetsError, Log, Start, check, is_beyond
 from stream.engine.record_limits import MAX_RECORD_BYTES, REFUSALS, RecordLimits, WriteError
@@ -125,8 +127,12 @@ class KafkaCheckpointStore:
 
         Raises:
             LogError: The state does not belong to the topics.
+            DifferentMemberError: There is no state yet, and another worker of the group has other settings.
             GroupOffsetsError: The group's offsets were beyond the task's; they are set back now.
         """
+        if offsets is None:
+            for others in await settings_of_members(self._kafka, self._settings.app_id):
+                check_member(others, deciding_settings(self._settings))
         partitions = [TopicPartition(topic, self._partition) for topic in self._settings.read_topics]
         consumer = AIOKafkaConsumer(
             **connection(self._kafka), group_id=self._settings.app_id, enable_auto_commit=False

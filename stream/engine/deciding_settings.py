@@ -47,6 +47,12 @@ class DifferentTopicsError(StateError):
     )
 
 
+class DifferentMemberError(StateError):
+    """Another worker of the group has other settings, and there is no state that says which are right."""
+
+    advice: ClassVar[str] = f"give all workers of a group the same: {_SEE}"
+
+
 def deciding_settings(settings: Settings) -> dict[str, str]:
     """Return the values of the deciding settings by the name of their variable."""
     return {variable(Settings, field): _text(getattr(settings, field)) for field in (*_READ, *_ADOPTABLE)}
@@ -86,6 +92,14 @@ def check_topics(written: Mapping[str, str], own: Mapping[str, str]) -> None:
     names = [name for name in differences(written, own) if name in _READ_VARIABLES]
     if names:
         raise DifferentTopicsError(_described(names, written, own))
+
+
+def check_member(others: Mapping[str, str], own: Mapping[str, str]) -> None:
+    """Raise DifferentMemberError if another worker of the group has other settings."""
+    names = differences(others, own)
+    if names:
+        described = " and ".join(f"{name}={others[name]}, and here it is {own[name]}" for name in names)
+        raise DifferentMemberError(f"another worker of the group has {described}")
 
 
 def _described(names: list[str], written: Mapping[str, str], own: Mapping[str, str]) -> str:

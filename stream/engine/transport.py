@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, NamedTuple, cast
 
 import aiokafka
-from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+import faust
 from aiokafka.errors import IllegalStateError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from stream.engine import fetched_records
+from stream.engine.group_members import assignor_of
 
 fetched_records.install()
 
@@ -32,17 +33,23 @@ class Batch(NamedTuple):
     records: list[Any]
 
 
+class App(faust.App):  # type: ignore[misc]  # Faust ships no types
+    """A Faust application whose consumer sends the deciding settings to its group."""
+
+    deciding_settings: Mapping[str, str]
+
+
 class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust ships no types
     """Reads committed records only, and assigns by range: one worker owns equal partition numbers of all topics."""
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         conf = self.app.conf
-        self._assignor = RangePartitionAssignor
+        self._assignor = assignor_of(self.app.deciding_settings)
         return aiokafka.AIOKafkaConsumer(
             client_id=conf.broker_client_id,
             group_id=conf.id,
             bootstrap_servers=driver.server_list(transport.url, transport.default_port),
-            partition_assignment_strategy=[RangePartitionAssignor],
+            partition_assignment_strategy=[self._assignor],
             enable_auto_commit=False,
             auto_offset_reset=conf.consumer_auto_offset_reset,
             max_poll_records=conf.broker_max_poll_records,

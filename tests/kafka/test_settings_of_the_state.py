@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 
 import pytest
+from aiokafka import AIOKafkaConsumer
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
+from stream.config import Settings
 from stream.core.model.encoding import decode
 from stream.engine.checkpoint import POSITION, PositionRow
+from stream.engine.checkpoint_store import KafkaCheckpointStore
+from stream.engine.deciding_settings import DifferentMemberError, deciding_settings
+from stream.engine.group_members import assignor_of
+from stream.engine.kafka_auth import connection
+from stream.engine.record_limits import RecordLimits
 from stream.ops import topic_reader
 from tests.kafka.group import PARTITIONS, Group, Worker, argv, wait
 
@@ -78,3 +87,34 @@ def test_a_worker_with_another_topic_refuses_and_its_settings_cannot_be_adopted(
     third = Worker(changed)  # type: ignore[arg-type]
     wait(third.ready, 60, "the worker is not ready after the rebuild")
     assert third.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("member", "refused"),
+    [(Settings(alert_budget=5), True), (Settings(), False), (None, False)],
+    ids=["other", "same", "earlier version"],
+)
+def test_another_member_is_compared_before_there_is_a_state(
+    group: Group, member: Settings | None, refused: bool
+) -> None:
+    """Workers that start at the same time each have partitions of their own, and no state to compare with."""
+    assignor = RangePartitionAssignor
+    if member is not None:
+        own = group.settings.model_dump(exclude={"alert_budget"}) | {"alert_budget": member.alert_budget}
+        assignor = assignor_of(deciding_settings(Settings.model_validate(own)))
+
+    async def check() -> None:
+        store = KafkaCheckpointStore(0, group.settings, group.kafka, RecordLimits())
+        async with AIOKafkaConsumer(
+            group.settings.lifecycle_topic, **connection(group.kafka), group_id=group.settings.app_id,
+            partition_assignment_strategy=[assignor], enable_auto_commit=False,
+        ) as consumer:  # fmt: skip
+            while not consumer.assignment():
+                await asyncio.sleep(0.1)
+            await store.check_logs(None)
+
+    if not refused:
+        asyncio.run(check())
+        return
+    with pytest.raises(DifferentMemberError, match="another worker of the group has VOLTEFACE_ALERT_BUDGET=5,"):
+        asyncio.run(check())

@@ -76,6 +76,7 @@ def test_a_dead_letter_has_its_key_and_time(invoke: Invoke, records: list[_Recor
     assert first == {
         "topic": "reviews.lifecycle.v1", "partition": 1, "offset": 7, "time": "2024-05-01T10:00:00.123000Z",
         "reason": "undecodable", "detail": "It is no JSON.", "key": "[red]shop", "value": "\ufffd[/b]",
+        "sent_again": False,
     }  # fmt: skip
     assert [(each["key"], each["time"]) for each in others] == [(None, None), ("\ufffd", "1970-01-01T00:00:00Z")]
 
