@@ -56,7 +56,10 @@ class FetchedRecords(fetcher.PartitionRecords):  # type: ignore[misc]
 
     def __next__(self) -> Any:
         try:
-            return super().__next__()
+            return next(self._records_iterator)  # not through the base class: this runs for every record
+        except StopIteration:
+            self._records_iterator = None
+            raise
         except UnicodeDecodeError:
             self._read_again()
             return super().__next__()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from contextlib import closing
@@ -11,6 +12,10 @@ import pytest
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import ConfigResource, ConfigResourceType
 
+from stream.engine.checkpoint import Checkpoint
+from stream.engine.checkpoint_store import KafkaCheckpointStore
+from stream.engine.record_limits import RecordLimits, WriteError
+from stream.engine.records import Record
 from stream.intake.dead_letters import DeadLetter
 from stream.intake.header_names import RawName
 from stream.ops import topic_reader
@@ -116,3 +121,56 @@ def test_records_without_a_key_reach_a_compacted_topic(group: Group) -> None:
         (None, b"{", (("h", b"1"),)), (None, b"}", ()),
     ]  # fmt: skip
     assert worker.stop() == 0
+
+
+def _checkpoint(group: Group, records: list[Record], rows: int = 0, limits: RecordLimits | None = None) -> None:
+    """Commit a checkpoint to Kafka, as a new task does."""
+
+    async def commit() -> None:
+        store = KafkaCheckpointStore(0, group.settings, group.kafka, limits or RecordLimits())
+        await store.open()
+        try:
+            content: list[tuple[bytes, bytes | None]] = [(b"x/%d" % number, b"v" * 1000) for number in range(rows)]
+            await store.commit(Checkpoint(content, records, [0, 0, 0, 0]))
+        finally:
+            await store.close()
+
+    asyncio.run(commit())
+
+
+def test_an_alert_that_its_topic_refuses_names_the_topic_and_its_setting(group: Group) -> None:
+    topic = group.settings.alerts_topic
+    _configure(group, topic, **{"max.message.bytes": "2000"})
+    alert = Record(topic, b"s", b"a" * 3000, [])
+    text = (
+        f"topic {topic}, partition ., did not take 1 records .* set max.message.bytes of topic {topic} to at least 30"
+    )
+    for _ in range(2):  # it is named each time
+        with pytest.raises(WriteError, match=text):
+            _checkpoint(group, [alert], rows=3)
+    assert not list(topic_reader.read(group.kafka, group.settings.state_topic)), (
+        "rows are committed with it or not at all"
+    )
+    _configure(group, topic, **{"max.message.bytes": "4000"})
+    _checkpoint(group, [alert], rows=3)
+    assert [record.value for record in topic_reader.read(group.kafka, topic)] == [b"a" * 3000]
+
+
+def test_batches_become_small_enough_for_their_topic(group: Group) -> None:
+    _configure(group, group.settings.state_topic, **{"max.message.bytes": "60000"})
+    limits, refusals = RecordLimits(), 0
+    while refusals < 10:
+        try:
+            _checkpoint(group, [], rows=500, limits=limits)
+            break
+        except WriteError:
+            refusals += 1
+    assert 1 <= refusals <= 6
+    assert len(list(topic_reader.read(group.kafka, group.settings.state_topic))) == 500
+
+
+def test_a_message_without_a_key_in_a_compacted_topic_is_named(group: Group) -> None:
+    _configure(group, group.settings.evidence_topic, **{"cleanup.policy": "compact"})
+    message = Record(group.settings.evidence_topic, None, b"{}", [], 0)
+    with pytest.raises(WriteError, match=f"InvalidRecord.*cleanup.policy of topic {message.topic} to delete"):
+        _checkpoint(group, [message])
