@@ -30,6 +30,7 @@ from stream.engine.task_manager import TaskManager
 from stream.engine.transport import App
 from stream.ops import logs, memory, open_files, topics
 from stream.ops.metrics import Heartbeat, Metrics, TaskView
+from stream.ops.topic_ids import TopicIds
 
 
 @contextmanager
@@ -152,10 +153,11 @@ def _kafka_connected() -> bool:
 
 metrics = Metrics(_task_views, _task_states, _kafka_connected)
 heartbeat = Heartbeat()
+_topic_ids = TopicIds(kafka, [*settings.read_topics, settings.state_topic])
 _limits = RecordLimits([settings.dead_letter_topic(topic) for topic in settings.read_topics])
 manager = TaskManager(
     settings,
-    lambda partition: KafkaCheckpointStore(partition, settings, kafka, _limits),
+    lambda partition: KafkaCheckpointStore(partition, settings, kafka, _limits, _topic_ids.present),
     _PartitionControl(),
     metrics,
     _rejoin,

@@ -5,7 +5,7 @@ Invariant: everything in a `Checkpoint` is committed together or not at all, by 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Final, NamedTuple, Protocol
 
 import msgspec
@@ -27,6 +27,7 @@ class PositionRow(msgspec.Struct, array_like=True):
         evidence: The next offset of the evidence stream.
         dead: Dead letters so far, by "topic/reason".
         settings: The deciding settings, see `deciding_settings`; empty in rows from before they were recorded.
+        topic_ids: The ids of the topics that the offsets and the state belong to, by name; those that were known.
     """
 
     version: int
@@ -34,6 +35,7 @@ class PositionRow(msgspec.Struct, array_like=True):
     evidence: int
     dead: dict[str, int]
     settings: dict[str, str] = {}
+    topic_ids: dict[str, str] = {}
 
 
 class Checkpoint(NamedTuple):
@@ -75,6 +77,7 @@ class CheckpointStore(Protocol):
 
     async def open(self) -> None: ...
     def read(self) -> AsyncIterator[list[tuple[bytes, bytes | None]]]: ...
+    async def topic_ids(self) -> Mapping[str, str]: ...
     async def check_logs(self, offsets: list[int] | None) -> Start: ...
     async def commit(self, checkpoint: Checkpoint) -> None: ...
     async def close(self) -> None: ...

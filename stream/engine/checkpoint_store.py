@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 import faust
@@ -66,13 +66,22 @@ class KafkaCheckpointStore:
         settings: All settings.
         kafka: How to reach Kafka.
         limits: What the topics take; shared by all tasks of the worker.
+        topic_ids: Returns the present ids of the topics that the task reads, and of the state topic.
     """
 
-    def __init__(self, partition: int, settings: Settings, kafka: KafkaSettings, limits: RecordLimits) -> None:
+    def __init__(
+        self,
+        partition: int,
+        settings: Settings,
+        kafka: KafkaSettings,
+        limits: RecordLimits,
+        topic_ids: Callable[[], Awaitable[Mapping[str, str]]],
+    ) -> None:
         self.limits = limits
         self._partition = partition
         self._settings = settings
         self._kafka = kafka
+        self._topic_ids = topic_ids
         self._producer: AIOKafkaProducer | None = None
 
     async def open(self) -> None:
@@ -118,6 +127,10 @@ class KafkaCheckpointStore:
         assert self._producer is not None, "open() comes first"
         if tp.partition not in await partitions_of(self._producer, tp.topic):
             raise LookupError(f"topic {tp.topic} has no partition {tp.partition}: see `volteface topics check`")
+
+    async def topic_ids(self) -> Mapping[str, str]:
+        """Return the present ids of the topics that the task reads and of the state topic, as far as they are known."""
+        return await self._topic_ids()
 
     async def check_logs(self, offsets: list[int] | None) -> Start:
         """Compare the task's offsets with the topics that it reads, and with the group's offsets.

@@ -7,7 +7,7 @@ reported. Group offsets beyond the task's are set back by the checkpoint store.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final, NamedTuple
 
 from stream.core.model.encoding import StateError
@@ -101,6 +101,24 @@ def check(offsets: Sequence[int] | None, logs: Sequence[Log], inputs: int, state
         [max(offset, log.beginning) for log, offset in pairs],
         [Gap(log.topic, log.partition, offset, log.beginning) for log, offset in pairs if offset < log.beginning],
     )
+
+
+def check_ids(written: Mapping[str, str], present: Mapping[str, str]) -> None:
+    """Compare the ids of topics. A topic without an id on one side is not compared: Kafka may not have answered.
+
+    Args:
+        written: The ids that the state belongs to, by the topic's name.
+        present: The ids now.
+
+    Raises:
+        LogError: A topic has another id.
+    """
+    for topic in sorted(written.keys() & present.keys()):
+        if written[topic] != present[topic]:
+            raise LogError(
+                f"topic {topic} was deleted and created again: the state belongs to the topic with the id "
+                f"{written[topic]}, and now its id is {present[topic]}"
+            )
 
 
 def rewound(topic: str, partition: int, offset: int, received: int) -> LogError:

@@ -22,7 +22,7 @@ from stream.core.model.encoding import ROW_VERSION, decode, encode
 from stream.core.staff import messages
 from stream.engine import deciding_settings
 from stream.engine.checkpoint import POSITION, Checkpoint, CheckpointStore, Committed, PositionRow, RaisedAlert
-from stream.engine.log_check import Gap, LogError, SkippedOffsets, rewound
+from stream.engine.log_check import Gap, LogError, SkippedOffsets, check_ids, rewound
 from stream.engine.records import alert_record, app_id_header, dead_letter_of, dead_letter_record, message_records
 from stream.intake.dead_letters import DeadLetter
 from stream.intake.intake import Intake
@@ -86,6 +86,8 @@ class Task:
         self._rewound: LogError | None = None
         #: By topic, offsets that no fetch delivered.
         self.skipped = [SkippedOffsets() for _ in settings.read_topics]
+        #: The ids of the topics that the state belongs to, by name.
+        self._written_ids: dict[str, str] = {}
         #: Whether records came that the state has applied already: they are old, or the topic is another one.
         self._verify = False
 
@@ -131,6 +133,8 @@ class Task:
         deciding_settings.check({} if row is None else row.settings, self._deciding_settings)
         # At once, even without input: a worker with other settings must not find a state without them.
         self._changed = row is None or not row.settings
+        self._written_ids = {} if row is None else row.topic_ids
+        await self.check_topic_ids()
         await self._check_logs(row)
         self.detector.state.restore(rows.items())
         if self.phase is TaskPhase.RESTORING:
@@ -152,6 +156,16 @@ class Task:
             self.dead = Counter(row.dead)
             for stream, (_, done) in enumerate(row.streams):
                 self.merge.streams[stream].done_offsets = {offset for offset in done if offset >= start.offsets[stream]}
+
+    async def check_topic_ids(self) -> None:
+        """Compare the ids of the topics with those that the state belongs to.
+
+        Raises:
+            LogError: A topic was deleted and created again.
+        """
+        present = await self._store.topic_ids()
+        check_ids(self._written_ids, present)
+        self._written_ids = {**present, **self._written_ids}
 
     async def verify(self) -> None:
         """Check the logs again, because records came that the state has applied already.
@@ -289,7 +303,8 @@ class Task:
                 batches.popleft()
         row = encode(
             PositionRow(
-                ROW_VERSION, positions, self._next_evidence_offset, dict(self.dead), self._deciding_settings
+                ROW_VERSION, positions, self._next_evidence_offset, dict(self.dead), self._deciding_settings,
+                self._written_ids,
             )
         )  # fmt: skip
         rows = [*self.detector.state.changed(), (POSITION, row)]

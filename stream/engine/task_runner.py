@@ -33,6 +33,8 @@ _GIVE_UP_FACTOR: Final = 30
 #: How often the beginnings of logs are asked for while fetches pass over offsets. Each commit of a producer with
 #: transactions takes an offset, so this is usual.
 _SKIPPED_CHECK_SECONDS: Final = 10
+#: How often the ids of the topics are compared.
+_IDS_CHECK_SECONDS: Final = 30
 
 
 class PartitionControl(Protocol):
@@ -78,7 +80,7 @@ class TaskRunner:
         self._active_since = time.monotonic()
         self._next_offsets = [0] * len(settings.read_topics)
         self._paused = [False] * len(settings.read_topics)
-        self._skipped_checked_at = time.monotonic()
+        self._skipped_checked_at = self._ids_checked_at = time.monotonic()
         self._records_arrived = asyncio.Event()
         self._stopping = False
 
@@ -139,6 +141,9 @@ class TaskRunner:
             turned_at = stepped_at
             await task.verify()
             await self._check_skipped(stepped_at)
+            if stepped_at - self._ids_checked_at > _IDS_CHECK_SECONDS:
+                self._ids_checked_at = stepped_at
+                await task.check_topic_ids()
             applied = task.step(self._idle, _MAX_STEP_EVENTS)
             if applied:
                 self._metrics.stepped(time.monotonic() - stepped_at)

@@ -138,6 +138,11 @@ class Group:
         assert len(found) == len(set(found)) > 0
 
 
+async def no_topic_ids() -> dict[str, str]:
+    """Return no ids of topics, for a checkpoint store whose topics stay the same."""
+    return {}
+
+
 class Worker:
     """A real worker process; it runs `program`, or `volteface worker` if None."""
 

@@ -20,7 +20,7 @@ from stream.intake.dead_letters import DeadLetter
 from stream.intake.header_names import RawName
 from stream.ops import topic_reader
 from stream.ops.client import connection
-from tests.kafka.group import Group, Worker, wait
+from tests.kafka.group import Group, Worker, no_topic_ids, wait
 
 pytestmark = pytest.mark.kafka
 
@@ -127,7 +127,7 @@ def _checkpoint(group: Group, records: list[Record], rows: int = 0, limits: Reco
     """Commit a checkpoint to Kafka, as a new task does."""
 
     async def commit() -> None:
-        store = KafkaCheckpointStore(0, group.settings, group.kafka, limits or RecordLimits())
+        store = KafkaCheckpointStore(0, group.settings, group.kafka, limits or RecordLimits(), no_topic_ids)
         await store.open()
         try:
             content: list[tuple[bytes, bytes | None]] = [(b"x/%d" % number, b"v" * 1000) for number in range(rows)]

@@ -77,8 +77,7 @@ def test_an_input_that_was_created_again_is_refused_and_a_rebuild_starts_from_it
     applied(group, lines)
     create_again(group, group.settings.lifecycle_topic)
     message = refusal(group)
-    assert f"topic {group.settings.lifecycle_topic}, partition" in message
-    assert "deleted and created again" in message
+    assert f"topic {group.settings.lifecycle_topic} was deleted and created again" in message
     assert message.endswith("stop all workers and run `volteface state rebuild`")
     assert json.loads(group.command("state", "rebuild"))["rows"] > 0
     # All events again, on the new topic; the other inputs are read from their beginnings.
@@ -103,6 +102,30 @@ def test_an_input_that_is_created_again_under_a_running_worker_ends_it(group: Gr
     send(group, lines[:200])
     assert worker.process.wait(90) == 1
     assert "deleted and created again" in last_line(group)
+
+
+@pytest.mark.parametrize("kind", ["lifecycle_topic", "state_topic"])
+def test_a_topic_that_was_created_again_and_has_as_many_records_is_refused(
+    kind: str, group: Group, lines: list[bytes]
+) -> None:
+    """Offsets alone do not tell it from the topic that the state was built from."""
+    applied(group, lines[:300])
+    topic = getattr(group.settings, kind)
+    with closing(KafkaConsumer(**connection(group.kafka))) as consumer:
+        partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+        consumer.assign(partitions)
+        consumer.seek_to_beginning()
+        kept = []
+        while any(consumer.position(partition) < end for partition, end in consumer.end_offsets(partitions).items()):
+            kept += [record for batch in consumer.poll(500).values() for record in batch]
+    create_again(group, topic)
+    with closing(KafkaProducer(**connection(group.kafka))) as producer:
+        for record in [*kept, *kept]:
+            producer.send(topic, value=record.value, key=record.key, partition=record.partition)
+        producer.flush()
+    worker = Worker(group)
+    assert worker.process.wait(60) == 1
+    assert f"LogError: topic {topic} was deleted and created again" in (group.folder / "worker.log").read_text()
 
 
 def test_a_missing_state_is_refused(group: Group, lines: list[bytes]) -> None:

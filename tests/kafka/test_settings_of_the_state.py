@@ -19,7 +19,7 @@ from stream.engine.group_members import assignor_of
 from stream.engine.kafka_auth import connection
 from stream.engine.record_limits import RecordLimits
 from stream.ops import topic_reader
-from tests.kafka.group import PARTITIONS, Group, Worker, argv, wait
+from tests.kafka.group import PARTITIONS, Group, Worker, argv, no_topic_ids, wait
 
 pytestmark = pytest.mark.kafka
 
@@ -104,7 +104,7 @@ def test_another_member_is_compared_before_there_is_a_state(
         assignor = assignor_of(deciding_settings(Settings.model_validate(own)))
 
     async def check() -> None:
-        store = KafkaCheckpointStore(0, group.settings, group.kafka, RecordLimits())
+        store = KafkaCheckpointStore(0, group.settings, group.kafka, RecordLimits(), no_topic_ids)
         async with AIOKafkaConsumer(
             group.settings.lifecycle_topic, **connection(group.kafka), group_id=group.settings.app_id,
             partition_assignment_strategy=[assignor], enable_auto_commit=False,

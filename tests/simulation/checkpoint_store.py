@@ -79,6 +79,9 @@ class SimulatedCheckpointStore:
             return None
         return [(record.key or b"", record.value) for record in records], next_offset
 
+    async def topic_ids(self) -> dict[str, str]:
+        return {}
+
     async def check_logs(self, offsets: list[int] | None) -> Start:
         """The simulated log keeps all records, and only its own workers commit offsets."""
         await reach("checking")

@@ -45,6 +45,9 @@ class InMemoryCheckpointStore:
     async def read(self) -> AsyncIterator[list[tuple[bytes, bytes | None]]]:
         yield list(self.rows.items())
 
+    async def topic_ids(self) -> dict[str, str]:
+        return {}
+
     async def check_logs(self, offsets: list[int] | None) -> Start:
         return Start(offsets or [0, 0, 0, 0], [])
 

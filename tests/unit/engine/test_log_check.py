@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from stream.engine.log_check import Gap, GroupOffsetsError, Log, LogError, SkippedOffsets, Start, check, is_beyond
+from stream.engine.log_check import (
+    Gap,
+    GroupOffsetsError,
+    Log,
+    LogError,
+    SkippedOffsets,
+    Start,
+    check,
+    check_ids,
+    is_beyond,
+)
 
 STATE = "app-state"
 
@@ -66,3 +76,14 @@ def test_skipped_offsets_are_bounded() -> None:
     for number in range(3000):
         skipped.add(2 * number, 2 * number + 1)
     assert len(skipped.expired("reviews", 3, 6000)) == 1000
+
+
+def test_a_topic_with_another_id_is_refused() -> None:
+    with pytest.raises(LogError, match=r"^topic b was deleted and created again: .* the id 2, and now its id is 3; "):
+        check_ids({"a": "1", "b": "2"}, {"a": "1", "b": "3"})
+
+
+def test_topics_without_a_known_id_are_not_compared() -> None:
+    check_ids({}, {"a": "1"})
+    check_ids({"a": "1"}, {})
+    check_ids({"a": "1"}, {"a": "1", "b": "2"})
