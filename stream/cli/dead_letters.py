@@ -58,9 +58,11 @@ def _shown_value(letter: DeadLetter) -> str:
 
 @group.command(cls=Command)
 def replay(
-    reason: Annotated[Refusal | None, typer.Option(help="only letters with this reason")] = None,
-    topic: Annotated[str | None, typer.Option(help="only letters of this input topic")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="at most this many letters")] = None,
+    reason: Annotated[
+        Refusal | None, typer.Option(metavar="REASON", help="only letters with this reason, such as bad_value")
+    ] = None,
+    topic: Annotated[str | None, typer.Option(metavar="TOPIC", help="only letters of this input topic")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="at most this many letters")] = None,
 ) -> None:
     """Send the original records again; a record that was sent again before is not repeated."""
     from stream.ops import letter_replay

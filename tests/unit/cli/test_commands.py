@@ -32,6 +32,7 @@ _ARGUMENTS = {
     "calibrate": "--input {0}/events.jsonl",
     "state digest": "",
     "state rebuild": "",
+    "state adopt": "",
     "market": "--seed 1 --scenario honest --sellers 1 --days 1 --out {0}/é.jsonl --truth {0}/truth.jsonl",
     "arena": "--sellers 30 --days 90 --kinds bribes --worlds 0 --competitors volteface --out {0}",
     "broker": "--port 0",
@@ -39,7 +40,7 @@ _ARGUMENTS = {
     "forget": "someone",
 }
 _NEED_KAFKA = [*("feed", "alerts", "watchlist", "dlq list", "dlq replay", "topics create", "topics check"),
-               *("state digest", "state rebuild", "unmask", "forget")]  # fmt: skip
+               *("state digest", "state rebuild", "state adopt", "unmask", "forget")]  # fmt: skip
 #: A command, with a preflight that says at once that it waits, and gives up soon.
 _IMPATIENT = """
 from stream.cli import main
