@@ -29,7 +29,8 @@ from stream.engine.task import TaskPhase
 from stream.engine.task_manager import TaskManager
 from stream.engine.transport import App
 from stream.ops import logs, memory, open_files, topics
-from stream.ops.metrics import Heartbeat, Metrics, TaskView
+from stream.ops.metrics import Heartbeat, Metrics
+from stream.ops.task_samples import TaskView
 from stream.ops.topic_ids import TopicIds
 
 
@@ -144,14 +145,14 @@ def _task_views() -> dict[int, TaskView]:
 
 
 def _task_states() -> dict[int, str]:
-    return task_views.of_states(manager.runners)
+    return task_views.of_states(manager.assigned or (), manager.runners)
 
 
 def _kafka_connected() -> bool:
     return bool(app.consumer.connected())
 
 
-metrics = Metrics(_task_views, _task_states, _kafka_connected)
+metrics = Metrics(_task_views, _task_states, _kafka_connected, task_views.thresholds(settings.alert_budget))
 heartbeat = Heartbeat()
 _topic_ids = TopicIds(kafka, [*settings.read_topics, settings.state_topic])
 _limits = RecordLimits([settings.dead_letter_topic(topic) for topic in settings.read_topics])
@@ -248,10 +249,10 @@ class Live(View):
 
 @app.page("/health/ready")
 class Ready(View):
-    """200 once every assigned task is restored."""
+    """200 while the tasks of all assigned partitions run; a worker without partitions is ready to take some."""
 
     async def get(self, request: Request) -> Response:
         """Return the tasks and their phases."""
         states = {str(partition): state for partition, state in _task_states().items()}
-        ready = bool(states) and set(states.values()) == {TaskPhase.RUNNING.value}
+        ready = manager.assigned is not None and set(states.values()) <= {TaskPhase.RUNNING.value}
         return self.json({"ready": ready, "tasks": states}, status=200 if ready else 503)

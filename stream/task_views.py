@@ -11,20 +11,27 @@ from collections.abc import Callable, Iterable, Mapping
 
 from stream.config import Settings
 from stream.core.detector import Detector
+from stream.core.evidence.watches import SELLER_SLACK, STAFF_SLACK, log_threshold
 from stream.core.model.flip_windows import YEAR_SECONDS
 from stream.core.staff.history import end_of_day
 from stream.engine.task import Task, TaskPhase
 from stream.engine.task_runner import TaskRunner
 from stream.intake.refusal import Refusal
-from stream.ops.metrics import FamilyView, TaskView
+from stream.ops.task_samples import FamilyView, TaskView
 
 #: Returns position and end of a stream of a partition; None where the client does not know them.
 Tail = Callable[[int, int], tuple[int | None, int | None]]
 
 
-def of_states(runners: Mapping[int, TaskRunner]) -> dict[int, str]:
-    """Return the phase of each task, by partition number."""
-    return {partition: runner.task.phase.value for partition, runner in runners.items()}
+def of_states(assigned: Iterable[int], runners: Mapping[int, TaskRunner]) -> dict[int, str]:
+    """Return the phase of the task of each assigned partition; a task that failed is dropped."""
+    states = dict.fromkeys(sorted(assigned), TaskPhase.DROPPED.value)
+    return states | {partition: runner.task.phase.value for partition, runner in runners.items()}
+
+
+def thresholds(budget: float) -> dict[str, float]:
+    """Return the ln R at which a subject is alerted, by family."""
+    return {"sellers": log_threshold(budget, SELLER_SLACK), "staff": log_threshold(budget, STAFF_SLACK)}
 
 
 def of_tasks(runners: Mapping[int, TaskRunner], settings: Settings, tail: Tail) -> dict[int, TaskView]:
@@ -40,11 +47,14 @@ def _view(runner: TaskRunner, settings: Settings, tail: Tail) -> TaskView:
     task = runner.task
     detector = task.detector
     lag_records, lag_seconds = _lag(task, settings, tail)
+    totals, topics = task.committed_totals, settings.input_topics
     judged = detector.state.aggregator.progress.concluded_through
     no_dead_letters = {f"{topic}/{reason}": 0 for topic in settings.read_topics for reason in Refusal}
     return TaskView(
-        counts=detector.state.counts,
-        dead=no_dead_letters | task.dead,
+        counts=totals.counts,
+        dead={**no_dead_letters, **totals.dead},
+        records=dict(zip(topics, totals.records, strict=True)),
+        last_arrivals={topics[stream]: at for stream, at in runner.last_arrivals.items() if stream < len(topics)},
         unknown_fields=task.unknown_fields,
         lag_records=lag_records,
         lag_seconds=lag_seconds,
@@ -57,6 +67,7 @@ def _view(runner: TaskRunner, settings: Settings, tail: Tail) -> TaskView:
             "checkpoint_age_seconds": time.monotonic() - runner.checkpointed_at,
             "expected_flips_per_second": detector.state.baseline.flips_per_second(),
             "staff_judged_timestamp_seconds": end_of_day(judged) if judged is not None else 0.0,
+            "blocked": float(task.blocked),
         },
     )
 
@@ -95,8 +106,9 @@ def _lag(task: Task, settings: Settings, tail: Tail) -> tuple[dict[str, int], di
         position, end = tail(stream, task.partition)
         if position is None or end is None:
             continue
-        records[topic] = max(0, end - position) + task.merge.streams[stream].waiting
+        not_fetched = max(0, end - position)
+        records[topic] = not_fetched + task.merge.streams[stream].waiting
         oldest = task.oldest_sent_at(stream) if records[topic] else None
-        if oldest is not None or not records[topic]:  # the age of records that are not fetched is unknown
+        if oldest is not None or not not_fetched:  # the age of records that are not fetched is unknown
             seconds[topic] = 0.0 if oldest is None else max(0.0, time.time() - oldest)
     return records, seconds

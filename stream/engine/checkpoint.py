@@ -60,10 +60,11 @@ class RaisedAlert(NamedTuple):
 
 
 class Committed(NamedTuple):
-    """The number of rows and the alerts of a checkpoint."""
+    """The number of rows, the alerts, and the flips expected in the event time of a checkpoint."""
 
     rows: int
     raised: list[RaisedAlert]
+    expected_flips: float = 0.0
 
 
 class CheckpointStore(Protocol):

@@ -24,6 +24,7 @@ from stream.engine import deciding_settings
 from stream.engine.checkpoint import POSITION, Checkpoint, CheckpointStore, Committed, PositionRow, RaisedAlert
 from stream.engine.log_check import Gap, LogError, SkippedOffsets, check_ids, rewound
 from stream.engine.records import alert_record, app_id_header, dead_letter_of, dead_letter_record, message_records
+from stream.engine.task_totals import ExpectedFlips, TaskTotals
 from stream.intake.dead_letters import DeadLetter
 from stream.intake.intake import Intake
 from stream.intake.refusal import Refusal, Refused
@@ -63,6 +64,9 @@ class Task:
         self.dead: Counter[str] = Counter()
         self.merge: Merge[Any, Event] = Merge(len(STREAMS), settings.allowed_lateness_seconds, self._read)
         self.alerts_waiting: list[RaisedAlert] = []
+        #: As of the last checkpoint: a failed task's later work is done again by the next owner, and counts once.
+        self.committed_totals = TaskTotals({}, {}, [0] * len(STREAMS))
+        self._expected_flips = ExpectedFlips()
         self._settings = settings
         self._deciding_settings = deciding_settings.deciding_settings(settings)
         self._intake = intake
@@ -102,9 +106,18 @@ class Task:
         return self.merge.blocked_at is not None
 
     def oldest_sent_at(self, stream: int) -> float | None:
-        """When the oldest fetched batch of a stream that is not done was appended to Kafka (epoch seconds)."""
-        low_offset = self.merge.streams[stream].low_offset
-        return next((at for last, at in self._batches[stream] if last >= low_offset), None)
+        """When the batch of a stream's oldest waiting record was appended to Kafka (epoch seconds).
+
+        An event that waits only for its place in event time is not late: one dated ahead waits until its time comes.
+        """
+        source = self.merge.streams[stream]
+        if source.queue:
+            offset = source.queue[0][2]
+        elif source.inbox:
+            offset = source.inbox[0].offset
+        else:
+            return None
+        return next((at for last, at in self._batches[stream] if last >= offset), None)
 
     async def restore(self) -> int:
         """Fence the previous owner and read the state back; return the number of rows.
@@ -137,6 +150,8 @@ class Task:
         await self.check_topic_ids()
         await self._check_logs(row)
         self.detector.state.restore(rows.items())
+        self._measure_expected_flips()
+        self.committed_totals = self._totals()
         if self.phase is TaskPhase.RESTORING:
             self.phase = TaskPhase.RUNNING
         return len(rows)
@@ -246,12 +261,22 @@ class Task:
                 sent_at = next((at for last, at in self._batches[stream] if offset <= last), self._read_at)
                 self._raise(alerts, sent_at)
         self.merge.finish(taken)
+        if taken:
+            self._measure_expected_flips()
         if self.merge.blocked_at is not None:
             detector.on_blocked(self.merge.blocked_at)
         elif not taken and all(not stream.waiting and idle(stream.index) for stream in streams):
             detector.on_idle()
         self._changed = self._changed or bool(taken) or bool(detector.outbox)
         return len(taken)
+
+    def _measure_expected_flips(self) -> None:
+        state = self.detector.state
+        self._expected_flips.advance(state.clock, state.baseline.flips_per_second())
+
+    def _totals(self) -> TaskTotals:
+        records = [low_offset + len(done) for low_offset, done in (stream.position for stream in self.merge.streams)]
+        return TaskTotals(dict(self.detector.state.counts), dict(self.dead), records)
 
     def _read_evidence(self) -> None:
         """Give the detector the messages of this application's tasks. Other applications may share the topic."""
@@ -309,8 +334,10 @@ class Task:
         )  # fmt: skip
         rows = [*self.detector.state.changed(), (POSITION, row)]
         offsets = [*(low_offset for low_offset, _ in positions), self._next_evidence_offset]
+        totals, expected_flips = self._totals(), self._expected_flips.take()
         await self._store.commit(Checkpoint(rows, records, offsets))
-        return Committed(len(rows), raised)
+        self.committed_totals = totals
+        return Committed(len(rows), raised, expected_flips)
 
     async def drop(self) -> None:
         """End the task; it writes nothing from now on."""

@@ -42,6 +42,7 @@ class TaskManager:
 
     Attributes:
         runners: The runners by partition number.
+        assigned: The partition numbers of this worker, those of failed tasks included; None between assignments.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class TaskManager:
         crash: Callable[[StateError], Awaitable[None]],
     ) -> None:
         self.runners: dict[int, TaskRunner] = {}
+        self.assigned: set[int] | None = None
         self._loops: dict[int, asyncio.Task[None]] = {}
         self._settings = settings
         self._make_store = make_store
@@ -69,6 +71,7 @@ class TaskManager:
             partitions: The partition numbers of this worker; tasks that run already go on.
             count: The number of partitions of the input topics.
         """
+        self.assigned = set(partitions)
         for partition in sorted(partitions - self.runners.keys()):
             intake = Intake(self._settings, count)
             task = Task(partition, self._settings, intake, self._make_store(partition), time.time)
@@ -101,6 +104,7 @@ class TaskManager:
 
     async def revoke(self) -> None:
         """Let every task commit a last checkpoint, and drop it."""
+        self.assigned = None
         loops = list(self._loops.values())
         for runner in self.runners.values():
             runner.stop()

@@ -51,7 +51,9 @@ class TaskMetrics(Protocol):
 
     def restored(self, partition: int, rows: int, seconds: float) -> None: ...
     def stepped(self, seconds: float) -> None: ...
-    def checkpointed(self, seconds: float, rows: int, raised: list[RaisedAlert]) -> None: ...
+    def checkpointed(
+        self, partition: int, seconds: float, rows: int, raised: list[RaisedAlert], expected_flips: float
+    ) -> None: ...
     def failed(self, partition: int, error: BaseException) -> None: ...
     def records_expired(self, topic: str, count: int) -> None: ...
     def group_offsets_reset(self) -> None: ...
@@ -78,6 +80,8 @@ class TaskRunner:
         #: little later, so each is waited for from this time on, however long it had been idle before. A stream that is
         #: never used therefore adds no latency while another one flows.
         self._active_since = time.monotonic()
+        #: By stream, when records last arrived (epoch seconds).
+        self.last_arrivals: dict[int, float] = {}
         self._next_offsets = [0] * len(settings.read_topics)
         self._paused = [False] * len(settings.read_topics)
         self._skipped_checked_at = self._ids_checked_at = time.monotonic()
@@ -100,6 +104,7 @@ class TaskRunner:
         if now - max(self._received_at[:EVIDENCE]) >= self._settings.max_idle_seconds:
             self._active_since = now
         self._received_at[stream] = now
+        self.last_arrivals[stream] = time.time()
         self.task.take(stream, records)
         self._records_arrived.set()
         if self.task.unread(stream) > _PAUSE_AT and not self._paused[stream]:
@@ -180,7 +185,8 @@ class TaskRunner:
         committed = await self.task.checkpoint(_stamped)
         self.checkpointed_at = time.monotonic()
         if committed.rows:
-            self._metrics.checkpointed(self.checkpointed_at - started_at, committed.rows, committed.raised)
+            seconds = self.checkpointed_at - started_at
+            self._metrics.checkpointed(self.task.partition, seconds, *committed)
 
     def _resume_partitions(self) -> None:
         for stream, paused in enumerate(self._paused):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -32,11 +33,15 @@ _DAY_SECONDS: Final = 86_400
 
 
 def buckets_of(page: str) -> list[tuple[float, float]]:
-    """Return the histogram's buckets of a page of metrics: upper bound in seconds, alerts up to it."""
+    """Return the buckets of the histogram on a page, of all input: upper bound in seconds, alerts up to it."""
     name = "volteface_event_to_alert_seconds"
     families = text_string_to_metric_families(page)
     family = next(candidate for candidate in families if candidate.name == name)
-    return [(float(row.labels["le"]), row.value) for row in family.samples if row.name == f"{name}_bucket"]
+    buckets: Counter[float] = Counter()
+    for row in family.samples:
+        if row.name == f"{name}_bucket":
+            buckets[float(row.labels["le"])] += row.value  # type: ignore[assignment]  # a Counter of floats
+    return sorted(buckets.items())
 
 
 def quantile(buckets: list[tuple[float, float]], share: float) -> float:

@@ -191,19 +191,24 @@ SETTINGS = [
     "VOLTEFACE_WEB_PORT",
 ]
 METRICS = [
+    "volteface_alert_threshold_log_odds",
     "volteface_alerts",
     "volteface_alerts_allowed_per_year",
     "volteface_alerts_past_year",
     "volteface_at_risk_reviews",
     "volteface_batch_seconds",
+    "volteface_blocked",
     "volteface_build",
     "volteface_checkpoint_age_seconds",
     "volteface_checkpoint_rows",
     "volteface_checkpoint_seconds",
+    "volteface_closed_reviews",
     "volteface_dead_letters",
     "volteface_event_to_alert_seconds",
     "volteface_events",
     "volteface_evidence_log_odds",
+    "volteface_exceptional_events",
+    "volteface_expected_flips",
     "volteface_expected_flips_per_second",
     "volteface_expired_records",
     "volteface_flips",
@@ -211,9 +216,12 @@ METRICS = [
     "volteface_kafka_reachable",
     "volteface_lag_records",
     "volteface_lag_seconds",
+    "volteface_last_record_timestamp_seconds",
+    "volteface_late_events",
     "volteface_partitions",
     "volteface_pattern_score",
     "volteface_products",
+    "volteface_records",
     "volteface_restore_seconds",
     "volteface_restored_rows",
     "volteface_staff_judged_timestamp_seconds",
@@ -230,5 +238,5 @@ def test_settings_keep_their_variables() -> None:
 
 
 def test_metrics_keep_their_names() -> None:
-    registry = Metrics(dict, dict, lambda: True).registry
+    registry = Metrics(dict, dict, lambda: True, {}).registry
     assert sorted(family.name for family in registry.collect() if family.name.startswith("volteface_")) == METRICS

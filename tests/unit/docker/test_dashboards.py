@@ -44,7 +44,7 @@ def _queries(name: str) -> Iterator[str]:
 
 
 def _exposed() -> set[str]:
-    metrics = Metrics(lambda: {0: _view([1.0])}, lambda: {0: "running"}, bool)
+    metrics = Metrics(lambda: {0: _view([1.0])}, lambda: {0: "running"}, bool, {"sellers": 4.2})
     metrics.records_expired("topic", 0)
     return {sample.partition("{")[0] for sample in _samples(metrics)}
 

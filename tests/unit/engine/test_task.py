@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import time
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ import pytest
 from stream.config import Settings
 from stream.engine.checkpoint import RaisedAlert
 from stream.engine.task import EVIDENCE, Task
+from stream.engine.task_totals import TaskTotals
 from stream.intake.intake import Intake
 from stream.market import simulate
 from tests.unit.engine.doubles import FetchedRecord, InMemoryCheckpointStore
@@ -28,28 +30,35 @@ def _records() -> list[list[FetchedRecord]]:
     return streams
 
 
-async def _run_until_checkpoint(task: Task, store: InMemoryCheckpointStore, count: int) -> bool:
-    """Apply `count` events and checkpoint; return whether there were fewer events."""
-    events = 0
+async def _run_until_checkpoint(task: Task, store: InMemoryCheckpointStore, count: int) -> tuple[bool, float]:
+    """Apply `count` events and checkpoint; return whether there were fewer events, and the expected flips."""
+    events, expected = 0, 0.0
     while events < count:
-        taken = task.step(lambda _: True, count - events)
+        taken = task.step(lambda _: True, min(500, count - events))
         events += taken
         if not taken:
-            await task.checkpoint(lambda alert: alert)
+            expected += (await task.checkpoint(lambda alert: alert)).expected_flips
             if not (unread := store.unread_messages()):
-                return True
+                return True, expected
             task.take(EVIDENCE, unread)
-    await task.checkpoint(lambda alert: alert)
-    return False
+    return False, expected + (await task.checkpoint(lambda alert: alert)).expected_flips
+
+
+def _assert_not_lower(before: TaskTotals, after: TaskTotals) -> None:
+    assert all(after.counts[name] >= count for name, count in before.counts.items())
+    assert all(after.dead[name] >= count for name, count in before.dead.items())
+    assert all(new >= old for old, new in zip(before.records, after.records, strict=True))
 
 
 class Outcome(NamedTuple):
-    """The final state of a task."""
+    """The final state of a task, and the totals that its metrics showed."""
 
     digest: str
     applied: int
     duplicates: int
     dead: int
+    totals: TaskTotals
+    expected_flips: float
     store: InMemoryCheckpointStore
 
 
@@ -57,19 +66,27 @@ async def _run(count: int) -> Outcome:
     """Restart the task after every `count` events, each time with a few events after its last checkpoint."""
     records, store = _records(), InMemoryCheckpointStore()
     settings = Settings(allowed_lateness_seconds=3600)
+    totals, all_expected = TaskTotals({}, {}, [0, 0, 0]), 0.0
     for run in range(1000):
         task = Task(0, settings, Intake(settings, 1), store, time.time)
         await task.restore()
+        _assert_not_lower(totals, task.committed_totals)
         for stream, offset in enumerate(store.offsets):
             available = store.unread_messages() if stream == EVIDENCE else records[stream]
             found = [record for record in available if record.offset >= offset]
             if found:
                 task.take(stream, found)
-        if await _run_until_checkpoint(task, store, count):
+        is_done, expected = await _run_until_checkpoint(task, store, count)
+        all_expected += expected
+        if is_done:
             counts = task.detector.state.counts
-            digest = task.detector.state.digest()
-            return Outcome(digest, counts["applied"], counts["duplicate"], task.dead.total(), store)
+            return Outcome(
+                task.detector.state.digest(), counts["applied"], counts["duplicate"], task.dead.total(),
+                task.committed_totals, all_expected, store,
+            )  # fmt: skip
+        totals = task.committed_totals
         task.step(lambda _: True, run % 5)  # applied, never committed
+        assert task.committed_totals == totals, "what is not committed is done again, and must not count twice"
         await task.drop()
     raise AssertionError("the task does not finish")
 
@@ -77,8 +94,13 @@ async def _run(count: int) -> Outcome:
 @pytest.mark.slow
 def test_an_interrupted_task_equals_an_uninterrupted_one() -> None:
     uninterrupted, interrupted = asyncio.run(_run(10**9)), asyncio.run(_run(13))
-    assert uninterrupted[:4] == interrupted[:4]
+    assert uninterrupted[:5] == interrupted[:5]
     assert uninterrupted.dead > 100
+    assert uninterrupted.totals.counts["applied"] == uninterrupted.applied
+    assert uninterrupted.totals.records == [2 * len(records) - 1 for records in _records()]
+    # A step of 500 events spans weeks of this small market, a step of 13 hours.
+    assert uninterrupted.expected_flips == pytest.approx(interrupted.expected_flips, rel=0.05)
+    assert interrupted.expected_flips > 1
     topics = {record.topic for record in uninterrupted.store.sent}
     assert {"integrity.evidence.v1", "dlq.reviews.lifecycle.v1"} <= topics
     for topic in topics - {Settings().evidence_topic}:
@@ -129,3 +151,30 @@ def test_a_failed_commit_raises() -> None:
 
     with pytest.raises(ConnectionError):
         asyncio.run(fail())
+
+
+def test_an_event_dated_ahead_does_not_make_its_topic_lag() -> None:
+    """It waits until event time reaches it; the events behind it are applied meanwhile."""
+
+    async def lag_by_record() -> tuple[int, float | None]:
+        settings, store = Settings(), InMemoryCheckpointStore()
+        task = Task(0, settings, Intake(settings, 1), store, time.time)
+        await task.restore()
+        now = time.time()
+        common = {"type": "outreach.sent", "seller_id": "s", "reviewer_id": "u", "channel": "message"}
+        times = [now, now + 3000, *(now + second for second in range(1, 60))]
+        records = [
+            FetchedRecord(
+                offset, b"s", timestamp=int(now * 1000),
+                value=msgspec.json.encode(
+                    common | {"event_id": str(offset), "occurred_at": dt.datetime.fromtimestamp(at, dt.UTC)}
+                ),
+            )
+            for offset, at in enumerate(times)
+        ]  # fmt: skip
+        task.take(1, records)
+        for _ in range(3):  # a task's first step applies one event
+            task.step(lambda stream: stream != 1, 1000)
+        return task.merge.streams[1].waiting, task.oldest_sent_at(1)
+
+    assert asyncio.run(lag_by_record()) == (1, None)

@@ -30,12 +30,12 @@ PROMETHEUS: Final = (
 @pytest.fixture
 def metrics() -> Metrics:
     """Metrics with a sample of every family."""
-    metrics = Metrics(lambda: _views([-3.0, 1.5]), lambda: {0: "running"}, lambda: True)
+    metrics = Metrics(lambda: _views([-3.0, 1.5]), lambda: {0: "running"}, lambda: True, {"sellers": 4.2})
     alert = msgspec.json.decode(_ALERTS.read_bytes().splitlines()[0], type=Alert)
     metrics.assigned(1)
     metrics.restored(0, 5, 0.1)
     metrics.stepped(0.2)
-    metrics.checkpointed(0.01, rows=9, raised=[(alert, 0.0)])
+    metrics.checkpointed(0, 0.01, rows=9, raised=[(alert, 0.0)], expected_flips=0.5)
     metrics.failed(0, ValueError())
     return metrics
 

@@ -7,10 +7,12 @@ from functools import partial
 from pathlib import Path
 
 import msgspec
+import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from stream.contract.alerts import Alert
-from stream.ops.metrics import _GAUGES, FamilyView, Metrics, TaskView
+from stream.ops.metrics import Metrics
+from stream.ops.task_samples import _GAUGES, FamilyView, TaskView
 
 _ALERTS = Path(__file__).parents[3] / "schemas" / "examples" / "alert.v1.jsonl"
 
@@ -20,6 +22,8 @@ def _view(evidence: list[float]) -> TaskView:
         counts=Counter({"applied": 10, "duplicate": 2, "late": 1, "upgraded": 3, "retracted": 1, "alerts": 1}),
         dead={"reviews.lifecycle.v1/undecodable": 4, "a/b/future": 1},
         unknown_fields=5,
+        records={"reviews.lifecycle.v1": 17},
+        last_arrivals={"reviews.lifecycle.v1": 1.6e9},
         lag_records={"reviews.lifecycle.v1": 7},
         lag_seconds={"reviews.lifecycle.v1": 1.5},
         families={"sellers": FamilyView(len(evidence), 1, 2.0, evidence), "staff": FamilyView(5, 0, 0.015, [0.5])},
@@ -43,7 +47,7 @@ def _samples(metrics: Metrics) -> dict[str, float]:
 
 
 def test_the_page_has_the_counts_of_the_tasks() -> None:
-    metrics = Metrics(lambda: {0: _view([-3.0, 1.5, -1.0])}, lambda: {0: "running", 1: "restoring"}, bool)
+    metrics = Metrics(lambda: {0: _view([-3.0, 1.5, -1.0])}, lambda: {0: "running", 1: "restoring"}, bool, {})
     metrics.assigned(4)
     found = _samples(metrics)
     assert found["volteface_events_total{outcome=applied}"] == 10
@@ -66,23 +70,65 @@ def test_the_page_has_the_counts_of_the_tasks() -> None:
 
 
 def test_the_id_of_an_alert_is_an_exemplar() -> None:
-    metrics = Metrics(dict, dict, bool)
+    metrics = Metrics(dict, dict, bool, {})
     alert = msgspec.json.decode(_ALERTS.read_bytes().splitlines()[0], type=Alert)
-    metrics.checkpointed(0.01, rows=9, raised=[(alert, 0.0)])
+    metrics.checkpointed(0, 0.01, rows=9, raised=[(alert, 0.0)], expected_flips=0.5)
     page = metrics.exposition("application/openmetrics-text")[0].decode()
     assert f'# {{alert_id="{alert.alert_id}"}}' in page
     assert _samples(metrics)["volteface_checkpoint_rows_total{}"] == 9
 
 
 def test_the_number_of_series_does_not_depend_on_the_subjects() -> None:
-    few, many = (_samples(Metrics(partial(_views, [0.1] * sellers), dict, bool)) for sellers in (3, 30_000))
+    few, many = (_samples(Metrics(partial(_views, [0.1] * sellers), dict, bool, {})) for sellers in (3, 30_000))
     assert few.keys() == many.keys()
     assert not [name for name in many if not name.startswith(("volteface_", "process_", "python_"))]
 
 
+def test_each_event_has_one_outcome() -> None:
+    """The outcomes add up to the events; what else is known of an applied event is in other metrics."""
+    counts = Counter(
+        {"applied": 10, "duplicate": 2, "late": 3, "unseen_edit": 4, "retired": 5, "removed": 1, "bombed": 6}
+    )
+    found = _samples(Metrics(lambda: {0: _view([])._replace(counts=counts)}, dict, bool, {}))
+    events = {name: value for name, value in found.items() if name.startswith("volteface_events_total")}
+    assert sum(events.values()) == 12
+    assert found["volteface_late_events_total{}"] == 3
+    assert found["volteface_exceptional_events_total{kind=unseen_edit}"] == 4
+    assert found["volteface_closed_reviews_total{reason=retired}"] == 5
+    assert sum(name.startswith("volteface_exceptional") for name in found) == 1
+
+
+def test_records_and_arrivals_are_known_by_topic() -> None:
+    found = _samples(Metrics(lambda: {0: _view([])}, dict, bool, {}))
+    assert found["volteface_records_total{topic=reviews.lifecycle.v1}"] == 17
+    assert found["volteface_last_record_timestamp_seconds{topic=reviews.lifecycle.v1}"] == 1.6e9
+
+
+@pytest.mark.parametrize(("sent_after_seconds", "kind"), [(-600, "live"), (3, "live"), (3601, "backfill")])
+def test_an_alert_about_the_past_is_told_apart(sent_after_seconds: float, kind: str) -> None:
+    """The delay of an alert about old events says how long the backlog was, and nothing about the service."""
+    metrics = Metrics(dict, dict, bool, {})
+    alert = msgspec.json.decode(_ALERTS.read_bytes().splitlines()[0], type=Alert)
+    sent_at = alert.raised_at.timestamp() + sent_after_seconds
+    metrics.checkpointed(0, 0.01, rows=9, raised=[(alert, sent_at)], expected_flips=0.0)
+    found = _samples(metrics)
+    counted = {name: found[f"volteface_event_to_alert_seconds_count{{input={name}}}"] for name in ("live", "backfill")}
+    assert counted == {"live": 0, "backfill": 0} | {kind: 1}
+
+
+def test_expected_flips_are_counted_from_zero_for_every_task() -> None:
+    metrics = Metrics(dict, dict, bool, {})
+    metrics.assigned(2)
+    metrics.checkpointed(1, 0.01, rows=9, raised=[], expected_flips=0.25)
+    metrics.checkpointed(1, 0.01, rows=9, raised=[], expected_flips=0.5)
+    page = metrics.exposition()[0].decode()
+    assert 'volteface_expected_flips_total{task="0"} 0.0' in page
+    assert 'volteface_expected_flips_total{task="1"} 0.75' in page
+
+
 def test_counters_start_at_zero() -> None:
     """Prometheus computes increases between samples: a series that starts with its first event hides that event."""
-    found = _samples(Metrics(lambda: {0: _view([])._replace(counts=Counter())}, dict, bool))
+    found = _samples(Metrics(lambda: {0: _view([])._replace(counts=Counter())}, dict, bool, {}))
     assert found["volteface_events_total{outcome=duplicate}"] == 0
     assert found["volteface_flips_total{kind=retracted}"] == 0
     assert found["volteface_alerts_total{kind=seller.flips,severity=low}"] == 0
