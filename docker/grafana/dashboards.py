@@ -1,11 +1,14 @@
 """Grafana's dashboards as code: `python docker/grafana/dashboards.py [FOLDER]` writes them as JSON.
 
+RUNBOOKS_URL in the environment is the address of docker/runbooks.md, for the links of the panels.
+
 Invariant: equal sources give equal bytes. A test compares the committed JSON with the output of this program;
 `make dashboards` writes it again.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,6 +21,7 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import (
     DashboardCursorSync,
     DashboardLinkType,
+    VariableHide,
     VariableOption,
     VariableRefresh,
     VariableSort,
@@ -26,6 +30,7 @@ from panels import DATASOURCE, Panel, Row, app, query
 
 _TAG: Final = "volteface"
 _GRID: Final = 24
+_RUNBOOKS: Final = os.environ.get("RUNBOOKS_URL", "docker/runbooks.md")
 
 
 def dashboard_json(name: str, description: str, since: str, rows: Sequence[Row]) -> str:
@@ -77,8 +82,9 @@ def _with_grid_positions(panels: Sequence[Panel]) -> Iterator[Panel]:
             yield next(remaining).span(_GRID // count).height(height)
 
 
-def _variables() -> Iterator[dashboard.DatasourceVariable | dashboard.QueryVariable]:
+def _variables() -> Iterator[dashboard.DatasourceVariable | dashboard.QueryVariable | dashboard.TextBoxVariable]:
     yield dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus")
+    yield _runbooks()
     yield _label_variable("app_id", "App", "volteface_build_info").sort(VariableSort.ALPHABETICAL_ASC)
     for name, label, metric, order in (
         ("task", "Task", app("volteface_checkpoint_age_seconds"), VariableSort.NUMERICAL_ASC),
@@ -88,6 +94,13 @@ def _variables() -> Iterator[dashboard.DatasourceVariable | dashboard.QueryVaria
         # ".*" and not a list of all values: it also matches tasks and workers that started later or are gone.
         variable = _label_variable(name, label, metric).sort(order)
         yield variable.multi(True).include_all(True).all_value(".*").current(every)
+
+
+def _runbooks() -> dashboard.TextBoxVariable:
+    # A text box: `?var-runbooks=` in the address of a dashboard replaces the value for one reader.
+    chosen = VariableOption(selected=True, text=_RUNBOOKS, value=_RUNBOOKS)
+    hidden = VariableHide.HIDE_VARIABLE
+    return dashboard.TextBoxVariable("runbooks").default_value(_RUNBOOKS).current(chosen).hide(hidden)
 
 
 def _label_variable(label_name: str, title: str, metric: str) -> dashboard.QueryVariable:

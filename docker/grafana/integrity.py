@@ -7,30 +7,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from panels import Row, app, graph, number, or_zero, rate, task, worker
+from panels import Row, app, graph, held, number, or_zero, rate, task, total, worker
 
-from stream.config import Settings
-from stream.core.evidence.watches import SELLER_SLACK, STAFF_SLACK, log_threshold
-
-#: The thresholds of ln R at the default budget.
-_BUDGET: Final[float] = Settings.model_fields["alert_budget"].default
-_THRESHOLD: Final = round(log_threshold(_BUDGET, SELLER_SLACK), 3)
-_STAFF_THRESHOLD: Final = round(log_threshold(_BUDGET, STAFF_SLACK), 3)
-
-_FLIPS = "volteface_flips_total"
-_AT_RISK = f"sum({task('volteface_at_risk_reviews')})"
+_FLIPS = "app_id_task_kind:volteface_flips:max"
+_AT_RISK = f"sum({held('volteface_at_risk_reviews')})"
 _FAMILIES = ("sellers", "staff")
-_PAST_YEAR = f"sum({task('volteface_alerts_past_year')})"
-_ALLOWED = f"sum({task('volteface_alerts_allowed_per_year')})"
-_EXCEPTIONAL = task("volteface_events_total", 'outcome!~"applied|duplicate|late"')
+_PAST_YEAR = f"sum({held('volteface_alerts_past_year', 'task, family')})"
+_ALLOWED = f"sum({held('volteface_alerts_allowed_per_year', 'task, family')})"
+_EXPECTED = f"sum(rate({task('volteface_expected_flips_total')}[$__rate_interval]))"
 
-# The metric counts expected flips for each second of event time. During a backlog many seconds of event time pass in
-# one second, and the slope of the watermark is their number. The watermark of a new task is 0 at first.
-_EVENT_TIME_PACE = f"clamp_min(deriv(({task('volteface_watermark_timestamp_seconds')} > 0)[$__rate_interval:15s]), 0)"
-_EXPECTED = f"sum({task('volteface_expected_flips_per_second')} * {_EVENT_TIME_PACE})"
-
-_RETRACTED = task(_FLIPS, 'kind="retracted"')
-_RETRACTED_SHARE = or_zero(f"sum(rate({_RETRACTED}[6h])) / sum(rate({task(_FLIPS)}[6h]))", _AT_RISK)
+_RETRACTED = total(_FLIPS, 'kind="retracted"')
+_RETRACTED_SHARE = or_zero(f"sum(rate({_RETRACTED}[6h])) / sum(rate({total(_FLIPS)}[6h]))", _AT_RISK)
 
 
 def _of_tasks(metric: str, *matchers: str) -> dict[str, str]:
@@ -39,7 +26,11 @@ def _of_tasks(metric: str, *matchers: str) -> dict[str, str]:
 
 
 def _of_family(metric: str, family: str) -> str:
-    return f"sum({task(metric, _family(family))})"
+    return f"sum({held(metric, 'task', _family(family))})"
+
+
+def _threshold(family: str) -> str:
+    return f"max({worker('volteface_alert_threshold_log_odds', _family(family))})"
 
 
 def _family(name: str) -> str:
@@ -60,12 +51,13 @@ _AT_A_GLANCE: Final[Row] = (
             _PAST_YEAR,
         ),
         number(
-            "Share of the budget",
-            "Alerts of the past year, divided by the false alarms that the budget allows in a year. More than 100 % is"
-            " correct if that many sellers cheat. Otherwise the baseline cannot explain what the market does.",
+            "May be false, at most",
+            "False alarms that the budget allows in a year, divided by the alerts of the past year. At 10 % nine of ten"
+            " alerts are about real cheats: investigate each. At 100 % chance alone explains their number: look for"
+            " evidence that the data lack before you act on one.",
             "percentunit",
-            or_zero(f"{_PAST_YEAR} / {_ALLOWED}", _PAST_YEAR),
-            limits={1: "orange"},
+            f"clamp_max({or_zero(f'{_ALLOWED} / {_PAST_YEAR}', _PAST_YEAR)}, 1)",
+            limits={0.5: "orange"},
             runbooks=["VoltefaceAlertFlood"],
         ),
         number(
@@ -84,10 +76,11 @@ _AT_A_GLANCE: Final[Row] = (
         ),
         number(
             "Strongest evidence",
-            f"The largest ln R of a seller. The alert threshold is {_THRESHOLD} at the default budget.",
+            "The largest ln R of a seller, minus the alert threshold of the configured budget. From 0 on an alert is"
+            " raised.",
             "none",
-            f"max({task('volteface_evidence_log_odds', _family('sellers'))})",
-            limits={_THRESHOLD: "orange"},
+            f"max({task('volteface_evidence_log_odds', _family('sellers'))}) - {_threshold('sellers')}",
+            limits={0: "orange"},
         ),
         number(
             "Open critical reviews",
@@ -105,7 +98,7 @@ _AT_A_GLANCE: Final[Row] = (
             "Products in the state",
             "Products with an event in the last two years.",
             "short",
-            f"sum({task('volteface_products')})",
+            f"sum({held('volteface_products')})",
         ),
     ],
 )
@@ -119,12 +112,12 @@ _FLIP_PANELS: Final[Row] = (
             " If flips rise in the whole market, the expectation by peers rises too: that is no evidence against a"
             " seller.",
             "cps",
-            {"{{kind}}": rate("kind", task(_FLIPS)), "expected, both kinds": _EXPECTED},
+            {"{{kind}}": rate("kind", total(_FLIPS)), "expected, both kinds": _EXPECTED},
         ),
         graph(
             "Flips in six hours, and expected flips",
-            "All tasks. The expectation assumes that event time advances with the clock: during a backlog the count is"
-            " far above it. 0 flips where more than 20 are expected open a ticket.",
+            "All tasks. Both follow event time, so a backlog of months shows the flips and the expectation of months. 0"
+            " flips where more than 20 are expected open a ticket.",
             "short",
             {
                 "flips": app("app_id:volteface_flips:increase6h"),
@@ -147,14 +140,17 @@ _ALERTS: Final[Row] = (
     [
         graph(
             "Alerts an hour, by kind",
-            "Alerts by the watch that raised them.",
+            "Alerts by the watch that raised them. A point is the exemplar of one alert, with its id: it links the"
+            " alert.",
             "short",
             _alerts_by("kind"),
             stacked=True,
+            exemplars=True,
         ),
         graph(
             "Alerts an hour, by severity",
-            "A ticket opens if a day brings more than five alerts and more than a tenth of the year's budget.",
+            "A ticket opens if one day of live input brings more than ten alerts, more than one for each thousand"
+            " subjects, and more than a tenth of the year's budget.",
             "short",
             _alerts_by("severity"),
             stacked=True,
@@ -177,20 +173,18 @@ _EVIDENCE: Final[Row] = (
     [
         graph(
             "Evidence on sellers, by quantile",
-            "ln R: the log odds that cheating started, against the best innocent explanation. Each line is the highest"
-            f" quantile of all tasks. Quantile 1 may pass {_THRESHOLD}, the alert threshold at the default budget of"
-            f" {_BUDGET:g}. If quantile 0.99 comes close to the threshold, the baseline does not fit the market.",
+            "ln R: the log odds that cheating started, against the best innocent explanation. A line is the highest"
+            " quantile of all tasks. Quantile 1 may pass the alert threshold. If quantile 0.99 comes close to it, the"
+            " baseline does not fit the market.",
             "none",
-            _of_tasks("volteface_evidence_log_odds", _family("sellers")),
-            limits={_THRESHOLD: "orange"},
+            _of_tasks("volteface_evidence_log_odds", _family("sellers")) | {"alert threshold": _threshold("sellers")},
         ),
         graph(
             "Evidence on staff, by quantile",
             "ln R: the log odds that a staff member started to sell look-ups or removals, from the reports of all tasks"
-            f" at the end of each day. The alert threshold is {_STAFF_THRESHOLD} at the default budget.",
+            " at the end of each day.",
             "none",
-            _of_tasks("volteface_evidence_log_odds", _family("staff")),
-            limits={_STAFF_THRESHOLD: "orange"},
+            _of_tasks("volteface_evidence_log_odds", _family("staff")) | {"alert threshold": _threshold("staff")},
         ),
         graph(
             "Pattern scores of flips, by quantile",
@@ -209,7 +203,7 @@ _STATE: Final[Row] = (
             "Open critical reviews, by task",
             "Reviews at risk of a flip. They take most of a task's memory and of its restore time.",
             "short",
-            {"task {{task}}": f"sum by (task) ({task('volteface_at_risk_reviews')})"},
+            {"task {{task}}": held("volteface_at_risk_reviews")},
             stacked=True,
         ),
         graph(
@@ -217,7 +211,7 @@ _STATE: Final[Row] = (
             "Subjects that were inactive for two years leave the state at the end of a month.",
             "short",
             {family: _of_family("volteface_subjects", family) for family in _FAMILIES}
-            | {"products": f"sum({task('volteface_products')})"},
+            | {"products": f"sum({held('volteface_products')})"},
         ),
     ],
 )
@@ -230,23 +224,28 @@ _INPUT: Final[Row] = (
             "Records that became dead letters; `volteface dlq list` shows each with its reason. Refused events are"
             " missing from the evidence about their sellers.",
             "recps",
-            {"{{reason}}": rate("reason", task("volteface_dead_letters_total"))},
+            {"{{reason}}": rate("reason", total("app_id_task_topic_reason:volteface_dead_letters:max"))},
             stacked=True,
             runbooks=["VoltefaceDeadLetterBurst"],
         ),
         graph(
-            "Exceptional events, by outcome",
-            "Outcomes of applied events. overtaken_review: the creation came after an edit or deletion. unseen_edit,"
-            " unseen_deletion: the creation never came. known_review: a second creation. foreign_review: the review"
-            " belongs to another seller. unmatched_outreach, unmatched_access: no open critical review matches."
-            " removed (by the platform) and retired (followed for two years) are normal. A high rate of the others"
-            " means that one topic lags behind the others, or that events are lost.",
+            "Exceptional events, by kind",
+            "Applied events with something unusual. overtaken_review: the creation came after an edit or deletion."
+            " unseen_edit, unseen_deletion: the creation never came. known_review: a second creation. foreign_review:"
+            " the review belongs to another seller. unmatched_outreach, unmatched_access: no open critical review"
+            " matches. A high rate means that one topic lags behind the others, or that events are lost.",
             "eps",
             {
-                "{{outcome}}": f"{rate('outcome', _EXCEPTIONAL)}"
-                # The series of an outcome begins with its first event; until then the panel shows a line at 0.
-                f' or on() label_replace(0 * {_AT_RISK}, "outcome", "none", "", "")'
+                "{{kind}}": f"{rate('kind', total('app_id_task_kind:volteface_exceptional_events:max'))}"
+                # The series of a kind begins with its first event; until then the panel shows a line at 0.
+                f' or on() label_replace(0 * {_AT_RISK}, "kind", "none", "", "")'
             },
+        ),
+        graph(
+            "Reviews closed without a flip, by reason",
+            "removed: by the platform. retired: followed for two years. bombed: of a review bomb, so without evidence.",
+            "short",
+            {"{{reason}}": rate("reason", total("app_id_task_reason:volteface_closed_reviews:max"))},
         ),
     ],
 )

@@ -9,12 +9,17 @@ from typing import Final
 
 import service_levels
 import workers
-from panels import Row, app, graph, number, or_zero, quantiles, rate, task, worker
+from panels import Row, app, graph, held, number, or_zero, quantiles, rate, task, total, worker
 
 _EVENTS = app("app_id:volteface_events_applied:rate5m")
 _PARTITIONS = app("app_id:volteface_partitions:max")
 _TASKS_RUNNING = app("app_id:volteface_tasks_running:sum")
+_DEAD = "app_id_task_topic_reason:volteface_dead_letters:max"
 _REFUSED_SHARE = or_zero(app("app_id:volteface_dead_letters:ratio_rate5m"), _EVENTS)
+
+
+def _rate(series: str) -> str:
+    return f"sum(rate({series}[$__rate_interval]))"
 
 
 _AT_A_GLANCE: Final[Row] = (
@@ -22,7 +27,7 @@ _AT_A_GLANCE: Final[Row] = (
     [
         number(
             "Available now",
-            "Every partition has a running task, and no record has waited for more than a minute.",
+            "Every partition has a running task, and no task with records stalls.",
             "bool_yes_no",
             app("app_id:volteface_available:bool"),
             limits={None: "red", 1: "green"},
@@ -51,7 +56,7 @@ _AT_A_GLANCE: Final[Row] = (
             "percentunit",
             _REFUSED_SHARE,
             limits={0.001: "orange", 0.01: "red"},
-            runbooks=["VoltefaceDeadLetterBurst"],
+            runbooks=["VoltefaceDeadLetterBurst", "VoltefaceTopicRefused"],
         ),
         number(
             "Tasks failed, 1 h",
@@ -71,12 +76,12 @@ _AT_A_GLANCE: Final[Row] = (
         ),
         number(
             "Alerts, 24 h",
-            "Alerts raised in the last day. A few are normal. Many at once mean a ring of sellers, or a baseline that"
-            " does not fit.",
+            "Alerts of the last day: each waits for a person. The alert rule compares the live ones with the size of"
+            " the market.",
             "short",
             f"round({app('app_id:volteface_alerts:increase1d')})",
-            limits={6: "orange"},
             runbooks=["VoltefaceAlertFlood"],
+            drill_down=True,
         ),
     ],
 )
@@ -86,10 +91,30 @@ _THROUGHPUT: Final[Row] = (
     [
         graph(
             "Events applied, by task",
-            "Rates differ because sellers differ. A line ends when its task stops or moves to another worker.",
+            "Rates differ because sellers differ. A line goes on when its task moves to another worker.",
             "eps",
-            {"task {{task}}": rate("task", task("volteface_events_total", 'outcome="applied"'))},
+            {"task {{task}}": rate("task", total("app_id_task_outcome:volteface_events:max", 'outcome="applied"'))},
             stacked=True,
+        ),
+        graph(
+            "Records done, by topic",
+            "Records applied, refused or dropped as duplicates, and the gaps of expired records. All tasks.",
+            "recps",
+            {"{{topic}}": app("app_id_topic:volteface_records:rate5m")},
+            stacked=True,
+            runbooks=["VoltefaceTopicSilent"],
+        ),
+        graph(
+            "Silence of each topic, and its limit",
+            "Time since the last record, while the workers have read the topic to its end. The limit is learned from"
+            " four weeks: the usual longest silence of a day, and as much again. At a busy time of day an hour opens a"
+            " ticket. The limit begins after two days.",
+            "s",
+            {
+                "{{topic}}": app("app_id_topic:volteface_silence_seconds"),
+                "limit of {{topic}}": app("app_id_topic:volteface_silence_limit_seconds"),
+            },
+            runbooks=["VoltefaceTopicSilent", "VoltefaceInputSilent"],
         ),
         graph(
             "Records waiting, by topic",
@@ -100,7 +125,7 @@ _THROUGHPUT: Final[Row] = (
         ),
         graph(
             "Age of the oldest record waiting, by topic",
-            "All tasks. More than one minute counts as unavailable. More than five minutes and growing opens a ticket.",
+            "All tasks. More than five minutes and growing opens a ticket. A backfill waits, too; that is no outage.",
             "s",
             {"{{topic}}": app("app_id_topic:volteface_lag_seconds:max")},
             limits={60: "orange", 300: "red"},
@@ -108,13 +133,12 @@ _THROUGHPUT: Final[Row] = (
         ),
         graph(
             "Age of the watermark, by task",
-            "Clock minus the latest event time applied. The age grows without events, and is large during a backlog. A"
-            " watermark that stands still while records wait pages.",
+            "Clock minus the latest event time applied. The age grows without events, and is large during a backlog."
+            " It is negative after an event dated ahead. A task that does no records while some wait pages.",
             "s",
             {
-                "task {{task}}": f"time() - max by (task) ({task('volteface_watermark_timestamp_seconds')} > 0)",
-                "staff evidence, task {{task}}": "time() - max by (task) "
-                f"({task('volteface_staff_judged_timestamp_seconds')} > 0)",
+                "task {{task}}": f"time() - ({held('volteface_watermark_timestamp_seconds')} > 0)",
+                "staff evidence, task {{task}}": f"time() - ({held('volteface_staff_judged_timestamp_seconds')} > 0)",
             },
             runbooks=["VoltefaceWatermarkStalls"],
         ),
@@ -143,7 +167,7 @@ _CORRECTNESS: Final[Row] = (
             "About one second while events arrive. An alert triggers a checkpoint at once. After a crash the work since"
             " the last checkpoint is repeated.",
             "s",
-            {"task {{task}}": f"max by (task) ({task('volteface_checkpoint_age_seconds')})"},
+            {"task {{task}}": held("volteface_checkpoint_age_seconds")},
             limits={60: "red"},
             runbooks=["VoltefaceCheckpointTooOld"],
         ),
@@ -188,25 +212,36 @@ _CORRECTNESS: Final[Row] = (
             " rise means that a producer changed.",
             "eps",
             {
-                "{{outcome}}": rate("outcome", task("volteface_events_total", 'outcome=~"duplicate|late"')),
-                "unknown field": f"sum(rate({task('volteface_unknown_field_events_total')}[$__rate_interval]))",
+                "duplicate": _rate(total("app_id_task_outcome:volteface_events:max", 'outcome="duplicate"')),
+                "late": _rate(total("app_id_task:volteface_late_events:max")),
+                "unknown field": _rate(task("volteface_unknown_field_events_total")),
             },
+        ),
+        graph(
+            "Share of events that came late",
+            "Of the events applied in an hour. More than 5 % opens a ticket: late events are applied in the wrong"
+            " order.",
+            "percentunit",
+            {"late": app("app_id:volteface_late_events:ratio_rate1h")},
+            limits={0.05: "red"},
+            runbooks=["VoltefaceEventsLate"],
         ),
         graph(
             "Records refused, by topic and reason",
             "Records that became dead letters. A single reason on a single topic points to one faulty producer.",
             "recps",
-            {"{{topic}} {{reason}}": rate("topic, reason", task("volteface_dead_letters_total"))},
+            {"{{topic}} {{reason}}": rate("topic, reason", total(_DEAD))},
             stacked=True,
             runbooks=["VoltefaceDeadLetterBurst"],
         ),
         graph(
             "Share of records refused",
-            "Of all records read in five minutes. All tasks.",
+            "Of all records done in five minutes, and of each topic. More than 1 % of all opens a ticket, more than 90"
+            " % of a topic pages.",
             "percentunit",
-            {"refused": _REFUSED_SHARE},
-            limits={0.01: "red"},
-            runbooks=["VoltefaceDeadLetterBurst"],
+            {"all": _REFUSED_SHARE, "{{topic}}": app("app_id_topic:volteface_dead_letters:ratio_rate5m")},
+            limits={0.01: "orange", 0.9: "red"},
+            runbooks=["VoltefaceDeadLetterBurst", "VoltefaceTopicRefused"],
         ),
     ],
 )

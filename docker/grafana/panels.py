@@ -58,6 +58,16 @@ def task(metric: str, *matchers: str) -> str:
     return worker(metric, 'task=~"$task"', *matchers)
 
 
+def total(recorded: str, *matchers: str) -> str:
+    """Return a selector for a recorded total of the chosen tasks, which no move between workers changes."""
+    return app(recorded, 'task=~"$task"', *matchers)
+
+
+def held(metric: str, by: str = "task", *matchers: str) -> str:
+    """Return a gauge of the chosen tasks, each counted once and held for a minute while it moves to another worker."""
+    return f"max by ({by}) (last_over_time({task(metric, *matchers)}[1m]))"
+
+
 def rate(by: str, series: str) -> str:
     """Return the increase of a counter a second, by labels."""
     return f"sum by ({by}) (rate({series}[{_RATE}]))"
@@ -69,9 +79,9 @@ def or_zero(share: str, present: str) -> str:
     return f"sum(({share}) >= 0 or 0 * {present})"
 
 
-def quantiles(histogram: str, window: str = _RATE) -> dict[str, str]:
+def quantiles(histogram: str, window: str = _RATE, *matchers: str) -> dict[str, str]:
     """Return the 0.5, 0.9 and 0.99 quantiles of a histogram of the chosen workers, by legend."""
-    buckets = f"sum by (le) (rate({worker(f'{histogram}_bucket')}[{window}]))"
+    buckets = f"sum by (le) (rate({worker(f'{histogram}_bucket', *matchers)}[{window}]))"
     return {f"p{100 * share:g}": f"histogram_quantile({share}, {buckets})" for share in (0.5, 0.9, 0.99)}
 
 
@@ -85,6 +95,7 @@ def graph(
     runbooks: Sequence[str] = (),
     stacked: bool = False,
     exemplars: bool = False,
+    drill_down: bool = False,
 ) -> timeseries.Panel:
     """Return a panel of lines over time.
 
@@ -97,6 +108,7 @@ def graph(
         runbooks: Names of the alerts whose runbooks the panel links.
         stacked: Whether the lines are added up.
         exemplars: Whether exemplars of the first expression are shown.
+        drill_down: Whether the panel links *Integrity*, which shows the alerts.
     """
     lines = GraphThresholdsStyleMode.DASHED if limits else GraphThresholdsStyleMode.OFF
     panel = (
@@ -118,7 +130,7 @@ def graph(
     for each in _queries(expressions):
         panel.with_target(each.exemplar(exemplars))
         exemplars = False  # every quantile would return the same exemplars
-    return _described(panel, title, description, unit, limits, runbooks)
+    return _described(panel, title, description, unit, limits, runbooks, drill_down)
 
 
 def number(
@@ -129,6 +141,7 @@ def number(
     *,
     limits: Limits = _NO_LIMITS,
     runbooks: Sequence[str] = (),
+    drill_down: bool = False,
 ) -> stat.Panel:
     """Return a panel with one present value. Without a present value it shows "not known", not an older value."""
     panel = (
@@ -140,7 +153,7 @@ def number(
         .no_value("not known")
         .with_target(query("A", expression).instant())
     )
-    return _described(panel, title, description, unit, limits, runbooks)
+    return _described(panel, title, description, unit, limits, runbooks, drill_down)
 
 
 def yes_no(
@@ -159,7 +172,15 @@ def yes_no(
     return _described(panel, title, description, "bool_yes_no", {None: "red", 1: "green"}, runbooks)
 
 
-def _described(panel: _P, title: str, description: str, unit: str, limits: Limits, runbooks: Sequence[str]) -> _P:
+def _described(
+    panel: _P,
+    title: str,
+    description: str,
+    unit: str,
+    limits: Limits,
+    runbooks: Sequence[str],
+    drill_down: bool = False,
+) -> _P:
     steps = [Threshold(value=at, color=colour) for at, colour in ({None: "green"} | dict(limits)).items()]
     return (
         panel.title(title)
@@ -167,19 +188,24 @@ def _described(panel: _P, title: str, description: str, unit: str, limits: Limit
         .datasource(DATASOURCE)
         .unit(unit)
         .thresholds(dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps))
-        .links([_runbook(heading) for heading in runbooks])
+        .links([*map(_runbook, runbooks), *([_integrity()] if drill_down else [])])
     )
 
 
 def _runbook(heading: str) -> dashboard.DashboardLink:
-    path = f"docker/runbooks.md#{heading.lower()}"
+    url = f"${{runbooks}}#{heading.lower()}"
     return (
         dashboard.DashboardLink(f"Runbook: {heading}")
         .type(DashboardLinkType.LINK)
-        .url(path)
-        .tooltip(path)  # the link is a path in the repository; the tooltip shows it even where the link fails
+        .url(url)
+        .tooltip(f"docker/runbooks.md#{heading.lower()}")
         .target_blank(True)
     )
+
+
+def _integrity() -> dashboard.DashboardLink:
+    url = "/d/volteface-integrity?${app_id:queryparam}&${__url_time_range}"
+    return dashboard.DashboardLink("Alerts on Integrity").type(DashboardLinkType.LINK).url(url)
 
 
 def _queries(expressions: Mapping[str, str]) -> Iterator[prometheus.Dataquery]:

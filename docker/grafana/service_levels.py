@@ -24,8 +24,8 @@ _SERVICE_LEVELS: Final[Row] = (
     [
         yes_no(
             "Available",
-            "Service level: during 99.5 % of the time every partition has a running task, and no record waits for more"
-            " than a minute.",
+            "Service level: during 99.5 % of the time every partition has a running task, and no task with records"
+            " stalls for two minutes. It is about what is processed: a backfill is a backlog, and no outage.",
             {"available": app("app_id:volteface_available:bool")},
             runbooks=["VoltefaceNotReady"],
         ),
@@ -43,7 +43,8 @@ _SERVICE_LEVELS: Final[Row] = (
         ),
         graph(
             "Share of alerts slower than 30 s",
-            f"1 % is allowed. More over three days opens a ticket. {_SLOW_PAGES:.1%} over six hours pages. 0 without"
+            "Alerts about live input, that is about events that occurred at most an hour before they were sent."
+            f" 1 % is allowed. More over three days opens a ticket. {_SLOW_PAGES:.1%} over six hours pages. 0 without"
             " alerts.",
             "percentunit",
             {"last six hours": _slow_alerts("6h"), "last three days": _slow_alerts("3d")},
@@ -52,13 +53,21 @@ _SERVICE_LEVELS: Final[Row] = (
         ),
         graph(
             "Event to alert",
-            "Time from the trigger's record in Kafka to the alert in Kafka, over the last hour. It includes the allowed"
-            " lateness of 10 s. Each point is the exemplar of one alert, with its id. Empty without alerts.",
+            "Time from the trigger's record in Kafka to the alert in Kafka, over the last hour. It includes the"
+            " allowed lateness of 10 s. Each point is the exemplar of one alert, with its id: it links the alert. An"
+            " alert about a backfill waits as long as its events. Empty without alerts.",
             "s",
-            quantiles("volteface_event_to_alert_seconds", "1h"),
+            {
+                f"{legend}, {input_}": expression
+                for input_ in ("live", "backfill")
+                for legend, expression in quantiles(
+                    "volteface_event_to_alert_seconds", "1h", f'input="{input_}"'
+                ).items()
+            },
             limits={30: "red"},
             runbooks=["VoltefaceAlertsSlow"],
             exemplars=True,
+            drill_down=True,
         ),
     ],
 )

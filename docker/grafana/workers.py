@@ -22,11 +22,12 @@ _KAFKA: Final[Row] = (
                 "{{instance}} is up": worker("up", _JOB),
                 "{{instance}} reaches Kafka": worker("volteface_kafka_reachable"),
             },
-            runbooks=["VoltefaceWorkerDown", "VoltefaceKafkaUnreachable"],
+            runbooks=["VoltefaceWorkerDown", "VoltefaceNoWorker", "VoltefaceKafkaUnreachable"],
         ),
         graph(
             "Tasks, by state",
-            "A task is new, then restores its state, then runs. Only the last state should last.",
+            "A task is new, then restores its state, then runs. A dropped task failed, and waits for its next"
+            " assignment.",
             "short",
             {"{{state}}": f"sum by (state) ({worker('volteface_tasks')})"},
             stacked=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import pytest
 import yaml
 
 from stream.ops.metrics import Metrics
+from stream.ops.task_samples import _BY_FAMILY, _GAUGES
+from tests.unit.docker.test_rules import TASK_TOTALS
 from tests.unit.ops.test_metrics import _samples, _view
 
 _DOCKER = Path(__file__).parents[3] / "docker"
@@ -22,6 +25,8 @@ _NAMES = ("operations", "integrity")
 #: Quoted text may look like a metric's name.
 _QUOTED = re.compile(r'"[^"]*"')
 _METRIC = re.compile(r"[a-z_:]*volteface_[a-z0-9_:]+")
+
+_TASK_GAUGES = {f"volteface_{name}" for name in (*_GAUGES, *_BY_FAMILY, "lag_records", "lag_seconds")}
 
 Json = dict[str, Any]
 
@@ -46,6 +51,7 @@ def _queries(name: str) -> Iterator[str]:
 def _exposed() -> set[str]:
     metrics = Metrics(lambda: {0: _view([1.0])}, lambda: {0: "running"}, bool, {"sellers": 4.2})
     metrics.records_expired("topic", 0)
+    metrics.assigned(1)
     return {sample.partition("{")[0] for sample in _samples(metrics)}
 
 
@@ -110,8 +116,8 @@ def test_every_query_selects_the_chosen_app(name: str) -> None:
 @pytest.mark.parametrize("name", _NAMES)
 def test_every_linked_runbook_exists(name: str) -> None:
     headings = re.findall(r"^## (\w+)$", (_DOCKER / "runbooks.md").read_text(), flags=re.MULTILINE)
-    anchors = {f"docker/runbooks.md#{heading.lower()}" for heading in headings}
-    linked = {link["url"] for panel in _panels(name) for link in panel["links"]}
+    anchors = {f"${{runbooks}}#{heading.lower()}" for heading in headings}
+    linked = {link["url"] for panel in _panels(name) for link in panel["links"] if link["title"].startswith("Runbook")}
     assert linked
     assert linked <= anchors
 
@@ -124,5 +130,42 @@ def test_the_data_source_has_the_scrape_interval_of_prometheus() -> None:
 
 def test_operations_has_a_panel_for_every_alert() -> None:
     rules = yaml.safe_load((_DOCKER / "prometheus" / "alerting.rules.yml").read_text())["groups"]
-    runbooks = {rule["annotations"]["runbook_url"] for group in rules for rule in group["rules"]}
-    assert runbooks == {link["url"] for panel in _panels("operations") for link in panel["links"]}
+    runbooks = {rule["annotations"]["runbook_url"].partition("#")[2] for group in rules for rule in group["rules"]}
+    links = [link["url"] for panel in _panels("operations") for link in panel["links"]]
+    assert runbooks == {url.partition("#")[2] for url in links if "#" in url}
+
+
+def test_the_address_of_the_runbooks_is_a_setting(tmp_path: Path) -> None:
+    """A path of the repository is no address in Grafana."""
+    environment = os.environ | {"RUNBOOKS_URL": "https://wiki.example/runbooks"}
+    subprocess.run([sys.executable, _DOCKER / "grafana" / "dashboards.py", tmp_path], check=True, env=environment)
+    for name in _NAMES:
+        board = json.loads((tmp_path / f"{name}.json").read_bytes())
+        (variable,) = (found for found in board["templating"]["list"] if found["name"] == "runbooks")
+        assert variable["query"] == "https://wiki.example/runbooks"
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_no_panel_adds_up_what_two_workers_show_of_one_task(name: str) -> None:
+    """A task's totals and gauges appear on two workers around a move: each panel takes the task once."""
+    for query in _queries(name):
+        for metric in TASK_TOTALS:
+            assert metric not in query, f"a total of a task belongs to the recorded series: {query}"
+        for match in re.finditer(r"(volteface_\w+)\{[^}]*task=~", query):
+            if match[1] in _TASK_GAUGES:
+                before = query[: match.start()]
+                assert before.endswith(("last_over_time(", "max by (quantile) (", "max(")), query
+
+
+def test_an_exemplar_links_the_alert() -> None:
+    (source,) = yaml.safe_load((_DOCKER / "grafana/provisioning/datasources/prometheus.yaml").read_text())[
+        "datasources"
+    ]
+    (link,) = source["jsonData"]["exemplarTraceIdDestinations"]
+    assert (link["name"], link["url"]) == ("alert_id", "${ALERT_URL}$${__value.raw}")
+    shown = [panel["title"] for panel in (*_panels("integrity"), *_panels("operations")) if _shows_exemplars(panel)]
+    assert shown == ["Alerts an hour, by kind", "Event to alert"]
+
+
+def _shows_exemplars(panel: Json) -> bool:
+    return any(target.get("exemplar") for target in panel["targets"])

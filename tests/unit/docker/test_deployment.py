@@ -94,7 +94,10 @@ def test_compose_passes_on_the_settings_of_env_example() -> None:
     for_compose = text("docker/.env.example").partition("# --- Only without docker/compose.yaml")[0]
     passed = {name for name, value in SERVICES["worker"]["environment"].items() if value is None}
     secrets = {secret["environment"] for secret in COMPOSE["secrets"].values()}
-    assert set(re.findall(r"^#([A-Z_]+)=", for_compose, re.MULTILINE)) == passed | secrets
+    links = {
+        name for service in ("prometheus", "grafana") for name in SERVICES[service]["environment"] if "_URL" in name
+    }
+    assert set(re.findall(r"^#([A-Z_]+)=", for_compose, re.MULTILINE)) == passed | secrets | links
 
 
 @pytest.mark.parametrize("name", SERVICES)
