@@ -106,12 +106,12 @@ _THROUGHPUT: Final[Row] = (
         ),
         graph(
             "Silence of each topic, and its limit",
-            "Time since the last record, while the workers have read the topic to its end. The limit is learned from"
-            " four weeks: the usual longest silence of a day, and as much again. At a busy time of day an hour opens a"
-            " ticket. The limit begins after two days.",
+            "Time since the last record. The limit is learned from four weeks, in which silence counts while the"
+            " workers have read the topic to its end: the usual longest silence of a day, and as much again. It begins"
+            " after two days. At a busy time of day an hour of silence opens a ticket.",
             "s",
             {
-                "{{topic}}": app("app_id_topic:volteface_silence_seconds"),
+                "{{topic}}": f"time() - {app('app_id_topic:volteface_last_record_timestamp_seconds:max')}",
                 "limit of {{topic}}": app("app_id_topic:volteface_silence_limit_seconds"),
             },
             runbooks=["VoltefaceTopicSilent", "VoltefaceInputSilent"],

@@ -30,7 +30,8 @@ _BYTES_A_REVIEW: Final = 2 * 1024
 #: Growth of caches, buffers and the window of event ids that is allowed after the first rounds.
 _SLACK_BYTES: Final = 64 * 2**20
 _CURVES: Final = {
-    "events applied a second": f'sum(rate(volteface_events_total{{app_id="{APP_ID}", outcome="applied"}}[30s]))',
+    "events applied a second": "sum(rate(app_id_task_outcome:volteface_events:max"
+    f'{{app_id="{APP_ID}", outcome="applied"}}[30s]))',
     "lag, records": f'sum(volteface_lag_records{{app_id="{APP_ID}"}})',
     "lag, seconds": f'max(volteface_lag_seconds{{app_id="{APP_ID}"}})',
     "tasks running": f'sum(volteface_tasks{{app_id="{APP_ID}", state="running"}})',

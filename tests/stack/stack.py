@@ -32,6 +32,7 @@ from tests.kafka.group import Group, Worker, argv, wait
 DOCKER: Final = Path(__file__).parents[2] / "docker"
 APP_ID: Final = "volteface"
 WORKERS: Final = 2
+RUNBOOKS: Final = "https://wiki.example/runbooks"
 _DAYS: Final = 240
 #: The share of the market that is fed at once; the rest takes `feed_seconds`.
 _PAST: Final = 0.62
@@ -47,17 +48,23 @@ def tool(name: str) -> str:
 
 
 class Webhook:
-    """Keeps the alerts that Alertmanager sends, each as (name, "firing" or "resolved", labels)."""
+    """Keeps the alerts that Alertmanager sends, each as (name, "firing" or "resolved", labels, runbook)."""
 
     def __init__(self) -> None:
-        self.received: list[tuple[str, str, dict[str, str]]] = []
+        self.received: list[tuple[str, str, dict[str, str], str]] = []
         received = self.received
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 received.extend(
-                    (alert["labels"]["alertname"], alert["status"], alert["labels"]) for alert in body["alerts"]
+                    (
+                        alert["labels"]["alertname"],
+                        alert["status"],
+                        alert["labels"],
+                        alert["annotations"]["runbook_url"],
+                    )
+                    for alert in body["alerts"]
                 )
                 self.send_response(200)
                 self.end_headers()
@@ -71,7 +78,7 @@ class Webhook:
 
     def has(self, name: str, status: str) -> bool:
         """Return whether an alert with this name and status was received."""
-        return any((alert, state) == (name, status) for alert, state, _ in self.received)
+        return any((alert, state) == (name, status) for alert, state, *_ in self.received)
 
     def close(self) -> None:
         self._server.shutdown()
@@ -146,7 +153,8 @@ class Stack:
         """Write the configuration of `docker/` with the addresses of this stack; return both files."""
         shutil.copytree(DOCKER / "prometheus", self.folder / "prometheus")
         config = yaml.safe_load((DOCKER / "prometheus" / "prometheus.yml").read_text())
-        config["global"] = {"scrape_interval": _INTERVAL, "evaluation_interval": _INTERVAL}
+        labels = {"runbooks_url": RUNBOOKS}
+        config["global"] = {"scrape_interval": _INTERVAL, "evaluation_interval": _INTERVAL, "external_labels": labels}
         config["alerting"]["alertmanagers"] = [{"static_configs": [{"targets": [f"127.0.0.1:{self._alertmanager}"]}]}]
         (job,) = config["scrape_configs"]
         del job["dns_sd_configs"]
