@@ -6,6 +6,7 @@ Invariant: this module imports the others, and only the command line imports it.
 from __future__ import annotations
 
 import asyncio
+import logging.config
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -28,10 +29,11 @@ from stream.engine.record_limits import RecordLimits
 from stream.engine.task import TaskPhase
 from stream.engine.task_manager import TaskManager
 from stream.engine.transport import App
-from stream.ops import logs, memory, open_files, topics
+from stream.ops import logs, memory, open_files
 from stream.ops.metrics import Heartbeat, Metrics
 from stream.ops.task_samples import TaskView
 from stream.ops.topic_ids import TopicIds
+from stream.topic_watch import EVERY_SECONDS, TopicsError, TopicWatch
 
 
 @contextmanager
@@ -156,6 +158,7 @@ metrics = Metrics(_task_views, _task_states, _kafka_connected, task_views.thresh
 heartbeat = Heartbeat()
 _topic_ids = TopicIds(kafka, [*settings.read_topics, settings.state_topic])
 _limits = RecordLimits([settings.dead_letter_topic(topic) for topic in settings.read_topics])
+topic_watch = TopicWatch(settings, kafka, metrics.topic_problems)
 manager = TaskManager(
     settings,
     lambda partition: KafkaCheckpointStore(partition, settings, kafka, _limits, _topic_ids.present),
@@ -180,13 +183,15 @@ async def read_batches(batches: Any) -> None:
 @app.on_worker_init.connect
 def _check_topics(sender: Any, **_: Any) -> None:
     # With wrong topics a seller's events would be split over tasks, or the state would be empty: the worker does not
-    # start.
+    # start. Faust sets the logs up a little later.
+    logging.config.dictConfig(app.conf.logging_config)
     with _one_line():
         open_files.raise_limit()
         check(kafka)
-        problems = topics.check(settings, kafka)
-    if problems:
-        sys.exit("\n".join(problems))
+        try:
+            topic_watch.start()
+        except TopicsError as error:
+            sys.exit(str(error))
     memory.collect_less_often()
 
 
@@ -225,6 +230,12 @@ async def _stopping(sender: Any, **_: Any) -> None:
 @app.timer(1.0)
 async def _heartbeat() -> None:
     heartbeat.beat()
+
+
+@app.timer(EVERY_SECONDS)
+async def _check_running_topics() -> None:
+    if _kafka_connected():
+        await topic_watch.check()
 
 
 @app.page("/metrics")

@@ -68,7 +68,7 @@ def _begin(stack: ExitStack) -> tuple[Settings, KafkaSettings]:
         os.environ["KAFKA_MOCK"] = str(isinstance(broker, MockBroker)).lower()
         console.print(f"Kafka: {broker.bootstrap_servers}")
     settings, kafka = config.load()
-    topics.create(settings, kafka, _PARTITIONS, 1)
+    topics.create(settings, kafka, _PARTITIONS)
     return settings, kafka
 
 

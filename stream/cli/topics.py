@@ -9,7 +9,7 @@ import typer
 from stream.cli.connect import connected_settings
 from stream.cli.help import Command
 from stream.cli.help import group as new_group
-from stream.cli.output import fail, say
+from stream.cli.output import say, warn
 
 group = new_group("Create or check the topics.")
 
@@ -17,7 +17,9 @@ group = new_group("Create or check the topics.")
 @group.command(cls=Command)
 def create(
     partitions: Annotated[int, typer.Option(min=1, max=10_000)] = 4,
-    replication_factor: Annotated[int, typer.Option(min=1, max=10)] = 1,
+    replication_factor: Annotated[
+        int | None, typer.Option(min=1, max=10, help="by default 3, or the number of brokers if there are fewer")
+    ] = None,
 ) -> None:
     """Create the missing topics; never shrink or delete one."""
     from stream.ops import topics
@@ -31,10 +33,13 @@ def create(
 
 @group.command(cls=Command)
 def check() -> None:
-    """List what is wrong with the topics; exit code 1 if anything is."""
+    """Compare the topics with their contract; exit code 1 if records would be lost or refused, 0 for warnings."""
     from stream.ops import topics
 
     problems = topics.check(*connected_settings())
-    if problems:
-        fail("\n".join(problems))
-    say("all topics are as they should be")
+    for problem in problems:
+        say(f"error: {problem.text}", "red") if problem.is_error else warn(f"warning: {problem.text}")
+    if any(problem.is_error for problem in problems):
+        raise typer.Exit(1)
+    if not problems:
+        say("all topics are as they should be")

@@ -29,6 +29,7 @@ from stream import MODEL_VERSION
 from stream.contract.alerts import Alert, Kind, Severity
 from stream.ops import task_samples
 from stream.ops.task_samples import TaskView
+from stream.ops.topics import TopicProblem
 
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 #: An alert is about live input if its event occurred at most this long before its record was appended to Kafka.
@@ -109,6 +110,12 @@ class Metrics:
             "Times that offsets of another consumer under this group id were set back",
             registry=self.registry,
         )
+        self._topic_problems = Gauge(
+            "volteface_topic_problems",
+            "Differences between the topics and their contract, at the last check",
+            ["severity"],
+            registry=self.registry,
+        )
         self._failures = Counter("volteface_task_failures", "Tasks dropped because of an error", registry=self.registry)
         self._tasks, self._states = tasks, states
         self.registry.register(self)
@@ -152,6 +159,12 @@ class Metrics:
     def records_expired(self, topic: str, count: int) -> None:
         """Count records that expired before they were read."""
         self._expired.labels(topic).inc(count)
+
+    def topic_problems(self, problems: Sequence[TopicProblem]) -> None:
+        """Set the number of problems of the topics."""
+        errors = sum(problem.is_error for problem in problems)
+        self._topic_problems.labels("error").set(errors)
+        self._topic_problems.labels("warning").set(len(problems) - errors)
 
     def group_offsets_reset(self) -> None:
         """Count that a task has set the group's offsets back."""

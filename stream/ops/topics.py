@@ -1,24 +1,27 @@
-"""Creates and checks topics.
+"""Creates topics, and compares the existing ones with their contract (`topic_contract`).
 
-Invariant: a topic is never shrunk and never deleted.
+Invariant: a topic is never shrunk, never deleted, and never given another configuration.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from contextlib import closing
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import ConfigFilterType, ConfigResource, ConfigResourceType, NewTopic
 
 from stream.config import KafkaSettings, Settings, SettingsError
+from stream.ops import topic_contract
 from stream.ops.client import connection
+from stream.ops.topic_contract import TopicContract, in_sync_replicas
 
-#: A dead letter or a state row may be larger than the record that it comes from.
-_LARGE_BYTES: Final = "4194304"
-_DAY_MS: Final = 24 * 3600 * 1000
 #: librdkafka's mock has no other number.
 MOCK_PARTITIONS: Final = 4
+#: With so many replicas one broker can be away without an acknowledged record being at risk.
+_SAFE_REPLICAS: Final = 3
+_CREATE: Final = "run `volteface topics create`"
 
 
 class PartitionsError(OSError):
@@ -32,29 +35,64 @@ class Made(NamedTuple):
     there: list[str]
 
 
-def create(settings: Settings, kafka: KafkaSettings, partitions: int, replication_factor: int) -> Made:
+class TopicProblem(NamedTuple):
+    """What is wrong with a topic.
+
+    Attributes:
+        topic: The topic.
+        text: One sentence: what was found, what follows from it, and what to do.
+        is_error: Whether records would be lost or refused. A worker then does not start.
+    """
+
+    topic: str
+    text: str
+    is_error: bool
+
+
+def create(settings: Settings, kafka: KafkaSettings, partitions: int, replicas: int | None = None) -> Made:
     """Create the missing topics.
+
+    Args:
+        settings, kafka: All settings.
+        partitions: The number of partitions of inputs, evidence, alerts and state.
+        replicas: The replication factor; None for three, or for the number of brokers if there are fewer.
 
     Raises:
         PartitionsError: The topics would not have equal partition counts; nothing is created.
     """
     with closing(KafkaAdminClient(**connection(kafka))) as admin:
-        existing = set(admin.list_topics())
-        _check_counts(settings, _partition_counts(settings, admin, existing), partitions)
-        wanted = _wanted(settings, partitions, replication_factor)
+        wanted = topic_contract.topics(settings)
+        existing = _existing(admin, wanted)
+        _check_counts(settings, _shared_counts(settings, existing), partitions)
         missing = [topic for topic in wanted if topic.name not in existing]
         if missing and kafka.mock:
             _create_on_mock(kafka, missing, partitions)
         elif missing:
+            factor = min(_SAFE_REPLICAS, _brokers(admin)) if replicas is None else replicas
             # Waits until the topics are visible: a worker that starts next checks them.
-            admin.create_topics(missing, wait_for_metadata=True)
+            admin.create_topics([_new(topic, partitions, factor) for topic in missing], wait_for_metadata=True)
         return Made([topic.name for topic in missing], [topic.name for topic in wanted if topic.name in existing])
 
 
-def _partition_counts(settings: Settings, admin: KafkaAdminClient, existing: set[str]) -> dict[str, int]:
+def _new(topic: TopicContract, partitions: int, replicas: int) -> NewTopic:
+    configs = topic.created | {"min.insync.replicas": str(in_sync_replicas(replicas))}
+    return NewTopic(topic.name, topic.partitions or partitions, replicas, topic_configs=configs)
+
+
+def _existing(admin: KafkaAdminClient, wanted: Iterable[TopicContract]) -> dict[str, list[dict[str, Any]]]:
+    """Return the partitions of each topic that exists."""
+    described = admin.describe_topics([topic.name for topic in wanted])
+    return {topic["name"]: topic["partitions"] for topic in described if not topic["error_code"]}
+
+
+def _brokers(admin: KafkaAdminClient) -> int:
+    return len(admin.describe_cluster()["brokers"])
+
+
+def _shared_counts(settings: Settings, existing: Mapping[str, list[dict[str, Any]]]) -> dict[str, int]:
     """Return the partition count of each existing topic that needs the same count as the others."""
-    shared = [name for name in (*settings.read_topics, settings.state_topic) if name in existing]
-    return {topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics(shared)} if shared else {}
+    shared = (*settings.read_topics, settings.state_topic)
+    return {name: len(existing[name]) for name in shared if name in existing}
 
 
 def _check_counts(settings: Settings, counts: dict[str, int], partitions: int) -> None:
@@ -79,7 +117,7 @@ def _check_counts(settings: Settings, counts: dict[str, int], partitions: int) -
         )
 
 
-def _create_on_mock(kafka: KafkaSettings, missing: list[NewTopic], partitions: int) -> None:
+def _create_on_mock(kafka: KafkaSettings, missing: list[TopicContract], partitions: int) -> None:
     """The mock has no request that creates a topic, but creates each topic whose metadata a producer asks for."""
     if partitions != MOCK_PARTITIONS:
         raise SettingsError(
@@ -90,48 +128,75 @@ def _create_on_mock(kafka: KafkaSettings, missing: list[NewTopic], partitions: i
             producer.partitions_for(topic.name)
 
 
-def _wanted(settings: Settings, partitions: int, factor: int) -> list[NewTopic]:
-    large = {"max.message.bytes": _LARGE_BYTES}
-    # A worker that was down for longer than this has missed messages of other tasks.
-    kept = {"retention.ms": str(30 * _DAY_MS)}
-    # Replaced and deleted rows disappear within the compaction lag and a day, even if little is written: some of them
-    # hold ids of reviewers who asked for erasure. A restore that takes longer than the day would miss deletions.
-    soon = {"max.compaction.lag.ms": str(7 * _DAY_MS), "delete.retention.ms": str(_DAY_MS)}
-    compacted = large | soon | {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.1"}
+def check(settings: Settings, kafka: KafkaSettings) -> list[TopicProblem]:
+    """Return what is wrong with the topics, errors first."""
+    with closing(KafkaAdminClient(**connection(kafka))) as admin:
+        wanted = topic_contract.topics(settings)
+        existing = _existing(admin, wanted)
+        problems = [
+            TopicProblem(topic.name, f"topic {topic.name} is missing: {_CREATE}", is_error=True)
+            for topic in wanted
+            if topic.name not in existing
+        ]
+        counts = _shared_counts(settings, existing)
+        if len(set(counts.values())) > 1:
+            described = ", ".join(f"{name} has {count}" for name, count in sorted(counts.items()))
+            text = f"partition counts differ ({described}): inputs, evidence and state need the same number"
+            problems.append(TopicProblem(min(counts, key=counts.__getitem__), text, is_error=True))
+        if existing and not kafka.mock:  # the mock closes the connection when it is asked for a topic's configuration
+            configs, brokers = _configs(admin, existing), _brokers(admin)
+            for topic in wanted:
+                if topic.name in existing:
+                    problems += configuration_problems(topic, configs[topic.name])
+                    replicas = min(len(partition["replica_nodes"]) for partition in existing[topic.name])
+                    problems += replication_problems(topic.name, configs[topic.name], replicas, brokers)
+        return sorted(problems, key=lambda problem: not problem.is_error)
+
+
+def _configs(admin: KafkaAdminClient, names: Iterable[str]) -> dict[str, dict[str, str]]:
+    # All configurations, not only changed ones: the broker's defaults count, too.
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+    found = admin.describe_configs(resources, config_filter=ConfigFilterType.ALL)["topic"]
+    return {name: {config: str(entry["value"]) for config, entry in found[name].items()} for name in names}
+
+
+def configuration_problems(topic: TopicContract, configs: Mapping[str, str]) -> list[TopicProblem]:
+    """Return the problems of one topic's configuration."""
     return [
-        *(NewTopic(name, partitions, factor) for name in settings.input_topics),
-        *(NewTopic(settings.dead_letter_topic(name), 1, factor, topic_configs=large) for name in settings.read_topics),
-        NewTopic(settings.evidence_topic, partitions, factor, topic_configs=kept),
-        NewTopic(settings.alerts_topic, partitions, factor),
-        NewTopic(settings.audit_topic, 1, factor, topic_configs={"retention.ms": "-1"}),
-        NewTopic(settings.state_topic, partitions, factor, topic_configs=compacted),
+        TopicProblem(
+            topic.name,
+            f"topic {topic.name} has {each.config}={configs[each.config]}: {each.otherwise}. "
+            + _alter(topic.name, each.config, each.created),
+            each.is_error,
+        )
+        for each in topic.unfulfilled(configs)
     ]
 
 
-def check(settings: Settings, kafka: KafkaSettings) -> list[str]:
-    """Return what is wrong with the topics, one sentence for each problem."""
-    with closing(KafkaAdminClient(**connection(kafka))) as admin:
-        wanted = [topic.name for topic in _wanted(settings, 1, 1)]
-        existing = set(admin.list_topics())
-        problems = [
-            f"topic {name} is missing: run `volteface topics create`" for name in wanted if name not in existing
-        ]
-        counts = _partition_counts(settings, admin, existing)
-        if len(set(counts.values())) > 1:
-            described = ", ".join(f"{name} has {count}" for name, count in sorted(counts.items()))
-            problems.append(f"partition counts differ ({described}): inputs, evidence and state need the same number")
-        # The mock closes the connection when it is asked for a topic's settings.
-        ask = settings.state_topic in existing and not kafka.mock
-        policy = _cleanup_policy(admin, settings.state_topic) if ask else "compact"
-        if policy != "compact":  # `compact,delete` also deletes rows by age
-            problems.append(
-                f"topic {settings.state_topic} would lose state, cleanup.policy={policy}: set it to compact alone"
-            )
-        return problems
+def replication_problems(name: str, configs: Mapping[str, str], replicas: int, brokers: int) -> list[TopicProblem]:
+    """Return the problems of one topic's replication."""
+    least = int(configs.get("min.insync.replicas", 1))
+    if least > replicas:
+        found, is_error = f"min.insync.replicas={least} but {replicas} replicas: Kafka refuses every record", True
+    elif replicas == 1:
+        found = f"1 replica although there are {brokers} brokers: its records are lost with that broker's disk"
+        text = f"topic {name} has {found}. Give it 3 with kafka-reassign-partitions.sh"
+        return [TopicProblem(name, text, is_error=False)] if brokers > 1 else []
+    elif least == replicas:
+        found, is_error = (
+            f"min.insync.replicas={least} and {replicas} replicas: without one broker all writes wait",
+            False,
+        )
+    elif replicas >= _SAFE_REPLICAS and least == 1:
+        found, is_error = (
+            f"min.insync.replicas=1: an acknowledged record may be lost with one of {replicas} replicas",
+            False,
+        )
+    else:
+        return []
+    text = f"topic {name} has {found}. " + _alter(name, "min.insync.replicas", str(in_sync_replicas(replicas)))
+    return [TopicProblem(name, text, is_error)]
 
 
-def _cleanup_policy(admin: KafkaAdminClient, topic: str) -> str:
-    # All settings, not only changed ones: the broker's default counts too.
-    resource = ConfigResource(ConfigResourceType.TOPIC, topic)
-    found = admin.describe_configs([resource], config_filter=ConfigFilterType.ALL)
-    return str(found["topic"][topic]["cleanup.policy"]["value"])
+def _alter(name: str, config: str, value: str) -> str:
+    return f"Run `kafka-configs.sh --alter --entity-type topics --entity-name {name} --add-config {config}={value}`"

@@ -141,6 +141,7 @@ def test_missing_topics_get_the_size_of_the_others(group: Group) -> None:
         topics.create(settings, group.kafka, PARTITIONS, 1)
     assert _existing(group) == before
     topics.create(settings, group.kafka, 1, 1)
-    assert topics.check(settings, group.kafka) == []
+    # Kafka's defaults keep events for a week only, which is a warning.
+    assert not any(problem.is_error for problem in topics.check(settings, group.kafka))
     # Nothing is missing any more, so the number does not matter.
     assert topics.create(settings, group.kafka, PARTITIONS, 1).made == []

@@ -1,0 +1,202 @@
+"""The contract of every topic: what `topics create` sets, and what `topics check` and a worker's start require.
+
+Invariant: `topics()` is the only list of topics and of their configurations. What it creates fulfils what it requires.
+An unfulfilled requirement is an error if records would be lost or refused, and otherwise a warning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
+
+from stream.config import Settings
+
+_DAY_MS: Final = 24 * 3600 * 1000
+#: The largest batch of a checkpoint (`checkpoint_store`): Kafka compares a batch with `max.message.bytes`.
+BATCH_BYTES: Final = 1024 * 1024
+#: The largest dead letter or state row (`checkpoint_store`): it may be larger than the record that it comes from.
+RECORD_BYTES: Final = 4 * 1024 * 1024
+#: Kafka's own default of `max.message.bytes`.
+_DEFAULT_BYTES: Final = BATCH_BYTES + 12
+#: What a batch of one event has beside the event: its header, key, and headers such as those of a trace.
+_OVERHEAD_BYTES: Final = 4096
+#: A review is followed for two years: a new state can use events of that time.
+_FOLLOWED_DAYS: Final = 730
+
+#: A topic's configuration: values by name.
+Configs = Mapping[str, str]
+
+
+class Requirement(NamedTuple):
+    """One configuration of a topic.
+
+    Attributes:
+        config: The configuration's name.
+        created: The value that `topics create` sets and that the advice names.
+        holds: Whether a topic's configuration is good enough. It is called only if Kafka reports `config`.
+        otherwise: What happens if it does not hold.
+        is_error: Whether records would be lost or refused.
+    """
+
+    config: str
+    created: str
+    holds: Callable[[Configs], bool]
+    otherwise: str
+    is_error: bool
+
+
+class TopicContract(NamedTuple):
+    """One topic.
+
+    Attributes:
+        name: The topic.
+        partitions: Its number of partitions; None if it needs as many as the inputs.
+        requirements: Its configuration. Of several requirements on one configuration the first unfulfilled one counts.
+    """
+
+    name: str
+    partitions: int | None
+    requirements: tuple[Requirement, ...]
+
+    @property
+    def created(self) -> dict[str, str]:
+        """The configuration that `topics create` sets."""
+        return {each.config: each.created for each in self.requirements}
+
+    def unfulfilled(self, configs: Configs) -> list[Requirement]:
+        """Return the requirements that a topic's configuration does not fulfil, at most one for each name."""
+        found: dict[str, Requirement] = {}
+        for each in self.requirements:
+            if each.config in configs and each.config not in found and not each.holds(configs):
+                found[each.config] = each
+        return list(found.values())
+
+
+def topics(settings: Settings) -> list[TopicContract]:
+    """Return the contracts of all topics."""
+    event_bytes = settings.max_event_bytes + _OVERHEAD_BYTES
+    inputs = (
+        _policy("delete", "events are deleted before they are read: compaction keeps one event of each seller"),
+        _at_least(
+            "max.message.bytes",
+            event_bytes,
+            "Kafka refuses events that VOLTEFACE_MAX_EVENT_BYTES allows",
+            created=_DEFAULT_BYTES,
+        ),
+        *_kept(365, _FOLLOWED_DAYS, "a state that is built again lacks the events before that time"),
+        Requirement(
+            "message.timestamp.type",
+            "LogAppendTime",
+            _has_append_times,
+            "retention counts from times that producers set, so that a backfill with old times is deleted at once",
+            is_error=False,
+        ),
+    )
+    evidence = (
+        _policy("delete", "messages between tasks are deleted before they are read"),
+        _fits_batches(_DEFAULT_BYTES),
+        *_kept(30, 30, "a worker that is away for longer misses messages of other tasks"),
+    )
+    state = (
+        # `compact,delete` deletes rows by age, too.
+        _policy("compact", "rows of the state are deleted by age"),
+        _fits_batches(RECORD_BYTES),
+        _at_least("max.message.bytes", RECORD_BYTES, "Kafka refuses large rows, and their task stops"),
+        # Replaced and deleted rows disappear within the compaction lag and a day, even if little is written: some of
+        # them hold ids of reviewers who asked for erasure. A restore that takes longer than the day would miss
+        # deletions.
+        Requirement(
+            "max.compaction.lag.ms",
+            str(7 * _DAY_MS),
+            lambda configs: int(configs["max.compaction.lag.ms"]) <= 7 * _DAY_MS,
+            "ids of erased reviewers stay for longer than a week",
+            is_error=False,
+        ),
+        _at_least("delete.retention.ms", _DAY_MS, "a restore that takes longer misses deletions of rows"),
+        Requirement(
+            "min.cleanable.dirty.ratio",
+            "0.1",
+            lambda configs: float(configs["min.cleanable.dirty.ratio"]) <= 0.5,
+            "restores read many replaced rows",
+            is_error=False,
+        ),
+    )
+    dead_letters = (
+        _policy("delete", "dead letters are deleted, and letters without a key are refused"),
+        _fits_batches(RECORD_BYTES),
+        _at_least("max.message.bytes", RECORD_BYTES, "dead letters of large records do not fit"),
+        *_kept(7, 30, "dead letters disappear before somebody can send them again"),
+    )
+    alerts = (
+        _policy("delete", "all but the latest alert of each subject are deleted"),
+        _fits_batches(_DEFAULT_BYTES),
+        *_kept(365, _FOLLOWED_DAYS, "`volteface alerts` lacks the alerts before that time"),
+    )
+    audit = (
+        _policy("delete", "audit records have no key and are refused"),
+        *_kept(None, None, "audit records disappear"),
+    )
+    return [
+        *(TopicContract(name, None, inputs) for name in settings.input_topics),
+        *(TopicContract(settings.dead_letter_topic(name), 1, dead_letters) for name in settings.read_topics),
+        TopicContract(settings.evidence_topic, None, evidence),
+        TopicContract(settings.alerts_topic, None, alerts),
+        TopicContract(settings.audit_topic, 1, audit),
+        TopicContract(settings.state_topic, None, state),
+    ]
+
+
+def in_sync_replicas(replicas: int) -> int:
+    """Return `min.insync.replicas` for a number of replicas.
+
+    With three replicas one broker may be away, and an acknowledged record is on two disks.
+    """
+    return 2 if replicas >= 3 else 1
+
+
+def _policy(policy: str, otherwise: str) -> Requirement:
+    return Requirement(
+        "cleanup.policy", policy, lambda configs: configs["cleanup.policy"] == policy, otherwise, is_error=True
+    )
+
+
+def _fits_batches(created: int) -> Requirement:
+    return _at_least(
+        "max.message.bytes",
+        BATCH_BYTES,
+        "Kafka refuses the batches of a checkpoint, and their task stops",
+        created=created,
+        is_error=True,
+    )
+
+
+def _at_least(
+    config: str, least: int, otherwise: str, *, created: int | None = None, is_error: bool = False
+) -> Requirement:
+    value = str(least if created is None else created)
+    return Requirement(config, value, lambda configs: int(configs[config]) >= least, otherwise, is_error)
+
+
+def _kept(least_days: int | None, created_days: int | None, otherwise: str) -> tuple[Requirement, Requirement]:
+    """Return the requirements on a topic that keeps records for a number of days; None: without a limit."""
+    least = None if least_days is None else least_days * _DAY_MS
+    created = "-1" if created_days is None else str(created_days * _DAY_MS)
+
+    def long_enough(configs: Configs) -> bool:
+        found = int(configs["retention.ms"])
+        return found == -1 or (least is not None and found >= least)
+
+    return (
+        Requirement("retention.ms", created, long_enough, otherwise, is_error=False),
+        Requirement(
+            "retention.bytes",
+            "-1",
+            lambda configs: int(configs["retention.bytes"]) == -1,
+            f"records are deleted by size, before retention.ms: {otherwise}",
+            is_error=False,
+        ),
+    )
+
+
+def _has_append_times(configs: Configs) -> bool:
+    return configs["message.timestamp.type"] == "LogAppendTime" or configs.get("retention.ms") == "-1"
