@@ -230,6 +230,7 @@ async def _stopping(sender: Any, **_: Any) -> None:
 @app.timer(1.0)
 async def _heartbeat() -> None:
     heartbeat.beat()
+    app.consumer.stay_in_group()
 
 
 @app.timer(EVERY_SECONDS)
@@ -260,10 +261,15 @@ class Live(View):
 
 @app.page("/health/ready")
 class Ready(View):
-    """200 while the tasks of all assigned partitions run; a worker without partitions is ready to take some."""
+    """200 once every assigned task is restored, and for a spare worker, which can take tasks over."""
 
     async def get(self, request: Request) -> Response:
-        """Return the tasks and their phases."""
+        """Return the tasks and their phases, and whether the worker is a spare one."""
         states = {str(partition): state for partition, state in _task_states().items()}
-        ready = manager.assigned is not None and set(states.values()) <= {TaskPhase.RUNNING.value}
-        return self.json({"ready": ready, "tasks": states}, status=200 if ready else 503)
+        assigned = manager.assigned
+        # Between its failure and the next assignment a task is assigned and has no state.
+        ready = assigned is not None and all(states.get(str(each)) == TaskPhase.RUNNING.value for each in assigned)
+        spare = ready and not assigned
+        if spare:  # a worker with tasks shows an outage by its tasks
+            ready = _kafka_connected()
+        return self.json({"ready": ready, "spare": spare, "tasks": states}, status=200 if ready else 503)

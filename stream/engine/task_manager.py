@@ -42,7 +42,8 @@ class TaskManager:
 
     Attributes:
         runners: The runners by partition number.
-        assigned: The partition numbers of this worker, those of failed tasks included; None between assignments.
+        assigned: The partition numbers of this worker, those of failed tasks included, none for a spare worker; None
+            while the group assigns them.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class TaskManager:
         crash: Callable[[StateError], Awaitable[None]],
     ) -> None:
         self.runners: dict[int, TaskRunner] = {}
-        self.assigned: set[int] | None = None
+        self.assigned: frozenset[int] | None = None
         self._loops: dict[int, asyncio.Task[None]] = {}
         self._settings = settings
         self._make_store = make_store
@@ -71,7 +72,7 @@ class TaskManager:
             partitions: The partition numbers of this worker; tasks that run already go on.
             count: The number of partitions of the input topics.
         """
-        self.assigned = set(partitions)
+        self.assigned = frozenset(partitions)
         for partition in sorted(partitions - self.runners.keys()):
             intake = Intake(self._settings, count)
             task = Task(partition, self._settings, intake, self._make_store(partition), time.time)

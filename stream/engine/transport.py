@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, NamedTuple, cast
 
@@ -63,6 +64,22 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
             isolation_level="read_committed",
             **driver.credentials_to_aiokafka_auth(conf.broker_credentials, conf.ssl_context),
         )
+
+    async def seek_to_committed(self) -> dict[TP, int]:
+        """Seek the assigned partitions to the group's offsets; a worker without partitions has nothing to seek."""
+        found: dict[TP, int] = await self.call_thread(_seek_to_committed, self._ensure_consumer())
+        return found
+
+    def stay_in_group(self) -> None:
+        """Keep the membership; the worker calls this as long as its event loop makes progress.
+
+        aiokafka leaves the group when nothing was fetched for `max_poll_interval_ms`, and then never joins it again
+        (aio-libs/aiokafka#1187). A worker without partitions, or whose partitions are all paused, fetches nothing, and
+        no worker fetches while a rebalance waits for Kafka. None of these is idle.
+        """
+        if self._consumer is not None:
+            # A plain assignment, because another thread runs the client.
+            self._consumer._subscription._last_fetch_ended = time.monotonic()
 
     async def on_thread_stop(self) -> None:
         """Stop the client.
@@ -142,10 +159,20 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no types
         client = self._thread._consumer
         return client is not None and any(each.connected() for each in list(client._client._conns.values()))
 
+    def stay_in_group(self) -> None:
+        """Keep the membership; see `ConsumerThread.stay_in_group`."""
+        self._thread.stay_in_group()
+
     async def rejoin(self) -> None:
         """Leave the present assignment and ask the group for a new one."""
         client = self._thread._ensure_consumer()
         await self._thread.call_thread(_request_rejoin, client)
+
+
+async def _seek_to_committed(client: aiokafka.AIOKafkaConsumer) -> dict[TP, int]:
+    # Without partitions the client's own method fails with an AssertionError, which would end the worker.
+    partitions = client.assignment()
+    return await client.seek_to_committed(*partitions) if partitions else {}
 
 
 async def _request_rejoin(client: aiokafka.AIOKafkaConsumer) -> None:

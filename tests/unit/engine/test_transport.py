@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from aiokafka import TopicPartition
+import asyncio
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import DefaultRecord, DefaultRecordBatchBuilder
 
@@ -30,3 +33,14 @@ def test_a_record_is_passed_on_unchanged() -> None:
         (2, 1002, b"key", b"value 2", [("name", b"content")]),
     ]
     assert fetched.next_fetch_offset == 3
+
+
+def test_a_consumer_without_partitions_has_nothing_to_seek() -> None:
+    async def seek() -> None:
+        consumer = AIOKafkaConsumer("topic", group_id="group")
+        with pytest.raises(AssertionError):  # what ended a spare worker
+            await consumer.seek_to_committed()
+        assert await transport._seek_to_committed(consumer) == {}
+        await consumer.stop()
+
+    asyncio.run(seek())
