@@ -21,11 +21,12 @@ from faust.web import Request, Response, View
 from kafka.errors import KafkaError
 
 from stream import config, task_views
-from stream.core.model.encoding import StateError
+from stream.access_watch import AccessWatch
 from stream.engine.checkpoint_store import KafkaCheckpointStore, credentials
 from stream.engine.deciding_settings import deciding_settings
 from stream.engine.preflight import check
 from stream.engine.record_limits import RecordLimits
+from stream.engine.refusals import one_line
 from stream.engine.task import TaskPhase
 from stream.engine.task_manager import TaskManager
 from stream.engine.transport import App
@@ -50,6 +51,7 @@ with _one_line():
     _credentials = credentials(kafka)
 log = structlog.get_logger()
 
+_rejoining = asyncio.Lock()
 _urls = ";".join(f"batched://{server}" for server in kafka.bootstrap_servers.split(","))
 
 app = App(
@@ -66,8 +68,8 @@ app = App(
     # Kafka answers a client's fetches one at a time.
     consumer_max_fetch_size=1_048_576,
     broker_max_poll_records=8000,
-    broker_session_timeout=10,
-    broker_heartbeat_interval=2,
+    broker_session_timeout=settings.session_timeout_seconds,
+    broker_heartbeat_interval=settings.session_timeout_seconds / 5,
     broker_rebalance_timeout=15,
     broker_request_timeout=30,
     broker_max_poll_interval=300,
@@ -130,16 +132,31 @@ def _tail(stream: int, partition: int) -> tuple[int | None, int | None]:
 
 async def _rejoin() -> None:
     """Ask the group for a new assignment after a second: the cause of the failure may need that long to pass."""
-    await asyncio.sleep(1)
-    await app.consumer.rejoin()
+    if _rejoining.locked():  # one new assignment is enough for all tasks that have failed
+        return
+    async with _rejoining:
+        await asyncio.sleep(1)
+        await app.consumer.rejoin()
 
 
-async def _crash(error: StateError) -> None:
+async def _crash(error: Exception) -> None:
     """End the worker with exit code 1 and one line on standard error, however many tasks have failed."""
     if app.crash_reason is None:
         # `sys.__stderr__`: Faust redirects standard error into the logs.
         print(f"{type(error).__name__}: {error}", file=sys.__stderr__, flush=True)
         await app.crash(error)
+
+
+async def _refused(error: Exception) -> None:
+    """End the worker for a setting that no broker accepts; log everything else, which the client tries again."""
+    line = one_line(error, settings, kafka, "Read")
+    if isinstance(line, config.SettingsError):
+        await _crash(line)
+    else:
+        await access_watch.report(f"{type(line).__name__}: {line}")
+
+
+app.transport.on_refusal = _refused
 
 
 def _task_views() -> dict[int, TaskView]:
@@ -158,6 +175,7 @@ metrics = Metrics(_task_views, _task_states, _kafka_connected, task_views.thresh
 heartbeat = Heartbeat()
 _topic_ids = TopicIds(kafka, [*settings.read_topics, settings.state_topic])
 _limits = RecordLimits([settings.dead_letter_topic(topic) for topic in settings.read_topics])
+access_watch = AccessWatch(settings, kafka)
 topic_watch = TopicWatch(settings, kafka, metrics.topic_problems)
 manager = TaskManager(
     settings,
@@ -188,6 +206,7 @@ def _check_topics(sender: Any, **_: Any) -> None:
     with _one_line():
         open_files.raise_limit()
         check(kafka)
+        access_watch.wait()
         try:
             topic_watch.start()
         except TopicsError as error:
@@ -204,6 +223,9 @@ async def _assigned(sender: Any, assigned: set[TP], **_: Any) -> None:
         # The start has seen all topics, so this is no wrong setting: Kafka may have just started and not know them yet.
         # What is read until the next assignment is dropped; the next assignment starts from the committed offsets.
         log.warning("partitions_unknown", counts=counts)
+        app.add_future(
+            access_watch.report(f"Kafka knows no partitions of {[name for name in counts if not counts[name]]}")
+        )
         app.add_future(_rejoin())
         return
     if len(set(counts.values())) > 1:
@@ -230,7 +252,6 @@ async def _stopping(sender: Any, **_: Any) -> None:
 @app.timer(1.0)
 async def _heartbeat() -> None:
     heartbeat.beat()
-    app.consumer.stay_in_group()
 
 
 @app.timer(EVERY_SECONDS)

@@ -131,6 +131,20 @@ class Settings(BaseSettings):
     alert_budget: float = Field(
         3, gt=0, le=1000, description="false alarms allowed per 1,000 subjects a year and watch family"
     )
+    session_timeout_seconds: float = Field(
+        10,
+        ge=1,
+        le=300,
+        description="how long a worker may be silent before the group gives its tasks to others; within the brokers' "
+        "group.min.session.timeout.ms and group.max.session.timeout.ms",
+    )
+    transaction_timeout_seconds: float = Field(
+        15,
+        ge=1,
+        le=900,
+        description="how long a checkpoint may take before Kafka aborts it; at most the brokers' "
+        "transaction.max.timeout.ms",
+    )
     pseudonym_key: SecretStr | None = Field(
         None,
         description="secret, at least 16 characters; with it ids of reviewers and staff are kept only as keyed hashes",

@@ -49,7 +49,7 @@ def alerts(
     _check_choices("--kind", kind, _KINDS)
     _check_choices("--severity", severity, _SEVERITIES)
     earliest = None if since is None else _time(since)
-    settings, kafka = connected_settings()
+    settings, kafka = connected_settings("alerts")
     with closing(topic_reader.alerts(settings, kafka, follow, warn)) as every:
         chosen: Iterator[Alert] = (
             alert
@@ -106,7 +106,7 @@ def watchlist(
     """List the subjects with the most evidence below the threshold of an alert."""
     from stream.offline.watchlist import rank
 
-    settings, kafka = connected_settings()
+    settings, kafka = connected_settings("watchlist")
     watched = rank(committed_tasks(settings, kafka).values(), settings.alert_budget, count)
     if not watched:
         say("nobody is on the watch list")

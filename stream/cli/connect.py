@@ -10,11 +10,13 @@ from stream.cli.output import fail, stopped_by, warn
 
 if TYPE_CHECKING:
     from stream.core.detector import Detector
+    from stream.ops.access_rights import Command
 
 
-def connected_settings() -> tuple[config.Settings, config.KafkaSettings]:
-    """Return all settings once Kafka has accepted a connection with them."""
+def connected_settings(command: Command) -> tuple[config.Settings, config.KafkaSettings]:
+    """Return all settings once Kafka has accepted a connection with them and allows what the command does."""
     from stream.engine import preflight
+    from stream.ops import access_rights
 
     async def check() -> None:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
@@ -27,6 +29,7 @@ def connected_settings() -> tuple[config.Settings, config.KafkaSettings]:
         asyncio.run(check())
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
+    access_rights.check(settings, kafka, command)
     return settings, kafka
 
 

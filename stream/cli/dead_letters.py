@@ -25,7 +25,7 @@ def list_() -> None:
     """List the dead letters of all topics that are read, as JSON lines."""
     from stream.ops import topic_reader
 
-    settings, kafka = connected_settings()
+    settings, kafka = connected_settings("dlq list")
     count = 0
     for topic in settings.read_topics:
         settled = Settled()
@@ -67,7 +67,7 @@ def replay(
     """Send the original records again; a record that was sent again before is not repeated."""
     from stream.ops import letter_replay
 
-    settings, kafka = connected_settings()
+    settings, kafka = connected_settings("dlq replay")
     if topic is not None and topic not in settings.input_topics:
         raise typer.BadParameter(f"--topic takes one of {', '.join(settings.input_topics)}, not {topic!r}")
     left = limit

@@ -24,7 +24,7 @@ def unmask(
     if not reason.strip():
         raise typer.BadParameter("--reason is empty")
     left = set(pseudonyms)
-    for found in privacy.unmask(*connected_settings(), pseudonyms, reason):
+    for found in privacy.unmask(*connected_settings("unmask"), pseudonyms, reason):
         print_json(found)
         left.discard(found.pseudonym)
     if left:
@@ -38,5 +38,5 @@ def forget(
     """Erase a reviewer's id from the state of every task; no count changes."""
     from stream.ops import privacy
 
-    asked = privacy.forget(*connected_settings(), reviewer_id, reason)
+    asked = privacy.forget(*connected_settings("forget"), reviewer_id, reason)
     say(f"{asked.tasks} tasks are asked to forget {asked.pseudonym or 'this reviewer'}")

@@ -13,7 +13,7 @@ group = new_group("The committed state of a group.")
 @group.command(cls=Command)
 def digest() -> None:
     """Print one digest of the committed state for each partition; `replay` gives the same for the same events."""
-    tasks = committed_tasks(*connected_settings())
+    tasks = committed_tasks(*connected_settings("state digest"))
     print_json({str(partition): task.state.digest() for partition, task in tasks.items()})
 
 
@@ -22,7 +22,7 @@ def rebuild() -> None:
     """Empty the state, so that workers build it again from the beginning of the inputs; stop all workers first."""
     from stream.ops.rebuild import rebuild as run
 
-    print_json(run(*connected_settings())._asdict())
+    print_json(run(*connected_settings("state rebuild"))._asdict())
 
 
 @group.command(cls=Command)
@@ -32,7 +32,7 @@ def adopt() -> None:
     from stream.core.model.encoding import StateError
 
     try:
-        changes = run(*connected_settings())
+        changes = run(*connected_settings("state adopt"))
     except StateError as error:
         fail(f"{type(error).__name__}: {error}")
     for change in changes:

@@ -24,7 +24,7 @@ def create(
     """Create the missing topics; never shrink or delete one."""
     from stream.ops import topics
 
-    made = topics.create(*connected_settings(), partitions, replication_factor)
+    made = topics.create(*connected_settings("topics create"), partitions, replication_factor)
     for name in made.made:
         say(f"made {name}")
     for name in made.there:
@@ -36,7 +36,7 @@ def check() -> None:
     """Compare the topics with their contract; exit code 1 if records would be lost or refused, 0 for warnings."""
     from stream.ops import topics
 
-    problems = topics.check(*connected_settings())
+    problems = topics.check(*connected_settings("topics check"))
     for problem in problems:
         say(f"error: {problem.text}", "red") if problem.is_error else warn(f"warning: {problem.text}")
     if any(problem.is_error for problem in problems):

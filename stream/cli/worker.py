@@ -46,7 +46,7 @@ def feed(
             raise typer.BadParameter(f"--speed takes max or a factor such as 1000x, not {speed!r}")
     columns = (SpinnerColumn(), TextColumn("{task.completed:,} events"), TimeElapsedColumn())
     with reading(source):
-        settings = connected_settings()
+        settings = connected_settings("feed")
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it logs every attempt of a retry
         # Without a terminal the bar would only repeat the last line.
         with Progress(*columns, console=messages, disable=not messages.is_terminal) as progress:

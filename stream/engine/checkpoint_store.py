@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, Final, NamedTuple
 
 import faust
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from stream.config import KafkaSettings, Settings
@@ -23,7 +24,9 @@ from stream.engine.group_members import settings_of_members
 from stream.engine.kafka_auth import connection, partitions_of
 from stream.engine.log_check import GroupOffsetsError, Log, Start, check, is_beyond
 from stream.engine.record_limits import MAX_RECORD_BYTES, REFUSALS, RecordLimits, WriteError
+from stream.engine.refusals import named_refusals
 from stream.intake.partition import partition_of
+from stream.rights import Operation
 
 #: Key, value and headers of a record.
 _KeyValueHeaders = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]
@@ -85,23 +88,38 @@ class KafkaCheckpointStore:
         self._producer: AIOKafkaProducer | None = None
 
     async def open(self) -> None:
-        """Start the transactional producer, which aborts the previous owner's transaction and fences that owner."""
+        """Start the transactional producer, which aborts the previous owner's transaction and fences that owner.
+
+        Raises:
+            MissingRightsError: Kafka's user may not write under this transactional id.
+            SettingsError: The transaction timeout is beyond the brokers' limit.
+        """
         self._producer = AIOKafkaProducer(
             **connection(self._kafka),
             transactional_id=f"{self._settings.app_id}-{self._partition}",
-            transaction_timeout_ms=15_000,
+            transaction_timeout_ms=int(self._settings.transaction_timeout_seconds * 1000),
             linger_ms=0,
             max_batch_size=_BATCH_BYTES,
             max_request_size=MAX_RECORD_BYTES,
         )
-        await self._producer.start()
+        with self._named("Write"):
+            await self._producer.start()
+
+    def _named(self, operation: Operation) -> AbstractContextManager[None]:
+        return named_refusals(self._settings, self._kafka, operation)
 
     async def read(self) -> AsyncIterator[list[tuple[bytes, bytes | None]]]:
         """Yield the committed rows from the beginning of the state topic to its present end, in batches.
 
         Raises:
             LookupError: The state topic lacks this partition.
+            MissingRightsError: Kafka's user may not read it.
         """
+        with self._named("Read"):
+            async for rows in self._read():
+                yield rows
+
+    async def _read(self) -> AsyncIterator[list[tuple[bytes, bytes | None]]]:
         tp = TopicPartition(self._settings.state_topic, self._partition)
         await self._check(tp)
         consumer = AIOKafkaConsumer(
@@ -142,7 +160,12 @@ class KafkaCheckpointStore:
             LogError: The state does not belong to the topics.
             DifferentMemberError: There is no state yet, and another worker of the group has other settings.
             GroupOffsetsError: The group's offsets were beyond the task's; they are set back now.
+            MissingRightsError: Kafka's user may not read the topics or the group's offsets.
         """
+        with self._named("Read"):
+            return await self._check_logs(offsets)
+
+    async def _check_logs(self, offsets: list[int] | None) -> Start:
         if offsets is None:
             for others in await settings_of_members(self._kafka, self._settings.app_id):
                 check_member(others, deciding_settings(self._settings))
@@ -172,8 +195,13 @@ class KafkaCheckpointStore:
 
         Raises:
             WriteError: A topic did not take its records; nothing is committed.
+            MissingRightsError: Kafka's user may not write to a topic; nothing is committed.
             KafkaError: The transaction failed; nothing is committed.
         """
+        with self._named("Write"):
+            await self._commit(checkpoint)
+
+    async def _commit(self, checkpoint: Checkpoint) -> None:
         producer = self._producer
         assert producer is not None, "open() comes first"
         sent: list[_Sent] = []
@@ -192,6 +220,8 @@ class KafkaCheckpointStore:
             refused = _refused(sent)
             if refused is None:
                 raise
+            if isinstance(refused.cause, TopicAuthorizationFailedError):
+                raise TopicAuthorizationFailedError(refused.topic) from error
             self.limits.learn(refused)
             raise refused from error
 

@@ -14,7 +14,7 @@ from typing import Final
 
 import structlog
 
-from stream.config import Settings
+from stream.config import Settings, SettingsError
 from stream.core.model.encoding import StateError
 from stream.engine.checkpoint import CheckpointStore
 from stream.engine.log_check import GroupOffsetsError
@@ -22,11 +22,14 @@ from stream.engine.record_limits import WriteError
 from stream.engine.task import Task
 from stream.engine.task_runner import PartitionControl, TaskMetrics, TaskRunner
 from stream.intake.intake import Intake
+from stream.rights import MissingRightsError
 
 log = structlog.get_logger()
 
 #: The time that a revoked task has for its last checkpoint. What it does not commit, the next owner does again.
 _LAST_CHECKPOINT_SECONDS: Final = 5
+#: The time until a task is tried again that lacked a right.
+_DENIED_SECONDS: Final = 5
 
 
 class TaskManager:
@@ -38,7 +41,7 @@ class TaskManager:
         partition_control: Pauses and resumes partitions.
         metrics: Where failures are reported.
         rejoin: Asks the group for a new assignment.
-        crash: Ends the worker because state cannot be read.
+        crash: Ends the worker because state cannot be read, or because a broker's limit excludes a setting.
 
     Attributes:
         runners: The runners by partition number.
@@ -53,7 +56,7 @@ class TaskManager:
         partition_control: PartitionControl,
         metrics: TaskMetrics,
         rejoin: Callable[[], Awaitable[None]],
-        crash: Callable[[StateError], Awaitable[None]],
+        crash: Callable[[Exception], Awaitable[None]],
     ) -> None:
         self.runners: dict[int, TaskRunner] = {}
         self.assigned: frozenset[int] | None = None
@@ -83,7 +86,7 @@ class TaskManager:
     async def _run(self, partition: int, runner: TaskRunner) -> None:
         try:
             await runner.run()
-        except StateError as error:
+        except (StateError, SettingsError) as error:
             self._metrics.failed(partition, error)
             await self._drop(partition, runner)
             await self._crash(error)
@@ -96,6 +99,12 @@ class TaskManager:
             self._metrics.failed(partition, error)
             log.error("write_refused", partition=partition, topic=error.topic, error=str(error))
             await self._drop(partition, runner)
+            await self._rejoin()
+        except MissingRightsError as error:
+            self._metrics.failed(partition, error)
+            log.error("refused_by_kafka", partition=partition, error=str(error))
+            await self._drop(partition, runner)
+            await asyncio.sleep(_DENIED_SECONDS)
             await self._rejoin()
         except Exception as error:  # every failure is logged, drops the task, and leads to a new assignment
             self._metrics.failed(partition, error)

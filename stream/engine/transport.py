@@ -11,17 +11,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import Any, NamedTuple, cast
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from typing import Any, Final, NamedTuple, cast
 
 import aiokafka
 import faust
-from aiokafka.errors import IllegalStateError
+from aiokafka.errors import IllegalStateError, KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from stream.engine import fetched_records
 from stream.engine.group_members import assignor_of
+from stream.engine.refusals import REFUSALS
+
+#: How often the membership is renewed, and the time until a refused fetch is repeated.
+_EVERY_SECONDS: Final = 1
 
 fetched_records.install()
 
@@ -71,7 +75,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
         return found
 
     def stay_in_group(self) -> None:
-        """Keep the membership; the worker calls this as long as its event loop makes progress.
+        """Keep the membership; called as long as the worker's event loop makes progress.
 
         aiokafka leaves the group when nothing was fetched for `max_poll_interval_ms`, and then never joins it again
         (aio-libs/aiokafka#1187). A worker without partitions, or whose partitions are all paused, fetches nothing, and
@@ -104,7 +108,13 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no types
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ASYNC109  # Faust's
         """Yield one message for each partition that has records."""
-        records, active = await self._wait_next_records(timeout)
+        try:
+            records, active = await self._wait_next_records(timeout)
+        except REFUSALS as error:
+            # The client fetches again. The exception would end the worker, although the right may be given later.
+            await self.transport.on_refusal(error)
+            await self.sleep(_EVERY_SECONDS)
+            return
         generation = self.app.consumer_generation_id
         if records is None or self.should_stop:
             return
@@ -120,6 +130,16 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no types
             if active is None or tp in active or tp in self._buffered_partitions:
                 self._passed_on[tp] = generation, batch[-1].offset + 1
                 yield tp, _message(tp, batch, generation)
+
+    async def perform_seek(self) -> None:
+        """Seek to the group's offsets. If Kafka refuses them, the group assigns again, and that seeks again."""
+        try:
+            await super().perform_seek()
+        except IllegalStateError:  # a partition was revoked meanwhile: no refusal
+            raise
+        except KafkaError as error:
+            await self.transport.on_refusal(error)
+            await self.rejoin()
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Do nothing: offsets between batches are no gap."""
@@ -159,9 +179,20 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no types
         client = self._thread._consumer
         return client is not None and any(each.connected() for each in list(client._client._conns.values()))
 
-    def stay_in_group(self) -> None:
-        """Keep the membership; see `ConsumerThread.stay_in_group`."""
-        self._thread.stay_in_group()
+    @driver.Consumer.task  # type: ignore[untyped-decorator]  # Faust ships no types
+    async def _keep_membership(self) -> None:
+        """Keep the membership while the event loop makes progress, and report what the group refuses.
+
+        After an error the client waits until somebody has taken it, and then tries again. Faust takes none.
+        """
+        while not self.should_stop:
+            self._thread.stay_in_group()
+            client = self._thread._consumer
+            coordinator = None if client is None else client._coordinator
+            if coordinator is not None and coordinator._pending_exception is not None:
+                await self.transport.on_refusal(coordinator._pending_exception)
+                self._thread.thread_loop.call_soon_threadsafe(_resume_coordination, coordinator)
+            await self.sleep(_EVERY_SECONDS)
 
     async def rejoin(self) -> None:
         """Leave the present assignment and ask the group for a new one."""
@@ -182,6 +213,13 @@ async def _request_rejoin(client: aiokafka.AIOKafkaConsumer) -> None:
     client._coordinator.request_rejoin()
 
 
+def _resume_coordination(coordinator: Any) -> None:
+    with contextlib.suppress(KafkaError):
+        coordinator.check_errors()
+    # A heartbeat that was refused is the end of the heartbeats: they begin again with the next assignment.
+    coordinator.request_rejoin()
+
+
 def _message(tp: TP, batch: list[Any], generation: int) -> ConsumerMessage:
     last = batch[-1]
     value = Batch(tp.topic, tp.partition, batch)
@@ -192,6 +230,12 @@ def _message(tp: TP, batch: list[Any], generation: int) -> ConsumerMessage:
 
 
 class Transport(driver.Transport):  # type: ignore[misc]  # Faust ships no types
-    """Kafka through aiokafka, in batches."""
+    """Kafka through aiokafka, in batches.
+
+    Attributes:
+        on_refusal: Called with what Kafka refuses: the group's membership, or the reading of a topic.
+    """
+
+    on_refusal: Callable[[KafkaError], Awaitable[None]]
 
     Consumer = cast(Any, Consumer)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from typing import Any, Final
 
 import structlog
+
+_REPEAT_SECONDS: Final = 60
 
 
 def processors() -> list[Any]:
@@ -49,3 +52,20 @@ def configure(level: str) -> dict[str, Any]:
             "mode": {"level": "WARNING"},
         },
     }
+
+
+class RateLimit:
+    """Lets each message through once a minute."""
+
+    def __init__(self) -> None:
+        self._written_at: dict[str, float] = {}
+
+    def is_due(self, message: str) -> bool:
+        """Return whether a message was not written in the past minute, and note that it is written now."""
+        now = time.monotonic()
+        # Forgets the old ones, so that the number of messages is bounded by those of a minute.
+        self._written_at = {text: at for text, at in self._written_at.items() if now - at < _REPEAT_SECONDS}
+        if message in self._written_at:
+            return False
+        self._written_at[message] = now
+        return True

@@ -11,11 +11,13 @@ from typing import Any, Final, NamedTuple
 
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import ConfigFilterType, ConfigResource, ConfigResourceType, NewTopic
+from kafka.errors import AuthorizationError
 
 from stream.config import KafkaSettings, Settings, SettingsError
 from stream.ops import topic_contract
 from stream.ops.client import connection
 from stream.ops.topic_contract import TopicContract, in_sync_replicas
+from stream.rights import MissingRightsError, Right
 
 #: librdkafka's mock has no other number.
 MOCK_PARTITIONS: Final = 4
@@ -59,6 +61,7 @@ def create(settings: Settings, kafka: KafkaSettings, partitions: int, replicas: 
 
     Raises:
         PartitionsError: The topics would not have equal partition counts; nothing is created.
+        MissingRightsError: Kafka's user may not create topics.
     """
     with closing(KafkaAdminClient(**connection(kafka))) as admin:
         wanted = topic_contract.topics(settings)
@@ -69,8 +72,11 @@ def create(settings: Settings, kafka: KafkaSettings, partitions: int, replicas: 
             _create_on_mock(kafka, missing, partitions)
         elif missing:
             factor = min(_SAFE_REPLICAS, _brokers(admin)) if replicas is None else replicas
-            # Waits until the topics are visible: a worker that starts next checks them.
-            admin.create_topics([_new(topic, partitions, factor) for topic in missing], wait_for_metadata=True)
+            try:
+                # Waits until the topics are visible: a worker that starts next checks them.
+                admin.create_topics([_new(topic, partitions, factor) for topic in missing], wait_for_metadata=True)
+            except AuthorizationError:
+                raise MissingRightsError(kafka, Right("Create", "cluster", "")) from None
         return Made([topic.name for topic in missing], [topic.name for topic in wanted if topic.name in existing])
 
 

@@ -154,7 +154,7 @@ def test_worker_with_unreadable_state_ends_and_does_not_retry() -> None:
         async def rejoin() -> None:
             calls.append("rejoin")
 
-        async def end(error: StateError) -> None:
+        async def end(error: Exception) -> None:
             calls.append(str(error))
 
         manager = TaskManager(

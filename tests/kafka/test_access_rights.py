@@ -1,0 +1,152 @@
+"""Kafka's ACLs: the documented rights are enough and all needed; a missing one is one line, and may be given later."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Final, get_args
+
+import pytest
+
+from stream.ops import access_rights, topics
+from stream.ops.access_rights import Command
+from stream.rights import MissingRightsError, Right, described
+from tests.kafka.authorized import Authorized, authorized_broker
+from tests.kafka.group import PARTITIONS, Group, Worker, argv, wait
+
+pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("authorized")]
+
+_LINE: Final = b'{"seller_id":"s"}\n'
+#: The arguments of each command that ends by itself.
+_ARGUMENTS: Final[dict[Command, tuple[str, ...]]] = {
+    "topics check": (),
+    "feed": ("--input", "{source}"),
+    "alerts": (),
+    "watchlist": (),
+    "state digest": (),
+    "dlq list": (),
+    "dlq replay": (),
+    "unmask": ("pr-" + "0" * 32, "--reason", "test"),
+    "forget": ("u1",),
+    "state rebuild": (),
+    "topics create": (),
+}
+
+
+@pytest.fixture(scope="module")
+def kafka() -> Iterator[Authorized]:
+    with authorized_broker() as broker:
+        yield broker
+
+
+@pytest.fixture(scope="module")
+def group(kafka: Authorized, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Group]:
+    group = Group("acl", kafka.admin, tmp_path_factory.mktemp("acl"))
+    (group.folder / "events.jsonl").write_bytes(_LINE * 3)
+    yield group
+    for worker in group.workers:
+        worker.kill()
+
+
+def _refused(group: Group) -> list[str]:
+    """Return what the workers have written about missing rights."""
+    lines = [json.loads(line) for line in (group.folder / "worker.log").read_text().splitlines()]
+    return [line["error"] for line in lines if line["event"] == "refused_by_kafka"]
+
+
+def _run(group: Group, command: Command, user: str, kafka: Authorized) -> subprocess.CompletedProcess[str]:
+    group.kafka = kafka.settings(user)
+    arguments = [each.format(source=group.folder / "events.jsonl") for each in _ARGUMENTS[command]]
+    environment = group.environment | {"VOLTEFACE_PSEUDONYM_KEY": "0123456789abcdef" if command == "unmask" else ""}
+    return subprocess.run(
+        argv(*command.split(), *arguments), env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def _waiting(found: Callable[[], list[Right]], expected: set[Right]) -> None:
+    """Wait until this is missing: rights reach the broker a moment after they are changed."""
+    wait(lambda: set(found()) == expected, 10, f"not exactly {expected} is missing")
+
+
+def test_each_missing_right_of_a_worker_is_found(group: Group, kafka: Authorized) -> None:
+    needed = access_rights.needed(group.settings, "worker")
+    settings = kafka.settings("u0")
+
+    def missing() -> list[Right]:
+        return access_rights.missing(settings, needed)
+
+    assert set(missing()) == set(needed)
+    kafka.grant("u0", needed)
+    _waiting(missing, set())
+    for right in needed:
+        kafka.revoke("u0", right)
+        # Without Read or Write there is no Describe either, and Kafka then reports nothing of the topic.
+        of_topic = {each for each in needed if each.name == right.name}
+        described = any(each.operation in {"Read", "Write", "Describe"} for each in of_topic - {right})
+        _waiting(missing, {right} if described else of_topic)
+        kafka.grant("u0", [right])
+
+
+def test_a_worker_waits_for_its_rights_and_needs_no_others(group: Group, kafka: Authorized) -> None:
+    group.kafka = kafka.settings("u1")
+    needed = access_rights.needed(group.settings, "worker")
+    worker = Worker(group)
+    lines = {described(group.kafka, right) for right in needed}
+    wait(lambda: lines <= set(_refused(group)), 60, "the missing rights are not logged")
+    assert len(_refused(group)) == len(needed)  # each once
+    kafka.grant("u1", needed)
+    wait(worker.ready, 30, "the worker did not start when it was given the rights")
+    kafka.grant("u2", access_rights.needed(group.settings, "feed"))
+    assert _run(group, "feed", "u2", kafka).returncode == 0
+    worker.wait_for(3)
+    for right in (Right("Read", "group", "acl"), Right("Read", "topic", group.settings.lifecycle_topic)):
+        kafka.revoke("u1", right)
+        line = described(kafka.settings("u1"), right)
+        wait(lambda: line in _refused(group)[len(needed) :], 30, "the missing right is not logged")  # noqa: B023  # called at once
+        kafka.grant("u1", [right])
+        wait(worker.ready, 60, "the worker did not continue when it was given the right again")
+    assert _run(group, "feed", "u2", kafka).returncode == 0
+    wait(lambda: worker.events() >= 6, 30, "the worker did not continue")
+    assert worker.stop() == 0
+
+
+def test_a_command_needs_its_rights_and_no_others(group: Group, kafka: Authorized) -> None:
+    assert {*_ARGUMENTS, "worker"} == set(get_args(Command))
+    lacking = _run(group, "feed", "u3", kafka)
+    lines = [described(kafka.settings("u3"), right) for right in access_rights.needed(group.settings, "feed")]
+    assert (lacking.returncode, lacking.stdout) == (1, "")
+    clear, *said = lacking.stderr.splitlines()
+    assert clear == "Sending username and password in the clear"  # kafka-python, because this Kafka has no TLS
+    assert said == [f"MissingRightsError: {lines[0]}", *lines[1:]]
+    for number, command in enumerate(_ARGUMENTS, start=4):
+        settings, needed = kafka.settings(f"u{number}"), access_rights.needed(group.settings, command)
+        reported = {right for right in needed if right.resource != "cluster"}
+        assert set(access_rights.missing(settings, needed)) == reported, command
+        kafka.grant(f"u{number}", needed)
+        _waiting(lambda: access_rights.missing(settings, needed), set())  # noqa: B023  # called at once
+        done = _run(group, command, f"u{number}", kafka)
+        # The pseudonym is in no topic, which is what `unmask` says after it has read all of them.
+        assert done.returncode == (command == "unmask"), (command, done.stderr)
+        assert "Error" not in done.stderr, (command, done.stderr)
+
+
+def test_topics_are_created_with_the_right_to_create_them(group: Group, kafka: Authorized) -> None:
+    settings = group.settings.model_copy(update={"app_id": "acl-new"})
+    *topic_rights, create = access_rights.needed(settings, "topics create")
+    kafka.grant("u20", topic_rights)
+    user = kafka.settings("u20")
+    _waiting(lambda: access_rights.missing(user, topic_rights), set())
+    with pytest.raises(MissingRightsError, match="User:u20 lacks the right Create on cluster: run"):
+        topics.create(settings, user, PARTITIONS)
+    kafka.grant("u20", [create])
+    made: list[str] = []
+
+    def created() -> bool:
+        with suppress(MissingRightsError):  # the right has not arrived yet
+            made.extend(topics.create(settings, user, PARTITIONS).made)
+        return bool(made)
+
+    wait(created, 10, "the topics were not created")
+    assert made == [settings.state_topic]
