@@ -207,6 +207,14 @@ _CORRECTNESS: Final[Row] = (
             runbooks=["VoltefaceRecordsExpired", "VoltefaceGroupOffsetsReset"],
         ),
         graph(
+            "Differences of the topics from their contract",
+            "Found by the workers' check every five minutes. With an error records are lost or refused.",
+            "short",
+            {"{{severity}}": f"max by (severity) ({worker('volteface_topic_problems')})"},
+            limits={1: "yellow"},
+            runbooks=["VoltefaceTopicsUnsafe"],
+        ),
+        graph(
             "Duplicates, late events, unknown fields",
             "Duplicates are dropped. Late events are applied at the watermark. Unknown fields are ignored. A lasting"
             " rise means that a producer changed.",

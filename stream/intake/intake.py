@@ -93,6 +93,6 @@ class Intake:
         raise Refused(
             Refusal.WRONG_PARTITION_COUNT,
             f"The record came in partition {partition}, but Kafka's default partitioner picks "
-            f"{partition_of(seller, self.partitions)} of {self.partitions} for its key: the producer believes in "
-            "another partition count or uses another partitioner.",
+            f"{partition_of(seller, self.partitions)} of {self.partitions} for its key: the producer uses another "
+            "partitioner (librdkafka: set partitioner=murmur2_random) or partition count, see docs/partitioning.md.",
         )

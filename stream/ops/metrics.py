@@ -116,6 +116,7 @@ class Metrics:
             ["severity"],
             registry=self.registry,
         )
+        self.topic_problems([])
         self._failures = Counter("volteface_task_failures", "Tasks dropped because of an error", registry=self.registry)
         self._tasks, self._states = tasks, states
         self.registry.register(self)

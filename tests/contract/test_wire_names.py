@@ -186,6 +186,8 @@ SETTINGS = [
     "VOLTEFACE_MAX_IDLE_SECONDS",
     "VOLTEFACE_OUTREACH_TOPIC",
     "VOLTEFACE_PSEUDONYM_KEY",
+    "VOLTEFACE_SESSION_TIMEOUT_SECONDS",
+    "VOLTEFACE_TRANSACTION_TIMEOUT_SECONDS",
     "VOLTEFACE_UNKNOWN_FIELDS",
     "VOLTEFACE_WEB_HOST",
     "VOLTEFACE_WEB_PORT",
@@ -228,6 +230,7 @@ METRICS = [
     "volteface_subjects",
     "volteface_task_failures",
     "volteface_tasks",
+    "volteface_topic_problems",
     "volteface_unknown_field_events",
     "volteface_watermark_timestamp_seconds",
 ]
