@@ -6,12 +6,12 @@ from typing import Final
 
 import pytest
 from confluent_kafka import Message, Producer
-from kafka.partitioner import DefaultPartitioner
+from kafka import KafkaProducer
 
-from stream.config import Settings
+from stream.config import KafkaSettings, Settings
 from stream.intake.intake import Intake
-from stream.intake.partition import partition_of
 from stream.intake.refusal import Refused
+from stream.ops.client import connection
 from stream.ops.mock_broker import MockBroker
 from stream.ops.topics import MOCK_PARTITIONS
 
@@ -65,7 +65,9 @@ def test_librdkafka_by_default_is_refused_with_the_remedy() -> None:
 
 
 def test_kafka_python_is_accepted_by_default() -> None:
-    choose, partitions = DefaultPartitioner(), list(range(MOCK_PARTITIONS))
-    chosen = {seller: choose(seller.encode(), partitions, partitions) for seller in _SELLERS}
+    with MockBroker() as broker:
+        kafka = KafkaSettings(bootstrap_servers=broker.bootstrap_servers, mock=True)
+        with KafkaProducer(**connection(kafka)) as producer:
+            sent = {seller: producer.send("reviews.lifecycle.v1", key=seller.encode()) for seller in _SELLERS}
+            chosen = {seller: future.get(30).partition for seller, future in sent.items()}
     assert _accepted(chosen) == (len(_SELLERS), set())
-    assert chosen == {seller: partition_of(seller, MOCK_PARTITIONS) for seller in _SELLERS}
