@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 def connected_settings(command: Command) -> tuple[config.Settings, config.KafkaSettings]:
     """Return all settings once Kafka has accepted a connection with them and allows what the command does."""
     from stream.engine import preflight
-    from stream.ops import access_rights
 
     async def check() -> None:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
@@ -29,6 +28,8 @@ def connected_settings(command: Command) -> tuple[config.Settings, config.KafkaS
         asyncio.run(check())
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
+    from stream.ops import access_rights  # only now: a command soon says that it waits for Kafka
+
     access_rights.check(settings, kafka, command)
     return settings, kafka
 

@@ -19,7 +19,7 @@ import os, pathlib, sys, time, msgspec
 from stream.cli import main
 from stream.contract.alerts import Alert
 from stream.engine import preflight
-from stream.ops import topic_reader
+from stream.ops import access_rights, topic_reader
 def alerts(settings, kafka, follow, on_foreign):
     for line in pathlib.Path(os.environ["ALERTS"]).read_bytes().splitlines():
         yield msgspec.json.decode(line, type=Alert)
@@ -28,6 +28,7 @@ def alerts(settings, kafka, follow, on_foreign):
 async def first_connection(kafka, on_wait):
     pass
 preflight.first_connection = first_connection
+access_rights.check = lambda settings, kafka, command: None
 topic_reader.alerts = alerts
 main.main()
 """
