@@ -30,6 +30,7 @@ _ARGUMENTS: Final[dict[Command, tuple[str, ...]]] = {
     "dlq replay": (),
     "unmask": ("pr-" + "0" * 32, "--reason", "test"),
     "forget": ("u1",),
+    "state adopt": (),
     "state rebuild": (),
     "topics create": (),
 }
