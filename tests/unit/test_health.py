@@ -76,5 +76,6 @@ for assigned, phases in json.loads(input()):
         [sys.executable, "-c", code], input=json.dumps(cases), cwd=tmp_path, capture_output=True, text=True, check=True
     )
     answers = [json.loads(line) for line in run.stdout.splitlines()]
-    assert [status for status, _ in answers] == [503, 200, 503, 503, 200]
+    # Without partitions a worker is ready while Kafka is connected, which it is not here: see test_spare_worker.py.
+    assert [status for status, _ in answers] == [503, 200, 503, 503, 503]
     assert answers[2][1] == {"0": "running", "1": "running", "2": "dropped", "3": "dropped"}

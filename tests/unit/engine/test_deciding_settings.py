@@ -25,6 +25,8 @@ OTHERS = {
     "web_host",
     "web_port",
     "log_level",
+    "transaction_timeout_seconds",
+    "session_timeout_seconds",
 }
 CHANGES = {
     "lifecycle_topic": "x",
