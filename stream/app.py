@@ -201,11 +201,11 @@ async def read_batches(batches: Any) -> None:
 @app.on_worker_init.connect
 def _check_topics(sender: Any, **_: Any) -> None:
     # With wrong topics a seller's events would be split over tasks, or the state would be empty: the worker does not
-    # start. Faust sets the logs up a little later.
-    logging.config.dictConfig(app.conf.logging_config)
+    # start.
     with _one_line():
         open_files.raise_limit()
         check(kafka)
+        logging.config.dictConfig(app.conf.logging_config)  # Faust does that a little later
         access_watch.wait()
         try:
             topic_watch.start()
