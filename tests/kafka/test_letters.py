@@ -52,8 +52,15 @@ _RECORDS = [
 
 
 def _configure(group: Group, topic: str, **configs: str) -> None:
+    resource = ConfigResource(ConfigResourceType.TOPIC, topic, configs=configs)
     with closing(KafkaAdminClient(**connection(group.kafka))) as admin:
-        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs=configs)])
+        admin.alter_configs([resource])
+
+        def applied() -> bool:
+            found = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])["topic"][topic]
+            return all(found[name]["value"] == value for name, value in configs.items())
+
+        wait(applied, 10, f"the configuration of {topic} was not applied")
 
 
 def _send(group: Group, records: list[Sent]) -> None:
@@ -113,9 +120,10 @@ def test_what_does_not_fit_is_left_out_and_nothing_stops(small_group: Group) -> 
 
 def test_records_without_a_key_reach_a_compacted_topic(group: Group) -> None:
     topic = group.settings.dead_letter_topic(group.settings.lifecycle_topic)
+    worker = Worker(group)  # it would not start with such a topic
+    wait(worker.ready, 60, "the worker is not ready")
     _configure(group, topic, **{"cleanup.policy": "compact"})
     _send(group, [Sent(None, b"{", [("h", b"1")]), Sent(None, b"}", [])])
-    worker = Worker(group)
     wait(lambda: len(_letters(group)) == 2, 30, "the letters did not arrive")
     assert [(letter.key, letter.value, letter.headers) for letter in _letters(group)] == [
         (None, b"{", (("h", b"1"),)), (None, b"}", ()),
