@@ -17,8 +17,9 @@ R = TypeVar("R")
 #: The most events of one stream that are held back for reordering; beyond it the earliest is released early.
 REORDER_LIMIT: Final = 50_000
 
-#: An event in its final place: time (epoch seconds), stream, offset, event, and whether it came late. A plain tuple,
-#: made for every event: a named tuple costs twice as much.
+#: An event in its final place: time (epoch seconds), stream, offset, event, and whether it came late: more than the
+#: allowed lateness behind its stream, or behind the merge. A plain tuple, made for every event: a named tuple costs
+#: twice as much.
 Ready = tuple[float, int, int, E, bool]
 
 
@@ -120,12 +121,17 @@ class Merge(Generic[R, E]):
         streams: The number of streams.
         lateness_seconds: The allowed lateness, in seconds of event time.
         read: From a stream's number and a record to (time, offset, event), or None to skip the record.
+
+    Attributes:
+        clock: The latest event time taken, in epoch seconds. A restored task sets it, so that an event is late after a
+            restart, too.
     """
 
     def __init__(
         self, streams: int, lateness_seconds: float, read: Callable[[int, R], tuple[float, int, E] | None]
     ) -> None:
         self.streams: list[Stream[R, E]] = [Stream(index) for index in range(streams)]
+        self.clock = float("-inf")
         self._lateness_seconds = lateness_seconds
         self._read = read
         #: The time of the next event (epoch seconds) if the last `take` left it because of `before`.
@@ -161,10 +167,19 @@ class Merge(Generic[R, E]):
                 stream.release()  # an idle stream: its events need not be held back
             queue = stream.queue
             while queue and len(taken) < limit and (queue[0][0], stream.index) < bound:
-                taken.append(queue.popleft())
+                taken.append(self._on_time_or_late(queue.popleft()))
                 if not queue:
                     self._fill(stream)
         return taken
+
+    def _on_time_or_late(self, event: Ready[E]) -> Ready[E]:
+        """Mark an event as late if its whole stream is behind the others: it came after they were read without it."""
+        at = event[0]
+        if at >= self.clock:
+            self.clock = at
+        elif at < self.clock - self._lateness_seconds and not event[4]:
+            return (at, event[1], event[2], event[3], True)
+        return event
 
     def finish(self, taken: list[Ready[E]]) -> None:
         """Mark events as applied."""

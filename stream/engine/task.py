@@ -62,6 +62,9 @@ class Task:
             settings.alert_budget, settings.config_digest, partition, intake.partitions, settings.pseudonym_fingerprint
         )
         self.dead: Counter[str] = Counter()
+        #: Records read and late events by input stream, since the task was restored.
+        self.read = [0] * len(STREAMS)
+        self.late = [0] * len(STREAMS)
         self.merge: Merge[Any, Event] = Merge(len(STREAMS), settings.allowed_lateness_seconds, self._read)
         self.alerts_waiting: list[RaisedAlert] = []
         #: As of the last checkpoint: a failed task's later work is done again by the next owner, and counts once.
@@ -152,6 +155,7 @@ class Task:
         self.detector.state.restore(rows.items())
         self._measure_expected_flips()
         self.committed_totals = self._totals()
+        self.merge.clock = self.detector.state.clock
         if self.phase is TaskPhase.RESTORING:
             self.phase = TaskPhase.RUNNING
         return len(rows)
@@ -227,6 +231,7 @@ class Task:
         source = self.merge.streams[stream]
         source.next_offset = record.offset + 1
         self._changed = True
+        self.read[stream] += 1
         if record.offset in source.done_offsets:  # applied before a restart, ahead of an earlier record
             source.skip(record.offset)
             return None
@@ -253,10 +258,13 @@ class Task:
         self._read_at = self._now()
         self._read_evidence()
         detector, streams = self.detector, self.merge.streams
+        counts = detector.state.counts
         apply = detector.apply
         taken = self.merge.take(idle, detector.max_events(limit), detector.events_before())
         for at, stream, offset, event, late in taken:
+            late_before = counts["late"]
             alerts = apply(event, at, late)
+            self.late[stream] += counts["late"] - late_before  # a late duplicate is dropped
             if alerts:
                 sent_at = next((at for last, at in self._batches[stream] if offset <= last), self._read_at)
                 self._raise(alerts, sent_at)
