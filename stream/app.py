@@ -35,6 +35,7 @@ from stream.ops.metrics import Heartbeat, Metrics
 from stream.ops.task_samples import TaskView
 from stream.ops.topic_ids import TopicIds
 from stream.topic_watch import EVERY_SECONDS, TopicsError, TopicWatch
+from stream.trust_watch import TrustWatch
 
 
 @contextmanager
@@ -160,7 +161,7 @@ app.transport.on_refusal = _refused
 
 
 def _task_views() -> dict[int, TaskView]:
-    return task_views.of_tasks(manager.runners, settings, _tail)
+    return task_views.of_tasks(manager.runners, settings, _tail, trust_watch)
 
 
 def _task_states() -> dict[int, str]:
@@ -177,6 +178,7 @@ _topic_ids = TopicIds(kafka, [*settings.read_topics, settings.state_topic])
 _limits = RecordLimits([settings.dead_letter_topic(topic) for topic in settings.read_topics])
 access_watch = AccessWatch(settings, kafka)
 topic_watch = TopicWatch(settings, kafka, metrics.topic_problems)
+trust_watch = TrustWatch(settings)
 manager = TaskManager(
     settings,
     lambda partition: KafkaCheckpointStore(partition, settings, kafka, _limits, _topic_ids.present),
@@ -258,6 +260,11 @@ async def _heartbeat() -> None:
 async def _check_running_topics() -> None:
     if _kafka_connected():
         await topic_watch.check()
+
+
+@app.timer(10.0)
+async def _judge_trust() -> None:
+    trust_watch.update(manager.runners)
 
 
 @app.page("/metrics")

@@ -1,6 +1,7 @@
 """Sends a file's events to their topics, keyed by seller.
 
-Invariant: each event once and in the file's order. While Kafka is away, the feed waits.
+Invariant: each line once and in the file's order. A line that is no event is sent, too, and becomes a dead letter; but
+nothing is sent while all lines so far are refused: a file of another format. While Kafka is away, the feed waits.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import datetime as dt
 import io
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaProducer
@@ -18,7 +19,9 @@ from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
 from stream.config import KafkaSettings, Settings
 from stream.engine.kafka_auth import connection, partitions_of
-from stream.ops.event_files import head, lines, stream_of
+from stream.ops.event_files import Head, head, lines, stream_of
+from stream.ops.line_check import CheckResult, LineCheck
+from stream.ops.sorted_events import sorted_lines
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +29,20 @@ log = logging.getLogger(__name__)
 _IN_FLIGHT: Final = 100_000
 #: How much of the file is read at once.
 _CHUNK_BYTES: Final = 256 * 1024
+#: Lines that may be refused before the first event: a file of another format has none.
+MAX_REFUSED_FIRST: Final = 1000
+
+
+class AllRefused(Exception):  # noqa: N818  # an outcome, not an error of the program
+    """The file's first lines are all refused, and none was sent.
+
+    Args:
+        check: What was read.
+    """
+
+    def __init__(self, check: CheckResult) -> None:
+        self.check = check
+        super().__init__(check.lines)
 
 
 class FeedResult(NamedTuple):
@@ -35,11 +52,13 @@ class FeedResult(NamedTuple):
         events: Events sent.
         failed: Events that Kafka refused.
         seconds: The duration.
+        check: What a worker will take of them, and in which order.
     """
 
     events: int
     failed: int
     seconds: float
+    check: CheckResult
 
 
 def feed(
@@ -48,6 +67,7 @@ def feed(
     source: str,
     speed: float | None,
     progress: Callable[[int], None],
+    sort: bool = False,
 ) -> FeedResult:
     """Send every line, and return once Kafka has acknowledged or refused all of them.
 
@@ -56,15 +76,35 @@ def feed(
         source: A `.jsonl` or `.jsonl.gz` file, or `-`.
         speed: A multiple of real time; None for no limit.
         progress: Called with the number of events sent so far.
+        sort: Whether the file is sorted by occurred_at first.
 
     Raises:
         LookupError: A topic is missing.
+        AllRefused: The first MAX_REFUSED_FIRST lines, or all lines of a shorter file, are refused; nothing was sent.
     """
-    return asyncio.run(_feed(settings, kafka, source, Pace(speed), progress))
+    with (sorted_lines if sort else lines)(source) as file:
+        return asyncio.run(_feed(settings, kafka, file, Pace(speed), progress))
+
+
+def check(settings: Settings, source: str, partitions: int, sort: bool = False) -> CheckResult:
+    """Decode every line as a worker would, and send nothing.
+
+    Args:
+        settings: All settings.
+        source: A `.jsonl` or `.jsonl.gz` file, or `-`.
+        partitions: The number of partitions that the lines would be fed to.
+        sort: Whether the file is sorted by occurred_at first.
+    """
+    checked = LineCheck(settings, partitions)
+    with (sorted_lines if sort else lines)(source) as file:
+        for raw in file:
+            line = raw.rstrip(b"\r\n")
+            checked.add(line, head(line))
+    return checked.result()
 
 
 async def _feed(
-    settings: Settings, kafka: KafkaSettings, source: str, pace: Pace, progress: Callable[[int], None]
+    settings: Settings, kafka: KafkaSettings, file: io.BufferedIOBase, pace: Pace, progress: Callable[[int], None]
 ) -> FeedResult:
     begun, sent = time.monotonic(), 0
     # linger: latency does not matter here, and large batches halve the cost of an event.
@@ -74,29 +114,62 @@ async def _feed(
     async with producer:
         sender = _Sender(producer)
         for topic in settings.input_topics:
-            if not await partitions_of(producer, topic):
+            partitions = len(await partitions_of(producer, topic))
+            if not partitions:
                 raise LookupError(f"topic {topic} does not exist: run `volteface topics create`")
-        with lines(source) as file:
-            async for batch in _batches(file):
-                for line in batch:
-                    top = head(line)
-                    await pace.wait(top.occurred_at)
-                    key = top.seller_id.encode() if top.seller_id else None
-                    await sender.send(settings.input_topics[stream_of(top.type)], key, line)
-                    sent += 1
-                progress(sent)
+        checked = LineCheck(settings, partitions)  # a worker refuses topics of different partition counts
+        start = _Start(checked)
+        async for batch in _batches(file):
+            for line, top in start.passed(batch):
+                await pace.wait(top.occurred_at)
+                key = top.seller_id.encode() if top.seller_id else None
+                await sender.send(settings.input_topics[stream_of(top.type)], key, line)
+                sent += 1
+            progress(sent)
+        if checked.lines and not checked.events:
+            raise AllRefused(checked.result())
         await producer.flush()
-    return FeedResult(sent, sender.failed, time.monotonic() - begun)
+    return FeedResult(sent, sender.failed, time.monotonic() - begun, checked.result())
 
 
 async def _batches(file: io.BufferedIOBase) -> AsyncIterator[list[bytes]]:
-    """Yield the file's lines without the empty ones, as they arrive: a pipe's lines do not wait for a full buffer."""
+    """Yield the file's lines, as they arrive: a pipe's lines do not wait for a full buffer."""
     rest = b""
     while chunk := await asyncio.to_thread(file.read1, _CHUNK_BYTES):
         *whole, rest = (rest + chunk).split(b"\n")
-        yield [line for each in whole if (line := each.rstrip(b"\r"))]
+        yield [each.rstrip(b"\r") for each in whole]
     if last := rest.rstrip(b"\r"):
         yield [last]
+
+
+class _Start:
+    """Holds the first lines back until one of them is an event.
+
+    Args:
+        checked: Decodes and counts the lines.
+    """
+
+    def __init__(self, checked: LineCheck) -> None:
+        self._checked = checked
+        #: None once a line was an event.
+        self._held: list[tuple[bytes, Head]] | None = []
+
+    def passed(self, batch: list[bytes]) -> Iterator[tuple[bytes, Head]]:
+        """Yield the lines of a batch that may be sent, and those that were held back; raise AllRefused."""
+        for line in batch:
+            top = head(line)
+            is_event = self._checked.add(line, top)
+            if self._held is None:
+                if line:
+                    yield line, top
+                continue
+            if line:
+                self._held.append((line, top))
+            if is_event:
+                yield from self._held
+                self._held = None
+            elif len(self._held) >= MAX_REFUSED_FIRST:
+                raise AllRefused(self._checked.result())
 
 
 class _Sender:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from stream.config import Settings
 from stream.core.detector import Detector
@@ -18,6 +18,7 @@ from stream.engine.task import Task, TaskPhase
 from stream.engine.task_runner import TaskRunner
 from stream.intake.refusal import Refusal
 from stream.ops.task_samples import FamilyView, TaskView
+from stream.trust_watch import TrustWatch
 
 #: Returns position and end of a stream of a partition; None where the client does not know them.
 Tail = Callable[[int, int], tuple[int | None, int | None]]
@@ -34,16 +35,18 @@ def thresholds(budget: float) -> dict[str, float]:
     return {"sellers": log_threshold(budget, SELLER_SLACK), "staff": log_threshold(budget, STAFF_SLACK)}
 
 
-def of_tasks(runners: Mapping[int, TaskRunner], settings: Settings, tail: Tail) -> dict[int, TaskView]:
+def of_tasks(
+    runners: Mapping[int, TaskRunner], settings: Settings, tail: Tail, trust: TrustWatch
+) -> dict[int, TaskView]:
     """Return the views of the running tasks, by partition number."""
     return {
-        partition: _view(runner, settings, tail)
+        partition: _view(runner, settings, tail, trust.reasons(partition))
         for partition, runner in runners.items()
         if runner.task.phase is TaskPhase.RUNNING
     }
 
 
-def _view(runner: TaskRunner, settings: Settings, tail: Tail) -> TaskView:
+def _view(runner: TaskRunner, settings: Settings, tail: Tail, doubts: Collection[str]) -> TaskView:
     task = runner.task
     detector = task.detector
     lag_records, lag_seconds = _lag(task, settings, tail)
@@ -69,6 +72,7 @@ def _view(runner: TaskRunner, settings: Settings, tail: Tail) -> TaskView:
             "staff_judged_timestamp_seconds": end_of_day(judged) if judged is not None else 0.0,
             "blocked": float(task.blocked),
         },
+        doubts=doubts,
     )
 
 

@@ -105,9 +105,14 @@ def watchlist(
 ) -> None:
     """List the subjects with the most evidence below the threshold of an alert."""
     from stream.offline.watchlist import rank
+    from stream.ops.trust import TaskSize, of_tasks
 
     settings, kafka = connected_settings("watchlist")
-    watched = rank(committed_tasks(settings, kafka).values(), settings.alert_budget, count)
+    tasks = committed_tasks(settings, kafka)
+    if tasks:
+        for doubt in of_tasks({number: TaskSize.of(task) for number, task in tasks.items()}, len(tasks)):
+            warn(doubt.text)
+    watched = rank(tasks.values(), settings.alert_budget, count)
     if not watched:
         say("nobody is on the watch list")
     elif json:

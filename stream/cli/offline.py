@@ -11,10 +11,11 @@ from rich.progress import Progress
 
 from stream import config
 from stream.cli.input_file import check_output, reading
-from stream.cli.output import messages, print_json, say
+from stream.cli.output import messages, print_json, say, warn
 from stream.contract.alerts import Alert
 
 Input = Annotated[str, typer.Option("--input", help="a .jsonl or .jsonl.gz file, or - for standard input")]
+Sort = Annotated[bool, typer.Option("--sort", help="sort the file by occurred_at first")]
 Partitions = Annotated[int, typer.Option(min=1, max=10_000, help="number of partitions of the topics")]
 
 
@@ -22,6 +23,7 @@ def replay(
     source: Input,
     alerts: Annotated[Path | None, typer.Option(help="file for the alerts, one JSON object a line")] = None,
     partitions: Partitions = 1,
+    sort: Sort = False,
 ) -> None:
     """Run the worker's detection on a file; with the same number of partitions it gives the worker's alerts."""
     from stream.offline.replay import replay as run
@@ -33,10 +35,12 @@ def replay(
     collect_less_often()
     found: list[Alert] = []
     with reading(source):
-        result = run(settings, source, partitions, found.append)
+        result = run(settings, source, partitions, found.append, sort)
     if alerts is not None:
         alerts.write_bytes(b"".join(msgspec.json.encode(alert) + b"\n" for alert in found))
     print_json(result)
+    for reason in result.reasons:
+        warn(reason)
 
 
 def calibrate(

@@ -14,8 +14,9 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from stream import config
 from stream.cli.connect import connected_settings
 from stream.cli.input_file import reading
-from stream.cli.offline import Input
-from stream.cli.output import fail, messages, print_fields, print_paragraph, say
+from stream.cli.offline import Input, Sort
+from stream.cli.output import fail, messages, print_fields, print_json, print_paragraph, say, warn
+from stream.ops.line_check import CheckResult
 
 
 def worker() -> None:
@@ -32,18 +33,25 @@ def worker() -> None:
 def feed(
     source: Input,
     speed: Annotated[str, typer.Option(help="max, or a multiple of real time such as 1000x")] = "max",
+    sort: Sort = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="only decode all lines and report what is wrong; needs no Kafka")
+    ] = False,
+    partitions: Annotated[
+        int | None,
+        typer.Option(min=1, max=10_000, help="with --check: number of partitions of the topics [default: 1]"),
+    ] = None,
 ) -> None:
     """Send a file's events to their topics; end when Kafka has acknowledged all of them."""
+    from stream.feed import AllRefused
     from stream.feed import feed as run
 
-    factor = None
-    if speed != "max":
-        try:
-            factor = float(speed.removesuffix("x"))
-        except ValueError:
-            factor = 0.0
-        if factor <= 0:
-            raise typer.BadParameter(f"--speed takes max or a factor such as 1000x, not {speed!r}")
+    factor = _factor(speed)
+    if check:
+        _check(source, partitions or 1, sort)
+        return
+    if partitions is not None:
+        raise typer.BadParameter("--partitions goes with --check: without it Kafka knows the number")
     columns = (SpinnerColumn(), TextColumn("{task.completed:,} events"), TimeElapsedColumn())
     with reading(source):
         settings = connected_settings("feed")
@@ -51,10 +59,55 @@ def feed(
         # Without a terminal the bar would only repeat the last line.
         with Progress(*columns, console=messages, disable=not messages.is_terminal) as progress:
             bar = progress.add_task("feed", total=None)
-            done = run(*settings, source, factor, lambda n: progress.update(bar, completed=n))
+            try:
+                done = run(*settings, source, factor, lambda n: progress.update(bar, completed=n), sort)
+            except AllRefused as refused:
+                _warn(refused.check)
+                first = f"the first {refused.check.lines:,} lines are no events"
+                fail(f"nothing was sent: {first}; `volteface feed --check` reads all lines")
+    _warn(done.check)
     if done.failed:
         fail(f"{done.failed} of {done.events} events were not acknowledged by Kafka: feed the file again")
-    say(f"{done.events:,} events acknowledged in {done.seconds:.1f} s")
+    doubtful = "; this input cannot be trusted, see above" if done.check.reasons else ""
+    say(f"{done.check.events:,} events acknowledged in {done.seconds:.1f} s{_dead(done.check)}{doubtful}")
+
+
+def _factor(speed: str) -> float | None:
+    if speed == "max":
+        return None
+    try:
+        factor = float(speed.removesuffix("x"))
+    except ValueError:
+        factor = 0.0
+    if factor <= 0:
+        raise typer.BadParameter(f"--speed takes max or a factor such as 1000x, not {speed!r}")
+    return factor
+
+
+def _check(source: str, partitions: int, sort: bool) -> None:
+    """Print what is wrong with a file; end with exit code 1 if a line is refused or the input cannot be trusted."""
+    from stream.feed import check
+
+    settings, _ = config.load()
+    with reading(source):
+        checked = check(settings, source, partitions, sort)
+    print_json(checked)
+    _warn(checked)
+    if checked.refused or checked.reasons:
+        raise typer.Exit(1)
+
+
+def _warn(check: CheckResult) -> None:
+    """Print the first refused line of each reason, and why the input cannot be trusted."""
+    for one in check.refused:
+        warn(f"{one.reason}: {one.count:,} lines; the first is line {one.line:,}: {one.text}")
+    for text in check.reasons:
+        warn(text)
+
+
+def _dead(check: CheckResult) -> str:
+    dead = check.lines - check.events
+    return f"; refused, and so dead letters: {dead:,}" if dead else ""
 
 
 def settings() -> None:

@@ -10,7 +10,7 @@ import datetime as dt
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
@@ -27,17 +27,28 @@ from stream.intake.intake import Intake
 from stream.intake.partition import partition_of
 from stream.intake.refusal import Refused
 from stream.offline.local_bus import LocalBus
+from stream.ops import trust
 from stream.ops.event_files import head, lines, stream_of
+from stream.ops.line_check import RefusalCounts, RefusedLines
+from stream.ops.sorted_events import sorted_lines
+from stream.ops.trust import TaskSize
 
 _CHUNK: Final = 2000
+_NAMES: Final = tuple(STREAMS)
 
-
-#: A record of a log: offset and value. Its key decided which log it is in, so key and partition need no check.
+#: A record of a log: the line's number in the file, from 1, which serves as offset, and the line. Its key decided which
+#: log it is in, so key and partition need no check.
 Line = tuple[int, bytes]
 
 
 class Result(msgspec.Struct, kw_only=True):
-    """The result that `volteface replay` prints."""
+    """The result that `volteface replay` prints.
+
+    Attributes:
+        trust: "ok", or "doubtful" if there are `reasons` not to trust the outcome.
+        refused: The dead lines by reason, with the first of each.
+        tasks: What each task has to compare, by partition number.
+    """
 
     events: int
     dead: int
@@ -47,10 +58,17 @@ class Result(msgspec.Struct, kw_only=True):
     alerts: int
     seconds: float
     events_per_second: float
+    unknown_fields: int
+    trust: str
+    reasons: list[str]
+    refused: list[RefusedLines]
+    tasks: dict[str, TaskSize]
     state_digest: dict[str, str]
 
 
-def replay(settings: Settings, source: str, partitions: int, on_alert: Callable[[Alert], None]) -> Result:
+def replay(
+    settings: Settings, source: str, partitions: int, on_alert: Callable[[Alert], None], sort: bool = False
+) -> Result:
     """Run the tasks of all partitions to the ends of their logs.
 
     Args:
@@ -58,26 +76,46 @@ def replay(settings: Settings, source: str, partitions: int, on_alert: Callable[
         source: A `.jsonl` or `.jsonl.gz` file, or `-`, with events in order of arrival.
         partitions: The number of tasks.
         on_alert: Called with each alert.
+        sort: Whether the file is sorted by occurred_at first; the numbers of lines are then those of the sorted file.
     """
     begun = time.monotonic()
     total: Counter[str] = Counter()
     with tempfile.TemporaryDirectory(prefix="volteface-replay-") as folder:
-        total["events"] = _split(source, Path(folder), partitions)
+        with (sorted_lines if sort else lines)(source) as file:
+            read = _split(file, Path(folder), partitions)
         tasks = [_Task(settings, Path(folder), partition, partitions) for partition in range(partitions)]
         _run(tasks, lambda alert: on_alert(msgspec.structs.replace(alert, detected_at=dt.datetime.now(dt.UTC))))
+    refusals, late = RefusalCounts(), Counter[str]()
     for task in tasks:
         total.update(task.detector.state.counts)
-        total["dead"] += task.dead
+        total["unknown_fields"] += task.unknown_fields
+        refusals.update(task.refusals)
+        late.update(task.late)
+    sizes = {partition: TaskSize.of(task.detector) for partition, task in enumerate(tasks)}
+    quality = trust.Quality(
+        read=read,
+        refused=refusals.by_stream,
+        late=late,
+        duplicates=total["duplicate"],
+        unknown_fields=total["unknown_fields"],
+        lateness_seconds=settings.allowed_lateness_seconds,
+    )
+    doubts = trust.of_input(quality) + trust.of_tasks(sizes, partitions)
     seconds = time.monotonic() - begun
     return Result(
-        events=total["events"],
-        dead=total["dead"],
+        events=read.total(),
+        dead=refusals.by_stream.total(),
         duplicates=total["duplicate"],
         late=total["late"],
         flips=total["upgraded"] + total["retracted"],
         alerts=total["alerts"],
         seconds=seconds,
-        events_per_second=total["events"] / seconds,
+        events_per_second=read.total() / seconds,
+        unknown_fields=total["unknown_fields"],
+        trust="doubtful" if doubts else "ok",
+        reasons=[doubt.text for doubt in doubts],
+        refused=refusals.by_reason(),
+        tasks={str(partition): size for partition, size in sizes.items()},
         state_digest={str(partition): task.detector.state.digest() for partition, task in enumerate(tasks)},
     )
 
@@ -99,25 +137,28 @@ def _log(folder: Path, partition: int, stream: int) -> Path:
     return folder / f"{partition}-{stream}"
 
 
-def _split(source: str, folder: Path, partitions: int) -> int:
-    """Write each line to the log that `feed` and Kafka's partitioner would choose; return the number of lines.
+def _split(file: Iterable[bytes], folder: Path, partitions: int) -> Counter[str]:
+    """Write each line to the log that `feed` and Kafka's partitioner would choose; return the lines of each stream.
 
     Kafka assigns a record without a key to any partition. Such a record is refused everywhere, so here it goes to 0.
     """
-    count = 0
-    with ExitStack() as stack, lines(source) as file:
+    count = Counter[str]()
+    number = 0
+    with ExitStack() as stack:
         logs: dict[tuple[int, int], IO[bytes]] = {
             (p, s): stack.enter_context(_log(folder, p, s).open("wb"))
             for p in range(partitions)
             for s in range(len(STREAMS))
         }
         for raw in file:
+            number += 1
             line = raw.rstrip(b"\r\n")
             if line:
                 top = head(line)
                 partition = partition_of(top.seller_id, partitions) if top.seller_id else 0
-                logs[partition, stream_of(top.type)].write(line + b"\n")
-                count += 1
+                stream = stream_of(top.type)
+                logs[partition, stream].write(b"%d %s\n" % (number, line))
+                count[_NAMES[stream]] += 1
     return count
 
 
@@ -128,11 +169,18 @@ class _Task:
         self.detector = Detector(
             settings.alert_budget, settings.config_digest, partition, partitions, settings.pseudonym_fingerprint
         )
-        self.dead = 0
+        self.refusals = RefusalCounts()
+        #: Late events by stream.
+        self.late: Counter[str] = Counter()
         self._intake = Intake(settings, partitions)
         self._merge: Merge[Line, Event] = Merge(len(STREAMS), settings.allowed_lateness_seconds, self._read)
         self._sources = [self._chunks(_log(folder, partition, stream)) for stream in range(len(STREAMS))]
         self._ended = [False] * len(STREAMS)
+
+    @property
+    def unknown_fields(self) -> int:
+        """Events with fields unknown to the contract."""
+        return self._intake.unknown_fields
 
     def advance(self, on_alert: Callable[[Alert], None]) -> bool:
         """Apply up to _CHUNK events, as a worker would with the whole input in Kafka; return whether input is left."""
@@ -145,9 +193,12 @@ class _Task:
         taken = self._merge.take(
             self._ended.__getitem__, self.detector.max_events(_CHUNK), self.detector.events_before()
         )
-        for at, _, _, event, late in taken:
+        counts = self.detector.state.counts
+        for at, stream, _, event, late in taken:
+            late_before = counts["late"]
             for alert in self.detector.apply(event, at, late):
                 on_alert(alert)
+            self.late[_NAMES[stream]] += counts["late"] - late_before  # a late duplicate is dropped
         self._merge.finish(taken)
         if self._merge.blocked_at is not None:
             self.detector.on_blocked(self._merge.blocked_at)
@@ -160,14 +211,18 @@ class _Task:
         try:
             event = self._intake.read(stream, line[1])
             at = self._intake.check_time(event, time.time())
-        except Refused:
-            self.dead += 1
+        except Refused as refused:
+            self.refusals.add(stream, line[0], refused)
             return None
         return at, line[0], event
 
     @staticmethod
     def _chunks(path: Path) -> Iterator[list[Line]]:
         with path.open("rb") as log:
-            numbered = enumerate(log)
-            while chunk := [(offset, raw[:-1]) for offset, raw in islice(numbered, _CHUNK)]:
+            while chunk := [_line(raw) for raw in islice(log, _CHUNK)]:
                 yield chunk
+
+
+def _line(raw: bytes) -> Line:
+    number, _, line = raw[:-1].partition(b" ")
+    return int(number), line

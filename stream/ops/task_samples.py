@@ -10,11 +10,13 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Final, NamedTuple
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, UnknownMetricFamily
+
+from stream.ops.trust import REASONS
 
 _QUANTILES: Final = (0.5, 0.9, 0.99, 1.0)
 _STATES: Final = ("new", "restoring", "running", "dropped")
@@ -86,6 +88,8 @@ class TaskView(NamedTuple):
     pattern_scores: Sequence[int]
     #: By the names of _GAUGES.
     gauges: Mapping[str, float]
+    #: Of trust.REASONS, why the outcome cannot be trusted.
+    doubts: Collection[str] = ()
 
 
 def samples(views: Mapping[int, TaskView], states: Mapping[int, str]) -> Iterator[Metric]:
@@ -104,6 +108,16 @@ def samples(views: Mapping[int, TaskView], states: Mapping[int, str]) -> Iterato
     yield from _totals(named)
     yield from _input(named)
     yield from _subjects(named)
+    yield _doubtful(named)
+
+
+def _doubtful(views: Mapping[str, TaskView]) -> Metric:
+    text = "1 while the outcome cannot be trusted for this reason"
+    doubtful = GaugeMetricFamily("volteface_trust_doubtful", text, labels=["task", "reason"])
+    for task, view in views.items():
+        for reason in REASONS:
+            doubtful.add_metric([task, reason], reason in view.doubts)
+    return doubtful
 
 
 def _totals(views: Mapping[str, TaskView]) -> Iterator[Metric]:

@@ -231,6 +231,7 @@ METRICS = [
     "volteface_task_failures",
     "volteface_tasks",
     "volteface_topic_problems",
+    "volteface_trust_doubtful",
     "volteface_unknown_field_events",
     "volteface_watermark_timestamp_seconds",
 ]

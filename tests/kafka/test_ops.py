@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import random
 import signal
 import subprocess
 import sys
@@ -26,10 +27,12 @@ from stream.ops.broker import Broker, free_port
 from stream.ops.client import connection
 from stream.ops.kafka_distribution import BrokerError
 from stream.ops.letter_replay import Choice, replay
-from tests.kafka.group import PARTITIONS, Group, Market, Worker
+from tests.kafka.group import PARTITIONS, Group, Market, Worker, argv, wait
 
 pytestmark = pytest.mark.kafka
-_ALERTS = Path(__file__).parent.parent.parent / "schemas" / "examples" / "alert.v1.jsonl"
+_EXAMPLES = Path(__file__).parent.parent.parent / "schemas" / "examples"
+_ALERTS = _EXAMPLES / "alert.v1.jsonl"
+_EVENT = (_EXAMPLES / "review.created.v1.jsonl").read_bytes().splitlines()[0]
 
 
 def test_a_killed_broker_restarts_soon() -> None:
@@ -86,10 +89,57 @@ def test_a_state_topic_that_deletes_records_is_reported(group: Group) -> None:
 
 def test_a_line_that_is_too_large_is_counted_and_the_others_are_sent(group: Group, tmp_path: Path) -> None:
     source = tmp_path / "large.jsonl"
-    source.write_bytes(b'{"p":"' + b"x" * 2_000_000 + b'"}\n{"seller_id":"s"}\n')
+    source.write_bytes(b'{"p":"' + b"x" * 2_000_000 + b'"}\n' + _EVENT + b"\n")
     fed = feed(group.settings, group.kafka, str(source), None, lambda count: None)
     assert (fed.events, fed.failed) == (2, 1)
-    assert [record.key for record in topic_reader.read(group.kafka, group.settings.lifecycle_topic)] == [b"s"]
+    assert [record.value for record in topic_reader.read(group.kafka, group.settings.lifecycle_topic)] == [_EVENT]
+
+
+@pytest.mark.parametrize("lines", [2001, 3])
+def test_a_file_of_another_format_is_not_sent(lines: int, group: Group, tmp_path: Path) -> None:
+    source = tmp_path / "events.csv"
+    source.write_text("".join(f"e{number},review.created,1\n" for number in range(lines)))
+    done = subprocess.run(
+        argv("feed", "--input", str(source)), env=group.environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert f"undecodable: {min(lines, 1000):,} lines; the first is line 1: " in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("nothing was sent: ")
+    assert list(topic_reader.read(group.kafka, group.settings.lifecycle_topic)) == []
+
+
+def test_feed_says_what_is_refused_and_late_and_sends_every_line(group: Group, market: Market, tmp_path: Path) -> None:
+    lines = [b"a header", *market.events.read_bytes().splitlines()[:2000]]
+    source = tmp_path / "shuffled.jsonl"
+    source.write_bytes(b"\n".join(random.Random(1).sample(lines, len(lines))))
+    for options, is_late in (((), True), (("--sort",), False)):
+        done = subprocess.run(
+            argv("feed", "--input", str(source), *options),
+            env=group.environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0
+        *_, last = done.stderr.splitlines()
+        assert last.startswith("2,000 events acknowledged in ")
+        assert "; refused, and so dead letters: 1" in last
+        assert last.endswith("; this input cannot be trusted, see above") is is_late
+        assert ("behind others" in done.stderr) is is_late
+    sent = [record.value for topic in group.settings.input_topics for record in topic_reader.read(group.kafka, topic)]
+    assert Counter(sent) == Counter(lines * 2)
+    worker = Worker(group)
+    wait(lambda: _late_tasks(worker) > 0, 90, "no task is doubtful because of late events")
+    assert worker.stop() == 0
+    logged = [json.loads(line) for line in (tmp_path / "worker.log").read_text().splitlines()]
+    assert "late" in [line["reason"] for line in logged if line["event"] == "outcome_doubtful"]
+
+
+def _late_tasks(worker: Worker) -> int:
+    """Return how many tasks /metrics shows as doubtful because of late events."""
+    try:
+        page = worker.page("/metrics")
+    except OSError:
+        return 0
+    samples = [line for line in page.splitlines() if line.startswith("volteface_trust_doubtful{")]
+    return sum('reason="late"' in line and line.endswith(" 1.0") for line in samples)
 
 
 def test_alerts_of_an_aborted_or_open_transaction_are_not_read(group: Group) -> None:

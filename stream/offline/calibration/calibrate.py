@@ -21,6 +21,7 @@ from stream.core.evidence.watches import SELLER_SLACK, STAFF_SLACK, log_threshol
 from stream.core.model.flip_windows import YEAR_SECONDS
 from stream.offline.calibration.history import History, read
 from stream.offline.local_bus import LocalTasks
+from stream.ops.trust import TaskSize, of_tasks
 
 #: Upper limits are the upper ends of two-sided 90 % intervals; without an alarm this is the rule of three.
 _CONFIDENCE: Final = 0.95
@@ -62,6 +63,9 @@ class Calibration(msgspec.Struct, kw_only=True):
     partitions: int
     refused: int
     reviews: int
+    #: What each task has to compare, by partition number, and why that is too little.
+    tasks: dict[str, TaskSize]
+    reasons: list[str]
     #: The share of critical reviews that can change places with a review of another seller.
     comparable: float
     #: None if the history has no such subjects.
@@ -134,6 +138,10 @@ class Trial:
         self._market = LocalTasks(settings.alert_budget, settings.config_digest, partitions)
         self._sellers, self._staff = sellers, staff
 
+    def sizes(self) -> dict[int, TaskSize]:
+        """Return what each task has to compare; a permutation leaves each seller its number of reviews."""
+        return {number: TaskSize.of(task) for number, task in enumerate(self._market.tasks)}
+
     def run(self, events: Iterable[tuple[float, Event]], end: float) -> None:
         """Apply all events and note the evidence of all subjects."""
         market = self._market
@@ -177,9 +185,12 @@ def calibrate(
     events, refused = read(settings, source)
     history = History(events)
     sellers, staff = Family(SELLER_SLACK), Family(STAFF_SLACK)
+    sizes: dict[int, TaskSize] = {}
     for number in range(permutations):
         random = np.random.default_rng([seed, number])
-        Trial(settings, partitions, sellers, staff).run(history.permuted(random), history.end)
+        trial = Trial(settings, partitions, sellers, staff)
+        trial.run(history.permuted(random), history.end)
+        sizes = sizes or trial.sizes()
         progress(number + 1)
     found = [family.result(settings.alert_budget, permutations) for family in (sellers, staff)]
     return Calibration(
@@ -187,6 +198,8 @@ def calibrate(
         partitions=partitions,
         refused=refused,
         reviews=len(history.sellers),
+        tasks={str(partition): size for partition, size in sizes.items()},
+        reasons=[doubt.text for doubt in of_tasks(sizes, partitions)],
         comparable=history.comparable(),
         sellers=found[0],
         staff=found[1],
@@ -201,7 +214,14 @@ def summary(result: Calibration) -> list[str]:
         lines.append(f"{name}: {_describe(one) if one else 'none in this history.'}")
     if result.alert_budget is not None:
         lines.append(f"The budget is kept with VOLTEFACE_ALERT_BUDGET={result.alert_budget:g}")
-    return lines
+    if result.tasks:
+        used = [task for task in result.tasks.values() if task.sellers] or list(result.tasks.values())
+        sellers, flips = ([getattr(task, name) for task in used] for name in ("sellers", "flips"))
+        lines.append(
+            f"{len(result.tasks)} tasks, with {min(sellers):,} to {max(sellers):,} sellers and {min(flips):,} to "
+            f"{max(flips):,} flips each."
+        )
+    return lines + result.reasons
 
 
 def _describe(one: FamilyResult) -> str:
@@ -211,7 +231,8 @@ def _describe(one: FamilyResult) -> str:
         f"{one.slack_assumed:g}."
     )
     if one.alert_budget is None:
-        return f"{text} Too little history to advise a setting."
+        needed = 1000 * _upper_limit(0) / one.allowed
+        return f"{text} Too little history to advise a setting: {needed:,.0f} subject-years are needed."
     if one.allowed_once < 1:
         allowed = f"one pass through the history allows {one.allowed_once:.2f} alarms"
         return f"{text} This is less certain than it looks: {allowed}."

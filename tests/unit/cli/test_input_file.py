@@ -13,14 +13,20 @@ from stream.cli.main import cli
 from stream.ops import event_files
 from tests.unit.cli.conftest import Invoke
 
-_COMMANDS = ["replay --input", "calibrate --input", "feed --input"]
+_COMMANDS = [
+    "replay --input",
+    "replay --sort --input",
+    "calibrate --input",
+    "feed --input",
+    "feed --check --input",
+]
 _EVENTS = Path(__file__).parent.parent.parent.parent / "schemas" / "examples" / "review.created.v1.jsonl"
 _WHOLE = gzip.compress(_EVENTS.read_bytes() * 100, mtime=0)
 
 
 @pytest.fixture(autouse=True)
 def _feed_reads_without_kafka(monkeypatch: pytest.MonkeyPatch) -> None:
-    def feed(settings: object, kafka: object, source: str, speed: None, progress: object) -> None:
+    def feed(settings: object, kafka: object, source: str, speed: None, progress: object, sort: bool) -> None:
         with event_files.lines(source) as lines:
             list(lines)
 

@@ -16,6 +16,7 @@ from stream.ops.broker import Broker
 from stream.ops.kafka_distribution import BrokerError, check_tools
 from stream.ops.mock_broker import LIMITS, MockBroker, first_there
 
+_EVENT = (Path(__file__).parents[3] / "schemas" / "examples" / "review.created.v1.jsonl").read_bytes().splitlines()[0]
 _JAVA_17 = 'openjdk version "17.0.15" 2025-04-15'
 
 
@@ -104,7 +105,7 @@ def test_without_either_both_remedies_are_named(tools: Path, monkeypatch: pytest
 
 def test_topics_and_feed_work_on_the_mock(tmp_path: Path) -> None:
     source = tmp_path / "events.jsonl"
-    source.write_bytes(b'{"seller_id":"s"}\n')
+    source.write_bytes(_EVENT + b"\n")
     settings = Settings()
     with MockBroker() as mock:
         kafka = KafkaSettings(bootstrap_servers=mock.bootstrap_servers, mock=True)
@@ -114,4 +115,4 @@ def test_topics_and_feed_work_on_the_mock(tmp_path: Path) -> None:
         assert topics.check(settings, kafka) == []
         fed = feed(settings, kafka, str(source), None, lambda count: None)
         assert (fed.events, fed.failed) == (1, 0)
-        assert [record.value for record in topic_reader.read(kafka, settings.lifecycle_topic)] == [b'{"seller_id":"s"}']
+        assert [record.value for record in topic_reader.read(kafka, settings.lifecycle_topic)] == [_EVENT]

@@ -237,8 +237,8 @@ def test_each_subject_year_has_its_own_peak() -> None:
 def test_the_summary_names_the_setting_or_the_lack_of_history() -> None:
     def text(sellers: FamilyResult, staff: FamilyResult | None, setting: float | None) -> str:
         found = Calibration(
-            permutations=1, partitions=1, refused=0, reviews=9, comparable=1, sellers=sellers, staff=staff,
-            alert_budget=setting,
+            permutations=1, partitions=1, refused=0, reviews=9, tasks={}, reasons=[], comparable=1, sellers=sellers,
+            staff=staff, alert_budget=setting,
         )  # fmt: skip
         return " ".join(summary(found))
 
@@ -249,6 +249,18 @@ def test_the_summary_names_the_setting_or_the_lack_of_history() -> None:
     )  # the staff's result would allow more; the sellers have too little history
     assert calibration._advised_budget([family(5000), None]) == pytest.approx(100)
     assert calibration._advised_budget([family(500), None]) is None
+
+
+def test_the_summary_says_what_a_task_of_a_small_market_has(tmp_path: Path) -> None:
+    source = tmp_path / "small.jsonl"
+    source.write_bytes(b"".join(line.rstrip(b"\n") + b"\n" for line in simulate.simulate("bribes", 1, 40, 120).lines))
+    one, many = measured(source, permutations=1), measured(source, permutations=1, partitions=16)
+    assert one.tasks["0"].sellers == sum(task.sellers for task in many.tasks.values()) == 40
+    assert "1,000 subject-years" not in " ".join(summary(one))
+    assert "Too little history to advise a setting: 999 subject-years are needed." in " ".join(summary(many))
+    assert "16 tasks, with 1 to " in " ".join(summary(many))
+    assert "too few sellers with critical reviews to compare" in summary(many)[-2]
+    assert "too few" not in " ".join(summary(one))
 
 
 #: Number of tasks and of permutations; 200 permutations of each would take ten minutes.

@@ -1,0 +1,146 @@
+"""Why the outcome of a worker's tasks cannot be trusted at present: for the log and the metrics.
+
+Invariant: a task is judged by its latest RECENT_EVENTS, so that a change of a producer shows however old the state is;
+by all late events of its state; and by its size. Memory is bounded: a dozen marks a task.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import structlog
+
+from stream.config import Settings
+from stream.engine.task import Task, TaskPhase
+from stream.engine.task_runner import TaskRunner
+from stream.ops.trust import Doubt, Quality, TaskSize, of_input, of_tasks
+
+log = structlog.get_logger()
+
+#: The latest events that are judged by themselves.
+RECENT_EVENTS: Final = 10_000
+#: Counts are kept once in so many events.
+_MARK_EVENTS: Final = 1_000
+#: A doubt about the input is logged at most once in this time, and one about the sizes of the tasks once.
+_LOG_SECONDS: Final = 600.0
+#: The sizes of tasks that are further behind than this will change soon.
+_LIVE_SECONDS: Final = 86_400.0
+#: Names of counts: a part of `Quality` and a topic, or a part alone.
+_Name = tuple[str, str]
+
+
+class TrustWatch:
+    """Judges the running tasks of a worker from time to time.
+
+    Args:
+        settings: All settings.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._recent: dict[int, _RecentCounts] = {}
+        self._doubts: dict[int, list[Doubt]] = {}
+        self._logged_at: dict[str, float] = {}
+
+    def reasons(self, partition: int) -> set[str]:
+        """Return the reasons not to trust a task, as of the latest `update`."""
+        return {doubt.reason for doubt in self._doubts.get(partition, ())}
+
+    def update(self, runners: Mapping[int, TaskRunner]) -> None:
+        """Judge the running tasks, and log what is doubtful."""
+        tasks = {partition: runner.task for partition, runner in runners.items()}
+        running = {p: task for p, task in tasks.items() if task.phase is TaskPhase.RUNNING and _applied(task)}
+        self._recent = {
+            p: known
+            if (known := self._recent.get(p)) and known.task is task
+            else _RecentCounts(task, self._counts(task))
+            for p, task in running.items()
+        }
+        sizes = {partition: TaskSize.of(task.detector) for partition, task in running.items()}
+        self._doubts = {}
+        for partition, task in running.items():
+            count = task.detector.state.tasks
+            found = self._of_input(partition, task)
+            self._log(found, partition, _LOG_SECONDS)
+            self._doubts[partition] = found + of_tasks({partition: sizes[partition]}, count)
+            if task.detector.state.clock > time.time() - _LIVE_SECONDS:
+                self._log(of_tasks(sizes, count), None, float("inf"))
+
+    def _of_input(self, partition: int, task: Task) -> list[Doubt]:
+        """Return the doubts about the latest events, and about all of the state if the latest are in order."""
+        recent = self._recent[partition].since_mark(self._counts(task))
+        latest = self._quality(recent, f"the latest input of task {partition}")
+        found = of_input(latest)
+        whole = latest._replace(
+            read={"applied": _applied(task)},
+            refused={},
+            late={"applied": task.detector.state.counts["late"]},
+            duplicates=0,
+            unknown_fields=0,
+            scope=f"the state of task {partition}",
+        )
+        return found or of_input(whole)
+
+    def _counts(self, task: Task) -> Counter[_Name]:
+        topics = self._settings.input_topics
+        counts = Counter[_Name]()
+        for part, numbers in (("read", task.read), ("late", task.late)):
+            counts.update({(part, topic): number for topic, number in zip(topics, numbers, strict=True)})
+        for name, number in task.dead.items():
+            topic = name.rpartition("/")[0]
+            if topic in topics:
+                counts["refused", topic] += number
+        counts["duplicates", ""] = task.detector.state.counts["duplicate"]
+        counts["unknown_fields", ""] = task.unknown_fields
+        return counts
+
+    def _quality(self, counts: Counter[_Name], scope: str) -> Quality:
+        def by_topic(part: str) -> dict[str, int]:
+            return {topic: counts[part, topic] for topic in self._settings.input_topics}
+
+        return Quality(
+            read=by_topic("read"),
+            refused=by_topic("refused"),
+            late=by_topic("late"),
+            duplicates=counts["duplicates", ""],
+            unknown_fields=counts["unknown_fields", ""],
+            lateness_seconds=self._settings.allowed_lateness_seconds,
+            scope=scope,
+        )
+
+    def _log(self, doubts: Iterable[Doubt], task: int | None, every_seconds: float) -> None:
+        now = time.monotonic()
+        for doubt in doubts:
+            if now - self._logged_at.get(doubt.reason, float("-inf")) >= every_seconds:
+                self._logged_at[doubt.reason] = now
+                log.warning("outcome_doubtful", reason=doubt.reason, text=doubt.text, task=task)
+
+
+class _RecentCounts:
+    """The counts of a task's latest events."""
+
+    def __init__(self, task: Task, first: Counter[_Name]) -> None:
+        self.task = task
+        self._marks = deque([(0, _without_read(first))])
+
+    def since_mark(self, now: Counter[_Name]) -> Counter[_Name]:
+        """Return the counts of the latest RECENT_EVENTS and a few more; of fewer events after a start."""
+        read = sum(number for (part, _), number in now.items() if part == "read")
+        marks = self._marks
+        if read - marks[-1][0] >= _MARK_EVENTS:
+            marks.append((read, now))
+        while len(marks) > 1 and read - marks[1][0] >= RECENT_EVENTS:
+            marks.popleft()
+        return now - marks[0][1]
+
+
+def _without_read(counts: Counter[_Name]) -> Counter[_Name]:
+    """The counts at the restore: what is read and late is counted from zero, the others are of the whole state."""
+    return Counter({name: number for name, number in counts.items() if name[0] not in {"read", "late"}})
+
+
+def _applied(task: Task) -> int:
+    return task.detector.state.counts["applied"]

@@ -1,0 +1,72 @@
+"""`feed --check`: what is wrong with a file, without Kafka."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from stream.market.simulate import simulate
+from tests.unit.cli.conftest import Invoke
+
+
+@pytest.fixture
+def lines() -> list[bytes]:
+    return [line.rstrip(b"\n") for line in simulate("bribes", 1, 6, 30).lines]
+
+
+def _write(lines: list[bytes]) -> None:
+    Path("events.jsonl").write_bytes(b"\n".join(lines))
+
+
+def test_a_clean_file_has_no_findings(lines: list[bytes], invoke: Invoke) -> None:
+    _write(lines)
+    done = invoke("feed", "--check", "--input", "events.jsonl")
+    assert (done.exit_code, done.stderr) == (0, "")
+    found = json.loads(done.stdout)
+    assert (found["lines"], found["events"], found["late"], found["trust"]) == (len(lines), len(lines), 0, "ok")
+
+
+def test_refused_lines_are_counted_by_reason_with_the_first_of_each(lines: list[bytes], invoke: Invoke) -> None:
+    _write([b"event_id;rating", b"", lines[0].replace(b'"rating":', b'"rating":1'), b"x", *lines])
+    done = invoke("feed", "--check", "--input", "events.jsonl")
+    assert done.exit_code == 1
+    found = json.loads(done.stdout)
+    assert [(one["reason"], one["count"], one["line"]) for one in found["refused"]] == [
+        ("undecodable", 2, 1),
+        ("bad_value", 1, 3),
+    ]
+    assert done.stderr.startswith("undecodable: 2 lines; the first is line 1: ")
+    assert found["trust"] == "ok"  # three lines are few
+
+
+def test_lines_out_of_order_are_found_and_sorting_repairs_them(lines: list[bytes], invoke: Invoke) -> None:
+    _write(lines[::-1])
+    done = invoke("feed", "--check", "--input", "events.jsonl")
+    assert done.exit_code == 1
+    assert json.loads(done.stdout)["late"] > 0.9 * len(lines)
+    done = invoke("feed", "--check", "--sort", "--input", "events.jsonl")
+    assert done.exit_code == 0
+    assert json.loads(done.stdout)["late"] == 0
+
+
+def test_events_of_different_partitions_need_no_order(invoke: Invoke) -> None:
+    """A topic that was read partition by partition."""
+    event = (
+        b'{"type":"review.created","event_id":"%d","occurred_at":"2025-01-%02dT00:00:00Z","seller_id":"s%d",'
+        b'"review_id":"r","product_id":"p","reviewer_id":"u","rating":1}'
+    )
+    _write([event % (100 * seller + day, day, seller) for seller in range(1, 4) for day in range(1, 29)])
+    counts = [
+        json.loads(invoke("feed", "--check", "--partitions", number, "--input", "events.jsonl").stdout)["late"]
+        for number in ("1", "1000")
+    ]
+    assert counts == [54, 0]  # the last day is not behind
+
+
+def test_partitions_are_known_without_a_check(invoke: Invoke) -> None:
+    _write([])
+    done = invoke("feed", "--partitions", "4", "--input", "events.jsonl")
+    assert done.exit_code == 2
+    assert "--check" in done.stderr
