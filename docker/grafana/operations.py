@@ -235,6 +235,17 @@ _CORRECTNESS: Final[Row] = (
             runbooks=["VoltefaceEventsLate"],
         ),
         graph(
+            "Reasons not to trust the outcome",
+            "1 while a task's outcome cannot be trusted for this reason. late, duplicates: the input is out of order,"
+            " or is sent twice. refused, unknown_fields: a producer sends what the contract does not know."
+            " short_history: normal in the first 90 days. few_sellers, few_flips: the market is too small"
+            " for that many partitions.",
+            "short",
+            {"{{reason}}": f"max by (reason) ({task('volteface_trust_doubtful')})"},
+            limits={1: "red"},
+            runbooks=["VoltefaceOutcomeDoubtful"],
+        ),
+        graph(
             "Records refused, by topic and reason",
             "Records that became dead letters. A single reason on a single topic points to one faulty producer.",
             "recps",
