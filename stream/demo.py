@@ -1,7 +1,7 @@
-"""`make run`: a Kafka, a worker, real events and a market with cheats, shown in the terminal.
+"""`make run`: a Kafka, a worker and a simulated market with cheats, shown in the terminal.
 
 Invariant: it starts only `volteface` commands, and shows only /metrics and the alerts topic. It ends after RUN_SECONDS
-seconds if that variable is set, or at Ctrl-C; then it stops everything that it started.
+seconds if that variable is set, or at Ctrl-C; then it stops everything that it started. Each run gives the same alerts.
 """
 
 from __future__ import annotations
@@ -31,12 +31,16 @@ from stream.contract.alerts import Alert
 from stream.market import simulate
 from stream.market.cheats import Cheat
 from stream.ops import topic_reader, topics
-from stream.ops.event_files import lines
 from stream.ops.kafka_distribution import BrokerError
 from stream.ops.mock_broker import MockBroker, first_there
 
-_APP_STORE: Final = Path(__file__).parent.parent / "tests" / "data" / "app_store.jsonl.gz"
-_PARTITIONS: Final = 4
+#: Scenario, seed, sellers and days: the first alert comes after a fifth of the 69,455 events.
+_MARKET: Final = ("cheats", 6, 60, 240)
+#: The market passes in seconds, so a stream that pauses for a moment is days of event time behind. The worker waits
+#: this long for each stream: the events are applied in the order of time in each run.
+_MAX_IDLE_SECONDS: Final = 5
+#: A task has 30 sellers to compare.
+_PARTITIONS: Final = 2
 _EVERY_SECONDS: Final = 2.0
 console = Console(soft_wrap=True)
 
@@ -67,6 +71,7 @@ def _begin(stack: ExitStack) -> tuple[Settings, KafkaSettings]:
         os.environ["KAFKA_BOOTSTRAP_SERVERS"] = broker.bootstrap_servers
         os.environ["KAFKA_MOCK"] = str(isinstance(broker, MockBroker)).lower()
         console.print(f"Kafka: {broker.bootstrap_servers}")
+    os.environ.setdefault(config.variable(Settings, "max_idle_seconds"), str(_MAX_IDLE_SECONDS))
     settings, kafka = config.load()
     topics.create(settings, kafka, _PARTITIONS)
     return settings, kafka
@@ -75,17 +80,16 @@ def _begin(stack: ExitStack) -> tuple[Settings, KafkaSettings]:
 def _watch(stack: ExitStack, settings: Settings, kafka: KafkaSettings, folder: Path, seconds: float) -> int:
     url = f"http://127.0.0.1:{settings.web_port}/metrics"
     market, truth = folder / "market.jsonl", folder / "truth.jsonl"
-    simulate.write("bribes", 1, 300, 240, market, truth)
+    total = simulate.write(*_MARKET, market, truth)
     worker = stack.enter_context(_running("worker", log=folder / "worker.log"))
-    if kafka.mock:  # the mock soon drops what is sent before the worker reads
-        _wait_for(f"http://127.0.0.1:{settings.web_port}/health/ready", worker)
-    files = [str(_APP_STORE), str(market)]
-    feeds = [stack.enter_context(_running("feed", "--input", file)) for file in files]
+    # The worker reads while the feed sends; and the mock soon drops what is sent before the worker reads.
+    _wait_for(f"http://127.0.0.1:{settings.web_port}/health/ready", worker)
+    feed = stack.enter_context(_running("feed", "--input", str(market)))
+    begun, before = time.monotonic(), (time.monotonic(), 0.0)
     alerts: list[Alert] = []
-    threading.Thread(target=_print_alerts, args=(settings, kafka, alerts), daemon=True).start()
+    threading.Thread(target=_print_alerts, args=(settings, kafka, alerts, begun), daemon=True).start()
     reach = f"KAFKA_BOOTSTRAP_SERVERS={kafka.bootstrap_servers}" + " KAFKA_MOCK=true" * kafka.mock
     console.print(f"metrics: {url}\nfeed your own events: {reach} .venv/bin/volteface feed --input FILE")
-    begun, before = time.monotonic(), (time.monotonic(), 0.0)
     now: Counter[str] = Counter()
     while time.monotonic() - begun < seconds:
         time.sleep(min(_EVERY_SECONDS, seconds))
@@ -97,10 +101,9 @@ def _watch(stack: ExitStack, settings: Settings, kafka: KafkaSettings, folder: P
         at, events = time.monotonic(), float(now["applied"])
         rate = (events - before[1]) / (at - before[0])
         before = (at, events)
-        fed = sum(feed.poll() is not None for feed in feeds)
         console.print(
             f"[dim]{at - begun:5.0f} s[/]  {events:>10,.0f} events  {rate:>8,.0f}/s  lag {now['lag']:>8,.0f}  "
-            f"{now['flips']:>6,.0f} flips  {len(alerts):>3} alerts  {fed}/{len(feeds)} files fed"
+            f"{now['flips']:>6,.0f} flips  {len(alerts):>3} alerts" + ("  all events fed" if feed.poll() == 0 else "")
         )
     accused = {alert.subject.id for alert in alerts if alert.subject.type == "seller"}
     planted = {msgspec.json.decode(line, type=Cheat).seller_id for line in truth.read_bytes().splitlines()}
@@ -110,7 +113,7 @@ def _watch(stack: ExitStack, settings: Settings, kafka: KafkaSettings, folder: P
     )
     if kafka.mock:
         console.print(
-            f"{now['applied']:,.0f} of the files' {_count(files):,} events: the mock drops what is not read in time"
+            f"{now['applied']:,.0f} of the market's {total:,} events: the mock drops what is not read in time"
         )
     return 0
 
@@ -127,16 +130,10 @@ def _wait_for(url: str, worker: subprocess.Popen[bytes]) -> None:
             return
 
 
-def _count(files: list[str]) -> int:
-    total = 0
-    for file in files:
-        with lines(file) as found:
-            total += sum(1 for _ in found)
-    return total
-
-
-def _print_alerts(settings: Settings, kafka: KafkaSettings, alerts: list[Alert]) -> None:
+def _print_alerts(settings: Settings, kafka: KafkaSettings, alerts: list[Alert], begun: float) -> None:
     for alert in topic_reader.alerts(settings, kafka, follow=True):
+        if not alerts:
+            console.print(f"[dim]the first alert, {time.monotonic() - begun:.1f} s after the feed began:[/]")
         alerts.append(alert)
         console.print(f"[bold red]ALERT[/] {alert.severity}: {escape(alert.explanation)} -> {alert.recommended_action}")
 
