@@ -1,7 +1,7 @@
 """Whether the outcome of a run can be trusted, judged from its counts.
 
 Invariant: pure; a judgement depends on the counts alone. Each doubt is one sentence with its figure and what to do. The
-limits are measured or derived in docs/decisions/0031-doubtful-outcomes.md.
+limits are measured or derived in docs/decisions/0035-doubtful-outcomes.md.
 """
 
 from __future__ import annotations
