@@ -7,7 +7,7 @@ reported. Group offsets beyond the task's are set back by the checkpoint store.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar, Final, NamedTuple
 
 from stream.core.model.encoding import StateError
@@ -38,6 +38,15 @@ class Gap(NamedTuple):
     partition: int
     first: int
     last: int
+
+    def without(self, done: Iterable[int]) -> list[Gap]:
+        """Return what is left of the range without the offsets that were done ahead of earlier ones."""
+        left, first = list[Gap](), self.first
+        for offset in sorted(done):
+            if self.first <= offset < self.last:
+                left.append(self._replace(first=first, last=offset))
+                first = offset + 1
+        return [gap for gap in (*left, self._replace(first=first)) if gap.first < gap.last]
 
 
 class Start(NamedTuple):
@@ -147,6 +156,17 @@ class SkippedOffsets:
         if len(self._ranges) == _MAX_RANGES:
             del self._ranges[0]  # a log's beginning moves forward, so later ranges tell more
         self._ranges.append((first, last))
+
+    def begin_at(self, offset: int, first: int | None) -> None:
+        """Forget what lies below the offset at which a restored task begins.
+
+        Args:
+            offset: The task's offset.
+            first: The offset of the first record that was fetched; None if none was.
+        """
+        self._ranges = [(max(start, offset), end) for start, end in self._ranges if end > offset]
+        if first is not None and first > offset:
+            self.add(offset, first)
 
     def expired(self, topic: str, partition: int, beginning: int) -> list[Gap]:
         """Empty the ranges, and return the parts of them below the log's present beginning."""

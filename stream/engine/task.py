@@ -88,6 +88,8 @@ class Task:
         self._changed = False
         #: Records that expired before they were read; known after `restore`.
         self.gaps: list[Gap] = []
+        #: By topic, the offset of the first record that was fetched.
+        self._first_received: list[int | None] = [None] * len(settings.read_topics)
         #: The offset after the last fetched record of each topic, and the error if a topic starts again below it.
         self._received = [0] * len(settings.read_topics)
         self._rewound: LogError | None = None
@@ -164,7 +166,13 @@ class Task:
         """Take the offsets from the position row, once they are known to belong to the logs."""
         offsets = None if row is None else [*(low_offset for low_offset, _ in row.streams), row.evidence]
         start = await self._store.check_logs(offsets)
-        self.gaps = start.gaps
+        streams = [] if row is None else row.streams
+        ahead = {topic: done for topic, (_, done) in zip(self._settings.input_topics, streams, strict=False)}
+        self.gaps = [left for gap in start.gaps for left in gap.without(ahead.get(gap.topic, ()))]
+        # Even without further input: the next owner of the partition must not report the same records again.
+        self._changed = self._changed or bool(start.gaps)
+        for skipped, offset, first in zip(self.skipped, start.offsets, self._first_received, strict=True):
+            skipped.begin_at(offset, first)
         for stream, low_offset in enumerate(start.offsets[:EVIDENCE]):
             self._low_offsets[stream] = low_offset
             self.merge.streams[stream].next_offset = low_offset
@@ -208,7 +216,10 @@ class Task:
             return
         low_offset = self._next_evidence_offset if stream == EVIDENCE else self._low_offsets[stream]
         expected = max(self._received[stream], low_offset)
-        if first > expected and self.phase is TaskPhase.RUNNING:
+        if self._first_received[stream] is None:
+            self._first_received[stream] = first
+        # The first record of a task that is not restored yet is compared with its offset when that is known.
+        if first > expected and (self._received[stream] or self.phase is TaskPhase.RUNNING):
             self.skipped[stream].add(expected, first)
         self._received[stream] = last + 1
         self._verify = self._verify or last < low_offset

@@ -1,0 +1,126 @@
+"""Records that expire before a task reads them are reported: all of them, and each once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Final
+
+import pytest
+
+from stream.config import Settings
+from stream.engine.log_check import Gap, Log, Start, check
+from stream.engine.task import Task
+from stream.intake.intake import Intake
+from tests.unit.engine.doubles import FetchedRecord, InMemoryCheckpointStore
+
+_SETTINGS: Final = Settings()
+_TOPIC: Final = _SETTINGS.lifecycle_topic
+
+
+class ExpiringStore(InMemoryCheckpointStore):
+    """Checks the logs as the product does; the reviews' log begins at `beginning`.
+
+    Attributes:
+        on_read: Called when the logs' ends have been read, before the task goes on.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.beginning = 0
+        self.on_read: Callable[[], None] = lambda: None
+
+    async def check_logs(self, offsets: list[int] | None) -> Start:
+        logs = [Log(topic, 0, self.beginning if topic == _TOPIC else 0, 1000, None) for topic in _SETTINGS.read_topics]
+        self.on_read()
+        return check(offsets, logs, len(_SETTINGS.input_topics), _SETTINGS.state_topic)
+
+
+def _task(store: ExpiringStore) -> Task:
+    return Task(0, _SETTINGS, Intake(_SETTINGS, 1), store, time.time)
+
+
+def _garbage(first: int, last: int) -> list[FetchedRecord]:
+    return [FetchedRecord(offset, None, b"garbage") for offset in range(first, last)]
+
+
+async def _with_state(store: ExpiringStore) -> None:
+    """Let a first task commit a state that has read ten records."""
+    task = _task(store)
+    await task.restore()
+    task.take(0, _garbage(0, 10))
+    task.step(lambda _: True, 100)
+    await task.checkpoint(lambda alert: alert)
+    assert store.offsets[0] == 10
+
+
+@pytest.mark.parametrize(
+    ("done", "left"),
+    [
+        ([], [(3, 9)]),
+        ([5], [(3, 5), (6, 9)]),
+        ([3, 8], [(4, 8)]),
+        ([2, 9, 12], [(3, 9)]),
+        ([8, 4, 5], [(3, 4), (6, 8)]),
+        (range(3, 9), []),
+    ],
+)
+def test_records_that_were_done_ahead_of_earlier_ones_are_not_reported(
+    done: list[int], left: list[tuple[int, int]]
+) -> None:
+    assert Gap("reviews", 1, 3, 9).without(done) == [Gap("reviews", 1, *each) for each in left]
+
+
+def test_expired_records_are_reported_once_without_further_input() -> None:
+    async def run() -> None:
+        store = ExpiringStore()
+        await _with_state(store)
+        store.beginning = 30
+        task = _task(store)
+        await task.restore()
+        assert task.gaps == [Gap(_TOPIC, 0, 10, 30)]
+        await task.checkpoint(lambda alert: alert)
+        next_owner = _task(store)
+        await next_owner.restore()
+        assert next_owner.gaps == []
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("fetched_before", [(), (0, 5), (5, 12)])
+def test_records_that_expire_while_a_task_is_restored_are_noted(fetched_before: tuple[int, ...]) -> None:
+    async def run() -> None:
+        store = ExpiringStore()
+        await _with_state(store)
+        task = _task(store)
+
+        def expire() -> None:
+            if fetched_before:
+                task.take(0, _garbage(*fetched_before))
+            task.take(0, _garbage(30, 40))
+
+        store.on_read = expire
+        await task.restore()
+        assert task.gaps == []
+        first = max(10, *fetched_before, 0)
+        assert task.skipped[0].expired(_TOPIC, 0, 30) == [Gap(_TOPIC, 0, first, 30)]
+
+    asyncio.run(run())
+
+
+def test_records_that_expired_before_the_check_are_reported_once() -> None:
+    """They are a gap of the restored offsets; what fetches passed over meanwhile is the same gap."""
+
+    async def run() -> None:
+        store = ExpiringStore()
+        await _with_state(store)
+        store.beginning = 30
+        task = _task(store)
+        task.take(0, _garbage(5, 12))
+        task.take(0, _garbage(30, 40))
+        await task.restore()
+        assert task.gaps == [Gap(_TOPIC, 0, 10, 30)]
+        assert task.skipped[0].expired(_TOPIC, 0, 30) == []
+
+    asyncio.run(run())
