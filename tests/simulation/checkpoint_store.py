@@ -1,7 +1,8 @@
 """A task's checkpoint store over the simulated log, with the points at which a test may interrupt it.
 
 Invariant: it writes the same records in the same order as `engine/checkpoint_store.py`, and yields control at every
-named point, so that its caller can inject any fault there. It waits for nothing else.
+named point, so that its caller can inject any fault there. It waits for nothing else. The product's own code checks
+the logs (`engine/log_check.py`) and keeps the topics' limits (`engine/record_limits.py`).
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from aiokafka import TopicPartition
 
 from stream.config import Settings
 from stream.engine.checkpoint import Checkpoint
-from stream.engine.log_check import Start
-from stream.engine.record_limits import RecordLimits
+from stream.engine.log_check import GroupOffsetsError, Start, check, is_beyond
+from stream.engine.log_check import Log as CheckedLog
+from stream.engine.record_limits import RecordLimits, WriteError
 from stream.engine.records import Record
 from stream.intake.partition import partition_of
 from tests.simulation.kafka_log import Log, Producer, Rows
@@ -41,12 +43,23 @@ def reach(point: str) -> Generator[str, None, None]:
 
 
 class SimulatedCheckpointStore:
-    """Implements `stream.engine.task.CheckpointStore`."""
+    """Implements `stream.engine.task.CheckpointStore`.
 
-    limits = RecordLimits()
+    Args:
+        log: The simulated Kafka.
+        settings: All settings.
+        partition: The partition number.
+        partition_count: The number of partitions of the topics.
+        limits: What the topics take; they belong to a worker.
+    """
 
-    def __init__(self, log: Log, settings: Settings, partition: int, partition_count: int) -> None:
+    def __init__(
+        self, log: Log, settings: Settings, partition: int, partition_count: int, limits: RecordLimits
+    ) -> None:
         self.log = log
+        self.limits = limits
+        #: By topic, where the task began if it had no state.
+        self.began_at: dict[TopicPartition, int] = {}
         self.settings = settings
         self.partition = partition
         self.transactional_id = f"{settings.app_id}-{partition}"
@@ -80,12 +93,28 @@ class SimulatedCheckpointStore:
         return [(record.key or b"", record.value) for record in records], next_offset
 
     async def topic_ids(self) -> dict[str, str]:
-        return {}
+        await reach("before topic ids")
+        return {topic: self.log.topic_id(topic) for topic in (*self.settings.read_topics, self.settings.state_topic)}
 
     async def check_logs(self, offsets: list[int] | None) -> Start:
-        """The simulated log keeps all records, and only its own workers commit offsets."""
-        await reach("checking")
-        return Start(offsets or [0] * len(self.settings.read_topics), [])
+        """Read what `KafkaCheckpointStore` reads, and check it as that does."""
+        await reach("before checking")
+        logs = [self._checked(TopicPartition(topic, self.partition)) for topic in self.settings.read_topics]
+        await reach("after checking")
+        start = check(offsets, logs, len(self.settings.input_topics), self.settings.state_topic)
+        if offsets is None:
+            self.began_at = {
+                TopicPartition(log.topic, log.partition): to for log, to in zip(logs, start.offsets, strict=True)
+            }
+        elif is_beyond(offsets, logs):
+            await self.commit(Checkpoint([], [], start.offsets))
+            raise GroupOffsetsError(logs, offsets)
+        return start
+
+    def _checked(self, tp: TopicPartition) -> CheckedLog:
+        partition = self.log.partitions[tp]
+        end, committed = len(partition.records), self.log.group_offsets.get(tp)
+        return CheckedLog(tp.topic, tp.partition, partition.beginning, end, committed)
 
     async def commit(self, checkpoint: Checkpoint) -> None:
         """Write a checkpoint as aiokafka does: an error or a cancellation aborts, a crash (GeneratorExit) does not."""
@@ -120,7 +149,13 @@ class SimulatedCheckpointStore:
 
     def send(self, record: Record) -> None:
         """Send an alert, a dead letter or a message."""
-        self.producer.send(self.destination(record), record.key, record.value, tuple(record.headers))
+        destination, headers = self.destination(record), tuple(record.headers)
+        refusal = self.log.refusal(record.topic, record.key, record.value, headers)
+        if refusal is not None:
+            error = WriteError(destination.topic, destination.partition, 1, *refusal)
+            self.limits.learn(error)
+            raise error
+        self.producer.send(destination, record.key, record.value, headers)
 
     def destination(self, record: Record) -> TopicPartition:
         """Return the record's partition; the default partitioner's choice if the record names none."""
@@ -143,3 +178,6 @@ class ReadOnlyCheckpointStore(SimulatedCheckpointStore):
 
     async def open(self) -> None:
         pass
+
+    async def check_logs(self, offsets: list[int] | None) -> Start:
+        return Start(offsets or [0] * len(self.settings.read_topics), [])

@@ -5,20 +5,25 @@ Invariant: all randomness comes from one `random.Random` and all time from `now`
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 from typing import Final
 
+from aiokafka import TopicPartition
+
 from stream.config import Settings
 from stream.contract.events import STREAMS
+from stream.core.model.encoding import decode
+from stream.engine.checkpoint import POSITION, PositionRow
+from stream.engine.log_check import Gap, LogError
 from stream.engine.task import Task
 from tests.simulation.checkpoint_store import SimulatedCheckpointStore
 from tests.simulation.feed import Feed
-from tests.simulation.input_markets import InputMarket
+from tests.simulation.input_markets import InputMarket, InputRecord
 from tests.simulation.kafka_log import Log
-from tests.simulation.worker import FAILURES, SimulatedTaskRunner, Worker, new_runner, revoke
+from tests.simulation.worker import FAILURES, Reports, SimulatedTaskRunner, Worker, new_runner, revoke
 
 #: A large budget of false alarms, so that small markets have alerts too.
 SETTINGS: Final = Settings(app_id="simulated", alert_budget=1000)
@@ -59,6 +64,15 @@ class Cluster:
         self.now = market.end
         #: Whether a worker has joined, failed or left since the last rebalance.
         self.rebalance_needed = False
+        #: Whether a topic was created again since the last rebuild: only then a worker may refuse to continue.
+        self.created_again = False
+        #: Whether a worker has refused to continue since the last rebuild.
+        self.refused = False
+        #: By partition, the first offset that the present state can know, and the offsets reported as expired since.
+        self.began_at: dict[TopicPartition, int] = {}
+        self.expired: defaultdict[TopicPartition, set[int]] = defaultdict(set)
+        #: By partition, the first offset of what tasks have written since the last rebuild.
+        self.written_since: dict[TopicPartition, int] = {}
         self._workers_started = 0
         self._start_feed()
 
@@ -89,7 +103,7 @@ class Cluster:
     def join(self) -> None:
         """Start one more worker."""
         self._workers_started += 1
-        self.workers.append(Worker(self._workers_started))
+        self.workers.append(Worker(self._workers_started, SETTINGS))
         self.rebalance_needed = True
 
     def rebalance(self) -> None:
@@ -101,14 +115,76 @@ class Cluster:
         self.rebalance_needed = False
         self.count("rebalance")
         for partition in range(self.market.partition_count):
-            self.chance.choice(self.running_workers).runners.append(self._runner(partition))
+            worker = self.chance.choice(self.running_workers)
+            worker.runners.append(self._runner(worker, partition))
 
-    def _runner(self, partition: int) -> SimulatedTaskRunner:
+    def _runner(self, worker: Worker, partition: int) -> SimulatedTaskRunner:
         variant, partition_count = self.variant, self.market.partition_count
-        store = variant.store(self.log, SETTINGS, partition, partition_count)
+        store = variant.store(self.log, SETTINGS, partition, partition_count, worker.limits)
         return new_runner(
-            SETTINGS, store, partition, partition_count, lambda: self.now, variant.change, variant.read_committed
-        )
+            SETTINGS, store, partition, partition_count, lambda: self.now, variant.change, variant.read_committed,
+            Reports(self.began_at.update, self._report),
+        )  # fmt: skip
+
+    def _report(self, gap: Gap) -> None:
+        self.expired[TopicPartition(gap.topic, gap.partition)].update(range(gap.first, gap.last))
+        self.count("expired records reported")
+
+    def rebuild(self) -> None:
+        """Do what `volteface state rebuild` does, while no worker runs."""
+        for worker in self.workers:
+            for runner in worker.runners:
+                runner.drop()
+        self.workers.clear()
+        log, count = self.log, range(self.market.partition_count)
+        for number in count:
+            log.fence(f"{SETTINGS.app_id}-{number}")
+            for topic in SETTINGS.input_topics:
+                log.group_offsets[TopicPartition(topic, number)] = 0
+            evidence = TopicPartition(SETTINGS.evidence_topic, number)
+            log.group_offsets[evidence] = len(log.partitions[evidence].records)
+            state = TopicPartition(SETTINGS.state_topic, number)
+            for key in {record.key for record in log.partitions[state].committed()}:
+                log.append(state, key, None)
+        self.written_since = {tp: len(partition.records) for tp, partition in log.partitions.items()}
+        self.expired.clear()
+        self.feed.add_foreign_messages()
+        self.created_again = self.refused = False
+        self.count("rebuild")
+        self.join()
+
+    def create_again(self, topic: str) -> None:
+        """Delete a topic and create it again. Kafka deletes the group's offsets of a deleted topic."""
+        self.log.create_again(topic)
+        for tp in [tp for tp in self.log.group_offsets if tp.topic == topic]:
+            del self.log.group_offsets[tp]
+        for known in (self.began_at, self.expired):
+            for tp in [tp for tp in known if tp.topic == topic]:
+                del known[tp]
+        self.created_again = True
+        self.count("topic created again")
+
+    def state_offsets(self, partition: int) -> list[int] | None:
+        """Return the offset of each topic in the task's committed state; None if it has none."""
+        records = self.log.partitions[TopicPartition(SETTINGS.state_topic, partition)].committed()
+        last = next((record for record in reversed(records) if record.key == POSITION), None)
+        if last is None or last.value is None:
+            return None
+        row = decode(last.value, PositionRow)
+        return [*(low_offset for low_offset, _ in row.streams), row.evidence]
+
+    def processed_records(self) -> list[InputRecord]:
+        """Return the input records that the present state must have processed: all but those that have expired."""
+        found = []
+        for stream, topic in enumerate(SETTINGS.input_topics):
+            for number in range(self.market.partition_count):
+                tp = TopicPartition(topic, number)
+                found += [
+                    InputRecord(self.now, stream, number, record.key, record.value)
+                    for record in self.log.partitions[tp].committed()
+                    if record.offset >= self.began_at.get(tp, 0) and record.offset not in self.expired[tp]
+                ]
+        return found
 
     def run_guarded(self, worker: Worker, runner: SimulatedTaskRunner, work: Callable[[], object]) -> None:
         """Run `work`; if it fails, drop the task runner and require a rebalance."""
@@ -120,6 +196,19 @@ class Cluster:
                 worker.runners.remove(runner)
             runner.drop()
             self.rebalance_needed = True
+        except LogError:
+            if not self.created_again:
+                raise
+            self.count("a worker refuses a topic that was created again")
+            self.refused = self.rebalance_needed = True
+            self.end(worker)
+
+    def end(self, worker: Worker) -> None:
+        """The process ends with all its task runners, each at its present point."""
+        for runner in worker.runners:
+            runner.drop()
+        self.workers.remove(worker)
+        self.rebalance_needed = True
 
     def run_until_idle(self) -> int | None:
         """Run without faults until no record is read or written; return the number of rounds, None if it never ends."""
@@ -127,10 +216,16 @@ class Cluster:
             progress = self.live and self.now < self.market.end
             if self.live:
                 self.send(self.chance.randint(50, 400))
+            if self.refused:
+                self.rebuild()
+            if self.rebalance_needed:
+                self.rebalance()
+                progress = True
             before = self.log.appended
-            for worker in self.workers:
+            for worker in list(self.workers):
                 for runner in list(worker.runners):
                     progress |= self._round(worker, runner)
+            progress |= self.rebalance_needed
             if not progress and self.log.appended == before:
                 return number
         return None
@@ -140,6 +235,8 @@ class Cluster:
 
         def work() -> None:
             nonlocal progress
+            runner.finish()
+            runner.begin(runner.verify(slow_checks=True))
             runner.finish()
             for stream in range(_EVIDENCE + 1):
                 progress |= runner.fetch(stream, 500)

@@ -8,19 +8,19 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-from aiokafka import TopicPartition
-
 from stream.contract.events import STREAMS
 from stream.engine.task import TaskPhase
 from tests.simulation.checkpoint_store import CHECKPOINT_POINTS
-from tests.simulation.cluster import SETTINGS, Cluster
+from tests.simulation.cluster import Cluster
+from tests.simulation.kafka_troubles import KafkaTroubles
 from tests.simulation.worker import SimulatedTaskRunner, Worker
 
 #: Events that a task applies in one step.
 _STEP_EVENTS: Final = (1, 7, 50, 500)
 #: Records of one fetch.
 _FETCH_RECORDS: Final = (1, 20, 100, 400)
-_MAX_WORKERS: Final = 3
+#: More than there are partitions, so that some workers have none.
+_MAX_WORKERS: Final = 6
 #: Mean number of turns between two faults.
 _TURNS_PER_FAULT: Final = 8
 
@@ -31,6 +31,7 @@ class FaultSchedule:
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self._chance = cluster.chance
+        self._troubles = KafkaTroubles(cluster)
 
     def run(self, turns: int) -> None:
         """Run turns of work with random faults among them."""
@@ -41,7 +42,9 @@ class FaultSchedule:
         for _ in range(turns):
             if cluster.live and chance.random() < 0.3:
                 cluster.send(chance.randint(1, 150))
-            if cluster.rebalance_needed and chance.random() < 0.15:
+            if cluster.refused and chance.random() < 0.3:
+                cluster.rebuild()
+            elif cluster.rebalance_needed and chance.random() < 0.15:
                 self._rebalance()
             elif chance.random() * _TURNS_PER_FAULT < 1:
                 self._inject_fault()
@@ -81,7 +84,13 @@ class FaultSchedule:
                 runner.advance()
             elif chance.random() < 0.8:
                 runner.finish()
+        elif kind < 0.6:
+            runner.begin(runner.verify(chance.random() < 0.3))
         elif kind < 0.8:
+            runner.finish()
+            runner.begin(runner.verify(slow_checks=False))
+            if runner.operation is not None:
+                return
             runner.task.step(lambda stream: self._idle(runner, stream), chance.choice(_STEP_EVENTS))
         else:
             runner.checkpoint()
@@ -94,8 +103,8 @@ class FaultSchedule:
 
     def _inject_fault(self) -> None:
         chance = self._chance
-        faults = (self._fail_at_point, self._rebalance, self._join, self._resume_one, self._compact)
-        chance.choices(faults, (10, 2, 1, 4, 1))[0]()
+        faults = (self._fail_at_point, self._rebalance, self._join, self._resume_one, self._troubles.inject)
+        chance.choices(faults, (10, 2, 1, 4, 3))[0]()
 
     def _rebalance(self) -> None:
         """Rebalance; a frozen worker may resume then and commit once more, before the new owners open their stores.
@@ -125,11 +134,6 @@ class FaultSchedule:
     def _resume(self, worker: Worker) -> None:
         worker.frozen = False
         self.cluster.count("resumed")
-
-    def _compact(self) -> None:
-        partition = self._chance.randrange(self.cluster.market.partition_count)
-        self.cluster.log.partitions[TopicPartition(SETTINGS.state_topic, partition)].compact()
-        self.cluster.count("compaction")
 
     def _fail_at_point(self) -> None:
         """Inject a fault at a named point of a task's checkpoint, or at its present point."""
@@ -167,9 +171,7 @@ class FaultSchedule:
         """The process ends with all its task runners, each at its present point."""
         for runner in worker.runners:
             self.cluster.count(f"crash {_point(runner)}")
-            runner.drop()
-        self.cluster.workers.remove(worker)
-        self.cluster.rebalance_needed = True
+        self.cluster.end(worker)
 
     def _fail_request(self, worker: Worker, runner: SimulatedTaskRunner) -> None:
         """A request fails, or its response is lost."""

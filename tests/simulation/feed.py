@@ -6,6 +6,7 @@ between.
 
 from __future__ import annotations
 
+import zlib
 from random import Random
 from typing import Final
 
@@ -13,10 +14,18 @@ from aiokafka import TopicPartition
 
 from stream.config import Settings
 from stream.core.staff.messages import APP_ID_HEADER
+from stream.intake.header_names import RawName
 from tests.simulation.input_markets import InputMarket, InputRecord
-from tests.simulation.kafka_log import Log
+from tests.simulation.kafka_log import Headers, Log
 
 _TRANSACTIONAL_ID: Final = "a-producer"
+#: The value of a record decides which of these it has.
+_HEADERS: Final[tuple[Headers, ...]] = (
+    (),
+    (("trace", b"t" * 4000),),
+    (("none", None), ("empty", b""), ("twice", b"1"), ("twice", b"2")),
+    ((RawName("\udcff\udcfe"), b"\x00\xff"), ("__streams.errors.offset", b"7")),
+)
 
 
 class Feed:
@@ -56,13 +65,19 @@ class Feed:
             self._send_in_transaction(batch, commit=True)
         else:
             for record in batch:
-                self._log.append(self._partition(record), record.key, record.value)
+                self._log.append(self._partition(record), record.key, record.value, _headers(record))
+
+    def send_again(self, stream: int) -> None:
+        """Send all records of a stream that were sent so far, because its topic was created again."""
+        for record in self._market.records[: self.sent]:
+            if record.stream == stream:
+                self._log.append(self._partition(record), record.key, record.value, _headers(record))
 
     def _send_in_transaction(self, batch: list[InputRecord], commit: bool) -> None:
         producer = self._log.start_producer(_TRANSACTIONAL_ID)
         producer.begin()
         for record in batch:
-            producer.send(self._partition(record), record.key, record.value)
+            producer.send(self._partition(record), record.key, record.value, _headers(record))
         if commit:
             producer.commit()
         else:
@@ -70,3 +85,7 @@ class Feed:
 
     def _partition(self, record: InputRecord) -> TopicPartition:
         return TopicPartition(self._settings.input_topics[record.stream], record.partition)
+
+
+def _headers(record: InputRecord) -> Headers:
+    return _HEADERS[zlib.crc32(record.value or b"") % len(_HEADERS)]

@@ -2,16 +2,21 @@
 
 Invariant: only this module decides which records a consumer reads. With read_committed, a consumer reads no record of
 an open or aborted transaction, and none at or after the first record of an open transaction (the last stable offset).
-The end of a transaction takes one offset in every partition that it wrote to, as Kafka's markers do.
+The end of a transaction takes one offset in every partition that it wrote to, as Kafka's markers do. A consumer whose
+offset is not in the log continues at its beginning (`auto.offset.reset=earliest`).
 """
 
 from __future__ import annotations
 
 import enum
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import NamedTuple
 
 from aiokafka import TopicPartition
+from aiokafka.errors import MessageSizeTooLargeError
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+
+from stream.engine.record_limits import InvalidRecordError
 
 Headers = tuple[tuple[str, bytes | None], ...]
 Rows = list[tuple[bytes, bytes | None]]
@@ -51,6 +56,8 @@ class Partition:
 
     def __init__(self) -> None:
         self.records: list[tuple[LogRecord | None, Transaction | None]] = []
+        #: Records below this offset have expired; they are kept here only to compare results.
+        self.beginning = 0
         #: The first offset of each transaction that is open in this partition.
         self.open_transactions: dict[Transaction, int] = {}
 
@@ -71,6 +78,11 @@ class Partition:
 
     def fetch(self, offset: int, max_records: int, read_committed: bool = True) -> tuple[list[LogRecord], int]:
         """Return at most `max_records` records from an offset on, and the offset of the next fetch."""
+        if not self.beginning <= offset <= len(self.records):
+            offset = self.beginning
+        return self._read(offset, max_records, read_committed)
+
+    def _read(self, offset: int, max_records: int, read_committed: bool) -> tuple[list[LogRecord], int]:
         found: list[LogRecord] = []
         end = self.last_stable_offset if read_committed else len(self.records)
         while offset < end and len(found) < max_records:
@@ -81,12 +93,24 @@ class Partition:
                 found.append(record)
         return found, offset
 
-    def compact(self) -> None:
-        """Keep the latest committed record of each key; remove tombstones."""
-        latest = {record.key: record.offset for record in self.fetch(0, len(self.records))[0]}
+    def committed(self) -> list[LogRecord]:
+        """Return all committed records, also those that have expired."""
+        return self._read(0, len(self.records), read_committed=True)[0]
+
+    def expire(self, offset: int) -> None:
+        """Let the records below an offset expire, as retention and DeleteRecords do."""
+        self.beginning = max(self.beginning, min(offset, self.last_stable_offset))
+
+    def compact(self, tombstones: bool = True) -> None:
+        """Keep the latest committed record of each key; remove tombstones too if `tombstones`.
+
+        Kafka removes a tombstone `delete.retention.ms` (a day) after the compaction that removed the key's other rows.
+        A reader that began before that compaction still gets the tombstone.
+        """
+        latest = {record.key: record.offset for record in self.committed()}
         for offset in range(self.last_stable_offset):
             record, _ = self.records[offset]
-            if record is not None and (latest.get(record.key) != offset or record.value is None):
+            if record is not None and (latest.get(record.key) != offset or (tombstones and record.value is None)):
                 self.records[offset] = None, None
 
 
@@ -142,6 +166,11 @@ class Log:
         self.now = 0.0
         #: Number of records appended so far; it shows whether a run makes progress.
         self.appended = 0
+        #: By topic, how often it was created again.
+        self.generations: Counter[str] = Counter()
+        #: By topic, the largest record that it takes; and the topics that take no record without a key.
+        self.max_bytes: dict[str, int] = {}
+        self.keyed: set[str] = set()
 
     def append(
         self,
@@ -176,7 +205,27 @@ class Log:
         former.fenced = True
         return was_open
 
+    def topic_id(self, topic: str) -> str:
+        """Return the id that Kafka gives this generation of a topic."""
+        return f"{topic}/{self.generations[topic]}"
+
+    def create_again(self, topic: str) -> None:
+        """Delete a topic with all its records, and create it again."""
+        self.generations[topic] += 1
+        for partition in self.partitions:
+            if partition.topic == topic:
+                self.partitions[partition] = Partition()
+
+    def refusal(
+        self, topic: str, key: bytes | None, value: bytes | None, headers: Headers
+    ) -> tuple[int, Exception] | None:
+        """Return the size of a record and the error with which Kafka refuses it; None if the topic takes it."""
+        size = DefaultRecordBatchBuilder.estimate_size_in_bytes(key, value, list(headers))
+        if size > self.max_bytes.get(topic, size):
+            return size, MessageSizeTooLargeError()
+        return (size, InvalidRecordError()) if key is None and topic in self.keyed else None
+
     def committed_records(self, topic: str) -> list[LogRecord]:
         """Return all committed records of a topic, partition by partition."""
         partitions = sorted(partition for partition in self.partitions if partition.topic == topic)
-        return [record for partition in partitions for record in self.partitions[partition].fetch(0, 1 << 60)[0]]
+        return [record for partition in partitions for record in self.partitions[partition].committed()]

@@ -1,27 +1,35 @@
 """The outcome of a run, read from the log alone, and its differences from the outcome of a clean run.
 
-Invariant: for a backlog the outcome must equal a clean run's, byte for byte. For a live feed the order of events
-depends on when they were read, so only the properties that hold in any order are compared.
+Invariant: for a backlog the outcome must equal that of a clean run of all records that the state must have processed,
+byte for byte. For a live feed the order of events depends on when they were read, so only the properties that hold in
+any order are compared.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from functools import cache
 from random import Random
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
+from aiokafka import TopicPartition
 
+from stream.engine.record_limits import RecordLimits
 from stream.engine.task import Task
+from stream.intake.dead_letters import DeadLetter, Part, incoming
 from tests.simulation.checkpoint_store import ReadOnlyCheckpointStore
 from tests.simulation.cluster import SETTINGS, Cluster, Variant
-from tests.simulation.input_markets import InputMarket, input_market
-from tests.simulation.kafka_log import Log
+from tests.simulation.input_markets import InputMarket, InputRecord, input_market
+from tests.simulation.kafka_log import Log, LogRecord
 from tests.simulation.small_trees import small_trees
 from tests.simulation.worker import run_to_end, shared_intake
 
-_OFFSET: Final = "__streams.errors.offset"
+_ALL: Final[Mapping[TopicPartition, int]] = MappingProxyType({})
+_PARTS: Final[tuple[Part, ...]] = ("value", "key", "headers")
 _decode_alert = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -38,19 +46,23 @@ class Outcome(msgspec.Struct):
     alerts: list[bytes]
     #: Dead letters, each with its count.
     dead_letters: Counter[tuple[Any, ...]]
-    #: Number of records in the input topics.
-    input_records: int
 
     @property
     def alert_ids(self) -> list[str]:
         return [_decode_alert(alert)["alert_id"] for alert in self.alerts]
 
 
-def read_outcome(log: Log, partition_count: int) -> Outcome:
-    """Read the outcome from the log, as a new owner of each partition would."""
+def read_outcome(log: Log, partition_count: int, since: Mapping[TopicPartition, int] = _ALL) -> Outcome:
+    """Read the outcome from the log, as a new owner of each partition would.
+
+    Args:
+        log: The simulated Kafka.
+        partition_count: The number of tasks.
+        since: By partition, the offset of the first alert and of the first dead letter that count.
+    """
     tasks = []
     for partition in range(partition_count):
-        store = ReadOnlyCheckpointStore(log, SETTINGS, partition, partition_count)
+        store = ReadOnlyCheckpointStore(log, SETTINGS, partition, partition_count, RecordLimits())
         task = Task(partition, SETTINGS, shared_intake(SETTINGS, partition_count), store, lambda: 0.0)
         run_to_end(task.restore())
         tasks.append(task)
@@ -58,10 +70,14 @@ def read_outcome(log: Log, partition_count: int) -> Outcome:
         digests=[task.detector.state.digest() for task in tasks],
         counts=[_counts(task) for task in tasks],
         days=[task.detector.state.announced_through for task in tasks],
-        alerts=sorted(record.value or b"" for record in log.committed_records(SETTINGS.alerts_topic)),
-        dead_letters=_dead_letters(log),
-        input_records=sum(len(log.committed_records(topic)) for topic in SETTINGS.input_topics),
+        alerts=sorted(record.value or b"" for record in _written(log, SETTINGS.alerts_topic, since)),
+        dead_letters=_dead_letters(log, since),
     )
+
+
+def _written(log: Log, topic: str, since: Mapping[TopicPartition, int]) -> Iterator[LogRecord]:
+    for tp in sorted(tp for tp in log.partitions if tp.topic == topic):
+        yield from (record for record in log.partitions[tp].committed() if record.offset >= since.get(tp, 0))
 
 
 def _counts(task: Task) -> tuple[int, int, int]:
@@ -73,31 +89,58 @@ def _dead_input(task: Task) -> int:
     return sum(count for name, count in task.dead.items() if name.partition("/")[0] in SETTINGS.input_topics)
 
 
-def _dead_letters(log: Log) -> Counter[tuple[Any, ...]]:
-    """Count all dead letters, without the original's offset: it depends on the producer's aborted transactions."""
+def _dead_letters(log: Log, since: Mapping[TopicPartition, int]) -> Counter[tuple[Any, ...]]:
+    """Count all dead letters, without the original's offset: it depends on the producer's aborted transactions.
+
+    A part that does not fit into the topic is as good as its size and digest.
+    """
     found: Counter[tuple[Any, ...]] = Counter()
     for topic in SETTINGS.read_topics:
-        name = SETTINGS.dead_letter_topic(topic)
-        for record in log.committed_records(name):
-            headers = tuple(header for header in record.headers if header[0] != _OFFSET)
-            found[name, record.key, record.value, headers] += 1
+        for record in _written(log, SETTINGS.dead_letter_topic(topic), since):
+            letter = incoming(record.key, record.value, record.headers)
+            parts = tuple(_digest(letter, part) for part in _PARTS)
+            found[letter.topic, letter.partition, letter.reason, letter.detail, parts] += 1
     return found
+
+
+def _digest(letter: DeadLetter, part: Part) -> tuple[int, str] | None:
+    """Return size and digest of a part of the original, also if the letter does not hold it."""
+    if part in letter.left_out:
+        return letter.left_out[part].bytes, letter.left_out[part].sha256
+    content = letter.value if part == "value" else letter.key
+    if part == "headers":
+        content = b"".join(name.encode(errors="surrogateescape") + (text or b"") for name, text in letter.headers)
+    return None if content is None else (len(content), hashlib.sha256(content).hexdigest())
 
 
 @cache
 def clean_outcome(scenario: str, number: int) -> Outcome:
     """Return the outcome of a market without faults."""
+    return _clean_outcome(input_market(scenario, number))
+
+
+def _clean_outcome(market: InputMarket) -> Outcome:
     with small_trees():
-        cluster = Cluster(input_market(scenario, number), Random(0), False, Variant())
+        cluster = Cluster(market, Random(0), False, Variant())
         cluster.rebalance()
         assert cluster.run_until_idle() is not None, "a clean run does not finish"
-        return read_outcome(cluster.log, cluster.market.partition_count)
+        return read_outcome(cluster.log, market.partition_count)
 
 
-def differences(market: InputMarket, found: Outcome, live: bool) -> list[str]:
-    """Describe every difference from the outcome of a clean run."""
-    expected = clean_outcome(market.scenario, market.number)
-    problems = list(_count_differences(found, expected))
+def differences(market: InputMarket, processed: list[InputRecord], found: Outcome, live: bool) -> list[str]:
+    """Describe every difference from the outcome of a clean run.
+
+    Args:
+        market: The market.
+        processed: The records that the state must have processed, by partition in order.
+        found: The outcome.
+        live: Whether the feed was live.
+    """
+    if len(processed) == len(market.records):
+        expected = clean_outcome(market.scenario, market.number)
+    else:
+        expected = _clean_outcome(market._replace(records=processed))
+    problems = list(_count_differences(found, expected, len(processed)))
     repeated = [name for name, count in Counter(found.alert_ids).items() if count > 1]
     if repeated:
         problems.append(f"alerts committed more than once: {repeated}")
@@ -117,11 +160,11 @@ def differences(market: InputMarket, found: Outcome, live: bool) -> list[str]:
     return problems
 
 
-def _count_differences(found: Outcome, expected: Outcome) -> list[str]:
+def _count_differences(found: Outcome, expected: Outcome, input_records: int) -> list[str]:
     problems = []
     total = sum(map(sum, found.counts))
-    if found.input_records != expected.input_records or total != found.input_records:
-        problems.append(f"{found.input_records} input records, {total} applied, dropped as duplicates or dead")
+    if total != input_records:
+        problems.append(f"{input_records} input records, {total} applied, dropped as duplicates or dead")
     if found.counts != expected.counts:
         problems.append(f"applied, duplicates, dead: {found.counts}, of a clean run {expected.counts}")
     return problems

@@ -57,5 +57,5 @@ def _problems(cluster: Cluster) -> list[str]:
     """Run a cluster with faults, then without; return the differences from a clean run."""
     FaultSchedule(cluster).run(cluster.chance.randint(20, 200))
     stuck = [] if cluster.run_until_idle() is not None else ["the run does not finish: a task waits for ever"]
-    outcome = read_outcome(cluster.log, cluster.market.partition_count)
-    return stuck + differences(cluster.market, outcome, cluster.live)
+    outcome = read_outcome(cluster.log, cluster.market.partition_count, cluster.written_since)
+    return stuck + differences(cluster.market, cluster.processed_records(), outcome, cluster.live)

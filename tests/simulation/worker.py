@@ -11,19 +11,21 @@ from asyncio import CancelledError
 from collections.abc import Callable, Coroutine
 from functools import cache
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from aiokafka import TopicPartition
 
 from stream.config import Settings
 from stream.contract.events import STREAMS
+from stream.engine.log_check import Gap, GroupOffsetsError, LogError
+from stream.engine.record_limits import RecordLimits, WriteError
 from stream.engine.task import Task, TaskPhase
 from stream.intake.intake import Intake
 from tests.simulation.checkpoint_store import SimulatedCheckpointStore
 from tests.simulation.kafka_log import FencedError, Log
 
 #: The errors that a task may raise, and that end its task runner. Any other error is a finding.
-FAILURES: Final = (FencedError, ConnectionError, CancelledError)
+FAILURES: Final = (FencedError, ConnectionError, CancelledError, GroupOffsetsError, WriteError)
 
 
 class Operation:
@@ -55,21 +57,57 @@ def run_to_end(coroutine: Coroutine[Any, None, Any]) -> None:
         operation.advance()
 
 
+class Reports(NamedTuple):
+    """Where task runners report: by partition, the offset at which a task without state began; expired offsets."""
+
+    began_at: Callable[[dict[TopicPartition, int]], None]
+    expired: Callable[[Gap], None]
+
+
 class SimulatedTaskRunner:
-    """A task with the positions of its consumer and its unfinished operation."""
+    """A task with the positions of its consumer and its unfinished operation.
+
+    Args:
+        task, store: The task and its checkpoints.
+        log: The simulated Kafka.
+        settings: All settings.
+        read_committed: Whether messages of other tasks are read with read_committed.
+        reports: Where it reports what it has found in the logs.
+    """
 
     def __init__(
-        self, task: Task, store: SimulatedCheckpointStore, log: Log, settings: Settings, read_committed: bool
-    ) -> None:
+        self, task: Task, store: SimulatedCheckpointStore, log: Log, settings: Settings, read_committed: bool,
+        reports: Reports,
+    ) -> None:  # fmt: skip
         self.task = task
         self.store = store
         self._log = log
+        self._reports = reports
         self._partitions = [TopicPartition(topic, task.partition) for topic in settings.read_topics]
         #: The consumer reads the group's offsets when the partition is assigned: before the task is restored.
         self._positions = [log.group_offsets.get(partition, 0) for partition in self._partitions]
         self._read_committed = read_committed
         self.operation: Operation | None = None
-        self.begin(task.restore())
+        self.begin(self._restore())
+
+    async def _restore(self) -> None:
+        await self.task.restore()
+        if not self.store.producer.fenced:
+            self._reports.began_at(self.store.began_at)
+        for gap in self.task.gaps:
+            self._reports.expired(gap)
+
+    async def verify(self, slow_checks: bool) -> None:
+        """Do the checks of the engine's loop before a step: of the logs, and now and then of offsets and topic ids."""
+        task = self.task
+        if task.phase is not TaskPhase.RUNNING:
+            return
+        await task.verify()
+        if slow_checks:
+            for tp, skipped in zip(self._partitions, task.skipped, strict=True):
+                for gap in skipped.expired(tp.topic, tp.partition, self._log.partitions[tp].beginning):
+                    self._reports.expired(gap)
+            await task.check_topic_ids()
 
     def begin(self, coroutine: Coroutine[Any, None, Any]) -> None:
         operation = Operation(coroutine)
@@ -117,8 +155,9 @@ class SimulatedTaskRunner:
 class Worker:
     """A worker process; a frozen one does nothing and does not notice it."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, settings: Settings) -> None:
         self.number = number
+        self.limits = RecordLimits([settings.dead_letter_topic(topic) for topic in settings.read_topics])
         self.runners: list[SimulatedTaskRunner] = []
         self.frozen = False
 
@@ -139,8 +178,8 @@ def revoke(runners: list[SimulatedTaskRunner], chance: Random, count: Callable[[
                     runner.advance(CancelledError())
         except FencedError:
             kind = "fenced at a last checkpoint"
-        except CancelledError:
-            pass
+        except (CancelledError, GroupOffsetsError, WriteError, LogError):
+            pass  # the next owner meets the same
         count(kind)
         runner.drop()
     runners.clear()
@@ -154,9 +193,9 @@ def shared_intake(settings: Settings, partition_count: int) -> Intake:
 
 def new_runner(
     settings: Settings, store: SimulatedCheckpointStore, partition: int, partition_count: int,
-    now: Callable[[], float], change: Callable[[Task], None], read_committed: bool,
+    now: Callable[[], float], change: Callable[[Task], None], read_committed: bool, reports: Reports,
 ) -> SimulatedTaskRunner:  # fmt: skip
     """Make a task runner as `TaskManager.assign` does; `change` may put a fault into the task."""
     task = Task(partition, settings, shared_intake(settings, partition_count), store, now)
     change(task)
-    return SimulatedTaskRunner(task, store, store.log, settings, read_committed)
+    return SimulatedTaskRunner(task, store, store.log, settings, read_committed, reports)
