@@ -185,9 +185,9 @@ class KafkaCheckpointStore:
             for tp, offset in zip(partitions, committed, strict=True)
         ]
         start = check(offsets, logs, len(self._settings.input_topics), self._settings.state_topic)
-        if offsets is not None and is_beyond(offsets, logs):
+        if offsets is not None and is_beyond(start, logs):
             await self.commit(Checkpoint([], [], start.offsets))
-            raise GroupOffsetsError(logs, offsets)
+            raise GroupOffsetsError(logs, start)
         return start
 
     async def commit(self, checkpoint: Checkpoint) -> None:

@@ -67,10 +67,10 @@ class LogError(StateError):
 class GroupOffsetsError(Exception):
     """The group's offsets were beyond the task's and have been set back. The group has to assign again."""
 
-    def __init__(self, logs: Sequence[Log], offsets: Sequence[int]) -> None:
+    def __init__(self, logs: Sequence[Log], start: Start) -> None:
         self.topics = {
             log.topic: f"{offset} instead of {log.committed}"
-            for log, offset in zip(logs, offsets, strict=True)
+            for log, offset in zip(logs, start.offsets, strict=True)
             if log.committed is not None and log.committed > offset
         }
         super().__init__(
@@ -174,6 +174,11 @@ class SkippedOffsets:
         return [Gap(topic, partition, first, min(last, beginning)) for first, last in ranges if first < beginning]
 
 
-def is_beyond(offsets: Sequence[int], logs: Sequence[Log]) -> bool:
-    """Return whether a group's offset is beyond the task's: the records between would never be delivered."""
-    return any(log.committed is not None and log.committed > offset for log, offset in zip(logs, offsets, strict=True))
+def is_beyond(start: Start, logs: Sequence[Log]) -> bool:
+    """Return whether a group's offset is beyond the task's: the records between would never be delivered.
+
+    The task's offset is where it continues, not where its state ended: records between these two have expired, and no
+    commit brings them back.
+    """
+    pairs = zip(logs, start.offsets, strict=True)
+    return any(log.committed is not None and log.committed > offset for log, offset in pairs)

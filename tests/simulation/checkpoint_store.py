@@ -106,9 +106,9 @@ class SimulatedCheckpointStore:
             self.began_at = {
                 TopicPartition(log.topic, log.partition): to for log, to in zip(logs, start.offsets, strict=True)
             }
-        elif is_beyond(offsets, logs):
+        elif is_beyond(start, logs):
             await self.commit(Checkpoint([], [], start.offsets))
-            raise GroupOffsetsError(logs, offsets)
+            raise GroupOffsetsError(logs, start)
         return start
 
     def _checked(self, tp: TopicPartition) -> CheckedLog:

@@ -42,6 +42,8 @@ class Variant:
     change: Callable[[Task], None] = lambda _: None
     #: Whether tasks read the messages of other tasks with read_committed.
     read_committed: bool = True
+    #: The only trouble of Kafka; None: a choice by seed.
+    trouble: str | None = None
 
 
 class Cluster:

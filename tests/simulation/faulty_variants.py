@@ -12,6 +12,8 @@ from typing import Any, Final
 from aiokafka import TopicPartition
 
 from stream.engine.checkpoint import Checkpoint
+from stream.engine.log_check import GroupOffsetsError, SkippedOffsets, Start
+from stream.engine.record_limits import RecordLimits
 from stream.engine.records import Record
 from stream.engine.task import Task
 from tests.simulation.checkpoint_store import SimulatedCheckpointStore
@@ -81,6 +83,50 @@ class UnboundedMerge:
         return self._merge.take(idle, limit, math.inf)
 
 
+class UnseenOffsetsStore(SimulatedCheckpointStore):
+    """Compares no offsets with the logs."""
+
+    async def check_logs(self, offsets: list[int] | None) -> Start:
+        return Start(offsets or [0] * len(self.settings.read_topics), [])
+
+
+class ForeignOffsetsStore(SimulatedCheckpointStore):
+    """Leaves the group's offsets as another consumer has committed them."""
+
+    async def check_logs(self, offsets: list[int] | None) -> Start:
+        try:
+            return await super().check_logs(offsets)
+        except GroupOffsetsError:
+            return Start(offsets or [], [])
+
+
+class NoTopicIdsStore(SimulatedCheckpointStore):
+    """Knows no ids of topics."""
+
+    async def topic_ids(self) -> dict[str, str]:
+        return {}
+
+
+class ForgetfulStore(SimulatedCheckpointStore):
+    """Learns nothing from a refused write."""
+
+    def send(self, record: Record) -> None:
+        self.limits = RecordLimits()
+        super().send(record)
+
+
+class NothingSkipped(SkippedOffsets):
+    """Takes every jump of offsets for transaction markers."""
+
+    def add(self, first: int, last: int) -> None:
+        pass
+
+
+def ignore_jumps(task: Task) -> None:
+    """Let the task note no offsets that fetches passed over."""
+    task.skipped = [NothingSkipped() for _ in task.skipped]
+
+
 def do_not_wait(task: Task) -> None:
     """Replace the task's merge by one that does not wait for other tasks."""
     merge: Any = UnboundedMerge(task.merge)
@@ -95,6 +141,15 @@ FAULTY_VARIANTS: Final[dict[str, tuple[Variant, str | None, int]]] = {
     "messages outside the transaction": (Variant(store=NonTransactionalMessages), "access", 20),
     "messages are read before they are committed": (Variant(read_committed=False), "access", 20),
     "tasks do not wait for conclusions": (Variant(change=do_not_wait), "accused", 20),
+    "expired records are not reported": (
+        Variant(store=UnseenOffsetsStore, trouble="unread records expire"),
+        None,
+        10,
+    ),
+    "jumps of offsets are not reported": (Variant(change=ignore_jumps, trouble="unread records expire"), None, 20),
+    "foreign offsets are not set back": (Variant(store=ForeignOffsetsStore, trouble="foreign commit"), None, 10),
+    "topics have no ids": (Variant(store=NoTopicIdsStore, trouble="topic created again"), None, 20),
+    "a refused write is repeated": (Variant(store=ForgetfulStore, trouble="small dead-letter topics"), None, 10),
 }
 #: Not a fault: a task restores the positions from its own rows; the group's offsets only say where reading begins.
 HARMLESS_VARIANT: Final = Variant(store=OffsetsAfterTransaction)

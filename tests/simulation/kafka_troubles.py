@@ -6,6 +6,7 @@ After a topic was created again the workers must refuse to continue, until the s
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from aiokafka import TopicPartition
@@ -13,6 +14,15 @@ from aiokafka import TopicPartition
 from stream.engine.task import TaskPhase
 from tests.simulation.cluster import SETTINGS, Cluster
 
+#: All troubles; those in which records may be lost are the last two.
+TROUBLES: Final = (
+    "compaction",
+    "read records expire",
+    "foreign commit",
+    "small dead-letter topics",
+    "unread records expire",
+    "topic created again",
+)
 #: The share of the runs in which records may be lost: by retention, and by topics that are created again.
 _RETENTION_SHARE: Final = 0.2
 _CREATED_AGAIN_SHARE: Final = 0.2
@@ -26,17 +36,27 @@ class KafkaTroubles:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._chance = cluster.chance
-        kinds = [self._compact, self._compact, self._expire_read, self._commit_foreign_offsets, self._limit_letters]
+        self._kinds: dict[str, Callable[[], None]] = {
+            "compaction": self._compact,
+            "read records expire": self._expire_read,
+            "foreign commit": self._commit_foreign_offsets,
+            "small dead-letter topics": self._limit_letters,
+            "unread records expire": self._expire_unread,
+            "topic created again": self._create_again,
+        }
+        self._names = self._draw() if cluster.variant.trouble is None else [cluster.variant.trouble]
+
+    def _draw(self) -> list[str]:
         share = self._chance.random()
         if share < _RETENTION_SHARE:
-            kinds += [self._expire_unread, self._expire_unread]
-        elif share < _RETENTION_SHARE + _CREATED_AGAIN_SHARE:
-            kinds.append(self._create_again)
-        self._kinds = kinds
+            return [name for name in TROUBLES if name != "topic created again"]
+        if share < _RETENTION_SHARE + _CREATED_AGAIN_SHARE:
+            return [name for name in TROUBLES if name != "unread records expire"]
+        return list(TROUBLES[:4])
 
     def inject(self) -> None:
         """Inject one trouble."""
-        self._chance.choice(self._kinds)()
+        self._kinds[self._chance.choice(self._names)]()
 
     def _partition(self) -> int:
         return self._chance.randrange(self._cluster.market.partition_count)

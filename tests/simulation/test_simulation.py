@@ -16,6 +16,7 @@ from tests.simulation.cluster import SETTINGS, Variant
 from tests.simulation.faulty_variants import FAULTY_VARIANTS, HARMLESS_VARIANT
 from tests.simulation.input_markets import MARKET_SPECS, input_market
 from tests.simulation.kafka_log import FencedError, Log
+from tests.simulation.kafka_troubles import TROUBLES
 from tests.simulation.outcome import clean_outcome
 from tests.simulation.seed_run import CORRECT_VARIANT, run
 from tests.simulation.small_trees import small_trees
@@ -101,6 +102,12 @@ def test_seeds_end_as_a_clean_run() -> None:
 @pytest.mark.slow
 def test_more_seeds_end_as_a_clean_run() -> None:
     assert _failures(range(5, 31)) == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_each_trouble_of_kafka_ends_as_a_clean_run(trouble: str) -> None:
+    assert _failures(range(1, 4), None, Variant(trouble=trouble)) == {}
 
 
 @pytest.mark.slow

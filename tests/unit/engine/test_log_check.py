@@ -49,10 +49,19 @@ def test_expired_records_are_a_gap() -> None:
 
 
 def test_group_offsets_beyond_the_state_are_found_and_named() -> None:
-    assert is_beyond([0, 5], logs(0, 9, 6))
-    assert not is_beyond([0, 5], logs(0, 9, 5))
-    assert not is_beyond([0, 5], logs(0, 9, None))
-    assert "'outreach': '5 instead of 6'" in str(GroupOffsetsError(logs(0, 9, 6), [0, 5]))
+    start = Start([0, 5], [])
+    assert is_beyond(start, logs(0, 9, 6))
+    assert not is_beyond(start, logs(0, 9, 5))
+    assert not is_beyond(start, logs(0, 9, None))
+    assert "'outreach': '5 instead of 6'" in str(GroupOffsetsError(logs(0, 9, 6), start))
+
+
+@pytest.mark.parametrize(("committed", "beyond"), [(4, False), (5, False), (6, True)])
+def test_group_offsets_at_the_beginning_of_a_log_that_has_expired_are_not_set_back_for_ever(
+    committed: int, beyond: bool
+) -> None:
+    found = logs(5, 9, committed)
+    assert is_beyond(check([0, 3], found, 2, STATE), found) is beyond
 
 
 def test_a_rebuilt_task_starts_at_the_groups_offset_of_the_evidence_topic() -> None:
