@@ -30,9 +30,6 @@ _RESUME_AT: Final = 5_000
 _TICK_SECONDS: Final = 0.05
 #: A partition that has more records but brings none is waited for this many times `max_idle_seconds`.
 _GIVE_UP_FACTOR: Final = 30
-#: How often the beginnings of logs are asked for while fetches pass over offsets. Each commit of a producer with
-#: transactions takes an offset, so this is usual.
-_SKIPPED_CHECK_SECONDS: Final = 10
 #: How often the ids of the topics are compared.
 _IDS_CHECK_SECONDS: Final = 30
 
@@ -84,7 +81,7 @@ class TaskRunner:
         self.last_arrivals: dict[int, float] = {}
         self._next_offsets = [0] * len(settings.read_topics)
         self._paused = [False] * len(settings.read_topics)
-        self._skipped_checked_at = self._ids_checked_at = time.monotonic()
+        self._ids_checked_at = time.monotonic()
         self._records_arrived = asyncio.Event()
         self._stopping = False
 
@@ -145,7 +142,6 @@ class TaskRunner:
             self._discount_stall(stepped_at - turned_at, stepped_at)
             turned_at = stepped_at
             await task.verify()
-            await self._check_skipped(stepped_at)
             if stepped_at - self._ids_checked_at > _IDS_CHECK_SECONDS:
                 self._ids_checked_at = stepped_at
                 await task.check_topic_ids()
@@ -163,11 +159,11 @@ class TaskRunner:
                 await self._wait()
         await self.checkpoint()
 
-    async def _check_skipped(self, now: float) -> None:
-        """Report records that expired while this task was far behind."""
-        if now - self._skipped_checked_at < _SKIPPED_CHECK_SECONDS:
-            return
-        self._skipped_checked_at = now
+    async def _check_skipped(self) -> None:
+        """Report records that expired while this task was far behind.
+
+        Each commit of a producer with transactions takes an offset, so skipped offsets are usual.
+        """
         for stream, skipped in enumerate(self.task.skipped):
             if skipped:
                 beginning = await self._partitions.beginning(stream, self.task.partition)
@@ -182,6 +178,8 @@ class TaskRunner:
     async def checkpoint(self) -> None:
         """Commit a checkpoint and report it."""
         started_at = time.monotonic()
+        # Before the commit: the next owner of the partition would not see the gap.
+        await self._check_skipped()
         committed = await self.task.checkpoint(_stamped)
         self.checkpointed_at = time.monotonic()
         if committed.rows:

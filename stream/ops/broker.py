@@ -22,7 +22,7 @@ from typing import Final
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
-from stream.ops.kafka_distribution import BrokerError, cached_folder, kafka, run
+from stream.ops.kafka_distribution import VERSION, BrokerError, cached_folder, kafka, run
 
 _START_SECONDS: Final = 60
 _STOP_SECONDS: Final = 20
@@ -59,12 +59,16 @@ class Broker:
         data: Its data folder; by default a temporary one.
         more: Further lines for server.properties, with the placeholders of `_PROPERTIES`. Of two lines with one name
             Kafka uses the last.
+        version: Of Kafka.
     """
 
-    def __init__(self, port: int | None = None, data: Path | None = None, more: str = "") -> None:
+    def __init__(
+        self, port: int | None = None, data: Path | None = None, more: str = "", version: str = VERSION
+    ) -> None:
         self.port = port or free_port()
         self._controller = free_port()
         self._more = more
+        self._version = version
         self._keep = data is not None
         self._data = data or Path(tempfile.mkdtemp(prefix="volteface-kafka-"))
         self._process: subprocess.Popen[bytes] | None = None
@@ -83,7 +87,7 @@ class Broker:
         """Start it and wait until it answers; raise BrokerError if it does not."""
         if _listens(self.port):  # its answers would look like this broker's
             raise BrokerError(f"port {self.port} is taken: end what listens there, or choose another with --port")
-        java = kafka()
+        java = kafka(self._version)
         properties = self._data / "server.properties"
         self._data.mkdir(parents=True, exist_ok=True)
         # Written at every start: a given data folder may be used with another port.
@@ -92,7 +96,7 @@ class Broker:
             encoding="utf-8",
         )
         if not (self._data / "log" / "meta.properties").exists():
-            shutil.copytree(_formatted(java), self._data / "log")
+            shutil.copytree(_formatted(java, self._version), self._data / "log")
         with (self._data / "kafka.out").open("ab") as out:
             self._process = subprocess.Popen(
                 [*java, "-Xmx512m", "-Xms128m", "kafka.Kafka", str(properties)],
@@ -161,7 +165,7 @@ class Broker:
             shutil.rmtree(self._data, ignore_errors=True)
 
 
-def _formatted(java: list[str]) -> Path:
+def _formatted(java: list[str], version: str) -> Path:
     """Return a formatted log folder, which is cached: Kafka's tool takes two seconds, and only an id differs."""
 
     def fill(folder: Path) -> None:
@@ -170,7 +174,7 @@ def _formatted(java: list[str]) -> Path:
         properties.write_text(_PROPERTIES.format(port=9092, controller=9093, data=folder), encoding="utf-8")
         run([*java, "kafka.tools.StorageTool", "format", "-t", "dm9sdGVmYWNlLWRldg", "-c", str(properties)])
 
-    return cached_folder("-formatted", fill) / "log"
+    return cached_folder("-formatted", fill, version) / "log"
 
 
 def free_port() -> int:

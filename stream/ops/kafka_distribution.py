@@ -34,14 +34,15 @@ def check_tools() -> None:
         _maven()
 
 
-def kafka() -> list[str]:
+def kafka(version: str = VERSION) -> list[str]:
     """Return the command that runs one of Kafka's classes, without the class's name; fetch the jar files if needed."""
-    return [_java(), "-Dlog4j2.level=WARN", "-cp", f"{cached_folder('', _fetch)}/*"]
+    jars = cached_folder("", lambda folder: _fetch(folder, version), version)
+    return [_java(), "-Dlog4j2.level=WARN", "-cp", f"{jars}/*"]
 
 
-def cached_folder(name: str, fill: Callable[[Path], None]) -> Path:
+def cached_folder(name: str, fill: Callable[[Path], None], version: str = VERSION) -> Path:
     """Return a folder of the cache; at its first use `fill` creates it."""
-    folder = cached(name)
+    folder = cached(name, version)
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -55,15 +56,16 @@ def cached_folder(name: str, fill: Callable[[Path], None]) -> Path:
     return folder
 
 
-def cached(name: str = "") -> Path:
+def cached(name: str = "", version: str = VERSION) -> Path:
     """Return the path of a folder of the cache, which may not exist: of the jar files, or with a suffix another one."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "volteface"
     # The folder's name depends on the pom, so that files of an earlier pom are not used.
-    return cache / f"kafka-{VERSION}-{hashlib.blake2b(POM.read_bytes(), digest_size=4).hexdigest()}{name}"
+    return cache / f"kafka-{version}-{hashlib.blake2b(POM.read_bytes(), digest_size=4).hexdigest()}{name}"
 
 
-def _fetch(folder: Path) -> None:
-    run([_maven(), "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", f"-DoutputDirectory={folder}"])
+def _fetch(folder: Path, version: str) -> None:
+    options = [f"-Dkafka.version={version}", f"-DoutputDirectory={folder}"]
+    run([_maven(), "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", *options])
 
 
 def _maven() -> str:

@@ -88,7 +88,7 @@ class FaultSchedule:
             runner.begin(runner.verify(chance.random() < 0.3))
         elif kind < 0.8:
             runner.finish()
-            runner.begin(runner.verify(slow_checks=False))
+            runner.begin(runner.verify(topic_ids=False))
             if runner.operation is not None:
                 return
             runner.task.step(lambda stream: self._idle(runner, stream), chance.choice(_STEP_EVENTS))

@@ -81,11 +81,15 @@ class KafkaTroubles:
             self._cluster.count("read records expired")
 
     def _expire_unread(self) -> None:
-        """Let input records expire, whether or not they are done."""
-        tp = TopicPartition(self._chance.choice(SETTINGS.input_topics), self._partition())
+        """Let some input records expire behind a consumer's position, or behind the group's."""
+        stream, number = self._chance.randrange(len(SETTINGS.input_topics)), self._partition()
+        tp = TopicPartition(SETTINGS.input_topics[stream], number)
         partition = self._cluster.log.partitions[tp]
+        runners = [runner for worker in self._cluster.workers for runner in worker.runners]
+        positions = [runner.position(stream) for runner in runners if runner.task.partition == number]
+        after = self._chance.choice([self._cluster.log.group_offsets.get(tp, 0), *positions])
         reach = self._chance.randint(0, max(20, len(partition.records) // 4))
-        partition.expire(max(self._cluster.log.group_offsets.get(tp, 0), partition.beginning) + reach)
+        partition.expire(max(after, partition.beginning) + reach)
         self._cluster.count("unread records expired")
 
     def _commit_foreign_offsets(self) -> None:

@@ -21,7 +21,7 @@ from stream.engine.log_check import Gap, GroupOffsetsError, LogError
 from stream.engine.record_limits import RecordLimits, WriteError
 from stream.engine.task import Task, TaskPhase
 from stream.intake.intake import Intake
-from tests.simulation.checkpoint_store import SimulatedCheckpointStore
+from tests.simulation.checkpoint_store import SimulatedCheckpointStore, reach
 from tests.simulation.kafka_log import FencedError, Log
 
 #: The errors that a task may raise, and that end its task runner. Any other error is a finding.
@@ -97,17 +97,23 @@ class SimulatedTaskRunner:
         for gap in self.task.gaps:
             self._reports.expired(gap)
 
-    async def verify(self, slow_checks: bool) -> None:
-        """Do the checks of the engine's loop before a step: of the logs, and now and then of offsets and topic ids."""
-        task = self.task
-        if task.phase is not TaskPhase.RUNNING:
-            return
-        await task.verify()
-        if slow_checks:
-            for tp, skipped in zip(self._partitions, task.skipped, strict=True):
-                for gap in skipped.expired(tp.topic, tp.partition, self._log.partitions[tp].beginning):
-                    self._reports.expired(gap)
-            await task.check_topic_ids()
+    async def verify(self, topic_ids: bool) -> None:
+        """Do the checks of the engine's loop before a step: of the logs, and now and then of the topics' ids."""
+        if self.task.phase is TaskPhase.RUNNING:
+            await self.task.verify()
+            if topic_ids:
+                await self.task.check_topic_ids()
+
+    async def _checkpoint(self) -> None:
+        await reach("before reading beginnings")
+        for tp, skipped in zip(self._partitions, self.task.skipped, strict=True):
+            for gap in skipped.expired(tp.topic, tp.partition, self._log.partitions[tp].beginning):
+                self._reports.expired(gap)
+        await self.task.checkpoint(lambda alert: alert)
+
+    def position(self, stream: int) -> int:
+        """Return the offset of the next fetch."""
+        return self._positions[stream]
 
     def begin(self, coroutine: Coroutine[Any, None, Any]) -> None:
         operation = Operation(coroutine)
@@ -130,7 +136,7 @@ class SimulatedTaskRunner:
             self.advance()
 
     def checkpoint(self) -> None:
-        self.begin(self.task.checkpoint(lambda alert: alert))
+        self.begin(self._checkpoint())
 
     def fetch(self, stream: int, max_records: int) -> bool:
         """Give the task at most `max_records` records; return whether the position advanced."""

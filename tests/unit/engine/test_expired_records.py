@@ -12,8 +12,9 @@ import pytest
 from stream.config import Settings
 from stream.engine.log_check import Gap, Log, Start, check
 from stream.engine.task import Task
+from stream.engine.task_runner import TaskRunner
 from stream.intake.intake import Intake
-from tests.unit.engine.doubles import FetchedRecord, InMemoryCheckpointStore
+from tests.unit.engine.doubles import FakePartitionControl, FetchedRecord, InMemoryCheckpointStore, NullTaskMetrics
 
 _SETTINGS: Final = Settings()
 _TOPIC: Final = _SETTINGS.lifecycle_topic
@@ -122,5 +123,37 @@ def test_records_that_expired_before_the_check_are_reported_once() -> None:
         await task.restore()
         assert task.gaps == [Gap(_TOPIC, 0, 10, 30)]
         assert task.skipped[0].expired(_TOPIC, 0, 30) == []
+
+    asyncio.run(run())
+
+
+class _Control(FakePartitionControl):
+    """The reviews' log begins at offset 30."""
+
+    async def beginning(self, stream: int, partition: int) -> int:
+        return 30 if stream == 0 else 0
+
+
+class _Metrics(NullTaskMetrics):
+    def __init__(self) -> None:
+        self.expired = 0
+
+    def records_expired(self, topic: str, count: int) -> None:
+        self.expired += count
+
+
+def test_skipped_records_are_reported_before_the_offsets_after_them_are_committed() -> None:
+    """If the worker ends after its next checkpoint, nobody sees the gap again."""
+
+    async def run() -> None:
+        store, metrics = ExpiringStore(), _Metrics()
+        await _with_state(store)
+        task = _task(store)
+        runner = TaskRunner(task, _SETTINGS, _Control(), metrics)
+        await task.restore()
+        runner.take(0, _garbage(30, 40))
+        task.step(lambda _: True, 100)
+        await runner.checkpoint()
+        assert (store.offsets[0], metrics.expired) == (40, 20)
 
     asyncio.run(run())
