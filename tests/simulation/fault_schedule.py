@@ -104,7 +104,7 @@ class FaultSchedule:
     def _inject_fault(self) -> None:
         chance = self._chance
         faults = (self._fail_at_point, self._rebalance, self._join, self._resume_one, self._troubles.inject)
-        chance.choices(faults, (10, 2, 1, 4, 3))[0]()
+        chance.choices(faults, (10, 2, 1, 4, 5))[0]()
 
     def _rebalance(self) -> None:
         """Rebalance; a frozen worker may resume then and commit once more, before the new owners open their stores.

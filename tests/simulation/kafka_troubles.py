@@ -81,13 +81,18 @@ class KafkaTroubles:
             self._cluster.count("read records expired")
 
     def _expire_unread(self) -> None:
-        """Let some input records expire behind a consumer's position, or behind the group's."""
-        stream, number = self._chance.randrange(len(SETTINGS.input_topics)), self._partition()
-        tp = TopicPartition(SETTINGS.input_topics[stream], number)
-        partition = self._cluster.log.partitions[tp]
-        runners = [runner for worker in self._cluster.workers for runner in worker.runners]
-        positions = [runner.position(stream) for runner in runners if runner.task.partition == number]
-        after = self._chance.choice([self._cluster.log.group_offsets.get(tp, 0), *positions])
+        """Let some input records expire after the group's offset, or that a running task has not fetched yet."""
+        log, number = self._cluster.log, self._partition()
+        topics = [TopicPartition(topic, number) for topic in SETTINGS.input_topics]
+        behind = [
+            (tp, runner.position(stream))
+            for worker in self._cluster.workers
+            for runner in worker.runners
+            for stream, tp in enumerate(topics)
+            if runner.task.partition == number and 0 < runner.position(stream) < log.partitions[tp].last_stable_offset
+        ]
+        tp, after = self._chance.choice(behind or [(tp, log.group_offsets.get(tp, 0)) for tp in topics])
+        partition = log.partitions[tp]
         reach = self._chance.randint(0, max(20, len(partition.records) // 4))
         partition.expire(max(after, partition.beginning) + reach)
         self._cluster.count("unread records expired")
