@@ -23,7 +23,10 @@ class _Slice(bytes):
     __slots__ = ()
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        return RawName(super().decode(encoding, "surrogateescape"))
+        try:
+            return super().decode(encoding)  # aiokafka sends no name of another class
+        except UnicodeDecodeError:
+            return RawName(super().decode(encoding, "surrogateescape"))
 
 
 class LenientBytes(bytes):

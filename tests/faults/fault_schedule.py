@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
@@ -22,7 +22,8 @@ from tests.kafka.group import Group, Worker, wait
 _FROZEN_SECONDS: Final = (2.0, 20.0)
 _BROKER_DOWN_SECONDS: Final = (1.0, 20.0)
 _RECOVERY_SECONDS: Final = 120.0
-MAX_WORKERS: Final = 3
+#: How often a trouble of the round is chosen, in comparison with the weights of `FaultSchedule`.
+_TROUBLE_WEIGHT: Final = 2
 
 
 class FaultSchedule:
@@ -31,11 +32,13 @@ class FaultSchedule:
     Attributes:
         counts: How often each kind of fault was injected.
         recovery_seconds: By kind, the seconds until events were applied again.
+        max_workers: The most workers that run at a time.
     """
 
     def __init__(self, seed: int, broker: Broker) -> None:
         self.counts: Counter[str] = Counter()
         self.recovery_seconds: defaultdict[str, list[float]] = defaultdict(list)
+        self.max_workers = 3
         self._chance = random.Random(seed)
         self._broker = broker
         self._kinds: dict[str, Callable[[Group], None]] = {
@@ -51,10 +54,15 @@ class FaultSchedule:
         #: Kills test the guarantee most directly; a broker's restart takes long, so it is rare.
         self._weights = (8, 3, 2, 3, 2, *[1] * len(POINTS), 1, 1)
 
-    def inject(self, group: Group) -> None:
-        """Inject one fault, and wait until events are applied again or all records are read."""
-        name = self._chance.choices(list(self._kinds), self._weights)[0]
-        self._kinds[name](group)
+    def inject(self, group: Group, troubles: Mapping[str, Callable[[], None]]) -> None:
+        """Inject a fault or one of these troubles; see `run`."""
+        weights = (*self._weights, *[_TROUBLE_WEIGHT] * len(troubles))
+        name = self._chance.choices([*self._kinds, *troubles], weights)[0]
+        self.run(group, name, troubles[name] if name in troubles else partial(self._kinds[name], group))
+
+    def run(self, group: Group, name: str, fault: Callable[[], None]) -> None:
+        """Inject a fault, and wait until events are applied again or all records are read."""
+        fault()
         self.counts[name] += 1
         started = time.monotonic()
         if not running_workers(group):
@@ -99,7 +107,7 @@ class FaultSchedule:
             _stop(worker)
 
     def _join(self, group: Group) -> None:
-        if len(running_workers(group)) < MAX_WORKERS:
+        if len(running_workers(group)) < self.max_workers:
             Worker(group)
 
     def _freeze(self, group: Group) -> None:

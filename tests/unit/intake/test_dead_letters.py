@@ -7,6 +7,7 @@ import random
 
 import msgspec
 import pytest
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from stream.intake.dead_letters import DeadLetter, LeftOut, fitted, incoming, outgoing
 from stream.intake.header_names import LenientBytes, RawName
@@ -84,6 +85,15 @@ def test_a_raw_name_gives_its_bytes_back() -> None:
     assert name == "\udcff\udcfeab"
     assert buffer[2] == 0xFF
     assert LenientBytes("ä".encode())[0:2].decode() == "ä"
+
+
+@pytest.mark.parametrize("name", ["plain", "ä", ""])
+def test_a_usual_name_beside_a_raw_one_can_be_sent(name: str) -> None:
+    """A whole batch is read leniently if one of its records has a name that is not UTF-8."""
+    fetched = LenientBytes(name.encode())[0:].decode("utf-8")
+    _, _, headers = outgoing(msgspec.structs.replace(LETTER, headers=((fetched, b"1"),)))
+    batch = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 10_000)
+    assert batch.append(0, 0, b"k", b"v", list(headers)) is not None
 
 
 def test_settlements_hold_exactly_their_offsets() -> None:
