@@ -137,17 +137,13 @@ def outgoing(letter: DeadLetter, keyed: bool = False) -> tuple[bytes | None, byt
         str(letter.offset),
         letter.reason,
     )
+    own = letter.headers
     added: Headers = tuple(zip(HEADERS, map(_bounded, why), strict=True))
     if letter.left_out:
         added += ((_LEFT_OUT, msgspec.json.encode(letter.left_out)),)
-    raw = {
-        number: name.encode(errors="surrogateescape")
-        for number, (name, _) in enumerate(letter.headers)
-        if not _is_utf8(name)
-    }
-    # Exact strings: aiokafka's compiled code takes no `RawName`, which each name of a fetch is that has a raw one.
-    own = tuple((_shown(name), content) for name, content in letter.headers)
+    raw = {number: name.encode(errors="surrogateescape") for number, (name, _) in enumerate(own) if not _is_utf8(name)}
     if raw:
+        own = tuple((_shown(name), content) for name, content in own)
         added += ((_NAMES, msgspec.json.encode({number: name.hex() for number, name in raw.items()})),)
     if keyed and letter.key is None:
         return letter.place.encode(), letter.value, (*own, *added, (_NO_KEY, b"true"))
@@ -163,7 +159,7 @@ def _is_utf8(name: str) -> bool:
 
 
 def _shown(name: str) -> str:
-    return str(name) if _is_utf8(name) else name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def incoming(key: bytes | None, value: bytes | None, headers: Headers) -> DeadLetter:
