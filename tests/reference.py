@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -72,6 +72,8 @@ class Memory:
 
     async def check_logs(self, offsets: list[int] | None) -> Start:
         return Start(offsets or [0, 0, 0, 0], [])
+
+    async def check_delivered(self, offsets: list[int], firsts: Mapping[int, int]) -> None: ...
 
     async def commit(self, checkpoint: Checkpoint) -> None:
         self.rows.update(checkpoint.rows)

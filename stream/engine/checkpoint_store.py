@@ -34,6 +34,8 @@ _KeyValueHeaders = tuple[bytes | None, bytes | None, list[tuple[str, bytes | Non
 _NO_HEADERS: Final[list[tuple[str, bytes | None]]] = []
 _BATCH: Final = 5000
 _size_of: Final = DefaultRecordBatchBuilder.estimate_size_in_bytes
+#: The longest time for a look at what lies before the first delivered records.
+_CHECK_SECONDS: Final = 30
 #: The size of a batch; a single record may be larger.
 _BATCH_BYTES: Final = 1024 * 1024
 
@@ -190,6 +192,39 @@ class KafkaCheckpointStore:
             raise GroupOffsetsError(logs, start)
         return start
 
+    async def check_delivered(self, offsets: list[int], firsts: Mapping[int, int]) -> None:
+        """Check that no record lies between the task's offset and the first one that was delivered.
+
+        Transaction markers may lie there, and the places of records that have expired.
+
+        Args:
+            offsets: The next offset of each topic in `Settings.read_topics`.
+            firsts: By the topic's number, the offset of the first delivered record.
+
+        Raises:
+            GroupOffsetsError: The consumer began at another offset; the group's offsets are set back now.
+        """
+        consumer = AIOKafkaConsumer(
+            **connection(self._kafka), isolation_level="read_committed", enable_auto_commit=False,
+            auto_offset_reset="earliest",
+        )  # fmt: skip
+        await consumer.start()
+        missed: list[Log] = []
+        try:
+            async with asyncio.timeout(_CHECK_SECONDS):
+                for stream, first in firsts.items():
+                    tp = TopicPartition(self._settings.read_topics[stream], self._partition)
+                    consumer.assign([tp])
+                    consumer.seek(tp, offsets[stream])
+                    if await _has_record_before(consumer, tp, first):
+                        missed.append(Log(tp.topic, tp.partition, 0, first, first))
+        finally:
+            await consumer.stop()
+        if missed:
+            await self.commit(Checkpoint([], [], offsets))
+            numbers = [self._settings.read_topics.index(log.topic) for log in missed]
+            raise GroupOffsetsError(missed, Start([offsets[number] for number in numbers], []))
+
     async def commit(self, checkpoint: Checkpoint) -> None:
         """Commit a checkpoint as one transaction.
 
@@ -265,6 +300,14 @@ class KafkaCheckpointStore:
         """Stop the producer."""
         if self._producer is not None:
             await self._producer.stop()
+
+
+async def _has_record_before(consumer: AIOKafkaConsumer, tp: TopicPartition, offset: int) -> bool:
+    """Return whether a committed record lies between the consumer's position and an offset."""
+    while await consumer.position(tp) < offset:
+        for records in (await consumer.getmany(timeout_ms=200, max_records=1)).values():
+            return bool(records[0].offset < offset)
+    return False
 
 
 def _refused(sent: list[_Sent]) -> WriteError | None:

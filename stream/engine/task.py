@@ -82,6 +82,8 @@ class Task:
         self._next_evidence_offset = 0
         self._signature = app_id_header(settings)
         self._low_offsets = [0] * len(STREAMS)
+        #: The next offset of each topic when the task was restored.
+        self._restored_offsets = [0] * len(settings.read_topics)
         self._dead_letters: list[DeadLetter] = []
         #: By stream, the fetched batches that are not done: last offset, and time of the first record.
         self._batches: list[deque[tuple[int, float]]] = [deque() for _ in STREAMS]
@@ -90,6 +92,8 @@ class Task:
         self.gaps: list[Gap] = []
         #: By topic, the offset of the first record that was fetched.
         self._first_received: list[int | None] = [None] * len(settings.read_topics)
+        #: By the topic's number, the first record that was fetched if it does not follow the restored offset at once.
+        self._unverified_firsts: dict[int, int] = {}
         #: The offset after the last fetched record of each topic, and the error if a topic starts again below it.
         self._received = [0] * len(settings.read_topics)
         self._rewound: LogError | None = None
@@ -166,13 +170,16 @@ class Task:
         """Take the offsets from the position row, once they are known to belong to the logs."""
         offsets = None if row is None else [*(low_offset for low_offset, _ in row.streams), row.evidence]
         start = await self._store.check_logs(offsets)
+        self._restored_offsets = start.offsets
         streams = [] if row is None else row.streams
         ahead = {topic: done for topic, (_, done) in zip(self._settings.input_topics, streams, strict=False)}
         self.gaps = [left for gap in start.gaps for left in gap.without(ahead.get(gap.topic, ()))]
         # Even without further input: the next owner of the partition must not report the same records again.
         self._changed = self._changed or bool(start.gaps)
-        for skipped, offset, first in zip(self.skipped, start.offsets, self._first_received, strict=True):
-            skipped.begin_at(offset, first)
+        for stream, (offset, first) in enumerate(zip(start.offsets, self._first_received, strict=True)):
+            self.skipped[stream].begin_at(offset, first)
+            if first is not None and first > offset:
+                self._unverified_firsts[stream] = first
         for stream, low_offset in enumerate(start.offsets[:EVIDENCE]):
             self._low_offsets[stream] = low_offset
             self.merge.streams[stream].next_offset = low_offset
@@ -195,13 +202,17 @@ class Task:
         self._written_ids = {**present, **self._written_ids}
 
     async def verify(self) -> None:
-        """Check the logs again, because records came that the state has applied already.
+        """Check that the records that came are those that follow the restored state; nothing may be awaited after it.
 
         Raises:
             LogError: A topic was deleted and created again, or lost records.
+            GroupOffsetsError: The consumer had passed over records; the group's offsets are set back now.
         """
         if self._rewound is not None:
             raise self._rewound
+        while self._unverified_firsts:
+            firsts, self._unverified_firsts = self._unverified_firsts, {}
+            await self._store.check_delivered(self._restored_offsets, firsts)
         if self._verify:
             self._verify = False
             positions = [stream.low_offset for stream in self.merge.streams]
@@ -218,6 +229,8 @@ class Task:
         expected = max(self._received[stream], low_offset)
         if self._first_received[stream] is None:
             self._first_received[stream] = first
+            if first > expected and self.phase is TaskPhase.RUNNING:
+                self._unverified_firsts[stream] = first
         # The first record of a task that is not restored yet is compared with its offset when that is known.
         if first > expected and (self._received[stream] or self.phase is TaskPhase.RUNNING):
             self.skipped[stream].add(expected, first)

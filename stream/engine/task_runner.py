@@ -141,10 +141,10 @@ class TaskRunner:
             stepped_at = time.monotonic()
             self._discount_stall(stepped_at - turned_at, stepped_at)
             turned_at = stepped_at
-            await task.verify()
             if stepped_at - self._ids_checked_at > _IDS_CHECK_SECONDS:
                 self._ids_checked_at = stepped_at
                 await task.check_topic_ids()
+            await task.verify()
             applied = task.step(self._idle, _MAX_STEP_EVENTS)
             if applied:
                 self._metrics.stepped(time.monotonic() - stepped_at)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import time
@@ -13,11 +14,14 @@ import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 
+from stream.engine.checkpoint_store import KafkaCheckpointStore
+from stream.engine.log_check import GroupOffsetsError
+from stream.engine.record_limits import RecordLimits
 from stream.market import simulate
 from stream.ops import topics
 from stream.ops.client import connection
 from stream.ops.event_files import head, stream_of
-from tests.kafka.group import PARTITIONS, Group, Worker, replay, wait
+from tests.kafka.group import PARTITIONS, Group, Worker, no_topic_ids, replay, wait
 
 pytestmark = pytest.mark.kafka
 
@@ -149,6 +153,39 @@ def test_offsets_of_another_consumer_are_set_back(group: Group, lines: list[byte
     assert "group_offsets_reset" in (group.folder / "worker.log").read_text()
     assert "volteface_group_offsets_resets_total" in worker.page("/metrics")
     assert worker.stop() == 0
+
+
+def _check_delivered(group: Group, offset: int, first: int) -> None:
+    """Check partition 0 of the reviews: the task continues at `offset`, and `first` is delivered first."""
+
+    async def check() -> None:
+        store = KafkaCheckpointStore(0, group.settings, group.kafka, RecordLimits(), no_topic_ids)
+        await store.open()
+        try:
+            await store.check_delivered([offset, 0, 0, 0], {0: first})
+        finally:
+            await store.close()
+
+    asyncio.run(check())
+
+
+def test_records_before_the_first_delivered_one_are_found_and_markers_are_not(group: Group) -> None:
+    topic, options = group.settings.lifecycle_topic, connection(group.kafka)
+    for commit in (True, False, True):  # offsets 0 to 2, 4 to 6 and 8 to 10; a marker after each three
+        with closing(KafkaProducer(**options, transactional_id=f"{topic}-producer")) as producer:
+            producer.init_transactions()
+            producer.begin_transaction()
+            for _ in range(3):
+                producer.send(topic, value=b"{", partition=0)
+            producer.flush()
+            _ = producer.commit_transaction() if commit else producer.abort_transaction()
+    _check_delivered(group, 3, 8)
+    _check_delivered(group, 11, 12)
+    for offset, first in ((2, 8), (3, 9), (0, 2)):
+        with pytest.raises(GroupOffsetsError, match=f"{offset} instead of {first}"):
+            _check_delivered(group, offset, first)
+        with closing(KafkaConsumer(**options, group_id=group.settings.app_id)) as consumer:
+            assert consumer.committed(TopicPartition(topic, 0)) == offset
 
 
 def test_expired_records_are_counted_and_named(group: Group, lines: list[bytes]) -> None:

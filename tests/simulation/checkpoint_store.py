@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import types
 from asyncio import CancelledError
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Generator, Mapping
 from typing import Final
 
 from aiokafka import TopicPartition
@@ -110,6 +110,20 @@ class SimulatedCheckpointStore:
             await self.commit(Checkpoint([], [], start.offsets))
             raise GroupOffsetsError(logs, start)
         return start
+
+    async def check_delivered(self, offsets: list[int], firsts: Mapping[int, int]) -> None:
+        """Look at the log as `KafkaCheckpointStore` does."""
+        await reach("before looking at what was delivered")
+        missed: list[CheckedLog] = []
+        for stream, first in firsts.items():
+            tp = TopicPartition(self.settings.read_topics[stream], self.partition)
+            found, _ = self.log.partitions[tp].fetch(offsets[stream], 1)
+            if found and found[0].offset < first:
+                missed.append(CheckedLog(tp.topic, tp.partition, 0, first, first))
+        if missed:
+            await self.commit(Checkpoint([], [], offsets))
+            numbers = [self.settings.read_topics.index(log.topic) for log in missed]
+            raise GroupOffsetsError(missed, Start([offsets[number] for number in numbers], []))
 
     def _checked(self, tp: TopicPartition) -> CheckedLog:
         partition = self.log.partitions[tp]

@@ -238,10 +238,10 @@ class Cluster:
         def work() -> None:
             nonlocal progress
             runner.finish()
-            runner.begin(runner.verify(topic_ids=True))
-            runner.finish()
             for stream in range(_EVIDENCE + 1):
                 progress |= runner.fetch(stream, 500)
+            runner.begin(runner.verify(topic_ids=True))
+            runner.finish()
             progress |= runner.task.step(runner.at_end, 500) > 0
             runner.checkpoint_until(None)
 

@@ -164,6 +164,8 @@ class FaultSchedule:
         runner.finish()
         for stream in range(len(STREAMS) + 1):
             runner.fetch(stream, self._chance.choice(_FETCH_RECORDS))
+        runner.begin(runner.verify(topic_ids=False))
+        runner.finish()
         runner.task.step(lambda stream: self._idle(runner, stream), self._chance.choice(_STEP_EVENTS))
         runner.checkpoint_until(point)
 

@@ -6,7 +6,7 @@ Invariant: each fault is a replacement part that this module defines; the produc
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from aiokafka import TopicPartition
@@ -100,6 +100,13 @@ class ForeignOffsetsStore(SimulatedCheckpointStore):
             return Start(offsets or [], [])
 
 
+class TrustingStore(SimulatedCheckpointStore):
+    """Takes whatever record is delivered first for the next one."""
+
+    async def check_delivered(self, offsets: list[int], firsts: Mapping[int, int]) -> None:
+        pass
+
+
 class NoTopicIdsStore(SimulatedCheckpointStore):
     """Knows no ids of topics."""
 
@@ -148,6 +155,7 @@ FAULTY_VARIANTS: Final[dict[str, tuple[Variant, str | None, int]]] = {
     ),
     "jumps of offsets are not reported": (Variant(change=ignore_jumps, trouble="unread records expire"), None, 20),
     "foreign offsets are not set back": (Variant(store=ForeignOffsetsStore, trouble="foreign commit"), None, 10),
+    "a wrong first record is applied": (Variant(store=TrustingStore, trouble="foreign commit"), None, 40),
     "topics have no ids": (Variant(store=NoTopicIdsStore, trouble="topic created again"), None, 20),
     "a refused write is repeated": (Variant(store=ForgetfulStore, trouble="small dead-letter topics"), None, 10),
 }

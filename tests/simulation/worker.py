@@ -100,9 +100,9 @@ class SimulatedTaskRunner:
     async def verify(self, topic_ids: bool) -> None:
         """Do the checks of the engine's loop before a step: of the logs, and now and then of the topics' ids."""
         if self.task.phase is TaskPhase.RUNNING:
-            await self.task.verify()
             if topic_ids:
                 await self.task.check_topic_ids()
+            await self.task.verify()
 
     async def _checkpoint(self) -> None:
         await reach("before reading beginnings")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from stream.config import Settings
@@ -50,6 +50,9 @@ class InMemoryCheckpointStore:
 
     async def check_logs(self, offsets: list[int] | None) -> Start:
         return Start(offsets or [0, 0, 0, 0], [])
+
+    async def check_delivered(self, offsets: list[int], firsts: Mapping[int, int]) -> None:
+        pass
 
     async def commit(self, checkpoint: Checkpoint) -> None:
         if self.fenced:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import pytest
@@ -155,5 +155,41 @@ def test_skipped_records_are_reported_before_the_offsets_after_them_are_committe
         task.step(lambda _: True, 100)
         await runner.checkpoint()
         assert (store.offsets[0], metrics.expired) == (40, 20)
+
+    asyncio.run(run())
+
+
+class _Looking(ExpiringStore):
+    """Remembers what it was asked to look at."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looked: list[tuple[int, dict[int, int]]] = []
+
+    async def check_delivered(self, offsets: list[int], firsts: Mapping[int, int]) -> None:
+        self.looked.append((offsets[0], dict(firsts)))
+
+
+@pytest.mark.parametrize("restored_first", [True, False])
+@pytest.mark.parametrize(("first", "looked"), [(5, []), (10, []), (12, [(10, {0: 12})])])
+def test_a_first_record_that_does_not_follow_the_restored_offset_is_looked_at(
+    restored_first: bool, first: int, looked: list[tuple[int, dict[int, int]]]
+) -> None:
+    """The group's offsets may have been those of another consumer when this one read them, and right when checked."""
+
+    async def run() -> None:
+        store = _Looking()
+        await _with_state(store)
+        task = _task(store)
+        if restored_first:
+            await task.restore()
+            task.take(0, _garbage(first, 20))
+        else:
+            task.take(0, _garbage(first, 20))
+            await task.restore()
+        task.take(0, _garbage(25, 30))
+        for _ in range(2):
+            await task.verify()
+        assert store.looked == looked
 
     asyncio.run(run())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 
 import pytest
 
@@ -50,6 +50,8 @@ class StoredRows:
 
     async def check_logs(self, offsets: list[int] | None) -> Start:
         return Start(offsets or [0, 0, 0, 0], [])
+
+    async def check_delivered(self, offsets: list[int], firsts: Mapping[int, int]) -> None: ...
 
     async def commit(self, checkpoint: Checkpoint) -> None:
         self.commits += 1
