@@ -61,7 +61,7 @@ SEEDS ?= 1000
 simulate: install
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
 
-# Kills, freezes and outages on a real Kafka, for MINUTES.
+# Kills, freezes, outages and troubles of topics on a real Kafka, for MINUTES; KAFKA_VERSION chooses another version.
 faults: install
 	$(BIN)/python -m tests.faults
 

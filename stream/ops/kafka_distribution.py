@@ -36,8 +36,8 @@ def check_tools() -> None:
 
 def kafka(version: str = VERSION) -> list[str]:
     """Return the command that runs one of Kafka's classes, without the class's name; fetch the jar files if needed."""
-    jars = cached_folder("", lambda folder: _fetch(folder, version), version)
-    return [_java(), "-Dlog4j2.level=WARN", "-cp", f"{jars}/*"]
+    folder = cached_folder("", lambda new: _fetch(new, version), version)
+    return [_java(), "-Dlog4j2.level=WARN", "-cp", f"{folder}/*"]
 
 
 def cached_folder(name: str, fill: Callable[[Path], None], version: str = VERSION) -> Path:

@@ -80,7 +80,8 @@ class Round:
                 # undefined.
                 stop_all(self.group)
                 self.inputs.send(part)
-                Worker(self.group)
+                for _ in range(self.conditions.first_workers):
+                    Worker(self.group)
                 injected += self._inject_until_idle()
             outcome = self._compare()
         finally:

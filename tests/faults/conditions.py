@@ -49,6 +49,11 @@ class Conditions:
         return SPARE_WORKERS if "spare workers" in self.names else 3
 
     @property
+    def first_workers(self) -> int:
+        """How many workers start together."""
+        return SPARE_WORKERS if "spare workers" in self.names else 1
+
+    @property
     def odd_headers(self) -> bool:
         """Whether some records have odd headers."""
         return "odd headers" in self.names
