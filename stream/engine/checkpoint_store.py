@@ -22,7 +22,7 @@ from stream.engine.checkpoint import Checkpoint
 from stream.engine.deciding_settings import check_member, deciding_settings
 from stream.engine.group_members import settings_of_members
 from stream.engine.kafka_auth import connection, partitions_of
-from stream.engine.log_check import GroupOffsetsError, Log, Start, check, is_beyond
+from stream.engine.log_check import GroupOffsetsError, Log, LogError, Start, check, is_beyond
 from stream.engine.record_limits import MAX_RECORD_BYTES, REFUSALS, RecordLimits, WriteError
 from stream.engine.refusals import named_refusals
 from stream.intake.partition import partition_of
@@ -186,7 +186,13 @@ class KafkaCheckpointStore:
             Log(tp.topic, tp.partition, beginnings[tp], ends[tp], offset)
             for tp, offset in zip(partitions, committed, strict=True)
         ]
-        start = check(offsets, logs, len(self._settings.input_topics), self._settings.state_topic)
+        try:
+            start = check(offsets, logs, len(self._settings.input_topics), self._settings.state_topic)
+        except LogError:
+            # A worker that was frozen amid a restore compares an old state with the offsets of the next owner. It is
+            # fenced, so this commit, which changes nothing, fails, and the worker does not tell of a lost state.
+            await self.commit(Checkpoint([], [], [log.committed or 0 for log in logs]))
+            raise
         if offsets is not None and is_beyond(start, logs):
             await self.commit(Checkpoint([], [], start.offsets))
             raise GroupOffsetsError(logs, start)

@@ -23,7 +23,7 @@ _FROZEN_SECONDS: Final = (2.0, 20.0)
 _BROKER_DOWN_SECONDS: Final = (1.0, 20.0)
 _RECOVERY_SECONDS: Final = 120.0
 #: How often a trouble of the round is chosen, in comparison with the weights of `FaultSchedule`.
-_TROUBLE_WEIGHT: Final = 2
+_TROUBLE_WEIGHT: Final = 4
 
 
 class FaultSchedule:

@@ -14,6 +14,7 @@ from kafka.admin import (
     ACLFilter,
     ACLOperation,
     ACLPermissionType,
+    ACLResourcePatternType,
     ResourcePattern,
     ResourcePatternFilter,
     ResourceType,
@@ -79,7 +80,7 @@ class RestrictedBroker:
 
     def give_back(self, kind: ResourceType, name: str, operation: ACLOperation) -> None:
         """Remove the denial of one right."""
-        pattern = ResourcePatternFilter(kind, name)
+        pattern = ResourcePatternFilter(kind, name, ACLResourcePatternType.LITERAL)
         rule = ACLFilter(f"User:{_USER}", "*", operation, ACLPermissionType.DENY, pattern)
         with closing(KafkaAdminClient(**connection(self.administrator))) as admin:
             ((_, removed, _),) = admin.delete_acls([rule])

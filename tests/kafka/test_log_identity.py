@@ -11,9 +11,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from aiokafka.errors import ProducerFenced
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 
+from stream.engine.checkpoint import Checkpoint
 from stream.engine.checkpoint_store import KafkaCheckpointStore
 from stream.engine.log_check import GroupOffsetsError
 from stream.engine.record_limits import RecordLimits
@@ -186,6 +188,25 @@ def test_records_before_the_first_delivered_one_are_found_and_markers_are_not(gr
             _check_delivered(group, offset, first)
         with closing(KafkaConsumer(**options, group_id=group.settings.app_id)) as consumer:
             assert consumer.committed(TopicPartition(topic, 0)) == offset
+
+
+def test_a_former_owner_that_was_frozen_amid_its_first_restore_does_not_tell_of_a_lost_state(group: Group) -> None:
+    async def restore() -> None:
+        former, owner = (
+            KafkaCheckpointStore(0, group.settings, group.kafka, RecordLimits(), no_topic_ids) for _ in range(2)
+        )
+        await former.open()
+        assert [rows async for rows in former.read()] == []
+        await owner.open()
+        await owner.commit(Checkpoint([(b"o", b"a state")], [], [1, 0, 0, 0]))
+        try:
+            await former.check_logs(None)
+        finally:
+            await former.close()
+            await owner.close()
+
+    with pytest.raises(ProducerFenced):
+        asyncio.run(restore())
 
 
 def test_expired_records_are_counted_and_named(group: Group, lines: list[bytes]) -> None:

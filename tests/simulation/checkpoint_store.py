@@ -16,7 +16,7 @@ from aiokafka import TopicPartition
 
 from stream.config import Settings
 from stream.engine.checkpoint import Checkpoint
-from stream.engine.log_check import GroupOffsetsError, Start, check, is_beyond
+from stream.engine.log_check import GroupOffsetsError, LogError, Start, check, is_beyond
 from stream.engine.log_check import Log as CheckedLog
 from stream.engine.record_limits import RecordLimits, WriteError
 from stream.engine.records import Record
@@ -101,7 +101,11 @@ class SimulatedCheckpointStore:
         await reach("before checking")
         logs = [self._checked(TopicPartition(topic, self.partition)) for topic in self.settings.read_topics]
         await reach("after checking")
-        start = check(offsets, logs, len(self.settings.input_topics), self.settings.state_topic)
+        try:
+            start = check(offsets, logs, len(self.settings.input_topics), self.settings.state_topic)
+        except LogError:
+            await self.commit(Checkpoint([], [], [log.committed or 0 for log in logs]))
+            raise
         if offsets is None:
             self.began_at = {
                 TopicPartition(log.topic, log.partition): to for log, to in zip(logs, start.offsets, strict=True)
