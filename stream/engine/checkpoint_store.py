@@ -14,7 +14,12 @@ from typing import Any, Final, NamedTuple
 
 import faust
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
+from aiokafka.errors import (
+    KafkaError,
+    ProducerFenced,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+)
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from stream.config import KafkaSettings, Settings
@@ -36,6 +41,8 @@ _BATCH: Final = 5000
 _size_of: Final = DefaultRecordBatchBuilder.estimate_size_in_bytes
 #: The longest time for a look at what lies before the first delivered records.
 _CHECK_SECONDS: Final = 30
+#: Answers to a batch that are not about its topic.
+_ABOUT_THE_PRODUCER: Final = (ProducerFenced, TransactionalIdAuthorizationFailed)
 #: The size of a batch; a single record may be larger.
 _BATCH_BYTES: Final = 1024 * 1024
 
@@ -261,6 +268,8 @@ class KafkaCheckpointStore:
             refused = _refused(sent)
             if refused is None:
                 raise
+            if isinstance(refused.cause, _ABOUT_THE_PRODUCER):
+                raise refused.cause from error
             if isinstance(refused.cause, TopicAuthorizationFailedError):
                 raise TopicAuthorizationFailedError(refused.topic) from error
             self.limits.learn(refused)

@@ -6,6 +6,7 @@ import json
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Final, get_args
 
 import pytest
@@ -18,7 +19,8 @@ from tests.kafka.group import PARTITIONS, Group, Worker, argv, wait
 
 pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("authorized")]
 
-_LINE: Final = b'{"seller_id":"s"}\n'
+_EXAMPLES: Final = Path(__file__).parents[2] / "schemas" / "examples"
+_LINE: Final = (_EXAMPLES / "review.created.v1.jsonl").read_bytes().splitlines(keepends=True)[0]
 #: The arguments of each command that ends by itself.
 _ARGUMENTS: Final[dict[Command, tuple[str, ...]]] = {
     "topics check": (),
