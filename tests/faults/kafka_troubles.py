@@ -14,6 +14,7 @@ from random import Random
 from typing import Any, Final
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
 from stream.contract.events import STREAMS
@@ -96,9 +97,12 @@ class KafkaTroubles:
 
     def _wait_for_empty_group(self) -> None:
         def empty() -> bool:
-            with self._admin() as admin:
-                found = admin.describe_groups([self._group.settings.app_id])[self._group.settings.app_id]
-            return not found["members"]
+            group_id = self._group.settings.app_id
+            try:
+                with self._admin() as admin:
+                    return not admin.describe_groups([group_id])[group_id]["members"]
+            except KafkaError:  # a coordinator that has just started does not know its groups yet
+                return False
 
         wait(empty, _EMPTY_GROUP_SECONDS, "the group keeps members although no worker runs")
 
