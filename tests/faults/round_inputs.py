@@ -95,9 +95,8 @@ class RoundInputs:
 
     def created_again(self, stream: int, share: float) -> None:
         """Forget a stream, and send the last share of its lines again."""
-        for number in range(PARTITIONS):
-            lines = self._sent.pop((stream, number), [])
-            self.send(lines[round(len(lines) * (1 - share)) :])
+        former = [self._sent.pop((stream, number), []) for number in range(PARTITIONS)]
+        self.send(line for lines in former for line in lines[round(len(lines) * (1 - share)) :])
 
     def count(self, stream: int, number: int) -> int:
         """Return the number of records in a partition, those that have expired included."""
