@@ -19,10 +19,10 @@ from tests.simulation.worker import SimulatedTaskRunner, Worker
 _STEP_EVENTS: Final = (1, 7, 50, 500)
 #: Records of one fetch.
 _FETCH_RECORDS: Final = (1, 20, 100, 400)
-#: More than there are partitions, so that some workers have none.
-_MAX_WORKERS: Final = 6
+#: As many as most markets have partitions or one more, so that some workers have none.
+_MAX_WORKERS: Final = 4
 #: Mean number of turns between two faults.
-_TURNS_PER_FAULT: Final = 8
+_TURNS_PER_FAULT: Final = 7
 
 
 class FaultSchedule:
@@ -104,7 +104,7 @@ class FaultSchedule:
     def _inject_fault(self) -> None:
         chance = self._chance
         faults = (self._fail_at_point, self._rebalance, self._join, self._resume_one, self._troubles.inject)
-        chance.choices(faults, (10, 2, 1, 4, 5))[0]()
+        chance.choices(faults, (16, 2, 1, 4, 5))[0]()
 
     def _rebalance(self) -> None:
         """Rebalance; a frozen worker may resume then and commit once more, before the new owners open their stores.

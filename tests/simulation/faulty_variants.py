@@ -90,21 +90,21 @@ class UnseenOffsetsStore(SimulatedCheckpointStore):
         return Start(offsets or [0] * len(self.settings.read_topics), [])
 
 
-class ForeignOffsetsStore(SimulatedCheckpointStore):
-    """Leaves the group's offsets as another consumer has committed them."""
+class TrustingStore(SimulatedCheckpointStore):
+    """Takes whatever record is delivered first for the next one."""
+
+    async def check_delivered(self, offsets: list[int], firsts: Mapping[int, int]) -> None:
+        pass
+
+
+class ForeignOffsetsStore(TrustingStore):
+    """Leaves the group's offsets as another consumer has committed them, and trusts the first record, too."""
 
     async def check_logs(self, offsets: list[int] | None) -> Start:
         try:
             return await super().check_logs(offsets)
         except GroupOffsetsError:
             return Start(offsets or [], [])
-
-
-class TrustingStore(SimulatedCheckpointStore):
-    """Takes whatever record is delivered first for the next one."""
-
-    async def check_delivered(self, offsets: list[int], firsts: Mapping[int, int]) -> None:
-        pass
 
 
 class NoTopicIdsStore(SimulatedCheckpointStore):
@@ -145,15 +145,15 @@ FAULTY_VARIANTS: Final[dict[str, tuple[Variant, str | None, int]]] = {
     "offsets before the transaction": (Variant(store=OffsetsBeforeTransaction), None, 20),
     "a former owner is not fenced": (Variant(log=UnfencedLog), None, 20),
     "a restore reads uncommitted rows": (Variant(store=ReadUncommittedStore), None, 20),
-    "messages outside the transaction": (Variant(store=NonTransactionalMessages), "access", 20),
-    "messages are read before they are committed": (Variant(read_committed=False), "access", 20),
+    "messages outside the transaction": (Variant(store=NonTransactionalMessages), "removals", 25),
+    "messages are read before they are committed": (Variant(read_committed=False), "removals", 25),
     "tasks do not wait for conclusions": (Variant(change=do_not_wait), "accused", 20),
     "expired records are not reported": (
         Variant(store=UnseenOffsetsStore, trouble="unread records expire"),
         None,
         10,
     ),
-    "jumps of offsets are not reported": (Variant(change=ignore_jumps, trouble="unread records expire"), None, 20),
+    "jumps of offsets are not reported": (Variant(change=ignore_jumps, trouble="unread records expire"), "access", 35),
     "foreign offsets are not set back": (Variant(store=ForeignOffsetsStore, trouble="foreign commit"), None, 10),
     "a wrong first record is applied": (Variant(store=TrustingStore, trouble="foreign commit"), "accused", 20),
     "topics have no ids": (Variant(store=NoTopicIdsStore, trouble="topic created again"), None, 20),
