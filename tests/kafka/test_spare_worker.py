@@ -52,7 +52,8 @@ def _spare(worker: Worker) -> bool:
 def test_a_spare_worker_takes_over_after_a_long_idle_time(broker: Broker, tmp_path: Path) -> None:
     group = _group("spare", broker, tmp_path, partitions=1)
     source = tmp_path / "events.jsonl"
-    source.write_bytes(b'{"seller_id":"s"}\n' * 3)
+    examples = Path(__file__).parents[2] / "schemas" / "examples"
+    source.write_bytes((examples / "review.created.v1.jsonl").read_bytes().splitlines(keepends=True)[0] * 3)
     try:
         first = Worker(group, program=_PROGRAM)
         wait(first.ready, 60, "the first worker did not start")
