@@ -150,8 +150,9 @@ class TaskRunner:
                 self._metrics.stepped(time.monotonic() - stepped_at)
             self._resume_partitions()
             due = time.monotonic() - self.checkpointed_at >= self._settings.checkpoint_seconds
-            # A blocked task waits for other tasks, which wait for its messages: they must go out at once.
-            if due or task.alerts_waiting or task.blocked:
+            # A blocked task waits for other tasks, which wait for its messages: they must go out at once. So must those
+            # of a task without input: others may be blocked.
+            if due or task.alerts_waiting or task.blocked or (not applied and task.detector.outbox):
                 await self.checkpoint()
             if applied:
                 await asyncio.sleep(0)
