@@ -293,11 +293,10 @@ class Ready(View):
 
     async def get(self, request: Request) -> Response:
         """Return the tasks and their phases, and whether the worker is a spare one."""
+        # Between its failure and the next assignment an assigned task is `dropped`.
         states = {str(partition): state for partition, state in _task_states().items()}
-        assigned = manager.assigned
-        # Between its failure and the next assignment a task is assigned and has no state.
-        ready = assigned is not None and all(states.get(str(each)) == TaskPhase.RUNNING.value for each in assigned)
-        spare = ready and not assigned
+        ready = manager.assigned is not None and set(states.values()) <= {TaskPhase.RUNNING.value}
+        spare = ready and not states
         if spare:  # a worker with tasks shows an outage by its tasks
             ready = _kafka_connected()
         return self.json({"ready": ready, "spare": spare, "tasks": states}, status=200 if ready else 503)

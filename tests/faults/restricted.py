@@ -23,22 +23,11 @@ from kafka.admin import (
 from stream.config import KafkaSettings, Settings
 from stream.ops.broker import Broker, free_port
 from stream.ops.client import connection
+from tests.kafka.authorized import properties, settings_of
 
 _USER: Final = "volteface"
-_PASSWORD: Final = "for-tests-only"
-_LISTENERS: Final = """\
-listeners=PLAINTEXT://127.0.0.1:{port},SASL_PLAINTEXT://127.0.0.1:@PORT@,CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port},SASL_PLAINTEXT://127.0.0.1:@PORT@
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT
-inter.broker.listener.name=PLAINTEXT
-listener.name.sasl_plaintext.sasl.enabled.mechanisms=PLAIN
-listener.name.sasl_plaintext.plain.sasl.jaas.config=\\
-  org.apache.kafka.common.security.plain.PlainLoginModule required user_@USER@="@PASSWORD@";
-authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
-super.users=User:ANONYMOUS
-# The state topics are compacted while they are read.
-log.cleaner.backoff.ms=500
-"""
+#: The state topics are compacted while they are read.
+_CLEANER: Final = "log.cleaner.backoff.ms=500\n"
 _ALL: Final = (
     (ResourceType.TOPIC, "*"),
     (ResourceType.GROUP, "*"),
@@ -61,14 +50,9 @@ class RestrictedBroker:
 
     def __init__(self, version: str) -> None:
         port = free_port()
-        more = _LISTENERS
-        for name, value in {"PORT": str(port), "USER": _USER, "PASSWORD": _PASSWORD}.items():
-            more = more.replace(f"@{name}@", value)
-        self.broker = Broker(more=more, version=version)
+        self.broker = Broker(more=properties(port, [_USER]) + _CLEANER, version=version)
         self.administrator = KafkaSettings(bootstrap_servers=self.broker.bootstrap_servers)
-        secured = {"security_protocol": "SASL_PLAINTEXT", "sasl_mechanism": "PLAIN"}
-        login = {"sasl_username": _USER, "sasl_password": _PASSWORD}
-        self.user = KafkaSettings.model_validate({"bootstrap_servers": f"127.0.0.1:{port}", **secured, **login})
+        self.user = settings_of(port, _USER)
 
     def give_all_rights(self) -> None:
         """Allow the user everything."""

@@ -48,6 +48,25 @@ _RESOURCES: Final = {
 }
 
 
+def properties(port: int, users: Iterable[str]) -> str:
+    """Return the broker's properties for an authorizer, and a port on which these users log in with PASSWORD."""
+    logins = " ".join(f'user_{user}="{PASSWORD}"' for user in users)
+    return _PROPERTIES.replace("@PORT@", str(port)).replace("@USERS@", logins)
+
+
+def settings_of(port: int, user: str) -> KafkaSettings:
+    """Return the settings of a user of that port."""
+    return KafkaSettings.model_validate(
+        {
+            "bootstrap_servers": f"127.0.0.1:{port}",
+            "security_protocol": "SASL_PLAINTEXT",
+            "sasl_mechanism": "PLAIN",
+            "sasl_username": user,
+            "sasl_password": PASSWORD,
+        }
+    )
+
+
 class Authorized(NamedTuple):
     """The administrator's settings, and the port for everybody else."""
 
@@ -56,15 +75,7 @@ class Authorized(NamedTuple):
 
     def settings(self, user: str) -> KafkaSettings:
         """Return the settings of a user: one of u0, u1, ..."""
-        return KafkaSettings.model_validate(
-            {
-                "bootstrap_servers": f"127.0.0.1:{self.port}",
-                "security_protocol": "SASL_PLAINTEXT",
-                "sasl_mechanism": "PLAIN",
-                "sasl_username": user,
-                "sasl_password": PASSWORD,
-            }
-        )
+        return settings_of(self.port, user)
 
     def grant(self, user: str, rights: Iterable[Right]) -> None:
         """Grant rights to a user."""
@@ -92,7 +103,5 @@ def _acl(user: str, right: Right) -> ACL:
 def authorized_broker() -> Iterator[Authorized]:
     """Start a Kafka with an authorizer."""
     port = free_port()
-    users = " ".join(f'user_u{number}="{PASSWORD}"' for number in range(_USERS))
-    more = _PROPERTIES.replace("@PORT@", str(port)).replace("@USERS@", users)
-    with Broker(more=more) as broker:
+    with Broker(more=properties(port, (f"u{number}" for number in range(_USERS)))) as broker:
         yield Authorized(KafkaSettings(bootstrap_servers=broker.bootstrap_servers), port)
