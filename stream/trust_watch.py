@@ -6,6 +6,7 @@ by all late events of its state; and by its size. Memory is bounded: a dozen mar
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
@@ -16,6 +17,7 @@ import structlog
 from stream.config import Settings
 from stream.engine.task import Task, TaskPhase
 from stream.engine.task_runner import TaskRunner
+from stream.ops.logs import RateLimit
 from stream.ops.trust import Doubt, Quality, TaskSize, of_input, of_tasks
 
 log = structlog.get_logger()
@@ -43,7 +45,7 @@ class TrustWatch:
         self._settings = settings
         self._recent: dict[int, _RecentCounts] = {}
         self._doubts: dict[int, list[Doubt]] = {}
-        self._logged_at: dict[str, float] = {}
+        self._input_limit, self._size_limit = RateLimit(_LOG_SECONDS), RateLimit(math.inf)
 
     def reasons(self, partition: int) -> set[str]:
         """Return the reasons not to trust a task, as of the latest `update`."""
@@ -64,10 +66,10 @@ class TrustWatch:
         for partition, task in running.items():
             count = task.detector.state.tasks
             found = self._of_input(partition, task)
-            self._log(found, partition, _LOG_SECONDS)
+            self._log(found, partition, self._input_limit)
             self._doubts[partition] = found + of_tasks({partition: sizes[partition]}, count)
             if task.detector.state.clock > time.time() - _LIVE_SECONDS:
-                self._log(of_tasks(sizes, count), None, float("inf"))
+                self._log(of_tasks(sizes, count), None, self._size_limit)
 
     def _of_input(self, partition: int, task: Task) -> list[Doubt]:
         """Return the doubts about the latest events, and about all of the state if the latest are in order."""
@@ -111,11 +113,10 @@ class TrustWatch:
             scope=scope,
         )
 
-    def _log(self, doubts: Iterable[Doubt], task: int | None, every_seconds: float) -> None:
-        now = time.monotonic()
+    @staticmethod
+    def _log(doubts: Iterable[Doubt], task: int | None, limit: RateLimit) -> None:
         for doubt in doubts:
-            if now - self._logged_at.get(doubt.reason, float("-inf")) >= every_seconds:
-                self._logged_at[doubt.reason] = now
+            if limit.is_due(doubt.reason):
                 log.warning("outcome_doubtful", reason=doubt.reason, text=doubt.text, task=task)
 
 

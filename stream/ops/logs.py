@@ -55,16 +55,21 @@ def configure(level: str) -> dict[str, Any]:
 
 
 class RateLimit:
-    """Lets each message through once a minute."""
+    """Lets each message through once in a period.
 
-    def __init__(self) -> None:
+    Args:
+        every_seconds: The period; if it is infinite, messages must be few.
+    """
+
+    def __init__(self, every_seconds: float = _REPEAT_SECONDS) -> None:
+        self._every_seconds = every_seconds
         self._written_at: dict[str, float] = {}
 
     def is_due(self, message: str) -> bool:
-        """Return whether a message was not written in the past minute, and note that it is written now."""
+        """Return whether a message was not written in the past period, and note that it is written now."""
         now = time.monotonic()
-        # Forgets the old ones, so that the number of messages is bounded by those of a minute.
-        self._written_at = {text: at for text, at in self._written_at.items() if now - at < _REPEAT_SECONDS}
+        # Forgets the old ones, so that the number of messages is bounded by those of a period.
+        self._written_at = {text: at for text, at in self._written_at.items() if now - at < self._every_seconds}
         if message in self._written_at:
             return False
         self._written_at[message] = now
