@@ -1,4 +1,4 @@
-"""A task runner without a broker: for which streams its loop waits."""
+"""A task runner without a broker: for which streams its loop waits, and when it makes a checkpoint."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import time
 from typing import Any
 
 from stream.config import Settings
+from stream.core.staff.messages import DayRequest, encode_message
 from stream.engine.checkpoint import Checkpoint
-from stream.engine.task import Task
+from stream.engine.records import app_id_header
+from stream.engine.task import EVIDENCE, Task
 from stream.engine.task_runner import TaskRunner
 from stream.intake.intake import Intake
 from tests.unit.engine.doubles import FakePartitionControl, FetchedRecord, InMemoryCheckpointStore, NullTaskMetrics
@@ -104,3 +106,22 @@ def test_a_full_inbox_pauses_its_partition_and_a_drained_one_resumes_it() -> Non
         return before, partitions.paused
 
     assert asyncio.run(paused_before_and_after()) == ({0}, set())
+
+
+def test_a_task_without_input_commits_its_messages_at_once() -> None:
+    """Otherwise the tasks that wait for them stand still until the next checkpoint by the clock."""
+
+    async def sent_in_answer() -> list[bytes]:
+        settings = Settings(max_idle_seconds=0.05, checkpoint_seconds=60)
+        store = InMemoryCheckpointStore()
+        task = Task(1, settings, Intake(settings, 2), store, time.time)
+        runner = TaskRunner(task, settings, AllStreamsAtEnd(), NullTaskMetrics())
+        loop = asyncio.create_task(runner.run())
+        request = encode_message(DayRequest(reporter=1, day=7))
+        runner.take(EVIDENCE, [FetchedRecord(0, None, request, (app_id_header(settings),))])
+        await asyncio.sleep(1)
+        loop.cancel()
+        return store.messages_of_type(b"day")
+
+    (report,) = asyncio.run(sent_in_answer())
+    assert b'"writer":1,"day":7,"through":7' in report
