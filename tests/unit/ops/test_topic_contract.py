@@ -62,7 +62,7 @@ def test_every_topic_of_the_settings_has_one_contract() -> None:
         ("integrity.audit.v1", "cleanup.policy", "compact", True),
         ("dlq.reviews.lifecycle.v1", "cleanup.policy", "compact", True),
         ("dlq.reviews.lifecycle.v1", "max.message.bytes", "1048588", False),
-        ("dlq.reviews.lifecycle.v1", "max.message.bytes", "1000000", True),
+        ("dlq.reviews.lifecycle.v1", "max.message.bytes", "6000", False),
         ("dlq.reviews.lifecycle.v1", "retention.ms", str(6 * _DAY_MS), False),
         ("volteface-state", "cleanup.policy", "delete", True),
         ("volteface-state", "cleanup.policy", "compact,delete", True),
