@@ -35,13 +35,19 @@ def connected_settings(command: Command) -> tuple[config.Settings, config.KafkaS
 
 
 def committed_tasks(settings: config.Settings, kafka: config.KafkaSettings) -> dict[int, Detector]:
-    """Return a detector for each partition, restored from the committed state."""
+    """Return a detector for each partition, restored from the committed state.
+
+    Settings that differ from those of the state are reported: thresholds and ids follow from them.
+    """
     from stream.core.detector import Detector
-    from stream.core.model.encoding import StateError
-    from stream.engine.checkpoint import POSITION
+    from stream.core.model.encoding import StateError, decode
+    from stream.engine import deciding_settings
+    from stream.engine.checkpoint import POSITION, PositionRow
     from stream.ops import topic_reader
 
     tasks: dict[int, Detector] = {}
+    different: dict[str, str] = {}
+    own = deciding_settings.deciding_settings(settings)
     committed = topic_reader.committed_state(settings, kafka)
     for partition, rows in sorted(committed.items()):
         task = tasks[partition] = Detector(
@@ -51,4 +57,9 @@ def committed_tasks(settings: config.Settings, kafka: config.KafkaSettings) -> d
             task.state.restore((key, value) for key, value in rows.items() if key != POSITION)
         except StateError as error:
             fail(f"StateError: {error}")
+        if POSITION in rows:
+            written = decode(rows[POSITION], PositionRow).settings
+            different |= {name: written[name] for name in deciding_settings.differences(written, own)}
+    for name, value in sorted(different.items()):
+        warn(f"the state was built with {name}={value}; this command uses {own[name]}")
     return tasks

@@ -55,6 +55,10 @@ def test_a_worker_with_another_budget_refuses_until_it_is_adopted(group: Group) 
     first = Worker(group)
     wait(lambda: _budgets(group) == {"3"}, 60, "a worker without input did not record its settings")
     changed = Changed(group, VOLTEFACE_ALERT_BUDGET="5")
+    for command in (("watchlist",), ("state", "digest")):
+        told = _run(changed, *command)
+        assert told.returncode == 0
+        assert told.stderr.startswith("the state was built with VOLTEFACE_ALERT_BUDGET=3; this command uses 5")
     refusal = _refusal(changed)
     assert refusal.startswith("DifferentSettingsError: the state was built with VOLTEFACE_ALERT_BUDGET=3, and now")
     wait(first.ready, 30, "the first worker did not take its partitions back")
