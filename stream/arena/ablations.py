@@ -56,14 +56,9 @@ def _one_stratum_per_group(cell_at: Any) -> Any:
     return coarse
 
 
-def _by_peers_only(window: Any) -> Any:
-    """Replace the long-run comparison by the comparison with peers."""
-
-    def same(*arguments: Any) -> tuple[float, float, float]:
-        by_peers, _, retraction_factor = window(*arguments)
-        return by_peers, by_peers, retraction_factor
-
-    return same
+def _no_long_run(_: Any) -> Any:
+    """Make the comparison with the long run explain nothing, so that the one with peers counts."""
+    return lambda *_: math.inf
 
 
 def _equal_weights(update_weight: Any) -> Any:
@@ -73,12 +68,6 @@ def _equal_weights(update_weight: Any) -> Any:
         seller.log_odds = log_odds
 
     return keep
-
-
-def _no_retraction_factor(log_retraction_factor: Any) -> Any:
-    """Make the factor 1 for each of DELTAS; their sum's log is the log of their number."""
-    deltas = log_retraction_factor.__globals__["DELTAS"]
-    return lambda *_: math.log(len(deltas))
 
 
 def _no_cluster(created: vec[float], sums: vec[float], groups: int) -> vec[float]:
@@ -97,11 +86,11 @@ ABLATIONS: Final[dict[str, tuple[Patch, ...]]] = {
     "none spared": (_contrasts(optional_exposed=()),),
     "all heard": (_contrasts(optional_controls=()),),
     "no own past": (_model_arguments(lambda _: {"past_weight": 0.0}),),
-    "no long run": (Patch("evidence.evidence", "EvidenceResult._window", _by_peers_only),),
+    "no long run": (Patch("evidence.window_factors", "WindowFactors.by_long_run", _no_long_run),),
     "peers known": (Patch("subjects.seller", "Seller.expected_per_peer_flip", _always(lambda *_: 0.0)),),
     "no voices": (Patch("subjects.seller", "Seller.update_weight", _equal_weights),),
-    "no e": (Patch("evidence.evidence", "EXTRA_EXPECTED", _always(1e-9)),),
-    "no marks": (Patch("evidence.evidence", "log_retraction_factor", _no_retraction_factor),),
+    "no e": (Patch("evidence.window_factors", "EXTRA_EXPECTED", _always(1e-9)),),
+    "no marks": (Patch("evidence.window_factors", "log_retraction_factor", _always(lambda *_: 0.0)),),
     "no surge": (_contrasts(burst_explains=False),),
     "no bombs": (Patch("baseline.arrivals", "Arrivals.add", _always(lambda arrivals, now: False)),),
     "no crowds": (Patch("evidence.evidence", "arrival_clusters", _always(_no_cluster)),),

@@ -16,8 +16,8 @@ import numpy as np
 from librt.vecs import vec
 
 from stream.arena.oracle import HazardPiece, Oracle, ScoreSeries, SimulatedFlip, expected_by, true_hazards
-from stream.core.evidence.evidence import Prior
 from stream.core.evidence.watches import SELLER_MODEL, SELLER_PRIOR
+from stream.core.evidence.window_factors import Prior
 from stream.core.model.flip_windows import append_row, log_start_prior
 from stream.core.model.strata import AGE_EDGES, GROUP_OF, N_GROUPS, cell_at
 from stream.market.output import Market

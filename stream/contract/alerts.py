@@ -1,5 +1,7 @@
 """The outbound contract: an alert and its evidence.
 
+Fields with a default are newer than the first alerts, which stay readable.
+
 Invariant: every field except `detected_at` is a function of the input and the settings, so the same input gives the
 same alerts with the same ids.
 """
@@ -56,17 +58,62 @@ class Link(msgspec.Struct, frozen=True):
     flips: int
 
 
+class EvidencePart(msgspec.Struct, frozen=True):
+    """One part of the evidence: what it adds to the log odds, in words, and the numbers that it follows from."""
+
+    name: str
+    log_odds: float
+    text: str
+    numbers: dict[str, float]
+
+
+class Contact(msgspec.Struct, frozen=True):
+    """The latest contact by the seller before a review turned."""
+
+    hours_before: float
+    channel: str | None
+    incentive_value: float | None
+    currency: str | None
+
+
+class TurnedReview(msgspec.Struct, frozen=True):
+    """A review that turned, or that the platform removed.
+
+    Attributes:
+        stars_after: None if the review was deleted or removed.
+        looked_up_by: Staff members who looked its author up in the 30 days before.
+    """
+
+    review_id: str
+    at: dt.datetime
+    stars_before: int
+    stars_after: int | None
+    contact: Contact | None
+    looked_up_by: list[str]
+
+
+class OtherWatch(msgspec.Struct, frozen=True):
+    """Another watch on the same subject with evidence of its own."""
+
+    kind: Kind
+    odds: float
+
+
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """What the alert rests on: the window with the strongest evidence, from `since` to the trigger.
 
     Attributes:
-        flips, expected, ratio: Flips in the window, flips expected in it, and their ratio.
+        flips, expected: Flips in the window, and flips that peers expect in it.
+        ratio: Flips divided by expected flips; None if none are expected.
         odds: R, the odds that cheating started within the kept windows.
+        also: Other watches on the subject whose odds are at least even.
+        parts: What the odds consist of: the log odds of all parts add up to the natural log of `odds`.
         threshold: The R that the watch had to reach.
         stars_moved: Stars that the flips added to displayed ratings.
         upgraded, retracted: The two kinds of flips.
         incentives: Flips after something of value was offered.
         review_ids: The latest 50 reviews that flipped.
+        reviews: The same reviews: what they were before and after, and what came before.
         event_ids: The event that triggered the alert.
         series: A point for each flip, the latest 60.
         linked: At most 20 other subjects, those with most flips first.
@@ -74,7 +121,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 
     flips: int
     expected: float
-    ratio: float
+    ratio: float | None
     odds: float
     threshold: float
     since: dt.datetime
@@ -83,7 +130,10 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     retracted: int
     median_hours_from_contact: float | None
     incentives: int
+    also: list[OtherWatch] = []
+    parts: list[EvidencePart] = []
     review_ids: list[str]
+    reviews: list[TurnedReview] = []
     event_ids: list[str]
     series: list[Point]
     linked: list[Link]
@@ -93,6 +143,9 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """One accusation.
 
     Attributes:
+        finding_id: The same in all alerts on one subject whose windows overlap.
+        supersedes: The earlier alert of the finding that this one takes the place of, with a higher severity.
+        kind: The watch with the strongest evidence.
         raised_at: Event time of the trigger; for staff the end of the day.
         detected_at: When the alert was sent.
         patterns: Scores of river's models.
@@ -104,6 +157,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     alert_id: str
+    finding_id: str = ""
+    supersedes: str | None = None
     kind: Kind
     subject: Subject
     raised_at: dt.datetime

@@ -162,7 +162,8 @@ class EventHandlers:
         if review is not None:
             product = state.products.get(review.product_id)
             stars_won = max(0.0, product.rating - review.rating) if product else 0.0
-            finding = StaffFinding(event.seller_id, event.event_id, None, review.to_flip(state.clock, stars_won, False))
+            removal = review.to_flip(state.clock, stars_won, False, None)
+            finding = StaffFinding(event.seller_id, event.event_id, None, removal)
         state.get_or_add_staff(event.actor_id).record_removal(finding)
         self._changed_staff.add(event.actor_id)
 
@@ -171,6 +172,8 @@ class EventHandlers:
         for review in reviews:
             if review.contacted_at is None or at > review.contacted_at:
                 review.contacted_at = max(at, review.created_at)
+                review.channel, review.incentive_value = event.channel, event.incentive_value
+                review.currency = event.currency
                 review.incentive = review.incentive or event.channel in INCENTIVES
                 self._risk_set.update(review)
         if not reviews:
@@ -208,7 +211,7 @@ class EventHandlers:
             self._risk_set.remove(review)
             return self._record_rating(review.product_id, seller.seller_id, reviews, stars, stars_won, event_id)
         exposures = [lookup.staff for lookup in review.lookups]
-        flip = review.to_flip(now, stars_won, retracted)
+        flip = review.to_flip(now, stars_won, retracted, None if retracted else review.rating + moved)
         state.counts["retracted" if retracted else "upgraded"] += 1
         seller.settle(state.baseline, now)
         weight = seller.weight

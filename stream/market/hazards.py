@@ -16,6 +16,7 @@ from typing import Final
 
 HOUR: Final = 3600.0
 DAY: Final = 86_400.0
+YEAR: Final = 365 * DAY
 
 
 @dataclass(frozen=True, slots=True)

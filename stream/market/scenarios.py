@@ -6,7 +6,7 @@ nothing, so that the markets of existing names stay the same.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Final
 
 
@@ -27,6 +27,10 @@ class Confounders:
     sweep: float = 0.0
     reimport: float = 0.0
     merge: float = 0.0
+    drift: float = 0.0
+    growth: float = 0.0
+    sale: float = 0.0
+    release: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,8 @@ _ALL_CONFOUNDERS: Final = Confounders(
     reimport=0.01,
     merge=0.01,
 )
+#: The same among sellers whose levels move, as those of real sellers do.
+_MOVING: Final = replace(_ALL_CONFOUNDERS, drift=1.0, growth=0.15, sale=1.0, release=0.06)
 #: A ring and the clients of an insider are several cheats each; a market with all kinds needs at least fifteen cheats.
 _ALL_KINDS: Final = (
     *("bribes", "leaked", "hidden", "ring", "removals", "drip", "ring", "burst"),
@@ -106,6 +112,8 @@ SCENARIOS: Final[dict[str, Scenario]] = {
     ),
     "confounded": Scenario(confounders=_ALL_CONFOUNDERS),
     "cheats": Scenario(_ALL_CONFOUNDERS, Cheats(share=0.06, kinds=_ALL_KINDS, leaking=1)),
+    "moving": Scenario(_MOVING),
+    "moving_cheats": Scenario(_MOVING, Cheats(share=0.06, kinds=_ALL_KINDS, leaking=1)),
     **{kind: Scenario(cheats=cheats) for kind, cheats in _SINGLE_KINDS.items()},
     **{each.name: _single_confounder(each.name) for each in fields(Confounders)},
 }

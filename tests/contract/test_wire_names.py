@@ -25,7 +25,7 @@ from stream.intake.refusal import Refusal
 from stream.intake.settlements import settlement
 from stream.ops.metrics import Metrics
 
-_FLIP = Flip(1.0, 0.5, "r1", 4.0, True, False, 2.0, 4, ("a1",))
+_FLIP = Flip(1.0, 0.5, "r1", 4.0, True, False, 2.0, 4, ("a1",), 1, None, "message", 5.0, "USD")
 _SUMS = b'{"flips":1,"retracted":2,"looked_up_flips":3.0,"looked_up_expected":4.0,"removed":5,"critical":6}'
 _HISTORY = b'{"count":1,"retracted":2,"expected":3.0,"expected_long":4.0,"history":[[1.0]],"latest":[]}'
 
@@ -46,7 +46,7 @@ def _instance(kind: type[msgspec.Struct], *values: object) -> msgspec.Struct:
             ),
             b'{"actor_id":"a1","first_seen":5.0,"flips":6,"retracted":7,'
             b'"expected":8.0,"expected_long":9.0,"looked_up_flips":10.0,"looked_up_expected":11.0,'
-            b'"latest":[["s1","e1",0.5,[1.0,0.5,"r1",4.0,true,false,2.0,4,["a1"]]]],"removed":12,"critical":13,'
+            b'"latest":[["s1","e1",0.5,[1.0,0.5,"r1",4.0,true,false,2.0,4,["a1"],1,null,"message",5.0,"USD"]]],"removed":12,"critical":13,'
             b'"latest_removed":[]}',
         ),
         (_instance(DaySums, 1, 2, 3.0, 4.0, 5, 6), _SUMS),
@@ -65,11 +65,11 @@ def _instance(kind: type[msgspec.Struct], *values: object) -> msgspec.Struct:
             _instance(
                 StaffHistory, 1, "a1", 2.0, _instance(EvidenceHistory, 1, 2, 3.0, 4.0, [[1.0]], []),
                 _instance(EvidenceHistory, 1, 2, 3.0, 4.0, [[1.0]], []), 3.0, 4.0, 5.0, 6.0,
-                [None, 1.0], {"k": 1.0}, ["s1"],
+                [None, 1.0], {"k": 1.0}, None, ["s1"],
             ),
             b'{"version":1,"actor_id":"a1","first_seen":2.0,"flips":' + _HISTORY + b',"removals":' + _HISTORY
             + b',"looked_up_flips":3.0,"looked_up_expected":4.0,"removed":5.0,"critical":6.0,"log_odds":[null,1.0],'
-            b'"alerted_at":{"k":1.0},"accused":["s1"]}',
+            b'"alerted_at":{"k":1.0},"finding":null,"accused":["s1"]}',
         ),
         (
             _instance(MarketTotals, 1, 2, 3.0, 4.0, 5.0, 6.0),
@@ -110,7 +110,7 @@ def test_the_model_in_the_meta_row_keeps_its_names_and_values() -> None:
     row = MetaRow(1, 2.0, 3, 4, {"applied": 5}, model_of("key"))
     assert msgspec.json.encode(row) == (
         b'[1,2.0,3,4,{"applied":5},{"model version":"1","bands of reviews":"690f40c5","watches":"a5b42e9f",'
-        b'"columns of evidence":"27/7/60","rows and messages":"2","VOLTEFACE_PSEUDONYM_KEY":"key"},-1]'
+        b'"columns of evidence":"27/7/60","rows and messages":"3","VOLTEFACE_PSEUDONYM_KEY":"key"},-1]'
     )
 
 

@@ -13,9 +13,23 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import Final, NamedTuple
 
-from stream.contract.alerts import Evidence, Kind, Link, Point, Subject, SubjectType
-from stream.core.evidence.evidence import EXTRA_EXPECTED, WindowEvidence
+from stream.contract.alerts import (
+    Contact,
+    Evidence,
+    EvidencePart,
+    Kind,
+    Link,
+    OtherWatch,
+    Point,
+    Subject,
+    SubjectType,
+    TurnedReview,
+)
+from stream.core.alerting import part_texts
+from stream.core.evidence import parts
+from stream.core.evidence.evidence import WindowEvidence
 from stream.core.model.flips import Flip
+from stream.core.model.sums import total
 from stream.core.subjects.product_rating import DriftBuffer
 from stream.core.subjects.seller import Seller
 
@@ -32,12 +46,13 @@ class AlertDraft(NamedTuple):
     Attributes:
         n_flips: Flips in the strongest window that the subject may be accused of.
         flips: The latest of them, as many as the state keeps.
-        linked: Other subjects that these flips belong to.
+        linked: OtherWatch subjects that these flips belong to.
         times: Times of all flips of the window (epoch seconds), one for each point of `window_evidence.series`.
         event_id: The event that triggered the alert.
         at: When the alert is raised (epoch seconds).
         patterns: Scores of river's models.
         by_authors: True if the authors changed the reviews, False if the platform removed them.
+        also: OtherWatch watches on the subject whose odds are at least even.
     """
 
     kind: Kind
@@ -51,6 +66,7 @@ class AlertDraft(NamedTuple):
     at: float
     patterns: dict[str, float]
     by_authors: bool
+    also: list[OtherWatch]
 
 
 def flip_evidence(draft: AlertDraft, log_threshold: float) -> Evidence:
@@ -63,9 +79,11 @@ def flip_evidence(draft: AlertDraft, log_threshold: float) -> Evidence:
         n_flips=draft.n_flips,
         expected=found.expected,
         log_odds=found.log_odds,
+        found=found.parts,
+        also=draft.also,
         threshold=math.exp(log_threshold),
         since=min(utc(draft.flips[0].at), series[0].at),  # the window's first flips may be kept no longer
-        stars_moved=sum(flip.stars for flip in draft.flips),
+        stars_moved=total(flip.stars for flip in draft.flips),
         median_hours_from_contact=median(hours) if hours else None,
         event_id=draft.event_id,
         series=series,
@@ -85,17 +103,19 @@ def rating_shift_evidence(seller: Seller, buffer: DriftBuffer, event_id: str, no
     """
     recent = buffer.latest_half()
     raises = [stars for _, _, stars in recent.changes if stars > 0]
-    earlier = sum(stars > 0 for _, _, stars in buffer.changes) - len(raises)
+    earlier = len([stars for _, _, stars in buffer.changes if stars > 0]) - len(raises)
     since = recent.changes[0][1] if recent.changes else now
     flips = [flip for flip in seller.flips if flip.at >= since]
     return _evidence(
         flips,
         n_flips=len(raises),
-        expected=earlier + EXTRA_EXPECTED,
+        expected=float(earlier),
         log_odds=max(seller.log_odds),
+        found=[parts.Part("seller", max(seller.log_odds), {"odds": math.exp(min(max(seller.log_odds), MAX_LOG_ODDS))})],
+        also=[],
         threshold=1.0,
         since=utc(since),
-        stars_moved=sum(raises),
+        stars_moved=total(raises),
         median_hours_from_contact=None,
         event_id=event_id,
         series=[],
@@ -110,6 +130,8 @@ def _evidence(
     n_flips: int,
     expected: float,
     log_odds: float,
+    found: list[parts.Part],
+    also: list[OtherWatch],
     threshold: float,
     since: dt.datetime,
     stars_moved: float,
@@ -122,25 +144,42 @@ def _evidence(
     """Build the evidence.
 
     Args:
+        found: The parts of `log_odds`.
         by_authors: True if the authors changed the reviews, False if the platform removed them.
     """
-    retracted = sum(flip.retracted for flip in flips)
+    if log_odds > MAX_LOG_ODDS:
+        found = [*found, parts.Part("cut_off", MAX_LOG_ODDS - log_odds, {"most": MAX_LOG_ODDS})]
+    retracted = len([flip for flip in flips if flip.retracted])
     return Evidence(
         flips=n_flips,
         expected=expected,
-        ratio=n_flips / expected,
+        ratio=n_flips / expected if expected else None,
         odds=math.exp(min(log_odds, MAX_LOG_ODDS)),
         threshold=threshold,
+        also=also,
         since=since,
         stars_moved=stars_moved,
         upgraded=len(flips) - retracted if by_authors else 0,
         retracted=retracted,
         median_hours_from_contact=median_hours_from_contact,
-        incentives=sum(flip.incentive for flip in flips),
+        incentives=len([flip for flip in flips if flip.incentive]),
+        parts=[
+            EvidencePart(each.name, each.log_odds, part_texts.render(each, by_authors), each.numbers) for each in found
+        ],
         review_ids=[flip.review_id for flip in flips[-MAX_REVIEW_IDS:]],
+        reviews=[_turned(flip) for flip in flips[-MAX_REVIEW_IDS:]],
         event_ids=[event_id],
         series=series,
         linked=linked,
+    )
+
+
+def _turned(flip: Flip) -> TurnedReview:
+    contact = None
+    if flip.contact_hours is not None:
+        contact = Contact(flip.contact_hours, flip.channel, flip.incentive_value, flip.currency)
+    return TurnedReview(
+        flip.review_id, utc(flip.at), flip.stars_before, flip.stars_after, contact, list(flip.actor_ids)
     )
 
 
@@ -151,10 +190,10 @@ def top_links(kind: SubjectType, names: Iterable[str]) -> list[Link]:
 
 
 def _series(times: Sequence[float], found: WindowEvidence) -> list[Point]:
-    """Return a point for each flip that raised the count of exposed flips."""
+    """Return a point for each flip that raised the count of exposed flips, and one for the latest flip."""
     points: list[Point] = []
-    for at, (flips, expected) in zip(times, found.series, strict=True):
-        if flips > (points[-1].flips if points else 0):
+    for number, (at, (flips, expected)) in enumerate(zip(times, found.series, strict=True), 1):
+        if flips > (points[-1].flips if points else 0) or number == len(times):
             points.append(Point(utc(at), round(flips), expected))
     return points
 

@@ -1,29 +1,43 @@
 """When evidence becomes an alert: budgeted thresholds, and the mute period after an alert.
 
-Invariant: at most one alert for each subject and kind in MUTE_SECONDS.
+Invariant: one finding is reported once, and again only with a higher severity. A new finding is reported if its kind
+is not muted.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Final, get_args
+
+import msgspec
 
 from stream import MODEL_VERSION
-from stream.contract.alerts import Alert, Evidence, Kind, Severity, Subject, SubjectType, alert_id
+from stream.contract.alerts import Alert, Evidence, Kind, OtherWatch, Severity, Subject, SubjectType, alert_id
 from stream.core.alerting import wording
-from stream.core.alerting.alert_fields import AlertDraft, flip_evidence, rating_shift_evidence, top_links, utc
+from stream.core.alerting.alert_fields import (
+    MAX_LOG_ODDS,
+    AlertDraft,
+    flip_evidence,
+    rating_shift_evidence,
+    top_links,
+    utc,
+)
 from stream.core.baseline.baseline import Baseline
+from stream.core.evidence.evidence import WindowEvidence
 from stream.core.evidence.watches import ACCESS_WATCH, SELLER_SLACK, SELLER_WATCHES, STAFF_SLACK, log_threshold
+from stream.core.model.finding import Finding
 from stream.core.model.strata import DAY
 from stream.core.staff.history import StaffHistory, end_of_day
 from stream.core.staff.market_totals import MarketTotals
-from stream.core.staff.watches import STAFF_MODEL, STAFF_WATCHES
+from stream.core.staff.watches import STAFF_MODEL, STAFF_WATCHES, StaffWatch
 from stream.core.subjects.product_rating import DriftBuffer
 from stream.core.subjects.seller import Seller
 from stream.core.subjects.seller_evidence import evaluate_seller
 
-#: How long a watch is muted for a subject after an alert.
+#: From the lowest to the highest.
+SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
+#: How long a watch is muted for a subject after an alert, unless the same finding becomes more severe.
 MUTE_SECONDS: Final = 30 * DAY
 
 
@@ -31,6 +45,15 @@ def is_muted(alerted_at: Mapping[str, float], name: str, now: float) -> bool:
     """Return whether `name` (a kind, for products with the product's id) was alerted within MUTE_SECONDS of `now`."""
     last_at = alerted_at.get(name)
     return last_at is not None and now < last_at + MUTE_SECONDS
+
+
+def _others(watches: Iterable[tuple[Kind, float | None]], reported: Kind) -> list[OtherWatch]:
+    """Return the other watches whose odds are at least even."""
+    return [
+        OtherWatch(kind, math.exp(min(log_odds, MAX_LOG_ODDS)))
+        for kind, log_odds in watches
+        if kind != reported and log_odds is not None and log_odds >= 0
+    ]
 
 
 class AlertPolicy:
@@ -61,33 +84,30 @@ class AlertPolicy:
         """
         log_odds, strongest_window = evaluate_seller(seller, baseline, linked)
         seller.update_weight(log_odds, baseline, now)
-        alerts: list[Alert] = []
-        for number, watch in enumerate(SELLER_WATCHES):
-            if log_odds[number] < self._log_thresholds["seller"]:
-                continue
-            found = strongest_window(number)
-            flips = [flip for flip in seller.flips[found.window :] if flip.group in watch.contrast.exposed]
-            if not flips or is_muted(seller.alerted_at, watch.kind, now):
-                continue
-            seller.alerted_at[watch.kind] = now
-            draft = AlertDraft(
-                kind=watch.kind,
-                subject=Subject("seller", seller.seller_id),
-                n_flips=len(flips),
-                flips=flips,
-                linked=top_links("staff", (actor_id for flip in flips for actor_id in flip.actor_ids)),
-                times=[flip.at for flip in seller.flips[found.window :]],
-                window_evidence=found,
-                event_id=event_id,
-                at=now,
-                patterns={"half_space_trees": percentile},
-                by_authors=True,
-            )
-            n_linked = 0
-            if number == ACCESS_WATCH and linked:
-                in_window = zip(seller.flips[found.window :], linked[found.window :], strict=True)
-                n_linked = sum(is_linked for flip, is_linked in in_window if flip.group in watch.contrast.exposed)
-            alerts.append(self._from_draft(draft, n_linked))
+        number = log_odds.index(max(log_odds))
+        if log_odds[number] < self._log_thresholds["seller"]:
+            return []
+        watch, found = SELLER_WATCHES[number], strongest_window(number)
+        flips = [flip for flip in seller.flips[found.window :] if flip.group in found.exposed]
+        draft = AlertDraft(
+            kind=watch.kind,
+            subject=Subject("seller", seller.seller_id),
+            n_flips=len(flips),
+            flips=flips,
+            linked=top_links("staff", (actor_id for flip in flips for actor_id in flip.actor_ids)),
+            times=[flip.at for flip in seller.flips[found.window :]],
+            window_evidence=found,
+            event_id=event_id,
+            at=now,
+            patterns={"half_space_trees": percentile},
+            by_authors=True,
+            also=_others(zip((watch.kind for watch in SELLER_WATCHES), log_odds, strict=True), watch.kind),
+        )
+        n_linked = 0
+        if number == ACCESS_WATCH and linked:
+            in_window = zip(seller.flips[found.window :], linked[found.window :], strict=True)
+            n_linked = len([flip for flip, is_linked in in_window if is_linked and flip.group in found.exposed])
+        seller.finding, alerts = self._report(draft, seller.finding, seller.alerted_at, n_linked)
         return alerts
 
     def evaluate_staff(self, history: StaffHistory, market: MarketTotals, day: int, watches: list[int]) -> list[Alert]:
@@ -99,35 +119,70 @@ class AlertPolicy:
             day: Days since 1970-01-01.
             watches: The numbers of the watches that have new evidence.
         """
-        now = end_of_day(day)
-        alerts: list[Alert] = []
+        strongest: tuple[StaffWatch, WindowEvidence] | None = None
         for number in watches:
             watch = STAFF_WATCHES[number]
             evidence = watch.evidence(history)
             result = STAFF_MODEL.evaluate(evidence.packed_rows(), evidence.totals(), watch.prior(history, market, day))
             found = result.strongest_window(0)
             history.log_odds[number] = found.log_odds
-            too_weak = found.log_odds < self._log_thresholds["staff"]
-            if too_weak or is_muted(history.alerted_at, watch.kind, now):
-                continue
-            history.alerted_at[watch.kind] = now
-            n_flips, findings = evidence.since_window(found.window)
-            percentile = evidence.latest[-1].percentile
-            draft = AlertDraft(
-                kind=watch.kind,
-                subject=Subject("staff", history.actor_id),
-                n_flips=n_flips,
-                flips=[finding.flip for finding in findings],
-                linked=top_links("seller", (finding.seller_id for finding in findings)),
-                times=[row[0] for row in evidence.history[found.window :]],
-                window_evidence=found,
-                event_id=findings[-1].event_id,
-                at=now,
-                patterns={} if percentile is None else {"half_space_trees": percentile},
-                by_authors=watch.by_authors,
-            )
-            alerts.append(self._from_draft(draft))
+            if strongest is None or found.log_odds > strongest[1].log_odds:
+                strongest = watch, found
+        if strongest is None or strongest[1].log_odds < self._log_thresholds["staff"]:
+            return []
+        watch, found = strongest
+        evidence = watch.evidence(history)
+        n_flips, findings = evidence.since_window(found.window)
+        percentile = evidence.latest[-1].percentile
+        draft = AlertDraft(
+            kind=watch.kind,
+            subject=Subject("staff", history.actor_id),
+            n_flips=n_flips,
+            flips=[finding.flip for finding in findings],
+            linked=top_links("seller", (finding.seller_id for finding in findings)),
+            times=[row[0] for row in evidence.history[found.window :]],
+            window_evidence=found,
+            event_id=findings[-1].event_id,
+            at=end_of_day(day),
+            patterns={} if percentile is None else {"half_space_trees": percentile},
+            by_authors=watch.by_authors,
+            also=_others(zip((watch.kind for watch in STAFF_WATCHES), history.log_odds, strict=True), watch.kind),
+        )
+        history.finding, alerts = self._report(draft, history.finding, history.alerted_at)
         return alerts
+
+    def _report(
+        self, draft: AlertDraft, finding: Finding | None, alerted_at: dict[str, float], n_linked: int = 0
+    ) -> tuple[Finding | None, list[Alert]]:
+        """Raise an alert if a draft reports something new, and note what the subject's finding then is.
+
+        A draft whose window overlaps the finding's time belongs to it, and is reported if its severity is higher.
+
+        Args:
+            draft: The subject's strongest evidence, above the threshold.
+            finding: What has been reported.
+            alerted_at: Of the subject; it is changed.
+            n_linked: Flips of the draft whose reviews were looked up by staff accused over other sellers.
+        """
+        severity = wording.severity(draft.window_evidence.log_odds - self._log_thresholds[draft.subject.type])
+        earlier = finding if finding is not None and draft.times[0] <= finding.until else None
+        if earlier is not None and SEVERITIES.index(severity) <= SEVERITIES.index(earlier.severity):
+            return msgspec.structs.replace(earlier, until=draft.at), []
+        if earlier is None and is_muted(alerted_at, draft.kind, draft.at):
+            return finding, []
+        for kind in (draft.kind, *(other.kind for other in draft.also)):
+            alerted_at[kind] = draft.at
+        alert = self._from_draft(draft, severity, earlier, n_linked)
+        reported = Finding(
+            finding_id=alert.finding_id,
+            alert_id=alert.alert_id,
+            raised_at=draft.at,
+            until=draft.at,
+            severity=severity,
+            flips=draft.n_flips,
+            log_odds=draft.window_evidence.log_odds,
+        )
+        return reported, [alert]
 
     def evaluate_rating_shift(
         self, seller: Seller, product_id: str, buffer: DriftBuffer, event_id: str, now: float
@@ -152,13 +207,11 @@ class AlertPolicy:
         patterns = {"adwin_width": float(buffer.length)}
         return [self._alert(kind, Subject("product", product_id), now, "low", evidence, patterns, sentence)]
 
-    def _from_draft(self, draft: AlertDraft, n_linked: int = 0) -> Alert:
-        """Render a draft; `n_linked` of its flips were looked up by staff accused over other sellers."""
-        log_threshold = self._log_thresholds[draft.subject.type]
-        evidence = flip_evidence(draft, log_threshold)
-        sentence = wording.render(draft.kind, draft.subject, evidence, draft.by_authors, n_linked)
-        severity = wording.severity(draft.window_evidence.log_odds - log_threshold)
-        return self._alert(draft.kind, draft.subject, draft.at, severity, evidence, draft.patterns, sentence)
+    def _from_draft(self, draft: AlertDraft, severity: Severity, earlier: Finding | None, n_linked: int) -> Alert:
+        """Render a draft; see `_report`."""
+        evidence = flip_evidence(draft, self._log_thresholds[draft.subject.type])
+        sentence = wording.render(draft.kind, draft.subject, evidence, draft.by_authors, earlier, n_linked)
+        return self._alert(draft.kind, draft.subject, draft.at, severity, evidence, draft.patterns, sentence, earlier)
 
     def _alert(
         self,
@@ -169,10 +222,14 @@ class AlertPolicy:
         evidence: Evidence,
         patterns: dict[str, float],
         explanation: str,
+        earlier: Finding | None = None,
     ) -> Alert:
         """Build an alert. `detected_at` and `state_digest` are set when it leaves the task."""
+        event_id = evidence.event_ids[0]
         return Alert(
-            alert_id=alert_id(kind, subject, evidence.event_ids[0]),
+            alert_id=alert_id(kind, subject, event_id),
+            finding_id=earlier.finding_id if earlier else alert_id("finding", subject, event_id),
+            supersedes=earlier.alert_id if earlier else None,
             kind=kind,
             subject=subject,
             raised_at=utc(now),

@@ -6,10 +6,14 @@ alert compares flips with an expectation and states the odds.
 
 from __future__ import annotations
 
+import datetime as dt
+import math
 from typing import Final
 
 from stream.contract.alerts import Action, Evidence, Kind, Severity, Subject, SubjectType
+from stream.core.model.finding import Finding
 from stream.core.model.strata import CONTACT_DAYS
+from stream.core.model.sums import total
 
 #: What was counted, and what the expectation rests on.
 _COUNTED: Final[dict[Kind, tuple[str, str]]] = {
@@ -25,6 +29,10 @@ _COUNTED: Final[dict[Kind, tuple[str, str]]] = {
         "from the share of critical reviews among other staff's removals",
     ),
 }
+#: The parts of the evidence about the subject's level, those about the number of flips, and those about deletions.
+_LEVELS: Final = ("own_level", "controls")
+_COUNTS: Final = frozenset(("count", "baseline_uncertainty", "own_level", "controls", "long_run"))
+_DELETIONS: Final = frozenset(("deletions",))
 _SUBJECTS: Final[dict[SubjectType, str]] = {"seller": "Seller", "staff": "Staff member", "product": "Product"}
 
 
@@ -50,30 +58,67 @@ def recommended_action(about: SubjectType, severity: Severity, incentives: int, 
     return "restore_ratings"
 
 
-def render(kind: Kind, subject: Subject, evidence: Evidence, by_authors: bool, n_linked: int = 0) -> str:
-    """Return the explanation of an alert on a seller or a staff member.
+def render(
+    kind: Kind,
+    subject: Subject,
+    evidence: Evidence,
+    by_authors: bool,
+    earlier: Finding | None = None,
+    n_linked: int = 0,
+) -> str:
+    """Return the explanation of an alert on a seller or a staff member; what weighs most comes first.
 
     Args:
         kind, subject, evidence: Of the alert.
         by_authors: Whether the reviews' authors changed them, or the platform removed them.
+        earlier: What the alert adds to; None for a new finding.
         n_linked: Flips whose reviews were looked up by staff accused over other sellers.
     """
-    counted, basis = _COUNTED[kind]
-    n_flips, expected = evidence.flips, evidence.expected
-    sentences = [
-        f"{_SUBJECTS[subject.type]} {subject.id}: {n_flips} critical review{'' if n_flips == 1 else 's'} "
-        f"{counted.format(days=CONTACT_DAYS)} since {evidence.since:%d %b %Y}; {expected:.1f} expected {basis} "
-        f"({n_flips / expected:.1f} times as many as expected)."
-    ]
+    counted = _count(kind, evidence)
+    sentences = [f"{_SUBJECTS[subject.type]} {subject.id}: {counted}."]
     if by_authors:
-        offered = (
-            f"; something of value was offered before {evidence.incentives} of them" if evidence.incentives else ""
-        )
-        sentences.append(f"Authors upgraded {evidence.upgraded} and deleted {evidence.retracted}{offered}.")
+        deletions = _weight(evidence, _DELETIONS) > _weight(evidence, _COUNTS)
+        sentences.insert(0 if deletions else 1, _changes(subject, evidence, first=deletions))
+        if deletions:
+            sentences[1] = f"{counted[0].upper()}{counted[1:]}."
     sentences.append(f"Odds of a real increase against chance: {_odds(evidence.odds)} to 1.")
     if n_linked:
         sentences.append(f"Staff accused over other sellers looked up {n_linked} of these reviews.")
+    if earlier is not None:
+        day = dt.datetime.fromtimestamp(earlier.raised_at, dt.UTC)
+        sentences.append(
+            f"This takes the place of the alert of {day:%d %b %Y} ({earlier.severity}), which had {earlier.flips} "
+            f"reviews and odds of {_odds(math.exp(earlier.log_odds))} to 1."
+        )
     return " ".join(sentences)
+
+
+def _count(kind: Kind, evidence: Evidence) -> str:
+    counted, basis = _COUNTED[kind]
+    n_flips = evidence.flips
+    times = f" ({evidence.ratio:.1f} times as many as expected)" if evidence.ratio is not None else ""
+    found = (
+        f"{n_flips} critical review{'' if n_flips == 1 else 's'} {counted.format(days=CONTACT_DAYS)} since "
+        f"{evidence.since:%d %b %Y}; {evidence.expected:.1f} expected {basis}{times}"
+    )
+    known = [part.numbers for part in evidence.parts if part.name in _LEVELS]
+    if not known:
+        return found
+    level = known[-1]["level_flips"] / known[-1]["level_expected"]
+    return f"{found}, {level * evidence.expected:.1f} at its own level of {level:.1f}"
+
+
+def _changes(subject: Subject, evidence: Evidence, first: bool) -> str:
+    """Return what the authors did, and how often peers' reviews are deleted."""
+    offered = f"; something of value was offered before {evidence.incentives} of them" if evidence.incentives else ""
+    share = next((part.numbers["peers_share"] for part in evidence.parts if part.name == "deletions"), None)
+    usual = "" if share is None else f" ({100 * share:.0f} % of peers' turned reviews are deleted)"
+    begin = f"{_SUBJECTS[subject.type]} {subject.id}: authors" if first else "Authors"
+    return f"{begin} deleted {evidence.retracted}{usual} and upgraded {evidence.upgraded}{offered}."
+
+
+def _weight(evidence: Evidence, names: frozenset[str]) -> float:
+    return total(part.log_odds for part in evidence.parts if part.name in names)
 
 
 def render_rating_shift(product_id: str, seller_id: str, evidence: Evidence, n_events: int) -> str:

@@ -11,6 +11,7 @@ from typing import Final
 
 from stream.core.baseline.day_sums import DaySums, forward_decay_weight
 from stream.core.model.strata import CONTACT_AGE_EDGES, CONTACT_EDGES, DAY, N_BUCKETS, N_STRATA
+from stream.core.model.sums import total
 
 #: Applied once a day: a memory of a year.
 _DAILY_DECAY: Final = math.exp(-1 / 365)
@@ -132,9 +133,9 @@ class Baseline:
     def _estimate_rates(self) -> None:
         """Fix the new day's rates: a stratum's is shrunk to its age bucket's, and that to the initial rate."""
         strata = self.strata
-        reviews = sum([stratum.reviews for stratum in strata])
+        reviews = total([stratum.reviews for stratum in strata])
         # The mean weight of a flip in the present market: large sellers have small weights.
-        flip = sum([stratum.weight for stratum in strata]) / reviews if reviews else 1.0
+        flip = total([stratum.weight for stratum in strata]) / reviews if reviews else 1.0
         for bucket in range(N_BUCKETS):
             flips, exposure = flip, flip / _INITIAL_RATES[bucket]
             for number in range(bucket, N_STRATA, N_BUCKETS):
@@ -146,8 +147,8 @@ class Baseline:
                     stratum.exposure + _STARS_SHRINKAGE_FLIPS * flip * exposure / flips
                 )
         # Summed anew, so that rounding errors last one day at most.
-        self.expected_rate = sum([stratum.rate * stratum.weight for stratum in strata])
-        self.looked_up_expected_rate = sum([stratum.rate * stratum.looked_up_weight for stratum in strata])
+        self.expected_rate = total([stratum.rate * stratum.weight for stratum in strata])
+        self.looked_up_expected_rate = total([stratum.rate * stratum.looked_up_weight for stratum in strata])
 
     def flips_per_second(self) -> float:
         """Return the flips a second that the long run expects of all reviews at risk."""

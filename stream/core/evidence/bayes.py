@@ -17,8 +17,8 @@ DELTAS: Final[tuple[float, ...]] = (1.0, 2.0, 4.0)
 _THETAS: Final = vec[float](THETAS)
 _LOG_THETAS: Final = vec[float]([math.log(theta) for theta in THETAS])
 _LOG_DELTAS: Final = vec[float]([math.log(delta) for delta in DELTAS[1:]])
-#: Log of the number of terms of the two sums, which turns them into means.
-LOG_N_TERMS: Final = math.log(len(THETAS) * len(DELTAS))
+_LOG_N_THETAS: Final = math.log(len(THETAS))
+_LOG_N_DELTAS: Final = math.log(len(DELTAS))
 
 
 def log_add(one: float, other: float) -> float:
@@ -39,7 +39,7 @@ def log_of_sum(terms: vec[float]) -> float:
 
 
 def log_bayes_factor(flips: float, expected: float, shape: float, rate: float) -> float:
-    """Return the log of the sum over THETAS of theta^N1 ((k + A) / (k + theta A))^(K + N1): gamma-Poisson.
+    """Return the log of the mean over THETAS of theta^N1 ((k + A) / (k + theta A))^(K + N1): gamma-Poisson.
 
     The letters are those of ARCHITECTURE.md (The model): the caller adds e to A1 or H1, and divides K and k by u. The
     sum is computed relative to the first theta: with N1 <= MAX_WINDOWS no exponent exceeds 60 ln 10, and terms that
@@ -61,7 +61,7 @@ def log_bayes_factor(flips: float, expected: float, shape: float, rate: float) -
             first = value
         else:
             total += math.exp(value - first)
-    return first + math.log(total)
+    return first + math.log(total) - _LOG_N_THETAS
 
 
 def log_retraction_normalizers(retracted_share: float) -> vec[float]:
@@ -74,7 +74,7 @@ def log_retraction_normalizers(retracted_share: float) -> vec[float]:
 
 
 def log_retraction_factor(flips: float, retracted: float, normalizers: vec[float]) -> float:
-    """Return the log of the sum over DELTAS of the likelihood ratio of "delta times as many flips are deletions".
+    """Return the log of the mean over DELTAS of the likelihood ratio of "delta times as many flips are deletions".
 
     Args:
         flips: All flips.
@@ -84,4 +84,4 @@ def log_retraction_factor(flips: float, retracted: float, normalizers: vec[float
     total = 1.0
     for number in range(len(_LOG_DELTAS)):
         total += math.exp(retracted * _LOG_DELTAS[number] - flips * normalizers[number])
-    return math.log(total)
+    return math.log(total) - _LOG_N_DELTAS

@@ -6,26 +6,19 @@ floats (mypyc's `vec`): a subject has a few dozen windows at most, and numpy's c
 
 from __future__ import annotations
 
-import math
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from librt.vecs import append, extend, vec
 from mypy_extensions import i64
 
 from stream.core.evidence.alternatives import LOG_BURST_PRICE, LOG_CLUSTER_PRICE, arrival_clusters, bursts, column
-from stream.core.evidence.bayes import (
-    LOG_N_TERMS,
-    log_add,
-    log_bayes_factor,
-    log_of_sum,
-    log_retraction_factor,
-    log_retraction_normalizers,
-)
-from stream.core.evidence.contrasts import Contrast, ContrastVariant
+from stream.core.evidence.bayes import log_of_sum
+from stream.core.evidence.breakdown import Breakdown
+from stream.core.evidence.contrasts import Contrast
+from stream.core.evidence.parts import Part
+from stream.core.evidence.window_counts import Totals
+from stream.core.evidence.window_factors import Prior, WindowFactors
 from stream.core.model.flip_windows import N_META_COLUMNS
-
-#: Expected flips that are added to every window, because a baseline is itself a count of few flips.
-EXTRA_EXPECTED: Final = 0.3
 
 
 class WindowEvidence(NamedTuple):
@@ -34,34 +27,19 @@ class WindowEvidence(NamedTuple):
     Attributes:
         log_odds: ln R, over all windows.
         window: The index of the window that contributes most to R.
-        expected: Flips expected in that window, EXTRA_EXPECTED included.
+        exposed: The exposed groups of the variant that contributes most to the window.
+        expected: Flips of these groups that peers expect in that window.
         series: For each flip from the start of the window on: exposed flips of the window up to and with that flip, and
             flips expected up to it.
+        parts: What ln R consists of: their log odds add up to it.
     """
 
     log_odds: float
     window: int
+    exposed: tuple[int, ...]
     expected: float
     series: list[tuple[float, float]]
-
-
-class Prior(NamedTuple):
-    """What is known before a subject is evaluated.
-
-    Attributes:
-        flips, expected: Pseudo-counts of the subject's level: as if `flips` had been seen where `expected` were
-            expected.
-        retracted_share: The share of deletions among the flips of peers.
-        looked_up_ratio: How many times as many flips are expected of the adjusted groups.
-        expected_per_peer_flip: How many flips are expected of the subject for each flip of its peers; 0 if the
-            uncertainty of the expectation is negligible.
-    """
-
-    flips: float
-    expected: float
-    retracted_share: float
-    looked_up_ratio: float = 1.0
-    expected_per_peer_flip: float = 0.0
+    parts: list[Part]
 
 
 class EvidenceModel:
@@ -142,14 +120,9 @@ class EvidenceResult:
         self, model: EvidenceModel, totals_before: vec[float], log_start_priors: vec[float], prior: Prior
     ) -> None:
         self._contrasts, self._variants = model.contrasts, model.variants
-        self._groups: i64 = model.groups
-        self._totals_before, self._log_start_priors = totals_before, log_start_priors
-        self._latest: i64 = len(totals_before) - 4 * self._groups
-        self._prior_flips, self._prior_expected = prior.flips, prior.expected
-        self._retraction_normalizers = log_retraction_normalizers(prior.retracted_share)
-        self._expected_per_peer_flip = prior.expected_per_peer_flip
-        #: (3 * w,), weighted totals before each window over all groups: flips, expected by peers, by the long run.
-        self._past_totals = self._totals_before_windows(model.past_weight)
+        self._log_start_priors = log_start_priors
+        self._factors = WindowFactors(Totals(totals_before, model.groups, model.past_weight), prior)
+        self._clusters = self._bursts = vec[float]()
         #: By watch, the log of each window's contribution to R.
         self._terms = [self._log_terms(watch, vec[float]()) for watch in range(len(model.contrasts))]
         self.log_odds = [log_of_sum(terms) for terms in self._terms]
@@ -160,23 +133,13 @@ class EvidenceResult:
         Args:
             clusters, bursts: (w * 4 * groups,), what each alternative explanation takes out of each window.
         """
+        self._clusters, self._bursts = clusters, bursts
         for watch, contrast in enumerate(self._contrasts):
             terms = _smaller_terms(self._terms[watch], self._log_terms(watch, clusters), LOG_CLUSTER_PRICE)
             if contrast.burst_explains:
                 terms = _smaller_terms(terms, self._log_terms(watch, bursts), LOG_BURST_PRICE)
             self._terms[watch] = terms
             self.log_odds[watch] = log_of_sum(terms)
-
-    def _totals_before_windows(self, weight: float) -> vec[float]:
-        """Return the weighted totals before each window over all groups, in the order of `_past_totals`."""
-        groups, found = self._groups, vec[float]()
-        for window in range(len(self._log_start_priors)):
-            for kind in range(window * 4 * groups, window * 4 * groups + 3 * groups, groups):
-                total = 0.0
-                for column_number in range(kind, kind + groups):
-                    total += self._totals_before[column_number]
-                found = append(found, weight * total)
-        return found
 
     def _log_terms(self, watch: int, removed: vec[float]) -> vec[float]:
         """Return the log of each window's contribution to R: the mean over the variants of a watch's contrast.
@@ -186,85 +149,24 @@ class EvidenceResult:
             removed: (w * 4 * groups,), what an alternative explanation takes out of each window; empty for nothing.
         """
         variants, terms = self._variants[watch], vec[float]()
-        log_n_terms = math.log(len(variants)) + LOG_N_TERMS
         for window in range(len(self._log_start_priors)):
-            log_factor = -math.inf
-            for variant in variants:
-                by_peers, by_long_run, retraction_factor = self._window(variant, window, removed)
-                log_factor = log_add(
-                    log_factor, retraction_factor + (by_peers if by_peers < by_long_run else by_long_run)
-                )
-            terms = append(terms, log_factor - log_n_terms + self._log_start_priors[window])
+            log_mean = self._factors.log_mean(variants, window, removed)
+            terms = append(terms, log_mean + self._log_start_priors[window])
         return terms
 
-    def _window(self, variant: ContrastVariant, window: i64, removed: vec[float]) -> tuple[float, float, float]:
-        """Return a window's log Bayes factors by peers and by the long run, and its log retraction factor."""
-        flips, by_peers, by_long_run, retracted = self._window_totals(variant.exposed, window, removed)
-        control_flips, control_by_peers, control_by_long_run, _ = self._window_totals(variant.controls, window, removed)
-        past, past_totals = 3 * window, self._past_totals
-        by_peers, by_long_run = by_peers + EXTRA_EXPECTED, by_long_run + EXTRA_EXPECTED
-        shape = self._prior_flips + past_totals[past] + control_flips
-        peers_rate = self._prior_expected + past_totals[past + 1] + control_by_peers
-        long_run_rate = self._prior_expected + past_totals[past + 2] + control_by_long_run
-        # Uncertainties add: 1 / flips that the subject's level is known from, the same of the exposed groups' level,
-        # and that of the peers' count in this window and where the level was estimated.
-        dispersion = 1.0 + shape / variant.max_level_flips
-        dispersion_of_peers = dispersion + shape * self._expected_per_peer_flip * (1.0 / by_peers + 1.0 / peers_rate)
-        return (
-            log_bayes_factor(flips, by_peers, shape / dispersion_of_peers, peers_rate / dispersion_of_peers),
-            log_bayes_factor(flips, by_long_run, shape / dispersion, long_run_rate / dispersion),
-            log_retraction_factor(flips, retracted, self._retraction_normalizers),
-        )
-
-    def _window_totals(self, chosen: vec[i64], window: i64, removed: vec[float]) -> tuple[float, float, float, float]:
-        """Return some groups' totals in a window: flips, expected by peers, expected by the long run, retracted."""
-        columns, groups, latest, before = self._totals_before, self._groups, self._latest, 4 * self._groups * window
-        flips = by_peers = by_long_run = retracted = 0.0
-        for group in chosen:
-            flips += columns[latest + group] - columns[before + group]
-            by_peers += columns[latest + groups + group] - columns[before + groups + group]
-            by_long_run += columns[latest + 2 * groups + group] - columns[before + 2 * groups + group]
-            retracted += columns[latest + 3 * groups + group] - columns[before + 3 * groups + group]
-        if len(removed):
-            for group in chosen:
-                flips -= removed[before + group]
-                by_peers -= removed[before + groups + group]
-                by_long_run -= removed[before + 2 * groups + group]
-                retracted -= removed[before + 3 * groups + group]
-        return flips, by_peers, by_long_run, retracted
-
     def strongest_window(self, watch: int) -> WindowEvidence:
-        """Return the evidence of a watch with the window that contributes most to it.
-
-        The expected flips are those of the expectation (by peers or by the long run) that explains more.
-        """
-        variant, terms = self._variants[watch][0], list(self._terms[watch])
+        """Return the evidence of a watch with the window and the variant that contribute most to it."""
+        terms, variants = list(self._terms[watch]), self._variants[watch]
         window = terms.index(max(terms))
-        by_peers, by_long_run, _ = self._window(variant, window, vec[float]())
-        first_column = (1 if by_peers <= by_long_run else 2) * self._groups
-        flips = self._totals_since(window, variant.exposed, 0)
-        expected = self._totals_since(window, variant.exposed, first_column)
-        series, largest = list[tuple[float, float]](), 0.0
-        for number, after in enumerate(flips[1:]):
-            largest = max(largest, expected[number])  # rounding may lower a sum by its last bit
-            series.append((after, largest))
-        return WindowEvidence(self.log_odds[watch], window, expected[-1] + EXTRA_EXPECTED, series)
-
-    def _totals_since(self, window: i64, chosen: vec[i64], first: i64) -> list[float]:
-        """Return totals of some groups since a window began, before each of its flips and after the latest.
-
-        Args:
-            window: The number of the window.
-            chosen: The groups.
-            first: The column of group 0.
-        """
-        width, sums = 4 * self._groups, list[float]()
-        for row in range(width * window, len(self._totals_before), width):
-            total = 0.0
-            for group in chosen:
-                total += self._totals_before[row + first + group]
-            sums.append(total)
-        return [total - sums[0] for total in sums]
+        breakdown = Breakdown(self._factors, variants, window)
+        breakdown.add_factors(self._log_start_priors[window])
+        breakdown.add_alternative("arrival_cluster", self._clusters, LOG_CLUSTER_PRICE)
+        if self._contrasts[watch].burst_explains:
+            breakdown.add_alternative("burst", self._bursts, LOG_BURST_PRICE)
+        breakdown.add_other_starts(self.log_odds[watch], len(terms))
+        series = self._factors.totals.series(breakdown.variant, window)
+        exposed = tuple(breakdown.variant.exposed)
+        return WindowEvidence(self.log_odds[watch], window, exposed, series[-1][1], series, breakdown.parts)
 
 
 def _smaller_terms(terms: vec[float], explained: vec[float], price: float) -> vec[float]:

@@ -10,7 +10,7 @@ import math
 from typing import Final, NamedTuple
 
 from stream.contract.alerts import Kind
-from stream.core.evidence.contrasts import Contrast
+from stream.core.evidence.contrasts import LEVEL_VARIANCE, Contrast
 from stream.core.evidence.evidence import EvidenceModel
 from stream.core.model.strata import AGED, CONTACTED, LOOKED_UP, N_GROUPS, NEW, OLD, RECENT
 
@@ -38,10 +38,10 @@ SELLER_WATCHES: Final = (
     ),
     Watch("seller.contact_flips", Contrast(exposed=(CONTACTED,), controls=(NEW, RECENT, AGED, OLD))),
     # Staff look up reviews with problems that support solves, and some sellers' problems are easier to solve than
-    # others'. So the level's precision is capped at that of four flips.
+    # others'. So the other groups show the level of looked-up reviews no better than four flips would.
     Watch(
         "seller.access_flips",
-        Contrast(exposed=(LOOKED_UP,), controls=(NEW, RECENT, AGED, OLD, CONTACTED), max_level_flips=4.0),
+        Contrast(exposed=(LOOKED_UP,), controls=(NEW, RECENT, AGED, OLD, CONTACTED), level_variance=0.25),
     ),
 )
 #: The watch that is evaluated again for insider clients.
@@ -54,7 +54,7 @@ SELLER_MODEL: Final = EvidenceModel(
     adjusted=(LOOKED_UP,),
     past_weight=_PAST_WEIGHT,
 )
-_CLIENT_CONTRAST: Final = SELLER_WATCHES[ACCESS_WATCH].contrast._replace(max_level_flips=math.inf)
+_CLIENT_CONTRAST: Final = SELLER_WATCHES[ACCESS_WATCH].contrast._replace(level_variance=LEVEL_VARIANCE)
 CLIENT_MODEL: Final = EvidenceModel(
     contrasts=[_CLIENT_CONTRAST], groups=N_GROUPS, adjusted=(), past_weight=_PAST_WEIGHT
 )

@@ -47,3 +47,8 @@ def log_start_prior(gap_seconds: float) -> float:
         gap_seconds: Time since the previous flip; less than a second counts as a second.
     """
     return math.log(-math.expm1(-max(gap_seconds, 1.0) / YEAR_SECONDS))
+
+
+def gap_seconds(log_start_prior: float) -> float:
+    """Return the gap that `log_start_prior` was found from."""
+    return -YEAR_SECONDS * math.log1p(-math.exp(min(log_start_prior, -1e-15)))

@@ -25,3 +25,10 @@ class Flip(msgspec.Struct, array_like=True, gc=False):
     group: int
     #: Staff members whose look-ups of the review were active.
     actor_ids: tuple[str, ...]
+    #: Before the change, and after it: None for a review that was deleted or removed.
+    stars_before: int
+    stars_after: int | None
+    #: Of the latest contact: its channel, and what it offered.
+    channel: str | None
+    incentive_value: float | None
+    currency: str | None

@@ -17,6 +17,7 @@ import msgspec
 from stream.core.baseline.day_sums import forward_decay_weight
 from stream.core.model.encoding import ROW_VERSION, decode, encode
 from stream.core.model.strata import DAY, FOLLOW_UP_SECONDS
+from stream.core.model.sums import total
 from stream.core.staff.history import StaffHistory
 from stream.core.staff.market_totals import MarketTotals
 from stream.core.staff.messages import Conclusion, DayReport, DayRequest, StaffFinding, StaffReport
@@ -176,15 +177,15 @@ class StaffAggregator:
             history.critical += day_weight * report.critical
             # A report lists the latest findings of a day and only counts the ones before them.
             history.flips.count += report.flips - len(report.latest)
-            history.flips.retracted += report.retracted - sum(finding.flip.retracted for finding in report.latest)
+            history.flips.retracted += report.retracted - len([one for one in report.latest if one.flip.retracted])
             history.removals.count += report.critical - len(report.latest_removed)
         history.flips.add(_in_order(report.latest for report in reports), history.first_seen, one_window=False)
         history.removals.add(
             _in_order(report.latest_removed for report in reports), history.first_seen, one_window=True
         )
-        history.flips.expected += sum(report.expected for report in reports)
-        history.flips.expected_long_run += sum(report.expected_long_run for report in reports)
-        removed = sum(report.removed for report in reports)
+        history.flips.expected += total(report.expected for report in reports)
+        history.flips.expected_long_run += total(report.expected_long_run for report in reports)
+        removed = total(report.removed for report in reports)
         if removed:
             history.removals.expected += removed * self.progress.market.critical_share(history, day_weight)
             history.removals.expected_long_run = history.removals.expected

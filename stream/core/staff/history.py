@@ -13,6 +13,7 @@ from itertools import chain
 import msgspec
 from librt.vecs import vec
 
+from stream.core.model.finding import Finding
 from stream.core.model.flip_windows import MAX_WINDOWS, log_start_prior
 from stream.core.model.strata import DAY
 from stream.core.staff.messages import StaffFinding
@@ -87,6 +88,8 @@ class StaffHistory(msgspec.Struct, kw_only=True, rename={"announced": "accused"}
     log_odds: list[float | None] = msgspec.field(default_factory=list)
     #: The time of the latest alert by kind, in epoch seconds.
     alerted_at: dict[str, float] = msgspec.field(default_factory=dict)
+    #: What alerts have reported about the staff member; None before the first.
+    finding: Finding | None = None
     #: One element, the main seller of the latest announced accusation; empty before any accusation.
     announced: list[str | None] = msgspec.field(default_factory=list)
 

@@ -12,14 +12,15 @@ from stream.contract.alerts import Kind
 from stream.core.baseline.baseline import looked_up_ratio, retracted_share
 from stream.core.baseline.day_sums import forward_decay_weight
 from stream.core.evidence.contrasts import Contrast
-from stream.core.evidence.evidence import EvidenceModel, Prior
+from stream.core.evidence.evidence import EvidenceModel
+from stream.core.evidence.window_factors import Prior
 from stream.core.staff.history import EvidenceHistory, StaffHistory
 from stream.core.staff.market_totals import MarketTotals
 from stream.core.staff.messages import StaffReport
 
 #: Staff have one exposure group, so there are no controls, and their past says nothing about their level.
 STAFF_MODEL: Final = EvidenceModel(
-    contrasts=[Contrast(exposed=(0,), controls=())], groups=1, adjusted=(0,), past_weight=0.0
+    contrasts=[Contrast(exposed=(0,), controls=(), level_variance=0.0)], groups=1, adjusted=(0,), past_weight=0.0
 )
 
 #: Pseudo-count of a moderator's level: mean 1, standard deviation 1/2, because moderators differ in what they are

@@ -46,6 +46,7 @@ def review_row(review: Review) -> bytes:
         ReviewRow(
             ROW_VERSION, review.product_id, review.reviewer_id, review.rating, review.created_at,
             review.contacted_at, review.looked_up_at, review.incentive, review.excluded,
+            review.channel, review.incentive_value, review.currency,
             [(lookup.staff.actor_id, lookup.at, lookup.level, lookup.seller_weight) for lookup in review.lookups],
         )
     )  # fmt: skip
@@ -64,7 +65,7 @@ def review_of(name: str, value: bytes, sellers: Mapping[str, Seller], staff: Map
         raise StateError(f"the state topic holds review {review_id} of seller {seller_id}, but not that seller")
     review = Review(
         review_id, seller, row.product_id, row.reviewer_id, row.rating, row.created_at, row.contacted_at,
-        row.looked_up_at, row.incentive, row.excluded,
+        row.looked_up_at, row.incentive, row.excluded, row.channel, row.incentive_value, row.currency,
     )  # fmt: skip
     try:
         review.lookups = tuple(Lookup(staff[actor_id], *rest) for actor_id, *rest in row.lookups)
@@ -121,6 +122,7 @@ def seller_row(seller: Seller) -> bytes:
             seller.expected, seller.expected_long_run, seller.unsettled, seller.retracted_by_group,
             seller.looked_up_flips, seller.looked_up_expected, seller.decayed_expected, seller.decayed_at,
             seller.decayed_total, seller.flip_count, seller.log_odds, seller.alerted_at,
+            seller.finding,
         )
     )  # fmt: skip
 

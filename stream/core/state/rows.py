@@ -11,6 +11,7 @@ from typing import Annotated
 import msgspec
 
 from stream.core.baseline.day_sums import DaySums
+from stream.core.model.finding import Finding
 from stream.core.model.flips import Flip
 from stream.core.staff.messages import StaffReport
 from stream.core.subjects.patterns import BINS
@@ -28,6 +29,9 @@ class ReviewRow(msgspec.Struct, array_like=True, gc=False):
     looked_up_at: float | None
     incentive: bool
     excluded: bool
+    channel: str | None
+    incentive_value: float | None
+    currency: str | None
     lookups: list[tuple[str, float, float, float]]  # staff member, time, seller's level, seller's weight
 
 
@@ -52,6 +56,7 @@ class SellerRow(msgspec.Struct, array_like=True, gc=False):
     flip_count: int
     log_odds: list[float]
     alerted_at: dict[str, float]
+    finding: Finding | None
 
 
 class FlipRow(msgspec.Struct, array_like=True, gc=False):

@@ -10,6 +10,7 @@ from typing import Final
 
 from stream.core.model.flips import Flip
 from stream.core.model.strata import DAY
+from stream.core.model.sums import total
 from stream.core.subjects.river_models import HalfSpaceTrees
 from stream.core.subjects.seller import Seller
 
@@ -49,8 +50,8 @@ class FlipPatterns:
         self.count += 1
         self.changed.update(("", slot))
         score_bin = min(int(score * BINS), BINS - 1)
-        total = sum(self.scores)
-        percentile = sum(self.scores[:score_bin]) / total if total else 0.5
+        learned = total(self.scores)
+        percentile = total(self.scores[:score_bin]) / learned if learned else 0.5
         self.scores[score_bin] += 1
         return percentile
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
+from stream.core.model.sums import total
 from stream.core.subjects.river_models import ADWIN
 
 #: Rating events after which a product is busy enough for a drift test.
@@ -107,7 +108,7 @@ class ProductRating:
     def _restart(self, adwin: ADWIN) -> DriftBuffer | None:
         """Restart ADWIN after a shift; return the drift buffer up to it if it was upward."""
         buffer, self.buffer, self._adwin = self.buffer, DriftBuffer(0, []), None
-        mean = sum(change[2] for change in buffer.changes) / buffer.length
+        mean = total(change[2] for change in buffer.changes) / buffer.length
         # After a shift ADWIN keeps the inputs that came after it; its estimation is scaled to [0, 1].
         return buffer if 8 * adwin.estimation - 4 > mean else None
 

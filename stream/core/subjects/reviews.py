@@ -38,6 +38,7 @@ class Review:
         created_at: Epoch seconds.
         contacted_at, looked_up_at: The latest contact and look-up, in epoch seconds.
         incentive: Whether the seller has sent the author something of value.
+        channel, incentive_value, currency: Of the latest contact.
         excluded: Whether the review belongs to a review bomb.
 
     Attributes:
@@ -48,11 +49,14 @@ class Review:
 
     __slots__ = (
         "cell",
+        "channel",
         "contacted_at",
         "created_at",
+        "currency",
         "due_at",
         "excluded",
         "incentive",
+        "incentive_value",
         "looked_up_at",
         "lookups",
         "name",
@@ -75,6 +79,9 @@ class Review:
         looked_up_at: float | None = None,
         incentive: bool = False,
         excluded: bool = False,
+        channel: str | None = None,
+        incentive_value: float | None = None,
+        currency: str | None = None,
     ) -> None:
         self.review_id = review_id
         self.seller = seller
@@ -87,18 +94,22 @@ class Review:
         self.looked_up_at = looked_up_at
         self.incentive = incentive
         self.excluded = excluded
+        self.channel = channel
+        self.incentive_value = incentive_value
+        self.currency = currency
         #: Active look-ups in order of time; never changed in place.
         self.lookups: tuple[Lookup, ...] = ()
         self.cell = -1
         self.due_at = 0.0
 
-    def to_flip(self, now: float, stars: float, retracted: bool) -> Flip:
+    def to_flip(self, now: float, stars: float, retracted: bool, stars_after: int | None) -> Flip:
         """Return the flip, or the removal, of this review.
 
         Args:
             now: Epoch seconds.
             stars: Stars that the change adds, see `Flip.stars`.
             retracted: Whether the author deleted the review.
+            stars_after: None if the review is deleted or removed.
         """
         contact = self.contacted_at
         return Flip(
@@ -111,6 +122,11 @@ class Review:
             contact_hours=None if contact is None else max(0.0, now - contact) / HOUR,
             group=GROUP_OF[self.cell],
             actor_ids=tuple(lookup.staff.actor_id for lookup in self.lookups),
+            stars_before=self.rating,
+            stars_after=stars_after,
+            channel=self.channel,
+            incentive_value=self.incentive_value,
+            currency=self.currency,
         )
 
     def update_cell(self, now: float) -> None:

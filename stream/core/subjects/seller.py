@@ -13,9 +13,11 @@ from librt.vecs import vec
 
 from stream.core.baseline.arrivals import Arrivals
 from stream.core.baseline.baseline import MIN_EXPECTED_RATE, Baseline
+from stream.core.model.finding import Finding
 from stream.core.model.flip_windows import MAX_WINDOWS, append_row, log_start_prior
 from stream.core.model.flips import Flip
 from stream.core.model.strata import DAY, GROUP_OF, N_GROUPS
+from stream.core.model.sums import total
 from stream.core.subjects.exposure_sums import ExposureSums
 
 #: Memory of the expected flips that set a seller's weight.
@@ -43,6 +45,7 @@ class Seller:
         flip_count: The number of all flips.
         log_odds: ln R of each watch after the latest flip; empty before the first.
         alerted_at: The time of the latest alert in epoch seconds, by kind (of products: kind and product).
+        finding: What alerts have reported about the seller; None before the first.
     """
 
     __slots__ = (
@@ -54,6 +57,7 @@ class Seller:
         "expected",
         "expected_long_run",
         "exposure",
+        "finding",
         "first_seen",
         "flip_count",
         "flips",
@@ -89,6 +93,7 @@ class Seller:
         self.decayed_total = 0.0  # ... when `expected` added up to this
         self.log_odds: list[float] = []
         self.alerted_at: dict[str, float] = {}
+        self.finding: Finding | None = None
         self.history = vec[float]()
         self.flips: list[Flip] = []
         self.flip_count = 0
@@ -240,19 +245,19 @@ class Seller:
 
         A looked-up review counts in the group that it would belong to without the look-up.
         """
-        own = total = 0.0
+        own = everybody = 0.0
         for number, stratum in enumerate(baseline.strata):
             if GROUP_OF[2 * number] == group:
-                total += stratum.rate * stratum.weight
+                everybody += stratum.rate * stratum.weight
                 sums = self.exposure.get(number)
                 if sums is not None:
                     own += stratum.rate * (sums.plain + sums.looked_up)
-        return min(1.0, self.weight * own / total) if total > MIN_EXPECTED_RATE else 1.0
+        return min(1.0, self.weight * own / everybody) if everybody > MIN_EXPECTED_RATE else 1.0
 
     def level(self, excluding: int) -> float:
         """Return flips over flips expected by peers, with one of each added, in all groups but one."""
-        flips = sum(self.flips_by_group) - self.flips_by_group[excluding]
-        return (flips + 1) / (sum(self.expected) - self.expected[excluding] + 1)
+        flips = total(self.flips_by_group) - self.flips_by_group[excluding]
+        return (flips + 1) / (total(self.expected) - self.expected[excluding] + 1)
 
     def is_inactive_since(self, horizon: float) -> bool:
         """Return whether no review is open and the latest flip (or first sight) is before `horizon` (epoch seconds)."""
@@ -275,10 +280,10 @@ class Seller:
             baseline: The market of the task.
             now: Epoch seconds.
         """
-        total = sum(self.expected)
+        expected = total(self.expected)
         decay = math.exp(-(now - self.decayed_at) / WEIGHT_MEMORY_SECONDS)
-        self.decayed_expected = self.decayed_expected * decay + total - self.decayed_total
-        self.decayed_at, self.decayed_total = now, total
+        self.decayed_expected = self.decayed_expected * decay + expected - self.decayed_total
+        self.decayed_at, self.decayed_total = now, expected
         self.log_odds = log_odds
         honest = 1.0 / (1.0 + math.exp(min(max(log_odds), 700.0)))
         weight = honest / (1.0 + self.decayed_expected / 2)

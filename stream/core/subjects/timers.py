@@ -56,7 +56,7 @@ class Timers:
         self.next_due_at = math.inf
 
     def __len__(self) -> int:
-        return sum(map(len, self._queues)) + len(self._heap)
+        return len(self._heap) + len([timer for queue in self._queues for timer in queue])
 
     def fill(self, reviews: Iterable[Review]) -> None:
         """Set the timers of all open reviews; no timer is set yet."""

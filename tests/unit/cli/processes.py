@@ -43,7 +43,7 @@ def example() -> Alert:
 def about(seller_id: str, **fields: object) -> Alert:
     """Return an alert about a seller."""
     alert = example()
-    text = alert.explanation.replace("seller-42", seller_id)
+    text = alert.explanation.replace("seller-0011", seller_id)
     return msgspec.structs.replace(alert, subject=Subject("seller", seller_id), explanation=text, **fields)
 
 

@@ -20,8 +20,8 @@ from stream.contract.alerts import Alert
 from stream.contract.events import AnyEvent
 from stream.core.baseline.baseline import Baseline
 from stream.core.detector import Detector
-from stream.core.evidence.evidence import Prior
 from stream.core.evidence.watches import SELLER_MODEL, SELLER_PRIOR
+from stream.core.evidence.window_factors import Prior
 from stream.core.merge import Merge
 from stream.core.model.encoding import StateError, encode
 from stream.core.model.flip_windows import N_COLUMNS, N_META_COLUMNS, log_start_prior

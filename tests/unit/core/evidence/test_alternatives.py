@@ -17,8 +17,8 @@ from stream.contract.events import AnyEvent
 from stream.core.baseline.arrivals import Arrivals
 from stream.core.detector import Detector
 from stream.core.evidence.alternatives import arrival_clusters, bursts
-from stream.core.evidence.evidence import Prior
 from stream.core.evidence.watches import SELLER_MODEL, SELLER_PRIOR
+from stream.core.evidence.window_factors import Prior
 from stream.core.model.flip_windows import N_COLUMNS, N_META_COLUMNS, log_start_prior
 from stream.core.model.strata import CONTACTED, DAY, N_GROUPS, OLD, RECENT
 from stream.market import simulate

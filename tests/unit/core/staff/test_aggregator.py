@@ -42,7 +42,22 @@ REPORTERS = 3
 
 def finding(reporter: int, day: int, number: int, seller_id: str) -> StaffFinding:
     at = (day + (number + 1) / 100 + reporter / 1000) * DAY
-    flip = Flip(at, at - DAY, f"r{reporter}/{day}/{number}", 3.0, number % 2 == 0, False, None, 4, ("a",))
+    flip = Flip(
+        at,
+        at - DAY,
+        f"r{reporter}/{day}/{number}",
+        3.0,
+        number % 2 == 0,
+        False,
+        None,
+        4,
+        ("a",),
+        2,
+        5,
+        None,
+        None,
+        None,
+    )
     return StaffFinding(seller_id, f"e{reporter}/{day}/{number}", 0.5, flip)
 
 
@@ -363,7 +378,9 @@ def test_a_day_in_parts_is_concluded_as_a_whole() -> None:
 def test_large_message_stays_below_the_default_limit_of_a_topic() -> None:
     """Ids of the longest form; the parts of a report are bounded by their number of findings."""
     longest = "x" * 128
-    flip = Flip(1e9 / 3, 1e9 / 3, longest, 1 / 3, True, True, 1 / 3, 4, (longest,) * 4)
+    flip = Flip(
+        1e9 / 3, 1e9 / 3, longest, 1 / 3, True, True, 1 / 3, 4, (longest,) * 4, 1, None, "replacement", 1 / 3, "USD"
+    )
     latest = [StaffFinding(longest, longest[:64], 1 / 3, flip)] * 60
     staff = [StaffReport(actor_id=longest, first_seen=1 / 3, latest=latest, latest_removed=latest)] * 20
     assert (

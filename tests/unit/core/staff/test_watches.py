@@ -11,9 +11,9 @@ from librt.vecs import vec
 
 from stream.contract.alerts import Alert
 from stream.contract.events import AnyEvent
-from stream.core.evidence.evidence import Prior
 from stream.core.evidence.insider_clients import LOG_CLIENT_ODDS, only_linked_flips
 from stream.core.evidence.watches import CLIENT_MODEL, SELLER_PRIOR, STAFF_SLACK, log_threshold
+from stream.core.evidence.window_factors import Prior
 from stream.core.model.flip_windows import N_COLUMNS, N_META_COLUMNS, N_STAFF_COLUMNS, log_start_prior
 from stream.core.model.flips import Flip
 from stream.core.model.strata import CONTACTED, DAY, LOOKED_UP, N_GROUPS
@@ -34,7 +34,7 @@ def alerts(tasks: LocalTasks, market: simulate.Market) -> Iterator[Alert]:
 
 
 def removed(at: float) -> StaffFinding:
-    flip = Flip(at, at - 9 * DAY, f"r{at}", 1.0, False, False, None, 0, ())
+    flip = Flip(at, at - 9 * DAY, f"r{at}", 1.0, False, False, None, 0, (), 3, 4, None, None, None)
     return StaffFinding("s", f"e{at}", None, flip)
 
 

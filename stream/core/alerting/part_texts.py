@@ -1,0 +1,72 @@
+"""The parts of an alert's evidence in words.
+
+Invariant: a text holds no number that is not in the part's numbers. It says what was compared, not what it proves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from stream.core.evidence.parts import Part, PartName
+
+Numbers = Mapping[str, float]
+
+
+def render(part: Part, by_authors: bool) -> str:
+    """Return one sentence about a part.
+
+    Args:
+        part: The part.
+        by_authors: True if the flips are changes by authors, False if they are removals by the subject.
+    """
+    return _TEXTS[part.name](part.numbers, "turned" if by_authors else "were removed")
+
+
+def _times(numbers: Numbers) -> str:
+    """Return a level as a multiple of what peers do, with the number of flips that it is known as well as from."""
+    level = numbers["level_flips"] / numbers["level_expected"]
+    return f"{level:.1f} times as many as peers, known as well as from {numbers['level_flips']:.1f} flips"
+
+
+_TEXTS: Final[dict[PartName, Callable[[Numbers, str], str]]] = {
+    "start": lambda n, turned: (
+        f"Before any evidence: one start a year, and {n['gap_days']:.1f} days in which this one may have begun."
+    ),
+    "count": lambda n, turned: (
+        f"{n['flips']:.0f} reviews {turned} where peers have {n['expected']:.1f}; nothing is known of this subject yet."
+    ),
+    "baseline_uncertainty": lambda n, turned: (
+        f"The expectation is itself a count of few flips: it is raised to {n['expected']:.1f}."
+    ),
+    "own_level": lambda n, turned: f"Its own past: {_times(n)}.",
+    "controls": lambda n, turned: (
+        f"Its other reviews in the same time: {n['control_flips']:.0f} {turned}, {n['control_expected']:.1f} expected. "
+        f"With its past: {_times(n)}."
+    ),
+    "long_run": lambda n, turned: (
+        f"Compared with the market's usual rates instead of its present ones ({n['expected']:.1f} expected): the "
+        "smaller evidence counts."
+    ),
+    "deletions": lambda n, turned: (
+        f"{n['deleted']:.0f} of the {n['flips']:.0f} were deleted by their authors; of peers' reviews that turned, "
+        f"{100 * n['peers_share']:.0f} % were."
+    ),
+    "variants": lambda n, turned: (
+        f"It is not known which reviews a payer leaves alone: the mean of {len(n)} comparisons counts."
+    ),
+    "arrival_cluster": lambda n, turned: (
+        f"Without the reviews that were written within the same three days ({n['flips_left']:.0f} {turned}, "
+        f"{n['expected_left']:.1f} expected are left), at the price of a coincidence: the smaller evidence counts."
+    ),
+    "burst": lambda n, turned: (
+        f"Without its busiest ten days ({n['flips_left']:.0f} {turned}, {n['expected_left']:.1f} expected are left), "
+        "at the price of one innocent burst a year: the smaller evidence counts."
+    ),
+    "other_starts": lambda n, turned: f"It may have begun at any of {n['starts']:.0f} times, not only at this one.",
+    "insider_client": lambda n, turned: (
+        f"Staff accused over other sellers looked these reviews up: the odds count {n['factor']:.0f} times."
+    ),
+    "seller": lambda n, turned: "The odds of the strongest watch on the product's seller.",
+    "cut_off": lambda n, turned: "The odds are cut off here.",
+}

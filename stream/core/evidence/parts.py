@@ -1,0 +1,40 @@
+"""The parts of a watch's evidence: what each step of its calculation adds to the log odds.
+
+Invariant: the log odds of the parts add up to ln R, and each follows from the numbers of the parts up to it
+(docs/evidence.md has the rules, and an alert that is checked by hand).
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+PartName = Literal[
+    "start",
+    "count",
+    "baseline_uncertainty",
+    "own_level",
+    "controls",
+    "long_run",
+    "deletions",
+    "variants",
+    "arrival_cluster",
+    "burst",
+    "other_starts",
+    "insider_client",
+    "seller",
+    "cut_off",
+]
+
+
+class Part(NamedTuple):
+    """One step.
+
+    Attributes:
+        name: Of the step.
+        log_odds: What it adds.
+        numbers: What it follows from.
+    """
+
+    name: PartName
+    log_odds: float
+    numbers: dict[str, float]
