@@ -89,6 +89,8 @@ class AlertPolicy:
             return []
         watch, found = SELLER_WATCHES[number], strongest_window(number)
         flips = [flip for flip in seller.flips[found.window :] if flip.group in found.exposed]
+        if not flips:  # at a threshold of even odds a window without exposed flips may contribute most
+            return []
         draft = AlertDraft(
             kind=watch.kind,
             subject=Subject("seller", seller.seller_id),
@@ -133,6 +135,8 @@ class AlertPolicy:
         watch, found = strongest
         evidence = watch.evidence(history)
         n_flips, findings = evidence.since_window(found.window)
+        if not findings:
+            return []
         percentile = evidence.latest[-1].percentile
         draft = AlertDraft(
             kind=watch.kind,

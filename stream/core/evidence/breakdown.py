@@ -13,9 +13,9 @@ from librt.vecs import vec
 
 from stream.core.evidence.bayes import log_bayes_factor
 from stream.core.evidence.contrasts import ContrastVariant
-from stream.core.evidence.level import Level, learned_level
+from stream.core.evidence.level import Level
 from stream.core.evidence.parts import Part, PartName
-from stream.core.evidence.window_counts import Counts
+from stream.core.evidence.window_counts import WindowCounts
 from stream.core.evidence.window_factors import EXTRA_EXPECTED, WindowFactors
 from stream.core.model.flip_windows import gap_seconds
 from stream.core.model.strata import DAY
@@ -57,43 +57,41 @@ class Breakdown:
         """
         factors, variant, start = self._factors, self.variant, log_start_prior
         counts = factors.totals.window(variant, self._window, _NOTHING)
-        exposed, none, variance = counts.exposed, Counts(0.0, 0.0, 0.0), variant.level_variance
-        unknown = learned_level(factors.prior_level, none, none, variance)
-        past = learned_level(factors.prior_level, counts.other_past, counts.own_past, variance)
+        unknown, past = factors.level(variant, WindowCounts()), factors.level(variant, counts, controls=False)
         level = factors.level(variant, counts)
         self._start = start
         self._reach("start", start, {"gap_days": gap_seconds(start) / DAY})
-        self._add_level("count", exposed, 0.0, unknown, {})
-        self._add_level("baseline_uncertainty", exposed, EXTRA_EXPECTED, unknown, {})
-        self._add_level("own_level", exposed, EXTRA_EXPECTED, past, {})
-        controls = {"control_flips": counts.controls.flips, "control_expected": counts.controls.by_peers}
-        self._add_level("controls", exposed, EXTRA_EXPECTED, level, controls)
+        self._add_level("count", counts, 0.0, unknown, {})
+        self._add_level("baseline_uncertainty", counts, EXTRA_EXPECTED, unknown, {})
+        self._add_level("own_level", counts, EXTRA_EXPECTED, past, {})
+        controls = {"control_flips": counts.control_flips, "control_expected": counts.control_by_peers}
+        self._add_level("controls", counts, EXTRA_EXPECTED, level, controls)
         numbers = {
-            "flips": exposed.flips,
-            "expected": exposed.by_long_run + EXTRA_EXPECTED,
+            "flips": counts.flips,
+            "expected": counts.by_long_run + EXTRA_EXPECTED,
             "level_flips": level.flips,
             "level_expected": level.by_long_run,
         }
-        self._reach("long_run", min(self._reached, start + factors.by_long_run(exposed, level)), numbers)
-        numbers = {"flips": exposed.flips, "deleted": counts.retracted, "peers_share": factors.retracted_share}
+        self._reach("long_run", min(self._reached, start + factors.by_long_run(counts, level)), numbers)
+        numbers = {"flips": counts.flips, "deleted": counts.retracted, "peers_share": factors.retracted_share}
         self._reach("deletions", self._reached + factors.retraction(counts), numbers)
         numbers = {f"variant_{number}": value for number, value in enumerate(self._by_variant, 1)}
         self._reach("variants", start + factors.log_mean(self._variants, self._window, _NOTHING), numbers)
 
     def _add_level(
-        self, name: PartName, exposed: Counts, added: float, level: Level, numbers: dict[str, float]
+        self, name: PartName, counts: WindowCounts, added: float, level: Level, numbers: dict[str, float]
     ) -> None:
         """Add a part that compares the window with the expectation by peers.
 
         Args:
             name: Of the part.
-            exposed: Counts of the exposed groups.
+            counts: WindowCounts of the exposed groups.
             added: To the expected flips.
             level: What is known of the subject's level.
             numbers: Further numbers of the part.
         """
-        dispersion = self._factors.dispersion(exposed.by_peers + EXTRA_EXPECTED, level)
-        flips, expected = exposed.flips, exposed.by_peers + added
+        dispersion = self._factors.dispersion(counts.by_peers + EXTRA_EXPECTED, level)
+        flips, expected = counts.flips, counts.by_peers + added
         shape, rate = level.flips / dispersion, level.by_peers / dispersion
         numbers |= {"flips": flips, "expected": expected, "level_flips": shape, "level_expected": rate}
         self._reach(name, self._start + log_bayes_factor(flips, expected, shape, rate), numbers)
@@ -109,7 +107,7 @@ class Breakdown:
         if not len(removed):
             return
         left = self._factors.log_mean(self._variants, self._window, removed) + price
-        rest = self._factors.totals.window(self.variant, self._window, removed).exposed
+        rest = self._factors.totals.window(self.variant, self._window, removed)
         numbers = {"left": left, "flips_left": rest.flips, "expected_left": rest.by_peers}
         self._reach(name, min(self._reached, self._start + left), numbers)
 

@@ -9,7 +9,7 @@ past shows it without this limit.
 
 from __future__ import annotations
 
-from stream.core.evidence.window_counts import Counts
+from stream.core.evidence.window_counts import WindowCounts
 
 
 class Level:
@@ -23,18 +23,26 @@ class Level:
         self.by_long_run = by_long_run
 
 
-def learned_level(prior: Counts, other_groups: Counts, own_past: Counts, variance: float) -> Level:
+def learned_level(
+    prior_flips: float, prior_expected: float, counts: WindowCounts, variance: float, controls: bool = True
+) -> Level:
     """Return the level of the exposed groups.
 
     Args:
-        prior: Pseudo-counts.
-        other_groups: Of the other groups before the window, and of the controls in it.
-        own_past: Of the exposed groups before the window.
+        prior_flips, prior_expected: Pseudo-counts.
+        counts: Of the window, and before it.
         variance: Of the log of a group's level around the subject's.
+        controls: Whether to learn from the controls in the window, too.
     """
-    dispersion = 1.0 + variance * (prior.flips + other_groups.flips)
+    flips, by_peers = prior_flips + counts.other_flips, prior_expected + counts.other_by_peers
+    by_long_run = prior_expected + counts.other_by_long_run
+    if controls:
+        flips += counts.control_flips
+        by_peers += counts.control_by_peers
+        by_long_run += counts.control_by_long_run
+    dispersion = 1.0 + variance * flips
     return Level(
-        (prior.flips + other_groups.flips) / dispersion + own_past.flips,
-        (prior.by_peers + other_groups.by_peers) / dispersion + own_past.by_peers,
-        (prior.by_long_run + other_groups.by_long_run) / dispersion + own_past.by_long_run,
+        flips / dispersion + counts.own_flips,
+        by_peers / dispersion + counts.own_by_peers,
+        by_long_run / dispersion + counts.own_by_long_run,
     )

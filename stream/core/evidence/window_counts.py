@@ -6,51 +6,46 @@ deletions, each for all exposure groups.
 
 from __future__ import annotations
 
-from librt.vecs import vec
+from librt.vecs import append, vec
 from mypy_extensions import i64
 
 from stream.core.evidence.contrasts import ContrastVariant
 
 
-class Counts:
-    """Flips, and the flips expected by peers and by the long run."""
-
-    __slots__ = ("by_long_run", "by_peers", "flips")
-
-    def __init__(self, flips: float, by_peers: float, by_long_run: float) -> None:
-        self.flips = flips
-        self.by_peers = by_peers
-        self.by_long_run = by_long_run
-
-    def plus(self, other: Counts) -> Counts:
-        """Return the sum of both."""
-        return Counts(self.flips + other.flips, self.by_peers + other.by_peers, self.by_long_run + other.by_long_run)
-
-    def times(self, factor: float) -> Counts:
-        """Return all counts times a factor."""
-        return Counts(self.flips * factor, self.by_peers * factor, self.by_long_run * factor)
-
-
 class WindowCounts:
-    """One window as one variant of a contrast sees it.
+    """One window as one variant of a contrast sees it: flips, and flips expected by peers and by the long run.
+
+    Written out as plain numbers, because a seller's flip makes hundreds of these.
 
     Attributes:
-        exposed, controls: Of the exposed groups and of the controls, in the window.
+        flips, by_peers, by_long_run: Of the exposed groups, in the window.
         retracted: Deletions among the exposed flips.
-        own_past: Of the exposed groups before the window, times the weight of the past.
-        other_past: The same of all other groups.
+        control_flips, control_by_peers, control_by_long_run: Of the controls, in the window.
+        own_flips, own_by_peers, own_by_long_run: Of the exposed groups before the window, times the weight of the past.
+        other_flips, other_by_peers, other_by_long_run: The same of all other groups.
     """
 
-    __slots__ = ("controls", "exposed", "other_past", "own_past", "retracted")
+    __slots__ = (
+        "by_long_run",
+        "by_peers",
+        "control_by_long_run",
+        "control_by_peers",
+        "control_flips",
+        "flips",
+        "other_by_long_run",
+        "other_by_peers",
+        "other_flips",
+        "own_by_long_run",
+        "own_by_peers",
+        "own_flips",
+        "retracted",
+    )
 
-    def __init__(
-        self, exposed: Counts, retracted: float, controls: Counts, own_past: Counts, other_past: Counts
-    ) -> None:
-        self.exposed = exposed
-        self.retracted = retracted
-        self.controls = controls
-        self.own_past = own_past
-        self.other_past = other_past
+    def __init__(self) -> None:
+        self.flips = self.by_peers = self.by_long_run = self.retracted = 0.0
+        self.control_flips = self.control_by_peers = self.control_by_long_run = 0.0
+        self.own_flips = self.own_by_peers = self.own_by_long_run = 0.0
+        self.other_flips = self.other_by_peers = self.other_by_long_run = 0.0
 
 
 class Totals:
@@ -67,7 +62,14 @@ class Totals:
         self.groups: i64 = groups
         self._past_weight = past_weight
         self._latest: i64 = len(rows) - 4 * groups
-        self._all = vec[i64](list(range(groups)))
+        #: (3 * w,), the totals before each window over all groups: flips, expected by peers, by the long run.
+        self._before = vec[float]()
+        for row in range(0, self._latest, 4 * groups):
+            for kind in range(row, row + 3 * groups, groups):
+                total = 0.0
+                for column in range(kind, kind + groups):
+                    total += rows[column]
+                self._before = append(self._before, total)
 
     def window(self, variant: ContrastVariant, window: i64, removed: vec[float]) -> WindowCounts:
         """Return the counts of a window.
@@ -77,63 +79,62 @@ class Totals:
             window: The number of the window.
             removed: (w * 4 * groups,), what an alternative explanation takes out of each window; empty for nothing.
         """
-        before = 4 * self.groups * window
-        own = self._sums(variant.exposed, self.rows, before)
-        everything = self._sums(self._all, self.rows, before)
-        other = Counts(
-            everything.flips - own.flips, everything.by_peers - own.by_peers, everything.by_long_run - own.by_long_run
-        )
-        return WindowCounts(
-            self._since(variant.exposed, before, removed),
-            self._retracted_since(variant.exposed, before, removed),
-            self._since(variant.controls, before, removed),
-            own.times(self._past_weight),
-            other.times(self._past_weight),
-        )
-
-    def _sums(self, chosen: vec[i64], rows: vec[float], start: i64) -> Counts:
-        """Return the sums of some groups in the row that begins at `start`."""
-        groups = self.groups
-        flips = by_peers = by_long_run = 0.0
-        for group in chosen:
-            flips += rows[start + group]
-            by_peers += rows[start + groups + group]
-            by_long_run += rows[start + 2 * groups + group]
-        return Counts(flips, by_peers, by_long_run)
-
-    def _since(self, chosen: vec[i64], before: i64, removed: vec[float]) -> Counts:
-        """Return the counts of some groups since the row that begins at `before`, without what is removed."""
-        rows, latest, groups = self.rows, self._latest, self.groups
-        flips = by_peers = by_long_run = 0.0
-        for group in chosen:
-            flips += rows[latest + group] - rows[before + group]
-            by_peers += rows[latest + groups + group] - rows[before + groups + group]
-            by_long_run += rows[latest + 2 * groups + group] - rows[before + 2 * groups + group]
+        rows, latest, groups, weight = self.rows, self._latest, self.groups, self._past_weight
+        before = 4 * groups * window
+        found = WindowCounts()
+        own_flips = own_by_peers = own_by_long_run = 0.0
+        for group in variant.exposed:
+            own_flips += rows[before + group]
+            own_by_peers += rows[before + groups + group]
+            own_by_long_run += rows[before + 2 * groups + group]
+            found.flips += rows[latest + group] - rows[before + group]
+            found.by_peers += rows[latest + groups + group] - rows[before + groups + group]
+            found.by_long_run += rows[latest + 2 * groups + group] - rows[before + 2 * groups + group]
+            found.retracted += rows[latest + 3 * groups + group] - rows[before + 3 * groups + group]
+        for group in variant.controls:
+            found.control_flips += rows[latest + group] - rows[before + group]
+            found.control_by_peers += rows[latest + groups + group] - rows[before + groups + group]
+            found.control_by_long_run += rows[latest + 2 * groups + group] - rows[before + 2 * groups + group]
         if len(removed):
-            for group in chosen:
-                flips -= removed[before + group]
-                by_peers -= removed[before + groups + group]
-                by_long_run -= removed[before + 2 * groups + group]
-        return Counts(flips, by_peers, by_long_run)
+            self._remove(found, variant, before, removed)
+        found.own_flips, found.other_flips = weight * own_flips, weight * (self._before[3 * window] - own_flips)
+        found.own_by_peers = weight * own_by_peers
+        found.other_by_peers = weight * (self._before[3 * window + 1] - own_by_peers)
+        found.own_by_long_run = weight * own_by_long_run
+        found.other_by_long_run = weight * (self._before[3 * window + 2] - own_by_long_run)
+        return found
 
-    def _retracted_since(self, chosen: vec[i64], before: i64, removed: vec[float]) -> float:
-        rows, latest, first, retracted = self.rows, self._latest, 3 * self.groups, 0.0
-        for group in chosen:
-            retracted += rows[latest + first + group] - rows[before + first + group]
-            if len(removed):
-                retracted -= removed[before + first + group]
-        return retracted
+    def _remove(self, found: WindowCounts, variant: ContrastVariant, before: i64, removed: vec[float]) -> None:
+        """Take what an alternative explanation removes out of a window's counts."""
+        groups = self.groups
+        for group in variant.exposed:
+            found.flips -= removed[before + group]
+            found.by_peers -= removed[before + groups + group]
+            found.by_long_run -= removed[before + 2 * groups + group]
+            found.retracted -= removed[before + 3 * groups + group]
+        for group in variant.controls:
+            found.control_flips -= removed[before + group]
+            found.control_by_peers -= removed[before + groups + group]
+            found.control_by_long_run -= removed[before + 2 * groups + group]
 
     def series(self, variant: ContrastVariant, window: i64) -> list[tuple[float, float]]:
         """Return exposed flips and flips expected by peers since a window began, up to each of its flips."""
         width: i64 = 4 * self.groups
         last: i64 = len(self.rows) - width
-        first = self._sums(variant.exposed, self.rows, width * window)
+        first_flips, first_expected = self._exposed(variant, width * window)
         found, largest = list[tuple[float, float]](), 0.0
         for row in range(width * (window + 1), len(self.rows), width):
-            flips = self._sums(variant.exposed, self.rows, row).flips - first.flips
+            flips, _ = self._exposed(variant, row)
             # A row holds what was expected just before its flip; only the latest totals hold what the flip added.
-            expected = self._sums(variant.exposed, self.rows, row if row == last else row - width)
-            largest = max(largest, expected.by_peers - first.by_peers)  # rounding may lower a sum by its last bit
-            found.append((flips, largest))
+            _, expected = self._exposed(variant, row if row == last else row - width)
+            largest = max(largest, expected - first_expected)  # rounding may lower a sum by its last bit
+            found.append((flips - first_flips, largest))
         return found
+
+    def _exposed(self, variant: ContrastVariant, row: i64) -> tuple[float, float]:
+        """Return flips and flips expected by peers of the exposed groups, in the row that begins at `row`."""
+        flips = expected = 0.0
+        for group in variant.exposed:
+            flips += self.rows[row + group]
+            expected += self.rows[row + self.groups + group]
+        return flips, expected

@@ -19,7 +19,7 @@ from stream.core.evidence.bayes import (
 )
 from stream.core.evidence.contrasts import ContrastVariant
 from stream.core.evidence.level import Level, learned_level
-from stream.core.evidence.window_counts import Counts, Totals, WindowCounts
+from stream.core.evidence.window_counts import Totals, WindowCounts
 
 #: Expected flips that are added to every window, because a baseline is itself a count of few flips.
 EXTRA_EXPECTED: Final = 0.3
@@ -54,7 +54,7 @@ class WindowFactors:
 
     def __init__(self, totals: Totals, prior: Prior) -> None:
         self.totals = totals
-        self.prior_level = Counts(prior.flips, prior.expected, prior.expected)
+        self._prior_flips, self._prior_expected = prior.flips, prior.expected
         self.retracted_share = prior.retracted_share
         self._normalizers = log_retraction_normalizers(prior.retracted_share)
         self._expected_per_peer_flip = prior.expected_per_peer_flip
@@ -70,28 +70,26 @@ class WindowFactors:
         """Return the log of a window's factor: the smaller Bayes factor, times the retraction factor."""
         counts = self.totals.window(variant, window, removed)
         level = self.level(variant, counts)
-        by_peers = self.by_peers(counts.exposed, level)
-        by_long_run = self.by_long_run(counts.exposed, level)
+        by_peers, by_long_run = self.by_peers(counts, level), self.by_long_run(counts, level)
         return self.retraction(counts) + (by_peers if by_peers < by_long_run else by_long_run)
+
+    def level(self, variant: ContrastVariant, counts: WindowCounts, controls: bool = True) -> Level:
+        """Return the level of the exposed groups; see `learned_level`."""
+        return learned_level(self._prior_flips, self._prior_expected, counts, variant.level_variance, controls)
 
     def retraction(self, counts: WindowCounts) -> float:
         """Return the log of the retraction factor."""
-        return log_retraction_factor(counts.exposed.flips, counts.retracted, self._normalizers)
+        return log_retraction_factor(counts.flips, counts.retracted, self._normalizers)
 
-    def level(self, variant: ContrastVariant, counts: WindowCounts) -> Level:
-        """Return the level of the exposed groups, from all that is known outside them in the window."""
-        others = counts.other_past.plus(counts.controls)
-        return learned_level(self.prior_level, others, counts.own_past, variant.level_variance)
-
-    def by_peers(self, exposed: Counts, level: Level) -> float:
+    def by_peers(self, counts: WindowCounts, level: Level) -> float:
         """Return the log Bayes factor against the expectation by peers."""
-        expected = exposed.by_peers + EXTRA_EXPECTED
+        expected = counts.by_peers + EXTRA_EXPECTED
         dispersion = self.dispersion(expected, level)
-        return log_bayes_factor(exposed.flips, expected, level.flips / dispersion, level.by_peers / dispersion)
+        return log_bayes_factor(counts.flips, expected, level.flips / dispersion, level.by_peers / dispersion)
 
-    def by_long_run(self, exposed: Counts, level: Level) -> float:
+    def by_long_run(self, counts: WindowCounts, level: Level) -> float:
         """Return the log Bayes factor against the expectation by the long run."""
-        return log_bayes_factor(exposed.flips, exposed.by_long_run + EXTRA_EXPECTED, level.flips, level.by_long_run)
+        return log_bayes_factor(counts.flips, counts.by_long_run + EXTRA_EXPECTED, level.flips, level.by_long_run)
 
     def dispersion(self, expected: float, level: Level) -> float:
         """Return by how much the uncertainty of the peers' count makes the level less certain.
