@@ -1,12 +1,20 @@
-"""The tests refuse to start on compiled modules that are older than their sources."""
+"""The tests refuse to start on compiled modules that are older than their sources.
+
+A shell without job control starts background jobs with SIGINT ignored, and so would be every process of a test that
+expects SIGINT to end it. So the signal gets its default handler here.
+"""
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
 
 from stream import core
+
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_sessionstart() -> None:

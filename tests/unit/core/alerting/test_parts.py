@@ -49,7 +49,7 @@ def _check(alert: Alert) -> None:
 @pytest.mark.parametrize(("scenario", "seed"), [("cheats", 3), ("access", 5), ("moving_cheats", 4), ("removals", 6)])
 def test_the_parts_of_every_alert_add_up_and_follow_from_their_numbers(scenario: str, seed: int) -> None:
     found = list(alerts(Detector(_BUDGET, "digest"), simulate.simulate(scenario, seed, 60, 140, seed % 3)))
-    assert len(found) >= 5
+    assert len(found) >= 3
     for alert in found:
         _check(alert)
 
