@@ -27,7 +27,7 @@ from stream.engine.checkpoint import Checkpoint
 from stream.engine.deciding_settings import check_member, deciding_settings
 from stream.engine.group_members import settings_of_members
 from stream.engine.kafka_auth import connection, partitions_of
-from stream.engine.log_check import GroupOffsetsError, Log, LogError, Start, check, is_beyond
+from stream.engine.log_check import GroupOffsetsError, Log, LogError, Start, check, foreign_offsets
 from stream.engine.record_limits import MAX_RECORD_BYTES, REFUSALS, RecordLimits, WriteError
 from stream.engine.refusals import named_refusals
 from stream.intake.partition import partition_of
@@ -41,6 +41,8 @@ _BATCH: Final = 5000
 _size_of: Final = DefaultRecordBatchBuilder.estimate_size_in_bytes
 #: The longest time for a look at what lies before the first delivered records.
 _CHECK_SECONDS: Final = 30
+#: The time for a group's coordinator to show the offsets of a transaction that has just ended.
+_OFFSETS_SECONDS: Final = 1
 #: Answers to a batch that are not about its topic.
 _ABOUT_THE_PRODUCER: Final = (ProducerFenced, TransactionalIdAuthorizationFailed)
 #: The size of a batch; a single record may be larger.
@@ -159,25 +161,48 @@ class KafkaCheckpointStore:
         """Return the present ids of the topics that the task reads and of the state topic, as far as they are known."""
         return await self._topic_ids()
 
-    async def check_logs(self, offsets: list[int] | None) -> Start:
+    async def check_logs(self, offsets: list[int] | None, *, at_checkpoint: bool) -> Start:
         """Compare the task's offsets with the topics that it reads, and with the group's offsets.
 
         Args:
             offsets: The next offset of each topic in `Settings.read_topics`; None if the task has no state.
+            at_checkpoint: Whether they are those of the last checkpoint: the group's are then the same.
 
         Raises:
             LogError: The state does not belong to the topics.
             DifferentMemberError: There is no state yet, and another worker of the group has other settings.
-            GroupOffsetsError: The group's offsets were beyond the task's; they are set back now.
+            GroupOffsetsError: The group's offsets were not the task's; they are set to them now.
             MissingRightsError: Kafka's user may not read the topics or the group's offsets.
         """
         with self._named("Read"):
-            return await self._check_logs(offsets)
+            return await self._check_logs(offsets, at_checkpoint)
 
-    async def _check_logs(self, offsets: list[int] | None) -> Start:
+    async def _check_logs(self, offsets: list[int] | None, at_checkpoint: bool) -> Start:
         if offsets is None:
             for others in await settings_of_members(self._kafka, self._settings.app_id):
                 check_member(others, deciding_settings(self._settings))
+        logs = await self._logs()
+        try:
+            start = check(offsets, logs, len(self._settings.input_topics), self._settings.state_topic)
+        except LogError:
+            # A worker that was frozen amid a restore compares an old state with the offsets of the next owner. It is
+            # fenced, so this commit, which changes nothing, fails, and the worker does not tell of a lost state.
+            await self.commit(Checkpoint([], [], [log.committed or 0 for log in logs]))
+            raise
+        if offsets is None:
+            return start
+        foreign = foreign_offsets(offsets, start, logs, at_checkpoint=at_checkpoint)
+        if foreign and not foreign_offsets(offsets, start, logs, at_checkpoint=False):
+            # All are behind: the coordinator may not show the last transaction's offsets yet.
+            await asyncio.sleep(_OFFSETS_SECONDS)
+            foreign = foreign_offsets(offsets, start, await self._logs(), at_checkpoint=at_checkpoint)
+        if foreign:
+            await self.commit(Checkpoint([], [], start.offsets))
+            raise GroupOffsetsError(foreign)
+        return start
+
+    async def _logs(self) -> list[Log]:
+        """Return the task's partition of each topic in `Settings.read_topics`."""
         partitions = [TopicPartition(topic, self._partition) for topic in self._settings.read_topics]
         consumer = AIOKafkaConsumer(
             **connection(self._kafka), group_id=self._settings.app_id, enable_auto_commit=False
@@ -189,21 +214,10 @@ class KafkaCheckpointStore:
             committed = [await consumer.committed(tp) for tp in partitions]
         finally:
             await consumer.stop()
-        logs = [
+        return [
             Log(tp.topic, tp.partition, beginnings[tp], ends[tp], offset)
             for tp, offset in zip(partitions, committed, strict=True)
         ]
-        try:
-            start = check(offsets, logs, len(self._settings.input_topics), self._settings.state_topic)
-        except LogError:
-            # A worker that was frozen amid a restore compares an old state with the offsets of the next owner. It is
-            # fenced, so this commit, which changes nothing, fails, and the worker does not tell of a lost state.
-            await self.commit(Checkpoint([], [], [log.committed or 0 for log in logs]))
-            raise
-        if offsets is not None and is_beyond(start, logs):
-            await self.commit(Checkpoint([], [], start.offsets))
-            raise GroupOffsetsError(logs, start)
-        return start
 
     async def check_delivered(self, offsets: list[int], firsts: Mapping[int, int]) -> None:
         """Check that no record lies between the task's offset and the first one that was delivered.
@@ -222,7 +236,7 @@ class KafkaCheckpointStore:
             auto_offset_reset="earliest",
         )  # fmt: skip
         await consumer.start()
-        missed: list[Log] = []
+        missed: dict[str, str] = {}
         try:
             async with asyncio.timeout(_CHECK_SECONDS):
                 for stream, first in firsts.items():
@@ -230,13 +244,12 @@ class KafkaCheckpointStore:
                     consumer.assign([tp])
                     consumer.seek(tp, offsets[stream])
                     if await _has_record_before(consumer, tp, first):
-                        missed.append(Log(tp.topic, tp.partition, 0, first, first))
+                        missed[tp.topic] = f"{offsets[stream]} instead of {first}"
         finally:
             await consumer.stop()
         if missed:
             await self.commit(Checkpoint([], [], offsets))
-            numbers = [self._settings.read_topics.index(log.topic) for log in missed]
-            raise GroupOffsetsError(missed, Start([offsets[number] for number in numbers], []))
+            raise GroupOffsetsError(missed)
 
     async def commit(self, checkpoint: Checkpoint) -> None:
         """Commit a checkpoint as one transaction.

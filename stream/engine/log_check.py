@@ -2,7 +2,7 @@
 
 Invariant: pure. A task continues only if no record can be skipped or applied twice without a message. Offsets beyond
 the end of a log, and group offsets without a state, are errors. Records that expired before they were read are
-reported. Group offsets beyond the task's are set back by the checkpoint store.
+reported. Group offsets that are not the task's are set to them by the checkpoint store.
 """
 
 from __future__ import annotations
@@ -65,16 +65,17 @@ class LogError(StateError):
 
 
 class GroupOffsetsError(Exception):
-    """The group's offsets were beyond the task's and have been set back. The group has to assign again."""
+    """The group's offsets were not the task's and have been set to them. The group has to assign again.
 
-    def __init__(self, logs: Sequence[Log], start: Start) -> None:
-        self.topics = {
-            log.topic: f"{offset} instead of {log.committed}"
-            for log, offset in zip(logs, start.offsets, strict=True)
-            if log.committed is not None and log.committed > offset
-        }
+    Args:
+        topics: By topic, the offset that is right and the one that was found, see `foreign_offsets`.
+    """
+
+    def __init__(self, topics: Mapping[str, str]) -> None:
+        self.topics = dict(topics)
         super().__init__(
-            f"another consumer has committed offsets under this group id; they are set back: {self.topics}"
+            f"another consumer has committed offsets under this group id; they are set to those of the state: "
+            f"{self.topics}"
         )
 
 
@@ -174,11 +175,23 @@ class SkippedOffsets:
         return [Gap(topic, partition, first, min(last, beginning)) for first, last in ranges if first < beginning]
 
 
-def is_beyond(start: Start, logs: Sequence[Log]) -> bool:
-    """Return whether a group's offset is beyond the task's: the records between would never be delivered.
+def foreign_offsets(
+    offsets: Sequence[int], start: Start, logs: Sequence[Log], *, at_checkpoint: bool
+) -> dict[str, str]:
+    """Return the group's offsets that another consumer has committed, by topic: "5 instead of 6".
 
-    The task's offset is where it continues, not where its state ended: records between these two have expired, and no
-    commit brings them back.
+    Beyond the task's offset, the records between would never be delivered. That offset is where the task continues, not
+    where its state ended: records between these two have expired, and no commit brings them back. Behind the state's
+    offset, the group's was not committed together with the state. A group's offset that has expired is not foreign.
+
+    Args:
+        offsets: The task's offset in each log.
+        start: What `check` returned for them.
+        logs: The logs.
+        at_checkpoint: Whether the offsets are those of the last checkpoint. Between checkpoints the group's are behind.
     """
-    pairs = zip(logs, start.offsets, strict=True)
-    return any(log.committed is not None and log.committed > offset for log, offset in pairs)
+    return {
+        log.topic: f"{to} instead of {log.committed}"
+        for log, offset, to in zip(logs, offsets, start.offsets, strict=True)
+        if log.committed is not None and (log.committed > to or (at_checkpoint and log.committed < offset))
+    }

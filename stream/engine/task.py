@@ -139,7 +139,7 @@ class Task:
 
         Raises:
             StateError: A row cannot be read, the settings differ, or the offsets do not belong to the logs.
-            GroupOffsetsError: The group's offsets were beyond the task's; they are set back now.
+            GroupOffsetsError: The group's offsets were not the task's; they are set to them now.
         """
         self.phase = TaskPhase.RESTORING
         await self._store.open()
@@ -169,7 +169,7 @@ class Task:
     async def _check_logs(self, row: PositionRow | None) -> None:
         """Take the offsets from the position row, once they are known to belong to the logs."""
         offsets = None if row is None else [*(low_offset for low_offset, _ in row.streams), row.evidence]
-        start = await self._store.check_logs(offsets)
+        start = await self._store.check_logs(offsets, at_checkpoint=True)
         self._restored_offsets = start.offsets
         streams = [] if row is None else row.streams
         ahead = {topic: done for topic, (_, done) in zip(self._settings.input_topics, streams, strict=False)}
@@ -216,7 +216,7 @@ class Task:
         if self._verify:
             self._verify = False
             positions = [stream.low_offset for stream in self.merge.streams]
-            await self._store.check_logs([*positions, self._next_evidence_offset])
+            await self._store.check_logs([*positions, self._next_evidence_offset], at_checkpoint=False)
 
     def take(self, stream: int, records: list[Any]) -> None:
         """Put fetched records into a stream's inbox, except those below the restored offset."""

@@ -107,7 +107,7 @@ class Metrics:
         )
         self._group_offsets_resets = Counter(
             "volteface_group_offsets_resets",
-            "Times that offsets of another consumer under this group id were set back",
+            "Times that offsets of another consumer under this group id were replaced by those of the state",
             registry=self.registry,
         )
         self._topic_problems = Gauge(
@@ -168,7 +168,7 @@ class Metrics:
         self._topic_problems.labels("warning").set(len(problems) - errors)
 
     def group_offsets_reset(self) -> None:
-        """Count that a task has set the group's offsets back."""
+        """Count that a task has replaced offsets of another consumer."""
         self._group_offsets_resets.inc()
 
     def exposition(self, accept: str = "") -> tuple[bytes, str]:

@@ -142,19 +142,32 @@ def test_a_missing_state_is_refused(group: Group, lines: list[bytes]) -> None:
     assert "run `volteface state rebuild`" in message
 
 
-def test_offsets_of_another_consumer_are_set_back(group: Group, lines: list[bytes]) -> None:
+def _resets(group: Group) -> int:
+    return (group.folder / "worker.log").read_text().count('"event": "group_offsets_reset"')
+
+
+@pytest.mark.parametrize("move", [1_000_000, -100])
+def test_offsets_of_another_consumer_are_replaced_and_reported_in_both_directions(
+    move: int, group: Group, lines: list[bytes]
+) -> None:
     applied(group, lines[:1000])
     send(group, lines[1000:])
     topic = group.settings.lifecycle_topic
     with closing(KafkaConsumer(**connection(group.kafka), group_id=group.settings.app_id)) as foreign:
         partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
         ends = foreign.end_offsets(partitions)
-        foreign.commit({tp: OffsetAndMetadata(ends[tp], "", -1) for tp in partitions})
+        wanted = {tp: max(0, min(ends[tp], foreign.committed(tp) + move)) for tp in partitions}
+        foreign.commit({tp: OffsetAndMetadata(offset, "", -1) for tp, offset in wanted.items()})
     worker = Worker(group)
     worker.wait_for(len(lines))
-    assert "group_offsets_reset" in (group.folder / "worker.log").read_text()
-    assert "volteface_group_offsets_resets_total" in worker.page("/metrics")
-    assert worker.stop() == 0
+    resets = _resets(group)
+    assert resets > 0
+    assert f"volteface_group_offsets_resets_total {float(resets)}" in worker.page("/metrics")
+    worker.kill()
+    restarted = Worker(group)
+    wait(restarted.ready, 60, "the worker is not ready")
+    assert restarted.stop() == 0
+    assert _resets(group) == resets, "neither a killed worker nor a normal end leaves foreign offsets"
 
 
 def _check_delivered(group: Group, offset: int, first: int) -> None:
@@ -200,7 +213,7 @@ def test_a_former_owner_that_was_frozen_amid_its_first_restore_does_not_tell_of_
         await owner.open()
         await owner.commit(Checkpoint([(b"o", b"a state")], [], [1, 0, 0, 0]))
         try:
-            await former.check_logs(None)
+            await former.check_logs(None, at_checkpoint=True)
         finally:
             await former.close()
             await owner.close()

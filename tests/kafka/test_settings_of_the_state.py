@@ -115,7 +115,7 @@ def test_another_member_is_compared_before_there_is_a_state(
         ) as consumer:  # fmt: skip
             while not consumer.assignment():
                 await asyncio.sleep(0.1)
-            await store.check_logs(None)
+            await store.check_logs(None, at_checkpoint=True)
 
     if not refused:
         asyncio.run(check())

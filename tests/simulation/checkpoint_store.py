@@ -16,7 +16,7 @@ from aiokafka import TopicPartition
 
 from stream.config import Settings
 from stream.engine.checkpoint import Checkpoint
-from stream.engine.log_check import GroupOffsetsError, LogError, Start, check, is_beyond
+from stream.engine.log_check import GroupOffsetsError, LogError, Start, check, foreign_offsets
 from stream.engine.log_check import Log as CheckedLog
 from stream.engine.record_limits import RecordLimits, WriteError
 from stream.engine.records import Record
@@ -96,7 +96,7 @@ class SimulatedCheckpointStore:
         await reach("before topic ids")
         return {topic: self.log.topic_id(topic) for topic in (*self.settings.read_topics, self.settings.state_topic)}
 
-    async def check_logs(self, offsets: list[int] | None) -> Start:
+    async def check_logs(self, offsets: list[int] | None, *, at_checkpoint: bool) -> Start:
         """Read what `KafkaCheckpointStore` reads, and check it as that does."""
         await reach("before checking")
         logs = [self._checked(TopicPartition(topic, self.partition)) for topic in self.settings.read_topics]
@@ -110,24 +110,23 @@ class SimulatedCheckpointStore:
             self.began_at = {
                 TopicPartition(log.topic, log.partition): to for log, to in zip(logs, start.offsets, strict=True)
             }
-        elif is_beyond(start, logs):
+        elif foreign := foreign_offsets(offsets, start, logs, at_checkpoint=at_checkpoint):
             await self.commit(Checkpoint([], [], start.offsets))
-            raise GroupOffsetsError(logs, start)
+            raise GroupOffsetsError(foreign)
         return start
 
     async def check_delivered(self, offsets: list[int], firsts: Mapping[int, int]) -> None:
         """Look at the log as `KafkaCheckpointStore` does."""
         await reach("before looking at what was delivered")
-        missed: list[CheckedLog] = []
+        missed: dict[str, str] = {}
         for stream, first in firsts.items():
             tp = TopicPartition(self.settings.read_topics[stream], self.partition)
             found, _ = self.log.partitions[tp].fetch(offsets[stream], 1)
             if found and found[0].offset < first:
-                missed.append(CheckedLog(tp.topic, tp.partition, 0, first, first))
+                missed[tp.topic] = f"{offsets[stream]} instead of {first}"
         if missed:
             await self.commit(Checkpoint([], [], offsets))
-            numbers = [self.settings.read_topics.index(log.topic) for log in missed]
-            raise GroupOffsetsError(missed, Start([offsets[number] for number in numbers], []))
+            raise GroupOffsetsError(missed)
 
     def _checked(self, tp: TopicPartition) -> CheckedLog:
         partition = self.log.partitions[tp]
@@ -197,5 +196,5 @@ class ReadOnlyCheckpointStore(SimulatedCheckpointStore):
     async def open(self) -> None:
         pass
 
-    async def check_logs(self, offsets: list[int] | None) -> Start:
+    async def check_logs(self, offsets: list[int] | None, *, at_checkpoint: bool) -> Start:
         return Start(offsets or [0] * len(self.settings.read_topics), [])

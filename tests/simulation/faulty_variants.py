@@ -86,7 +86,7 @@ class UnboundedMerge:
 class UnseenOffsetsStore(SimulatedCheckpointStore):
     """Compares no offsets with the logs."""
 
-    async def check_logs(self, offsets: list[int] | None) -> Start:
+    async def check_logs(self, offsets: list[int] | None, *, at_checkpoint: bool) -> Start:
         return Start(offsets or [0] * len(self.settings.read_topics), [])
 
 
@@ -100,9 +100,9 @@ class TrustingStore(SimulatedCheckpointStore):
 class ForeignOffsetsStore(TrustingStore):
     """Leaves the group's offsets as another consumer has committed them, and trusts the first record, too."""
 
-    async def check_logs(self, offsets: list[int] | None) -> Start:
+    async def check_logs(self, offsets: list[int] | None, *, at_checkpoint: bool) -> Start:
         try:
-            return await super().check_logs(offsets)
+            return await super().check_logs(offsets, at_checkpoint=at_checkpoint)
         except GroupOffsetsError:
             return Start(offsets or [], [])
 

@@ -32,7 +32,7 @@ class ExpiringStore(InMemoryCheckpointStore):
         self.beginning = 0
         self.on_read: Callable[[], None] = lambda: None
 
-    async def check_logs(self, offsets: list[int] | None) -> Start:
+    async def check_logs(self, offsets: list[int] | None, *, at_checkpoint: bool) -> Start:
         logs = [Log(topic, 0, self.beginning if topic == _TOPIC else 0, 1000, None) for topic in _SETTINGS.read_topics]
         self.on_read()
         return check(offsets, logs, len(_SETTINGS.input_topics), _SETTINGS.state_topic)

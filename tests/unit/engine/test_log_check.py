@@ -1,4 +1,4 @@
-"""A task's offsets must belong to the logs that it reads, and the group's offsets must not run ahead of them."""
+"""A task's offsets must belong to the logs that it reads, and the group's offsets must agree with them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stream.engine.log_check import (
     Start,
     check,
     check_ids,
-    is_beyond,
+    foreign_offsets,
 )
 
 STATE = "app-state"
@@ -22,6 +22,10 @@ STATE = "app-state"
 def logs(beginning: int, end: int, committed: int | None) -> list[Log]:
     """Return an empty log and one with these offsets."""
     return [Log("reviews", 3, 0, 0, None), Log("outreach", 3, beginning, end, committed)]
+
+
+def _foreign(offsets: list[int], found: list[Log], *, at_checkpoint: bool) -> dict[str, str]:
+    return foreign_offsets(offsets, check(offsets, found, 2, STATE), found, at_checkpoint=at_checkpoint)
 
 
 @pytest.mark.parametrize("committed", [None, 0])
@@ -49,19 +53,27 @@ def test_expired_records_are_a_gap() -> None:
 
 
 def test_group_offsets_beyond_the_state_are_found_and_named() -> None:
-    start = Start([0, 5], [])
-    assert is_beyond(start, logs(0, 9, 6))
-    assert not is_beyond(start, logs(0, 9, 5))
-    assert not is_beyond(start, logs(0, 9, None))
-    assert "'outreach': '5 instead of 6'" in str(GroupOffsetsError(logs(0, 9, 6), start))
+    for committed, found in ((6, {"outreach": "5 instead of 6"}), (5, {}), (None, {})):
+        assert _foreign([0, 5], logs(0, 9, committed), at_checkpoint=False) == found
+    assert "'outreach': '5 instead of 6'" in str(GroupOffsetsError({"outreach": "5 instead of 6"}))
+
+
+@pytest.mark.parametrize("committed", [0, 4])
+def test_group_offsets_behind_the_last_checkpoint_are_found_and_those_behind_later_work_are_not(committed: int) -> None:
+    found = {"outreach": f"5 instead of {committed}"}
+    assert _foreign([0, 5], logs(0, 9, committed), at_checkpoint=True) == found
+    assert _foreign([0, 5], logs(0, 9, committed), at_checkpoint=False) == {}
+
+
+def test_group_offsets_from_before_records_expired_are_not_foreign() -> None:
+    assert _foreign([0, 3], logs(5, 9, 3), at_checkpoint=True) == {}
 
 
 @pytest.mark.parametrize(("committed", "beyond"), [(4, False), (5, False), (6, True)])
 def test_group_offsets_at_the_beginning_of_a_log_that_has_expired_are_not_set_back_for_ever(
     committed: int, beyond: bool
 ) -> None:
-    found = logs(5, 9, committed)
-    assert is_beyond(check([0, 3], found, 2, STATE), found) is beyond
+    assert bool(_foreign([0, 3], logs(5, 9, committed), at_checkpoint=True)) is beyond
 
 
 def test_a_rebuilt_task_starts_at_the_groups_offset_of_the_evidence_topic() -> None:
