@@ -11,17 +11,17 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import faust
 import structlog
-from faust.exceptions import ImproperlyConfigured
 from faust.types import TP
 from faust.web import Request, Response, View
 from kafka.errors import KafkaError
 
 from stream import config, task_views
 from stream.access_watch import AccessWatch
+from stream.engine.assigned_tasks import AssignedTasks, assigned_tasks
 from stream.engine.checkpoint_store import KafkaCheckpointStore, credentials
 from stream.engine.deciding_settings import deciding_settings
 from stream.engine.preflight import check
@@ -30,11 +30,12 @@ from stream.engine.refusals import one_line
 from stream.engine.task import TaskPhase
 from stream.engine.task_manager import TaskManager
 from stream.engine.transport import App
+from stream.group_watch import GroupWatch
 from stream.ops import logs, memory, open_files
 from stream.ops.metrics import Heartbeat, Metrics
 from stream.ops.task_samples import TaskView
 from stream.ops.topic_ids import TopicIds
-from stream.topic_watch import EVERY_SECONDS, TopicsError, TopicWatch
+from stream.topic_watch import COUNTS_SECONDS, EVERY_SECONDS, TopicsError, TopicWatch
 from stream.trust_watch import TrustWatch
 
 
@@ -52,6 +53,8 @@ with _one_line():
     _credentials = credentials(kafka)
 log = structlog.get_logger()
 
+#: The time until the group is asked for a new assignment if nobody has the partitions that tasks lack.
+_UNHELD_SECONDS: Final = 5
 _rejoining = asyncio.Lock()
 _urls = ";".join(f"batched://{server}" for server in kafka.bootstrap_servers.split(","))
 
@@ -165,7 +168,7 @@ def _task_views() -> dict[int, TaskView]:
 
 
 def _task_states() -> dict[int, str]:
-    return task_views.of_states(manager.assigned or (), manager.runners)
+    return task_views.of_states(manager.assigned or (), manager.runners, manager.incomplete)
 
 
 def _kafka_connected() -> bool:
@@ -178,6 +181,7 @@ _topic_ids = TopicIds(kafka, [*settings.read_topics, settings.state_topic])
 _limits = RecordLimits([settings.dead_letter_topic(topic) for topic in settings.read_topics])
 access_watch = AccessWatch(settings, kafka)
 topic_watch = TopicWatch(settings, kafka, metrics.topic_problems)
+group_watch = GroupWatch(settings, kafka)
 trust_watch = TrustWatch(settings)
 manager = TaskManager(
     settings,
@@ -219,7 +223,6 @@ def _check_topics(sender: Any, **_: Any) -> None:
 @app.on_partitions_assigned.connect
 async def _assigned(sender: Any, assigned: set[TP], **_: Any) -> None:
     # Nothing is awaited here: a batch that arrived before its task exists would be dropped and not read again.
-    partitions = {tp.partition for tp in assigned if tp.topic in _streams}
     counts = app.consumer.partition_counts(settings.read_topics)
     if 0 in counts.values():
         # The start has seen all topics, so this is no wrong setting: Kafka may have just started and not know them yet.
@@ -231,12 +234,23 @@ async def _assigned(sender: Any, assigned: set[TP], **_: Any) -> None:
         app.add_future(_rejoin())
         return
     if len(set(counts.values())) > 1:
-        # With unequal partition counts a task would see only a part of a seller's events.
-        raise ImproperlyConfigured(f"the topics that are read need the same number of partitions, they have {counts}")
-    count = counts[settings.lifecycle_topic]
-    log.info("assigned", partitions=sorted(partitions), of=count)
+        # A topic got more partitions: the tasks of the partitions that all topics have go on, and the check says so.
+        app.add_future(topic_watch.check())
+    count = min(counts.values())
+    tasks = assigned_tasks(assigned, settings.read_topics, count)
+    log.info("assigned", partitions=sorted(tasks.whole), of=count)
     metrics.assigned(count)
-    manager.assign(partitions, count)
+    manager.assign(tasks.whole, count, tasks.incomplete)
+    if tasks.incomplete:
+        app.add_future(_report_missing(tasks))
+
+
+async def _report_missing(tasks: AssignedTasks) -> None:
+    """Say who has the partitions that tasks lack; the group assigns again when that member leaves."""
+    if await group_watch.report(tasks):
+        await asyncio.sleep(_UNHELD_SECONDS)
+        if manager.incomplete == tasks.incomplete:
+            await _rejoin()
 
 
 @app.on_partitions_revoked.connect
@@ -260,6 +274,12 @@ async def _heartbeat() -> None:
 async def _check_running_topics() -> None:
     if _kafka_connected():
         await topic_watch.check()
+
+
+@app.timer(COUNTS_SECONDS)
+async def _compare_partition_counts() -> None:
+    if _kafka_connected():
+        await topic_watch.compare(await _topic_ids.partition_counts())
 
 
 @app.timer(10.0)
@@ -293,7 +313,8 @@ class Ready(View):
 
     async def get(self, request: Request) -> Response:
         """Return the tasks and their phases, and whether the worker is a spare one."""
-        # Between its failure and the next assignment an assigned task is `dropped`.
+        # Between its failure and the next assignment an assigned task is `dropped`; it is `incomplete` while another
+        # member of the group has some of its partitions.
         states = {str(partition): state for partition, state in _task_states().items()}
         ready = manager.assigned is not None and set(states.values()) <= {TaskPhase.RUNNING.value}
         spare = ready and not states

@@ -17,16 +17,21 @@ from stream.core.staff.history import end_of_day
 from stream.engine.task import Task, TaskPhase
 from stream.engine.task_runner import TaskRunner
 from stream.intake.refusal import Refusal
-from stream.ops.task_samples import FamilyView, TaskView
+from stream.ops.task_samples import INCOMPLETE, FamilyView, TaskView
 from stream.trust_watch import TrustWatch
 
 #: Returns position and end of a stream of a partition; None where the client does not know them.
 Tail = Callable[[int, int], tuple[int | None, int | None]]
 
 
-def of_states(assigned: Iterable[int], runners: Mapping[int, TaskRunner]) -> dict[int, str]:
-    """Return the phase of the task of each assigned partition; a task that failed is dropped."""
-    states = dict.fromkeys(sorted(assigned), TaskPhase.DROPPED.value)
+def of_states(
+    assigned: Iterable[int], runners: Mapping[int, TaskRunner], incomplete: Collection[int] = ()
+) -> dict[int, str]:
+    """Return the phase of the task of each assigned partition; a task that failed is dropped.
+
+    A task whose partitions are not all assigned to this worker is incomplete.
+    """
+    states = {each: INCOMPLETE if each in incomplete else TaskPhase.DROPPED.value for each in sorted(assigned)}
     return states | {partition: runner.task.phase.value for partition, runner in runners.items()}
 
 

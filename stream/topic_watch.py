@@ -1,4 +1,4 @@
-"""The worker's check of its topics: before it starts, and every few minutes while it runs.
+"""The worker's check of its topics: before it starts, every few minutes, and when partitions are added.
 
 Invariant: with an error (records would be lost or refused) no worker starts. Topics that change under a running worker
 end nothing: each new problem is logged once, and a metric shows all present ones.
@@ -7,7 +7,7 @@ end nothing: each new problem is logged once, and a metric shows all present one
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -21,6 +21,8 @@ log = structlog.get_logger()
 
 #: A check takes 20 ms of CPU in another thread and four requests. What it finds is seldom urgent within minutes.
 EVERY_SECONDS: Final = 300
+#: How often the numbers of partitions are compared: events of new partitions are not read.
+COUNTS_SECONDS: Final = 30
 
 
 class TopicsError(OSError):
@@ -42,6 +44,7 @@ class TopicWatch:
         self._kafka = kafka
         self._report = report
         self._known: list[TopicProblem] = []
+        self._counts: Mapping[str, int] = {}
 
     def start(self) -> None:
         """Check the topics before the worker starts; log the warnings.
@@ -55,15 +58,25 @@ class TopicWatch:
             raise TopicsError("\n".join(errors))
         self._take(problems)
 
-    async def check(self) -> None:
-        """Check the topics of a running worker; log what has changed."""
+    async def compare(self, counts: Mapping[str, int]) -> None:
+        """Check the topics at once if their numbers of partitions have changed.
+
+        Args:
+            counts: The present numbers by topic; none if they are unknown.
+        """
+        if counts and counts != self._counts and await self.check():
+            self._counts = counts
+
+    async def check(self) -> bool:
+        """Check the topics of a running worker; log what has changed. Return whether Kafka has answered."""
         try:
             problems = await asyncio.to_thread(topics.check, self._settings, self._kafka)
         except (KafkaError, OSError) as error:
             # Nothing is known, so the metric keeps what the last check found.
             log.warning("topics_not_checked", error=f"{type(error).__name__}: {error}")
-        else:
-            self._take(problems)
+            return False
+        self._take(problems)
+        return True
 
     def _take(self, problems: list[TopicProblem]) -> None:
         for problem in problems:

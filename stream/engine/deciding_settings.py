@@ -58,6 +58,11 @@ def deciding_settings(settings: Settings) -> dict[str, str]:
     return {variable(Settings, field): _text(getattr(settings, field)) for field in (*_READ, *_ADOPTABLE)}
 
 
+def topics_of(settings: Mapping[str, str]) -> list[str]:
+    """Return the topics that tasks with these deciding settings read."""
+    return [settings[name] for name in sorted(_READ_VARIABLES & settings.keys())]
+
+
 def _text(value: object) -> str:
     return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
 

@@ -1,15 +1,15 @@
 """The tasks of one worker: created when partitions are assigned, dropped when they are revoked.
 
-Invariant: a task that fails is dropped and never repaired, because its state may be ahead of the last checkpoint. The
-group is then asked for a new assignment, which starts from the last checkpoint. If the state itself cannot be read, a
-new assignment would fail in the same way forever, so the worker ends.
+Invariant: a task runs only with its partitions of all topics. One that fails is dropped and never repaired, because its
+state may be ahead of the last checkpoint. The group is then asked for a new assignment, which starts from the last
+checkpoint. If the state itself cannot be read, a new assignment would fail in the same way forever, so the worker ends.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 import structlog
@@ -47,6 +47,7 @@ class TaskManager:
         runners: The runners by partition number.
         assigned: The partition numbers of this worker, those of failed tasks included, none for a spare worker; None
             while the group assigns them.
+        incomplete: Those of them that lack partitions of some topics. Their tasks do not run.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class TaskManager:
     ) -> None:
         self.runners: dict[int, TaskRunner] = {}
         self.assigned: frozenset[int] | None = None
+        self.incomplete: frozenset[int] = frozenset()
         self._loops: dict[int, asyncio.Task[None]] = {}
         self._settings = settings
         self._make_store = make_store
@@ -68,14 +70,16 @@ class TaskManager:
         self._rejoin = rejoin
         self._crash = crash
 
-    def assign(self, partitions: set[int], count: int) -> None:
+    def assign(self, partitions: set[int], count: int, incomplete: Iterable[int] = ()) -> None:
         """Start the tasks of these partition numbers.
 
         Args:
             partitions: The partition numbers of this worker; tasks that run already go on.
             count: The number of partitions of the input topics.
+            incomplete: Further numbers of which the worker has not the partitions of all topics.
         """
-        self.assigned = frozenset(partitions)
+        self.incomplete = frozenset(incomplete)
+        self.assigned = self.incomplete.union(partitions)
         for partition in sorted(partitions - self.runners.keys()):
             intake = Intake(self._settings, count)
             task = Task(partition, self._settings, intake, self._make_store(partition), time.time)
@@ -115,6 +119,7 @@ class TaskManager:
     async def revoke(self) -> None:
         """Let every task commit a last checkpoint, and drop it."""
         self.assigned = None
+        self.incomplete = frozenset()
         loops = list(self._loops.values())
         for runner in self.runners.values():
             runner.stop()

@@ -19,7 +19,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from stream.ops.trust import REASONS
 
 _QUANTILES: Final = (0.5, 0.9, 0.99, 1.0)
-_STATES: Final = ("new", "restoring", "running", "dropped")
+#: The state of a task that lacks partitions: another member of the group has them.
+INCOMPLETE: Final = "incomplete"
+_STATES: Final = ("new", "restoring", "running", "dropped", INCOMPLETE)
 
 
 class _Total(NamedTuple):

@@ -1,4 +1,4 @@
-"""The ids of topics: Kafka gives a topic that was deleted and created again another id.
+"""The ids of topics and their numbers of partitions: Kafka gives a topic that was created again another id.
 
 Invariant: one request serves all tasks of a worker, at most every _FRESH_SECONDS. Where Kafka gives no ids (before 2.8,
 the mock, or while it is away) there are none, and nothing is compared.
@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import structlog
@@ -29,7 +29,7 @@ _NO_ID: Final = str(UUID(int=0))
 
 
 class TopicIds:
-    """The present ids of some topics.
+    """The present ids of some topics, and their numbers of partitions.
 
     Args:
         kafka: How to reach Kafka.
@@ -40,27 +40,38 @@ class TopicIds:
         self._kafka = kafka
         self._topics = topics
         self._ids: Mapping[str, str] = {}
+        self._counts: Mapping[str, int] = {}
         self._read_at = float("-inf")
         self._lock = asyncio.Lock()
 
     async def present(self) -> Mapping[str, str]:
         """Return the id of each topic that exists, by name; at most _FRESH_SECONDS old."""
+        await self._refresh()
+        return self._ids
+
+    async def partition_counts(self) -> Mapping[str, int]:
+        """Return the number of partitions of each topic that exists, by name; at most _FRESH_SECONDS old."""
+        await self._refresh()
+        return self._counts
+
+    async def _refresh(self) -> None:
         async with self._lock:
             if time.monotonic() - self._read_at > _FRESH_SECONDS:
-                self._ids = await asyncio.to_thread(self._read)
+                found = await asyncio.to_thread(self._read)
+                ids = {topic["name"]: str(topic["topic_id"]) for topic in found}
+                self._ids = {name: topic_id for name, topic_id in ids.items() if topic_id != _NO_ID}
+                self._counts = {topic["name"]: len(topic["partitions"]) for topic in found if not topic["error_code"]}
                 self._read_at = time.monotonic()
-            return self._ids
 
-    def _read(self) -> dict[str, str]:
+    def _read(self) -> list[dict[str, Any]]:
         if self._kafka.mock:
-            return {}
+            return []
         try:
             client = KafkaAdminClient(
                 **connection(self._kafka), bootstrap_timeout_ms=_TIMEOUT_MS, request_timeout_ms=_TIMEOUT_MS
             )
             with closing(client) as admin:
-                found = {topic["name"]: str(topic["topic_id"]) for topic in admin.describe_topics(list(self._topics))}
+                return list(admin.describe_topics(list(self._topics)))
         except KafkaError as error:
             log.debug("topic_ids_unknown", error=repr(error))
-            return {}
-        return {name: topic_id for name, topic_id in found.items() if topic_id != _NO_ID}
+            return []

@@ -5,6 +5,7 @@ Invariant: a topic is never shrunk, never deleted, and never given another confi
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from typing import Any, Final, NamedTuple
@@ -104,15 +105,9 @@ def _shared_counts(settings: Settings, existing: Mapping[str, list[dict[str, Any
 def _check_counts(settings: Settings, counts: dict[str, int], partitions: int) -> None:
     """Check that the existing topics have equal counts, and that topics to be made get the same."""
     described = ", ".join(f"{name} has {count}" for name, count in sorted(counts.items()))
-    if len(set(counts.values())) > 1:
-        most = max(counts.values())
-        small = [name for name, count in sorted(counts.items()) if count < most]
-        grow = " and ".join(f"kafka-topics.sh --alter --topic {name} --partitions {most}" for name in small)
-        raise PartitionsError(
-            f"partition counts differ ({described}): inputs, evidence and state need the same number. A topic that "
-            f"Kafka created by itself has the broker's default. While {' and '.join(small)} is empty, run {grow}; a "
-            "topic with events must be made again and fed again"
-        )
+    problem = _count_problem(counts)
+    if problem is not None:
+        raise PartitionsError(problem.text)
     missing = {*settings.read_topics, settings.state_topic} - counts.keys()
     if counts and missing and partitions not in counts.values():
         (count,) = set(counts.values())
@@ -121,6 +116,27 @@ def _check_counts(settings: Settings, counts: dict[str, int], partitions: int) -
             f"need the same number. Run `volteface topics create --partitions {count}`, or delete the existing topics "
             "while they are empty"
         )
+
+
+def _count_problem(counts: Mapping[str, int]) -> TopicProblem | None:
+    """Return what is wrong with the partition counts of topics that need the same; None if they are equal."""
+    if len(set(counts.values())) <= 1:
+        return None
+    ((usual, _),) = Counter(counts.values()).most_common(1)
+    odd = [name for name, count in sorted(counts.items()) if count != usual]
+    found = " and ".join(f"topic {name} has {counts[name]} partitions" for name in odd)
+    others = ", ".join(name for name, count in sorted(counts.items()) if count == usual)
+    most = max(counts.values())
+    small = [name for name, count in sorted(counts.items()) if count < most]
+    grow = " and ".join(f"kafka-topics.sh --alter --topic {name} --partitions {most}" for name in small)
+    text = (
+        f"partition counts differ: {found}, and {others} {'have' if ',' in others else 'has'} {usual}. Inputs, "
+        "evidence and state need the same number, and workers read only the partitions that all have. A topic that "
+        f"Kafka created by itself has the broker's default. While {' and '.join(small)} hold no records, run {grow}. "
+        "Kafka takes no partitions away, so with records in them make new topics and feed the events again: see "
+        'docs/operations.md, "Changing the number of partitions"'
+    )
+    return TopicProblem(odd[0], text, is_error=True)
 
 
 def _create_on_mock(kafka: KafkaSettings, missing: list[TopicContract], partitions: int) -> None:
@@ -145,10 +161,9 @@ def check(settings: Settings, kafka: KafkaSettings) -> list[TopicProblem]:
             if topic.name not in existing
         ]
         counts = _shared_counts(settings, existing)
-        if len(set(counts.values())) > 1:
-            described = ", ".join(f"{name} has {count}" for name, count in sorted(counts.items()))
-            text = f"partition counts differ ({described}): inputs, evidence and state need the same number"
-            problems.append(TopicProblem(min(counts, key=counts.__getitem__), text, is_error=True))
+        problem = _count_problem(counts)
+        if problem is not None:
+            problems.append(problem)
         if existing and not kafka.mock:  # the mock closes the connection when it is asked for a topic's configuration
             configs, brokers = _configs(admin, existing), _brokers(admin)
             for topic in wanted:
