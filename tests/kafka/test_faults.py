@@ -208,7 +208,7 @@ def test_a_worker_does_not_start_on_a_state_topic_of_another_size(group: Group) 
         admin.create_topics({group.settings.state_topic: options}, wait_for_metadata=True)
     stderr = " ".join(_refused(group, "stream.cli", "worker").split())
     assert f"narrow-state has {PARTITIONS - 1}" in stderr
-    assert "inputs, evidence and state need the same number" in stderr
+    assert "Inputs, evidence and state need the same number" in stderr
 
 
 def test_a_feed_that_runs_while_the_worker_reads_loses_no_events(group: Group, market: Market) -> None:
