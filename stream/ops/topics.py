@@ -122,7 +122,8 @@ def _count_problem(counts: Mapping[str, int]) -> TopicProblem | None:
     """Return what is wrong with the partition counts of topics that need the same; None if they are equal."""
     if len(set(counts.values())) <= 1:
         return None
-    ((usual, _),) = Counter(counts.values()).most_common(1)
+    topics_by_count = Counter(counts.values())
+    usual = max(topics_by_count, key=lambda count: (topics_by_count[count], count))
     odd = [name for name, count in sorted(counts.items()) if count != usual]
     found = " and ".join(f"topic {name} has {counts[name]} partitions" for name in odd)
     others = ", ".join(name for name, count in sorted(counts.items()) if count == usual)

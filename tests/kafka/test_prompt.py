@@ -128,7 +128,7 @@ def test_topics_of_unequal_size_are_not_completed(group: Group) -> None:
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (1, "")
     (line,) = done.stderr.splitlines()
-    assert "unequal.lifecycle has 1, unequal.outreach has 4" in line
+    assert "topic unequal.lifecycle has 1 partitions, and unequal.outreach has 4." in line
     assert "kafka-topics.sh --alter --topic unequal.lifecycle --partitions 4" in line
     assert _existing(group) == before
 
