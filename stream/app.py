@@ -108,11 +108,15 @@ class _PartitionControl:
     """The transport, as the task runners use it."""
 
     def at_end(self, stream: int, partition: int) -> bool:
-        position, end, passed_on = app.consumer.tail(_tp(stream, partition))
+        position, end = self.position(stream, partition), app.consumer.tail(_tp(stream, partition))[1]
+        return position is not None and end is not None and bool(position >= end)
+
+    def position(self, stream: int, partition: int) -> int | None:
+        position, _, passed_on = app.consumer.tail(_tp(stream, partition))
         runner = manager.runners.get(partition)
-        if runner is None or position is None or end is None:
-            return False
-        return bool(position >= end) and passed_on <= runner.next_offset(stream)
+        if runner is None or position is None or passed_on > runner.next_offset(stream):
+            return None
+        return int(position)
 
     def pause(self, stream: int, partition: int) -> None:
         app.consumer.pause_partitions({_tp(stream, partition)})

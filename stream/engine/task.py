@@ -225,8 +225,7 @@ class Task:
             topic = self._settings.read_topics[stream]
             self._rewound = rewound(topic, self.partition, first, self._received[stream])
             return
-        low_offset = self._next_evidence_offset if stream == EVIDENCE else self._low_offsets[stream]
-        expected = max(self._received[stream], low_offset)
+        low_offset, expected = self._low_offset(stream), self.expected_offset(stream)
         if self._first_received[stream] is None:
             self._first_received[stream] = first
             if first > expected and self.phase is TaskPhase.RUNNING:
@@ -245,6 +244,26 @@ class Task:
             inbox.extend(records)
         else:
             inbox.extend(record for record in records if record.offset >= low_offset)
+
+    def _low_offset(self, stream: int) -> int:
+        return self._next_evidence_offset if stream == EVIDENCE else self._low_offsets[stream]
+
+    def expected_offset(self, stream: int) -> int:
+        """Return the offset of the next record of a stream, if no offset is skipped."""
+        return max(self._received[stream], self._low_offset(stream))
+
+    def pass_over(self, stream: int, offset: int) -> None:
+        """Continue at an offset below which no record is left; the next owner must not report the gap again."""
+        if self.unread(stream):  # the next record moves the stream on
+            return
+        self._changed = True
+        if stream == EVIDENCE:
+            self._next_evidence_offset = max(self._next_evidence_offset, offset)
+            return
+        source = self.merge.streams[stream]
+        source.next_offset = max(source.next_offset, offset)
+        if not source.open_offsets:
+            source.done_offsets.clear()
 
     def unread(self, stream: int) -> int:
         """Return the number of records of a stream that were taken and not decoded."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import math
 import time
 from typing import Any, Final, Protocol
 
@@ -32,12 +33,19 @@ _TICK_SECONDS: Final = 0.05
 _GIVE_UP_FACTOR: Final = 30
 #: How often the ids of the topics are compared.
 _IDS_CHECK_SECONDS: Final = 30
+#: How often the fetch positions of streams without records are looked at.
+_POSITIONS_CHECK_SECONDS: Final = 10
 
 
 class PartitionControl(Protocol):
     """What a runner needs from the transport, for one stream of one partition."""
 
     def at_end(self, stream: int, partition: int) -> bool: ...
+
+    def position(self, stream: int, partition: int) -> int | None:
+        """Return the offset that is fetched next; None if it is unknown, or earlier records are still on their way."""
+        ...
+
     def pause(self, stream: int, partition: int) -> None: ...
     def resume(self, stream: int, partition: int) -> None: ...
     async def beginning(self, stream: int, partition: int) -> int: ...
@@ -81,7 +89,9 @@ class TaskRunner:
         self.last_arrivals: dict[int, float] = {}
         self._next_offsets = [0] * len(settings.read_topics)
         self._paused = [False] * len(settings.read_topics)
-        self._ids_checked_at = time.monotonic()
+        self._ids_checked_at = self._positions_checked_at = time.monotonic()
+        #: By stream, offset and time (epoch seconds) of the last record that did not follow the one before it.
+        self._jumps: dict[int, tuple[int, float]] = {}
         self._records_arrived = asyncio.Event()
         self._stopping = False
 
@@ -96,6 +106,8 @@ class TaskRunner:
 
     def take(self, stream: int, records: list[Any]) -> None:
         """Take fetched records of a stream; pause its partition if the inbox is full."""
+        if records[0].offset > self._next_offsets[stream]:
+            self._jumps[stream] = records[0].offset, records[0].timestamp / 1000
         self._next_offsets[stream] = records[-1].offset + 1
         now = time.monotonic()
         if now - max(self._received_at[:EVIDENCE]) >= self._settings.max_idle_seconds:
@@ -136,7 +148,8 @@ class TaskRunner:
         self._metrics.restored(task.partition, rows, turned_at - started_at)
         for topic in self._settings.read_topics:  # from zero, so that Prometheus sees the series before a gap
             self._metrics.records_expired(topic, 0)
-        self._report_expired(task.gaps)
+        for gap in task.gaps:
+            self._report_expired(gap)
         while not self._stopping:
             stepped_at = time.monotonic()
             self._discount_stall(stepped_at - turned_at, stepped_at)
@@ -144,6 +157,9 @@ class TaskRunner:
             if stepped_at - self._ids_checked_at > _IDS_CHECK_SECONDS:
                 self._ids_checked_at = stepped_at
                 await task.check_topic_ids()
+            if stepped_at - self._positions_checked_at > _POSITIONS_CHECK_SECONDS:
+                self._positions_checked_at = stepped_at
+                self._look_at_positions()
             await task.verify()
             applied = task.step(self._idle, _MAX_STEP_EVENTS)
             if applied:
@@ -160,8 +176,15 @@ class TaskRunner:
                 await self._wait()
         await self.checkpoint()
 
+    def _look_at_positions(self) -> None:
+        """Note where the client has passed over offsets although no record has come since."""
+        for stream, skipped in enumerate(self.task.skipped):
+            position = self._partitions.position(stream, self.task.partition)
+            if position is not None and not self.task.unread(stream):
+                skipped.look(self.task.expected_offset(stream), position)
+
     async def _check_skipped(self) -> None:
-        """Report records that expired while this task was far behind.
+        """Report records that expired while this task was far behind, and continue after them.
 
         Each commit of a producer with transactions takes an offset, so skipped offsets are usual.
         """
@@ -169,12 +192,22 @@ class TaskRunner:
             if skipped:
                 beginning = await self._partitions.beginning(stream, self.task.partition)
                 topic = self._settings.read_topics[stream]
-                self._report_expired(skipped.expired(topic, self.task.partition, beginning))
+                for gap in skipped.expired(topic, self.task.partition, beginning):
+                    self._report_expired(gap)
+                    self.task.pass_over(stream, gap.last)
 
-    def _report_expired(self, gaps: list[Gap]) -> None:
-        for gap in gaps:
-            log.warning("records_expired", **gap._asdict())
-            self._metrics.records_expired(gap.topic, gap.last - gap.first)
+    def _report_expired(self, gap: Gap) -> None:
+        offset, sent_at = self._jumps.get(self._settings.read_topics.index(gap.topic), (-1, 0.0))
+        log.warning(
+            "records_expired",
+            **gap._asdict(),
+            text=f"Offsets {gap.first} to {gap.last - 1} of topic {gap.topic}, partition {gap.partition}, expired "
+            "before they were read, and their events count nowhere: raise the topic's retention.ms, and feed the "
+            "events again if you have them.",
+            last_applied=_text_of_time(self.task.detector.state.clock),
+            first_left=_text_of_time(sent_at) if offset >= gap.last else None,
+        )
+        self._metrics.records_expired(gap.topic, gap.last - gap.first)
 
     async def checkpoint(self) -> None:
         """Commit a checkpoint and report it."""
@@ -204,3 +237,8 @@ class TaskRunner:
 
 def _stamped(alert: Alert) -> Alert:
     return msgspec.structs.replace(alert, detected_at=dt.datetime.now(dt.UTC))
+
+
+def _text_of_time(at: float) -> str | None:
+    """Return a time in ISO 8601; None before the first event."""
+    return dt.datetime.fromtimestamp(at, dt.UTC).isoformat(timespec="seconds") if math.isfinite(at) else None

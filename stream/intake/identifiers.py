@@ -57,10 +57,16 @@ def check_ids(names: Sequence[str], ids: Sequence[str | None]) -> None:
             _check(name, each)
 
 
-def _check(name: str, value: str) -> None:
+def personal_data(value: str) -> str | None:
+    """Return what a text looks like, if it looks like personal data."""
     if _email(value):
-        raise Refused(Refusal.PERSONAL_DATA, f"{name} looks like an e-mail address.")
-    if _phone(value):
-        raise Refused(Refusal.PERSONAL_DATA, f"{name} looks like a phone number.")
+        return "an e-mail address"
+    return "a phone number" if _phone(value) else None
+
+
+def _check(name: str, value: str) -> None:
+    looks_like = personal_data(value)
+    if looks_like:
+        raise Refused(Refusal.PERSONAL_DATA, f"{name} looks like {looks_like}.")
     if _blank(value):
         raise Refused(Refusal.BAD_VALUE, f"{name} holds white space or a control character.")

@@ -14,6 +14,7 @@ from stream.intake.json_format import JsonDecoder
 from stream.intake.partition import partition_of
 from stream.intake.pseudonyms import pseudonyms_of
 from stream.intake.refusal import Refusal, Refused
+from stream.intake.wrong_key import wrong_key
 
 
 class Decoder(Protocol):
@@ -89,7 +90,7 @@ class Intake:
         if key == seller and partition == partition_of(seller, self.partitions):
             return
         if key != seller:
-            raise Refused(Refusal.WRONG_KEY, "The record's key is not its seller_id.")
+            raise Refused(Refusal.WRONG_KEY, wrong_key(key, event))
         raise Refused(
             Refusal.WRONG_PARTITION_COUNT,
             f"The record came in partition {partition}, but Kafka's default partitioner picks "

@@ -1,7 +1,7 @@
 """Why a record cannot be used.
 
 Invariant: a reason is a metric label and a header of dead letters, so it is never renamed. A detail is one sentence
-that names the field and never repeats an id, because an id may be personal data.
+that names the field and repeats no id but a seller's, because an id may be personal data.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiokafka.errors import ProducerFenced
@@ -47,6 +48,12 @@ def send(group: Group, lines: list[bytes]) -> None:
             topic = group.settings.input_topics[stream_of(found.type)]
             producer.send(topic, value=line, key=found.seller_id.encode())
         producer.flush()
+
+
+def expired(group: Group) -> list[dict[str, Any]]:
+    """Return the lines about expired records that the workers have logged."""
+    written = (group.folder / "worker.log").read_text().splitlines()
+    return [json.loads(line) for line in written if '"records_expired"' in line]
 
 
 def applied(group: Group, lines: list[bytes]) -> None:
@@ -231,11 +238,7 @@ def test_expired_records_are_counted_and_named(group: Group, lines: list[bytes])
         admin.delete_records(consumer.end_offsets(partitions))
     worker = Worker(group)
     wait(worker.ready, 60, "the worker is not ready")
-    gaps = [
-        json.loads(line)
-        for line in (group.folder / "worker.log").read_text().splitlines()
-        if '"records_expired"' in line
-    ]
+    gaps = expired(group)
     assert {(gap["topic"], gap["partition"]) for gap in gaps} == {(topic, number) for number in range(PARTITIONS)}
     counted = sum(gap["last"] - gap["first"] for gap in gaps)
     sample = f'volteface_expired_records_total{{topic="{topic}"}} {float(counted)}'
@@ -247,9 +250,11 @@ def test_expired_records_are_counted_and_named(group: Group, lines: list[bytes])
     assert restarted.stop() == 0
 
 
+@pytest.mark.parametrize("later", [500, 0], ids=["more", "quiet"])
 def test_records_that_expire_under_a_worker_that_is_behind_are_counted_and_named(
-    group: Group, lines: list[bytes]
+    group: Group, lines: list[bytes], later: int
 ) -> None:
+    """Also if no record follows them: the partitions are quiet, and the lag is 0."""
     topic = group.settings.lifecycle_topic
     send(group, lines[:500])
     worker = Worker(group)
@@ -259,11 +264,20 @@ def test_records_that_expire_under_a_worker_that_is_behind_are_counted_and_named
         send(group, lines[500:1500])
         with closing(KafkaConsumer(**connection(group.kafka))) as consumer, admin_of(group) as admin:
             partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
-            admin.delete_records(consumer.end_offsets(partitions))
+            before = consumer.end_offsets(partitions)
+            admin.delete_records(before)
     finally:
         worker.process.send_signal(signal.SIGCONT)
-    send(group, lines[1500:2000])
+    send(group, lines[1500 : 1500 + later])
     counted = f'volteface_expired_records_total{{topic="{topic}"}} 0.0'
     wait(lambda: counted not in worker.page("/metrics"), 45, "the expired records are not counted")
-    assert '"records_expired"' in (group.folder / "worker.log").read_text()
     assert worker.stop() == 0
+    gaps = expired(group)
+    assert sum(gap["last"] - gap["first"] for gap in gaps) <= sum(before.values())
+    assert all("expired before" in gap["text"] and gap["last_applied"] for gap in gaps)
+    assert all((gap["first_left"] is not None) == bool(later) for gap in gaps)
+    assert {gap["partition"] for gap in gaps} <= set(range(PARTITIONS))
+    restarted = Worker(group)
+    wait(restarted.ready, 60, "the worker is not ready")
+    assert restarted.stop() == 0
+    assert expired(group) == gaps  # each gap once

@@ -93,6 +93,9 @@ class FakePartitionControl:
     def at_end(self, stream: int, partition: int) -> bool:
         return stream == 0
 
+    def position(self, stream: int, partition: int) -> int | None:
+        return None
+
     def pause(self, stream: int, partition: int) -> None:
         self.paused.add(stream)
 

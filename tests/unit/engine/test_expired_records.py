@@ -193,3 +193,48 @@ def test_a_first_record_that_does_not_follow_the_restored_offset_is_looked_at(
         assert store.looked == looked
 
     asyncio.run(run())
+
+
+class _Jumped(_Control):
+    """The client waits at offset 30, and the reviews' log begins there or at 0."""
+
+    def __init__(self, log_begins: int) -> None:
+        super().__init__()
+        self._log_begins = log_begins
+
+    def position(self, stream: int, partition: int) -> int | None:
+        return 30 if stream == 0 else 0
+
+    async def beginning(self, stream: int, partition: int) -> int:
+        return self._log_begins if stream == 0 else 0
+
+
+@pytest.mark.parametrize(("beginning", "expired", "offset"), [(30, 20, 30), (20, 10, 20), (0, 0, 10)])
+def test_records_that_expire_before_a_quiet_task_reads_them_are_reported_once(
+    beginning: int, expired: int, offset: int
+) -> None:
+    """Offsets that are still in the log are no records: transaction markers, or another consumer's group offsets."""
+
+    async def run() -> None:
+        store, metrics = ExpiringStore(), _Metrics()
+        await _with_state(store)
+        task = _task(store)
+        runner = TaskRunner(task, _SETTINGS, _Jumped(beginning), metrics)
+        await task.restore()
+        seen = []
+        for _ in range(4):
+            runner._look_at_positions()
+            await runner.checkpoint()
+            seen.append(metrics.expired)
+        assert seen == [0, expired, expired, expired]
+        assert store.offsets[0] == offset
+        runner.take(0, _garbage(31, 40))
+        task.step(lambda _: True, 100)
+        await runner.checkpoint()
+        assert (store.offsets[0], metrics.expired) == (40, expired)
+        store.beginning = 30
+        next_owner = _task(store)
+        await next_owner.restore()
+        assert next_owner.gaps == []
+
+    asyncio.run(run())

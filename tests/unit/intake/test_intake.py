@@ -198,11 +198,32 @@ def test_the_combined_check_of_ids_equals_the_check_of_each(ids: list[str]) -> N
         assert not bad
 
 
-@pytest.mark.parametrize("key", [None, b"", b"seller-43", b"SELLER-42"])
-def test_refuses_a_wrong_key(intake: Intake, key: bytes | None) -> None:
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [
+        (None, "The record has no key. "),
+        (b"", "The record's key is empty. "),
+        (b"seller-43", "another text: 'seller-43'. "),
+        (b"SELLER-42", "the seller_id in other upper and lower case ('SELLER-42'). "),
+        (b"seller-42 ", "the seller_id with white space around it. "),
+        (b'"seller-42"', "the seller_id in double quotes, as a JSON serializer writes it: use a serializer"),
+        (b'"seller-43"', "a text in double quotes"),
+        (b'"', "another text: '\"'. "),
+        (b'{"seller_id":"seller-42"}', "a JSON object: take the seller_id out of it"),
+        (b"\x00\x00\x00\x00\x07\x12seller-42", "a schema registry's frame (0x00, then schema 7): use a serializer"),
+        (b"\xff\xfe\x00", "3 bytes that are not UTF-8. "),
+        (CREATED["review_id"].encode(), "the event's review_id. "),
+        (b"jane.doe@example.com", "another text, which looks like an e-mail address. "),
+        (b"+1 555 123 4567", "another text, which looks like a phone number. "),
+        (b"x" * 5000, f"another text: '{'x' * 37}...'. "),
+    ],
+)
+def test_refuses_a_wrong_key(intake: Intake, key: bytes | None, says: str) -> None:
     with pytest.raises(Refused) as refused:
         intake.decode(LIFECYCLE, partition_of("seller-42", PARTITIONS), key, json.dumps(CREATED).encode(), NOW)
     assert refused.value.reason is Refusal.WRONG_KEY
+    assert says in refused.value.detail
+    assert refused.value.detail.endswith(" The key must be the event's seller_id as plain text: 'seller-42'.")
 
 
 def test_refuses_a_partition_that_is_not_that_of_the_key(intake: Intake) -> None:
