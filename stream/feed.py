@@ -87,7 +87,7 @@ def feed(
 
 
 def check(settings: Settings, source: str, partitions: int, sort: bool = False) -> CheckResult:
-    """Decode every line as a worker would, and send nothing.
+    """Decode every line as a worker would, judge what the tasks will have to compare, and send nothing.
 
     Args:
         settings: All settings.
@@ -95,7 +95,7 @@ def check(settings: Settings, source: str, partitions: int, sort: bool = False) 
         partitions: The number of partitions that the lines would be fed to.
         sort: Whether the file is sorted by occurred_at first.
     """
-    checked = LineCheck(settings, partitions)
+    checked = LineCheck(settings, partitions, with_sizes=True)
     with (sorted_lines if sort else lines)(source) as file:
         for raw in file:
             line = raw.rstrip(b"\r\n")

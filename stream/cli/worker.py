@@ -35,11 +35,18 @@ def feed(
     speed: Annotated[str, typer.Option(help="max, or a multiple of real time such as 1000x")] = "max",
     sort: Sort = False,
     check: Annotated[
-        bool, typer.Option("--check", help="only decode all lines and report what is wrong; needs no Kafka")
+        bool,
+        typer.Option(
+            "--check",
+            help="only decode all lines and report what is wrong: lines, order, and sellers and days of each task, but "
+            "not flips, which `volteface replay` counts; needs no Kafka",
+        ),
     ] = False,
     partitions: Annotated[
         int | None,
-        typer.Option(min=1, max=10_000, help="with --check: number of partitions of the topics [default: 1]"),
+        typer.Option(
+            min=1, max=10_000, help="with --check: number of partitions of the topics, and so of tasks [default: 1]"
+        ),
     ] = None,
 ) -> None:
     """Send a file's events to their topics; end when Kafka has acknowledged all of them."""
@@ -85,7 +92,7 @@ def _factor(speed: str) -> float | None:
 
 
 def _check(source: str, partitions: int, sort: bool) -> None:
-    """Print what is wrong with a file; end with exit code 1 if a line is refused or the input cannot be trusted."""
+    """Print what is wrong with a file; end with exit code 1 if it is not valid."""
     from stream.feed import check
 
     settings, _ = config.load()
@@ -93,7 +100,7 @@ def _check(source: str, partitions: int, sort: bool) -> None:
         checked = check(settings, source, partitions, sort)
     print_json(checked)
     _warn(checked)
-    if checked.refused or checked.reasons:
+    if not checked.valid:
         raise typer.Exit(1)
 
 

@@ -1,6 +1,7 @@
 """What a file's lines would be to a worker: events, or refusals; in order, or late.
 
-Invariant: a line is decoded as the worker decodes it. Memory does not grow with the file.
+Invariant: a line is decoded as the worker decodes it. Memory does not grow with the file, but for a bounded number of
+sellers if the sizes of tasks are counted.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from stream.intake.intake import Intake
 from stream.intake.partition import partition_of
 from stream.intake.refusal import Refusal, Refused
 from stream.ops.event_files import Head, stream_of
-from stream.ops.trust import Doubt, Quality, of_input
+from stream.ops.task_sizes import TaskSizes
+from stream.ops.trust import Doubt, Quality, of_input, of_tasks
 
 _NAMES = tuple(STREAMS)
 
@@ -69,8 +71,14 @@ class RefusalCounts:
 
 
 class CheckResult(msgspec.Struct, kw_only=True):
-    """The result that `volteface feed --check` prints."""
+    """The result that `volteface feed --check` prints.
 
+    Attributes:
+        valid: Whether no line is refused, and the input alone gives no doubt.
+        trust, reasons: Also, with `--check`, whether tasks have enough sellers and days to compare.
+    """
+
+    valid: bool
     lines: int
     events: int
     late: int
@@ -86,15 +94,17 @@ class LineCheck:
     Args:
         settings: All settings.
         partitions: The number of partitions of the topics: events of different partitions need no order.
+        with_sizes: Whether to judge what the tasks have to compare: of a whole history, not of today's events.
     """
 
-    def __init__(self, settings: Settings, partitions: int) -> None:
+    def __init__(self, settings: Settings, partitions: int, with_sizes: bool = False) -> None:
         self.lines = 0
         self._number = 0
         self.refusals = RefusalCounts()
         self._partitions = partitions
         self._lateness_seconds = settings.allowed_lateness_seconds
         self._intake = Intake(settings, partitions)
+        self._sizes = TaskSizes(partitions) if with_sizes else None
         self._read: Counter[str] = Counter()
         self._late: Counter[str] = Counter()
         #: The latest time of each stream and partition, in epoch seconds.
@@ -120,6 +130,8 @@ class LineCheck:
             self.refusals.add(stream, self._number, refused)
             return False
         place = stream, partition_of(event.seller_id, self._partitions)
+        if self._sizes is not None:
+            self._sizes.add(place[1], event, at)
         latest = self._latest.get(place, -math.inf)
         if at > latest:
             self._latest[place] = at
@@ -127,8 +139,8 @@ class LineCheck:
             self._late[_NAMES[stream]] += 1
         return True
 
-    def doubts(self) -> list[Doubt]:
-        """Return why an outcome of these lines could not be trusted."""
+    def _doubts(self) -> list[Doubt]:
+        """Return why an outcome of this input could not be trusted."""
         quality = Quality(
             read=self._read,
             refused=self.refusals.by_stream,
@@ -141,8 +153,12 @@ class LineCheck:
 
     def result(self) -> CheckResult:
         """Return all counts."""
-        doubts = self.doubts()
+        found = self._doubts()
+        doubts = list(found)
+        if self._sizes is not None:
+            doubts += of_tasks(self._sizes.of_tasks(), self._partitions, flips_known=False)
         return CheckResult(
+            valid=not found and not self.refusals.by_stream.total(),
             lines=self.lines,
             events=self.events,
             late=self._late.total(),

@@ -138,7 +138,7 @@ def _worst(part: str, quality: Quality, limit: float) -> str:
     counts: Mapping[str, int] = getattr(quality, part)
     return ", ".join(
         f"{_of(count, quality.read[name])} {name} records"
-        for name, count in counts.items()
+        for name, count in sorted(counts.items())
         if _exceeds(count, limit, quality.read[name])
     )
 
@@ -147,12 +147,13 @@ def _exceeds(count: int, limit: float, total: int) -> bool:
     return count > limit * max(total, _MIN_EVENTS) or 0 < count == total
 
 
-def of_tasks(tasks: Mapping[int, TaskSize], partitions: int) -> list[Doubt]:
+def of_tasks(tasks: Mapping[int, TaskSize], partitions: int, flips_known: bool = True) -> list[Doubt]:
     """Return the doubts about what tasks have to compare; a task without a seller has nothing to find.
 
     Args:
         tasks: The known tasks by partition number.
         partitions: The number of all tasks.
+        flips_known: Whether the tasks' flips are counted.
     """
     used = [task for task in tasks.values() if task.sellers]
     if not used:
@@ -164,13 +165,13 @@ def of_tasks(tasks: Mapping[int, TaskSize], partitions: int) -> list[Doubt]:
             "days."
         )
         return [Doubt("short_history", text)]  # its flips are few, too, but will become more
-    least = (
+    least = [
         ("few_sellers", "sellers with critical reviews", MIN_SELLERS, [float(task.sellers) for task in used]),
         ("few_flips", "flips a year", MIN_FLIPS_PER_YEAR, [task.flips_per_year for task in used]),
-    )
+    ]
     return [
         _too_few(reason, what, counts, limit, partitions / len(tasks))
-        for reason, what, limit, counts in least
+        for reason, what, limit, counts in (least if flips_known else least[:1])
         if min(counts) < limit
     ]
 
