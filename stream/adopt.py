@@ -62,7 +62,7 @@ def adopt(settings: Settings, kafka: KafkaSettings) -> list[Change]:
 
 def _positions(settings: Settings, kafka: KafkaSettings) -> dict[int, PositionRow]:
     found: dict[int, PositionRow] = {}
-    for record in topic_reader.read(kafka, settings.state_topic):
+    for record in topic_reader.read(kafka, settings.state_topic, peers=settings.read_topics):
         if record.key == POSITION:
             found.pop(record.partition, None)
             if record.value is not None:

@@ -21,6 +21,7 @@ from stream.config import KafkaSettings, Settings
 from stream.engine.kafka_auth import connection, partitions_of
 from stream.ops.event_files import Head, head, lines, stream_of
 from stream.ops.line_check import CheckResult, LineCheck
+from stream.ops.missing_topics import advice
 from stream.ops.sorted_events import sorted_lines
 
 log = logging.getLogger(__name__)
@@ -113,11 +114,12 @@ async def _feed(
     )
     async with producer:
         sender = _Sender(producer)
-        for topic in settings.input_topics:
-            partitions = len(await partitions_of(producer, topic))
-            if not partitions:
-                raise LookupError(f"topic {topic} does not exist: run `volteface topics create`")
-        checked = LineCheck(settings, partitions)  # a worker refuses topics of different partition counts
+        found = await asyncio.gather(*(partitions_of(producer, topic) for topic in settings.input_topics))
+        counts = {topic: len(partitions) for topic, partitions in zip(settings.input_topics, found, strict=True)}
+        for topic, count in counts.items():
+            if not count:
+                raise LookupError(f"topic {topic} does not exist: {advice(counts.values())}")
+        checked = LineCheck(settings, count)  # a worker refuses topics of different partition counts
         start = _Start(checked)
         async for batch in _batches(file):
             for line, top in start.passed(batch):

@@ -39,4 +39,5 @@ def forget(
     from stream.ops import privacy
 
     asked = privacy.forget(*connected_settings("forget"), reviewer_id, reason)
-    say(f"{asked.tasks} tasks are asked to forget {asked.pseudonym or 'this reviewer'}")
+    tasks = "1 task is" if asked.tasks == 1 else f"{asked.tasks} tasks are"
+    say(f"{tasks} asked to forget {asked.pseudonym or 'this reviewer'}")

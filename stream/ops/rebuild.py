@@ -15,6 +15,7 @@ from kafka.structs import OffsetAndMetadata
 from stream.config import KafkaSettings, Settings
 from stream.ops import topic_reader
 from stream.ops.client import connection
+from stream.ops.missing_topics import advice
 
 _ACK_SECONDS: Final = 60
 
@@ -33,9 +34,10 @@ class Rebuilt(NamedTuple):
 def rebuild(settings: Settings, kafka: KafkaSettings) -> Rebuilt:
     """Empty the state.
 
-    1. Set the group's offsets to the beginning of the inputs, and to the end of the evidence topic: the tasks send
+    1. Read the state: nothing changes if a topic is missing.
+    2. Set the group's offsets to the beginning of the inputs, and to the end of the evidence topic: the tasks send
        their messages again.
-    2. Delete all rows of the state topic.
+    3. Delete all rows of the state topic.
 
     Raises:
         RebuildError: A worker of the group runs.
@@ -44,8 +46,8 @@ def rebuild(settings: Settings, kafka: KafkaSettings) -> Rebuilt:
     with closing(KafkaAdminClient(**connection(kafka))) as admin:
         check_stopped(admin, settings)
         offsets = _start_offsets(settings, kafka)
+        state = topic_reader.committed_state(settings, kafka)
         admin.alter_group_offsets(settings.app_id, offsets)
-    state = topic_reader.committed_state(settings, kafka)
     with closing(KafkaProducer(**connection(kafka), acks="all")) as producer:
         sent: list[Any] = [
             producer.send(settings.state_topic, key=key, value=None, partition=partition)
@@ -61,7 +63,12 @@ def check_stopped(admin: KafkaAdminClient, settings: Settings) -> None:
     """Raise RebuildError if a worker of the group runs."""
     members = admin.describe_groups([settings.app_id])[settings.app_id]["members"]
     if members:
-        raise RebuildError(f"{len(members)} workers of group {settings.app_id} are running: stop them first")
+        running = "1 worker" if len(members) == 1 else f"{len(members)} workers"
+        raise RebuildError(
+            f"Kafka counts {running} of group {settings.app_id}: stop all workers first. One that was killed counts "
+            f"until its session ends: wait {settings.session_timeout_seconds:g} s (VOLTEFACE_SESSION_TIMEOUT_SECONDS), "
+            "then try again"
+        )
 
 
 def _start_offsets(settings: Settings, kafka: KafkaSettings) -> dict[TopicPartition, OffsetAndMetadata]:
@@ -70,7 +77,8 @@ def _start_offsets(settings: Settings, kafka: KafkaSettings) -> dict[TopicPartit
         partitions = {topic: consumer.partitions_for_topic(topic) for topic in settings.read_topics}
         missing = [topic for topic, found in partitions.items() if not found]
         if missing:
-            raise LookupError(f"topic {missing[0]} does not exist: run `volteface topics create`")
+            counts = [len(found) for found in partitions.values() if found]
+            raise LookupError(f"topic {missing[0]} does not exist: {advice(counts)}")
         inputs = [TopicPartition(topic, number) for topic in settings.input_topics for number in partitions[topic]]
         evidence = [TopicPartition(settings.evidence_topic, number) for number in partitions[settings.evidence_topic]]
         ends = consumer.end_offsets(evidence)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from typing import Any, NamedTuple
 
@@ -24,6 +24,7 @@ from stream.intake.dead_letters import DeadLetter, NotADeadLetterError, incoming
 from stream.intake.header_names import LenientBytes
 from stream.intake.settlements import Settled, is_settlement
 from stream.ops.client import connection
+from stream.ops.missing_topics import advice
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ def read(
     topic: str,
     follow: bool = False,
     positions: dict[int, int] | None = None,
+    peers: Sequence[str] = (),
 ) -> Generator[Any, None, None]:
     """Yield a topic's committed records.
 
@@ -60,6 +62,7 @@ def read(
         topic: The topic.
         follow: Whether to go on after the end.
         positions: By partition, the offset to begin at instead of the beginning; afterwards, the ends.
+        peers: Topics whose partition count a missing topic has to fit, for the advice.
 
     Raises:
         LookupError: The topic does not exist.
@@ -72,7 +75,8 @@ def read(
     with closing(consumer):
         found = consumer.partitions_for_topic(topic)
         if not found:
-            raise LookupError(f"topic {topic} does not exist: run `volteface topics create`")
+            counts = [len(consumer.partitions_for_topic(peer) or ()) for peer in peers]
+            raise LookupError(f"topic {topic} does not exist: {advice(counts)}")
         partitions = [TopicPartition(topic, number) for number in sorted(found)]
         consumer.assign(partitions)
         consumer.seek_to_beginning(*partitions)
@@ -94,7 +98,7 @@ def alerts(
     on_foreign: Callable[[str], None] = log.warning,
 ) -> Generator[Alert, None, None]:
     """Yield all alerts, each once; call `on_foreign` for each other record on the alerts topic."""
-    for record in read(kafka, settings.alerts_topic, follow):
+    for record in read(kafka, settings.alerts_topic, follow, peers=settings.read_topics):
         try:
             alert = _alert.decode(record.value or b"")
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -124,7 +128,7 @@ def dead_letters(
     settings: Settings, kafka: KafkaSettings, topic: str, on_foreign: Callable[[str], None]
 ) -> Iterator[StoredLetter]:
     """Yield the dead letters of a topic; call `on_foreign` for each other record on the dead-letter topic."""
-    for record in read(kafka, settings.dead_letter_topic(topic)):
+    for record in read(kafka, settings.dead_letter_topic(topic), peers=settings.read_topics):
         headers = tuple(record.headers)
         if is_settlement(headers):
             continue
@@ -138,7 +142,8 @@ def dead_letters(
 
 def read_settlements(settings: Settings, kafka: KafkaSettings, topic: str, settled: Settled) -> None:
     """Add the settlements of a topic's dead letters that were not read before."""
-    for record in read(kafka, settings.dead_letter_topic(topic), positions=settled.positions):
+    name = settings.dead_letter_topic(topic)
+    for record in read(kafka, name, positions=settled.positions, peers=settings.read_topics):
         if is_settlement(tuple(record.headers)):
             settled.add(record.partition, record.value)
 
@@ -152,7 +157,7 @@ def _time(record: Any) -> dt.datetime | None:
 def committed_state(settings: Settings, kafka: KafkaSettings) -> dict[int, dict[bytes, bytes]]:
     """Return the latest committed row of each key, by partition."""
     state: dict[int, dict[bytes, bytes]] = {}
-    for record in read(kafka, settings.state_topic):
+    for record in read(kafka, settings.state_topic, peers=settings.read_topics):
         rows = state.setdefault(record.partition, {})
         if record.value is None:
             rows.pop(record.key, None)

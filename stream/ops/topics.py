@@ -17,6 +17,7 @@ from kafka.errors import AuthorizationError
 from stream.config import KafkaSettings, Settings, SettingsError
 from stream.ops import topic_contract
 from stream.ops.client import connection
+from stream.ops.missing_topics import advice
 from stream.ops.topic_contract import TopicContract, in_sync_replicas
 from stream.rights import MissingRightsError, Right
 
@@ -24,7 +25,6 @@ from stream.rights import MissingRightsError, Right
 MOCK_PARTITIONS: Final = 4
 #: With so many replicas one broker can be away without an acknowledged record being at risk.
 _SAFE_REPLICAS: Final = 3
-_CREATE: Final = "run `volteface topics create`"
 
 
 class PartitionsError(OSError):
@@ -156,12 +156,12 @@ def check(settings: Settings, kafka: KafkaSettings) -> list[TopicProblem]:
     with closing(KafkaAdminClient(**connection(kafka))) as admin:
         wanted = topic_contract.topics(settings)
         existing = _existing(admin, wanted)
+        counts = _shared_counts(settings, existing)
         problems = [
-            TopicProblem(topic.name, f"topic {topic.name} is missing: {_CREATE}", is_error=True)
+            TopicProblem(topic.name, f"topic {topic.name} is missing: {advice(counts.values())}", is_error=True)
             for topic in wanted
             if topic.name not in existing
         ]
-        counts = _shared_counts(settings, existing)
         problem = _count_problem(counts)
         if problem is not None:
             problems.append(problem)

@@ -106,7 +106,9 @@ def test_a_worker_killed_three_times_equals_a_replay(group: Group, market: Marke
 
 def test_a_worker_does_not_start_on_wrong_topics(group: Group) -> None:
     group.settings = group.settings.model_copy(update={"outreach_topic": group.settings.dead_letter_topic("reviews")})
-    with pytest.raises(AssertionError, match=r"topic dlq\.reviews is missing: run `volteface topics create`"):
+    with pytest.raises(
+        AssertionError, match=r"topic dlq\.reviews is missing: run `volteface topics create --partitions 4`"
+    ):
         group.command("worker")
 
 

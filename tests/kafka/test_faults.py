@@ -182,13 +182,13 @@ def _refused(group: Group, *module: str) -> str:
 def test_a_worker_does_not_start_without_its_state_topic(group: Group) -> None:
     group.settings = group.settings.model_copy(update={"app_id": "stateless"})
     stderr = _refused(group, "stream.cli", "worker")
-    assert stderr.split("\n") == ["topic stateless-state is missing: run `volteface topics create`", ""]
+    assert stderr.split("\n") == ["topic stateless-state is missing: run `volteface topics create --partitions 4`", ""]
 
 
 def test_a_plain_faust_worker_does_not_start_without_its_state_topic_either(group: Group) -> None:
     group.settings = group.settings.model_copy(update={"app_id": "stateless-faust"})
     stderr = _refused(group, "faust", "-A", "stream.app", "worker", "--web-port", str(free_port()))
-    assert "topic stateless-faust-state is missing: run `volteface topics create`" in stderr
+    assert "topic stateless-faust-state is missing: run `volteface topics create --partitions 4`" in stderr
 
 
 def test_a_wrong_setting_ends_the_start_with_one_line(group: Group, monkeypatch: pytest.MonkeyPatch) -> None:
