@@ -107,7 +107,8 @@ def _check(source: str, partitions: int, sort: bool) -> None:
 def _warn(check: CheckResult) -> None:
     """Print the first refused line of each reason, and why the input cannot be trusted."""
     for one in check.refused:
-        warn(f"{one.reason}: {one.count:,} lines; the first is line {one.line:,}: {one.text}")
+        found = "1 line" if one.count == 1 else f"{one.count:,} lines"
+        warn(f"{one.reason}: {found}; the first is line {one.line:,}: {one.text}")
     for text in check.reasons:
         warn(text)
 

@@ -12,6 +12,8 @@ from typing import Any, Final
 _FRAME: Final = 5
 _LONG_FRAME: Final = 9
 _PLAIN: Final = "write the event as plain JSON"
+_ONE_LINE: Final = "write each event as one JSON object in one line (for a file: jq -c . FILE, or jq -c '.[]' FILE)"
+_MAX_BLANK: Final = 1000  # bytes before an array begins
 _STARTS: Final = {
     b"Obj\x01": f"an Avro file: {_PLAIN}",
     b"\x1f\x8b": "compressed with gzip: set the producer's compression.type instead",
@@ -40,13 +42,28 @@ def not_json(value: bytes, error: object) -> str:
     for start, what in _STARTS.items():
         if value.startswith(start):
             return f"The value is {what}."
-    text = value.lstrip()
+    known = _foreign_text(value.lstrip())
+    return f"The value {known}." if known else f"The value is not JSON in UTF-8: {error}."
+
+
+def _foreign_text(text: bytes) -> str | None:
+    """Say what a text is, if it is known."""
+    if text.rstrip() in (b"{", b"["):
+        return f"is the beginning of JSON that goes on in other lines: {_ONE_LINE}"
+    if text.startswith(b"[{"):
+        return f"is the beginning of an array of JSON objects: {_ONE_LINE}"
     if text.startswith(b"{") and text[1:].lstrip().startswith(b"'"):
-        return "The value has single quotes, as Python prints a dict: JSON has double quotes."
+        return "has single quotes, as Python prints a dict: JSON has double quotes"
     for separator, name in ((b",", "commas"), (b";", "semicolons"), (b"\t", "tabs")):
         if text[:1] not in (b"{", b"[", b'"') and text.count(separator) > 1 and text.isascii():
-            return f"The value is a line of CSV, separated by {name}: write one JSON object for each event."
-    return f"The value is not JSON in UTF-8: {error}."
+            return f"is a line of CSV, separated by {name}: write one JSON object for each event"
+    return None
+
+
+def too_large(value: bytes, most: int) -> str:
+    """Return the text about a value with more than `most` bytes."""
+    hint = f" It begins as an array of JSON does: {_ONE_LINE}." if value[:_MAX_BLANK].lstrip().startswith(b"[") else ""
+    return f"The event has {len(value)} bytes; at most {most} are taken.{hint}"
 
 
 def _frame(value: bytes) -> str:

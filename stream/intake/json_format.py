@@ -14,7 +14,7 @@ import msgspec
 
 from stream.contract.events import STREAMS, AnyEvent, Event
 from stream.intake.field_texts import wrong_field, wrong_instant
-from stream.intake.foreign_formats import envelope, not_an_object, not_json
+from stream.intake.foreign_formats import envelope, not_an_object, not_json, too_large
 from stream.intake.identifiers import check_ids
 from stream.intake.refusal import Refusal, Refused
 
@@ -105,7 +105,7 @@ class JsonDecoder:
         if value is None:
             raise Refused(Refusal.UNDECODABLE, "The record has no value.")
         if len(value) > self._max_bytes:
-            raise Refused(Refusal.TOO_LARGE, f"The event has {len(value)} bytes; at most {self._max_bytes} are taken.")
+            raise Refused(Refusal.TOO_LARGE, too_large(value, self._max_bytes))
         try:
             document = _document(value)
         except (msgspec.DecodeError, ValueError) as error:

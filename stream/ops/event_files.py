@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -21,6 +22,8 @@ _STREAM_OF_FAMILY: Final[dict[str, int]] = {
     for stream, kinds in enumerate(STREAMS.values())
     for kind in kinds
 }
+
+_GZIP: Final = b"\x1f\x8b"
 
 
 class Head(msgspec.Struct):
@@ -37,15 +40,22 @@ _decode_any = msgspec.json.Decoder().decode
 
 @contextmanager
 def lines(source: str) -> Iterator[io.BufferedIOBase]:
-    """Open a `.jsonl` file, a `.jsonl.gz` file, or standard input (`-`), to be read line by line."""
-    if source == "-":
-        yield cast("io.BufferedIOBase", sys.stdin.buffer)
-    elif source.endswith(".gz"):
-        with gzip.open(source) as packed:
-            yield packed
-    else:
-        with Path(source).open("rb", buffering=1 << 20) as plain:
-            yield cast("io.BufferedIOBase", plain)
+    """Open a `.jsonl` file, a `.jsonl.gz` file, or standard input (`-`), to be read line by line.
+
+    A file that begins as gzip's do is unpacked whatever its name. A byte order mark at the beginning is left out.
+    """
+    with ExitStack() as stack:
+        file: Any = sys.stdin.buffer if source == "-" else stack.enter_context(Path(source).open("rb", 1 << 20))
+        if source.endswith(".gz") or _begins(file, _GZIP):
+            file = stack.enter_context(gzip.GzipFile(fileobj=file, mode="rb"))
+        if _begins(file, codecs.BOM_UTF8):
+            file.read(len(codecs.BOM_UTF8))
+        yield cast("io.BufferedIOBase", file)
+
+
+def _begins(file: Any, start: bytes) -> bool:
+    peek = getattr(file, "peek", None)  # standard input may be replaced by a stream without it
+    return peek is not None and bool(peek(len(start))[: len(start)] == start)
 
 
 def head(line: bytes) -> Head:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import gzip
 import json
 from pathlib import Path
 
@@ -85,3 +87,19 @@ def test_partitions_are_known_without_a_check(invoke: Invoke) -> None:
     done = invoke("feed", "--partitions", "4", "--input", "events.jsonl")
     assert done.exit_code == 2
     assert "--check" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["events.jsonl", "events.jsonl.gz"])
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8])
+@pytest.mark.parametrize("sort", [[], ["--sort"]])
+def test_compressed_files_and_byte_order_marks_are_known_by_their_bytes(
+    name: str, packed: bool, mark: bytes, sort: list[str], lines: list[bytes], invoke: Invoke
+) -> None:
+    content = mark + b"\n".join(lines[:20])
+    Path(name).write_bytes(gzip.compress(content) if packed else content)
+    done = invoke("feed", "--check", *sort, "--input", name)
+    if name.endswith(".gz") and not packed:
+        assert "Not a gzipped file" in done.stderr
+    else:
+        assert json.loads(done.stdout)["events"] == 20

@@ -68,6 +68,22 @@ FIELDS: Final = [
 #: The value of a record on the lifecycle topic, its reason, and the text.
 VALUES: Final = [
     (
+        b"{\r",
+        Refusal.UNDECODABLE,
+        "the beginning of JSON that goes on in other lines: write each event as one JSON object",
+    ),
+    (b"[", Refusal.UNDECODABLE, "the beginning of JSON that goes on in other lines: "),
+    (
+        b'[{"type":"review.created"},',
+        Refusal.UNDECODABLE,
+        "the beginning of an array of JSON objects: write each event",
+    ),
+    (
+        b" [" + b'{"a":1},' * 9000 + b"1]",
+        Refusal.TOO_LARGE,
+        "It begins as an array of JSON does: write each event as one",
+    ),
+    (
         _AVRO,
         Refusal.UNDECODABLE,
         "The value is an Avro frame of schema 42: write the event as plain JSON, without a schema registry",
