@@ -149,7 +149,8 @@ FAULTY_VARIANTS: Final[dict[str, tuple[Variant, str | None, int]]] = {
     "messages are read before they are committed": (Variant(read_committed=False), "removals", 25),
     "tasks do not wait for conclusions": (Variant(change=do_not_wait), "accused", 20),
     "expired records are not reported": (
-        Variant(store=UnseenOffsetsStore, trouble="unread records expire"),
+        # A task that begins below the log's first record sees the jump later.
+        Variant(store=UnseenOffsetsStore, change=ignore_jumps, trouble="unread records expire"),
         None,
         10,
     ),
