@@ -13,7 +13,6 @@ import pytest
 
 from stream import core
 
-
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

@@ -16,7 +16,6 @@ from stream.contract.alerts import Alert
 from stream.core.detector import Detector
 from stream.core.evidence.parts import PartName
 from stream.market import simulate
-from stream.offline.local_bus import LocalTasks
 from tests.unit.core.evidence.test_alternatives import alerts
 
 _ROOT = Path(__file__).parents[4]
