@@ -65,7 +65,7 @@ def test_a_worker_with_another_budget_refuses_until_it_is_adopted(group: Group) 
 
     running = _run(changed, "state", "adopt")
     assert running.returncode == 1
-    assert "workers of group" in running.stderr
+    assert "1 worker of group" in running.stderr
     assert first.stop() == 0
     adopted = _run(changed, "state", "adopt")
     assert (adopted.returncode, adopted.stderr.strip()) == (0, "VOLTEFACE_ALERT_BUDGET: 3 -> 5")
