@@ -46,13 +46,13 @@ class AlertDraft(NamedTuple):
     Attributes:
         n_flips: Flips in the strongest window that the subject may be accused of.
         flips: The latest of them, as many as the state keeps.
-        linked: OtherWatch subjects that these flips belong to.
+        linked: Other subjects that these flips belong to.
         times: Times of all flips of the window (epoch seconds), one for each point of `window_evidence.series`.
         event_id: The event that triggered the alert.
         at: When the alert is raised (epoch seconds).
         patterns: Scores of river's models.
         by_authors: True if the authors changed the reviews, False if the platform removed them.
-        also: OtherWatch watches on the subject whose odds are at least even.
+        also: Other watches on the subject whose odds are at least even.
     """
 
     kind: Kind
@@ -111,7 +111,7 @@ def rating_shift_evidence(seller: Seller, buffer: DriftBuffer, event_id: str, no
         n_flips=len(raises),
         expected=float(earlier),
         log_odds=max(seller.log_odds),
-        found=[parts.Part("seller", max(seller.log_odds), {"odds": math.exp(min(max(seller.log_odds), MAX_LOG_ODDS))})],
+        found=[parts.Part("seller", max(seller.log_odds), {"odds": odds_of(max(seller.log_odds))})],
         also=[],
         threshold=1.0,
         since=utc(since),
@@ -154,7 +154,7 @@ def _evidence(
         flips=n_flips,
         expected=expected,
         ratio=n_flips / expected if expected else None,
-        odds=math.exp(min(log_odds, MAX_LOG_ODDS)),
+        odds=odds_of(log_odds),
         threshold=threshold,
         also=also,
         since=since,
@@ -172,6 +172,11 @@ def _evidence(
         series=series,
         linked=linked,
     )
+
+
+def odds_of(log_odds: float) -> float:
+    """Return the odds, cut off where JSON could not hold them."""
+    return math.exp(min(log_odds, MAX_LOG_ODDS))
 
 
 def _turned(flip: Flip) -> TurnedReview:

@@ -16,9 +16,9 @@ from stream import MODEL_VERSION
 from stream.contract.alerts import Alert, Evidence, Kind, OtherWatch, Severity, Subject, SubjectType, alert_id
 from stream.core.alerting import wording
 from stream.core.alerting.alert_fields import (
-    MAX_LOG_ODDS,
     AlertDraft,
     flip_evidence,
+    odds_of,
     rating_shift_evidence,
     top_links,
     utc,
@@ -50,7 +50,7 @@ def is_muted(alerted_at: Mapping[str, float], name: str, now: float) -> bool:
 def _others(watches: Iterable[tuple[Kind, float | None]], reported: Kind) -> list[OtherWatch]:
     """Return the other watches whose odds are at least even."""
     return [
-        OtherWatch(kind, math.exp(min(log_odds, MAX_LOG_ODDS)))
+        OtherWatch(kind, odds_of(log_odds))
         for kind, log_odds in watches
         if kind != reported and log_odds is not None and log_odds >= 0
     ]
