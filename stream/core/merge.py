@@ -95,6 +95,11 @@ class Stream(Generic[R, E]):
         while done and read and read[0] in done:
             done.remove(read.popleft())
 
+    def pass_over(self, offset: int) -> None:
+        """Continue at an offset below which no record is left; all earlier records are finished."""
+        self.next_offset = max(self.next_offset, offset)
+        self.done_offsets = {done for done in self.done_offsets if done >= offset}
+
     @property
     def waiting(self) -> int:
         """The number of records read and not yet applied."""

@@ -8,12 +8,9 @@ reported. Group offsets that are not the task's are set to them by the checkpoin
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import ClassVar, Final, NamedTuple
+from typing import ClassVar, NamedTuple
 
 from stream.core.model.encoding import StateError
-
-#: The most ranges of skipped offsets of one partition that wait for a check.
-_MAX_RANGES: Final = 1000
 
 
 class Log(NamedTuple):
@@ -129,71 +126,6 @@ def check_ids(written: Mapping[str, str], present: Mapping[str, str]) -> None:
                 f"topic {topic} was deleted and created again: the state belongs to the topic with the id "
                 f"{written[topic]}, and now its id is {present[topic]}"
             )
-
-
-def rewound(topic: str, partition: int, offset: int, received: int) -> LogError:
-    """Return the error for a log that starts again at a lower offset while it is read."""
-    return LogError(
-        f"topic {topic}, partition {partition}, was read up to offset {received} and now continues at offset {offset}: "
-        "the topic was deleted and created again, or lost records"
-    )
-
-
-class SkippedOffsets:
-    """Offsets of one partition that fetches passed over: of transaction markers, or of records that have expired.
-
-    A client that is so far behind that its next record expires continues with the first one that is left, or waits for
-    one at the end of the log. Only the beginning of the log tells such a gap from a marker.
-    """
-
-    def __init__(self) -> None:
-        self._ranges: list[tuple[int, int]] = []
-        #: The offset up to which the ranges are noted, and where the client was when it was last looked at.
-        self._noted = 0
-        self._position = 0
-
-    def __bool__(self) -> bool:
-        return bool(self._ranges)
-
-    def add(self, first: int, last: int) -> None:
-        """Note that the offsets from `first` up to and without `last` were not delivered, if they are not yet noted."""
-        first = max(first, self._noted)
-        if first >= last:
-            return
-        self._noted = last
-        if len(self._ranges) == _MAX_RANGES:
-            del self._ranges[0]  # a log's beginning moves forward, so later ranges tell more
-        self._ranges.append((first, last))
-
-    def look(self, expected: int, position: int) -> None:
-        """Note the offsets that a client without records has passed over.
-
-        Args:
-            expected: The offset of the next record, if no offset is skipped.
-            position: Where the client fetches. It counts if it is the same as in the last look: records that the client
-                has just returned are on their way.
-        """
-        if position == self._position:
-            self.add(expected, position)
-        self._position = position
-
-    def begin_at(self, offset: int, first: int | None) -> None:
-        """Forget what lies below the offset at which a restored task begins.
-
-        Args:
-            offset: The task's offset.
-            first: The offset of the first record that was fetched; None if none was.
-        """
-        self._ranges = [(max(start, offset), end) for start, end in self._ranges if end > offset]
-        if first is not None and first > offset:
-            noted, self._noted = self._noted, 0
-            self.add(offset, first)
-            self._noted = max(noted, first)
-
-    def expired(self, topic: str, partition: int, beginning: int) -> list[Gap]:
-        """Empty the ranges, and return the parts of them below the log's present beginning."""
-        ranges, self._ranges = self._ranges, []
-        return [Gap(topic, partition, first, min(last, beginning)) for first, last in ranges if first < beginning]
 
 
 def foreign_offsets(

@@ -22,7 +22,8 @@ from stream.core.model.encoding import ROW_VERSION, decode, encode
 from stream.core.staff import messages
 from stream.engine import deciding_settings
 from stream.engine.checkpoint import POSITION, Checkpoint, CheckpointStore, Committed, PositionRow, RaisedAlert
-from stream.engine.log_check import Gap, LogError, SkippedOffsets, check_ids, rewound
+from stream.engine.log_check import Gap, check_ids
+from stream.engine.reception import Reception
 from stream.engine.records import alert_record, app_id_header, dead_letter_of, dead_letter_record, message_records
 from stream.engine.task_totals import ExpectedFlips, TaskTotals
 from stream.intake.dead_letters import DeadLetter
@@ -90,19 +91,10 @@ class Task:
         self._changed = False
         #: Records that expired before they were read; known after `restore`.
         self.gaps: list[Gap] = []
-        #: By topic, the offset of the first record that was fetched.
-        self._first_received: list[int | None] = [None] * len(settings.read_topics)
-        #: By the topic's number, the first record that was fetched if it does not follow the restored offset at once.
-        self._unverified_firsts: dict[int, int] = {}
-        #: The offset after the last fetched record of each topic, and the error if a topic starts again below it.
-        self._received = [0] * len(settings.read_topics)
-        self._rewound: LogError | None = None
-        #: By topic, offsets that no fetch delivered.
-        self.skipped = [SkippedOffsets() for _ in settings.read_topics]
+        #: By topic.
+        self.receptions = [Reception(topic, partition) for topic in settings.read_topics]
         #: The ids of the topics that the state belongs to, by name.
         self._written_ids: dict[str, str] = {}
-        #: Whether records came that the state has applied already: they are old, or the topic is another one.
-        self._verify = False
 
     @property
     def unknown_fields(self) -> int:
@@ -176,10 +168,8 @@ class Task:
         self.gaps = [left for gap in start.gaps for left in gap.without(ahead.get(gap.topic, ()))]
         # Even without further input: the next owner of the partition must not report the same records again.
         self._changed = self._changed or bool(start.gaps)
-        for stream, (offset, first) in enumerate(zip(start.offsets, self._first_received, strict=True)):
-            self.skipped[stream].begin_at(offset, first)
-            if first is not None and first > offset:
-                self._unverified_firsts[stream] = first
+        for reception, offset in zip(self.receptions, start.offsets, strict=True):
+            reception.begin_at(offset)
         for stream, low_offset in enumerate(start.offsets[:EVIDENCE]):
             self._low_offsets[stream] = low_offset
             self.merge.streams[stream].next_offset = low_offset
@@ -208,33 +198,26 @@ class Task:
             LogError: A topic was deleted and created again, or lost records.
             GroupOffsetsError: The consumer had passed over records; the group's offsets are set back now.
         """
-        if self._rewound is not None:
-            raise self._rewound
-        while self._unverified_firsts:
-            firsts, self._unverified_firsts = self._unverified_firsts, {}
+        for reception in self.receptions:
+            if reception.error is not None:
+                raise reception.error
+        while any(reception.unverified_first is not None for reception in self.receptions):
+            taken = enumerate([reception.take_unverified() for reception in self.receptions])
+            firsts = {stream: first for stream, first in taken if first is not None}
             await self._store.check_delivered(self._restored_offsets, firsts)
-        if self._verify:
-            self._verify = False
+        if any(reception.below_low_offset for reception in self.receptions):
+            for reception in self.receptions:
+                reception.below_low_offset = False
             positions = [stream.low_offset for stream in self.merge.streams]
             await self._store.check_logs([*positions, self._next_evidence_offset], at_checkpoint=False)
 
     def take(self, stream: int, records: list[Any]) -> None:
         """Put fetched records into a stream's inbox, except those below the restored offset."""
         first, last = records[0].offset, records[-1].offset
-        if first < self._received[stream]:
-            topic = self._settings.read_topics[stream]
-            self._rewound = rewound(topic, self.partition, first, self._received[stream])
+        reception, low_offset = self.receptions[stream], self._low_offset(stream)
+        reception.take(first, last, low_offset, self.phase is TaskPhase.RUNNING)
+        if reception.error is not None:
             return
-        low_offset, expected = self._low_offset(stream), self.expected_offset(stream)
-        if self._first_received[stream] is None:
-            self._first_received[stream] = first
-            if first > expected and self.phase is TaskPhase.RUNNING:
-                self._unverified_firsts[stream] = first
-        # The first record of a task that is not restored yet is compared with its offset when that is known.
-        if first > expected and (self._received[stream] or self.phase is TaskPhase.RUNNING):
-            self.skipped[stream].add(expected, first)
-        self._received[stream] = last + 1
-        self._verify = self._verify or last < low_offset
         if stream == EVIDENCE:
             self._evidence_records.extend(record for record in records if record.offset >= low_offset)
             return
@@ -248,22 +231,30 @@ class Task:
     def _low_offset(self, stream: int) -> int:
         return self._next_evidence_offset if stream == EVIDENCE else self._low_offsets[stream]
 
-    def expected_offset(self, stream: int) -> int:
-        """Return the offset of the next record of a stream, if no offset is skipped."""
-        return max(self._received[stream], self._low_offset(stream))
+    def look(self, stream: int, position: int) -> None:
+        """Note that the client has passed over offsets of a stream although no record has come since.
 
-    def pass_over(self, stream: int, offset: int) -> None:
-        """Continue at an offset below which no record is left; the next owner must not report the gap again."""
-        if self.unread(stream):  # the next record moves the stream on
-            return
-        self._changed = True
-        if stream == EVIDENCE:
-            self._next_evidence_offset = max(self._next_evidence_offset, offset)
-            return
-        source = self.merge.streams[stream]
-        source.next_offset = max(source.next_offset, offset)
-        if not source.open_offsets:
-            source.done_offsets.clear()
+        Args:
+            stream: The number of the stream.
+            position: Where the client fetches.
+        """
+        if not self.unread(stream):
+            reception = self.receptions[stream]
+            reception.skipped.look(reception.expected(self._low_offset(stream)), position)
+
+    def pass_gaps(self, stream: int) -> list[Gap]:
+        """Continue behind the expired records that the stream has reached, and return them: they must be reported."""
+        skipped = self.receptions[stream].skipped
+        source = None if stream == EVIDENCE else self.merge.streams[stream]
+        gaps = skipped.due(self._next_evidence_offset if source is None else source.low_offset)
+        left = [part for gap in gaps for part in gap.without(() if source is None else source.done_offsets)]
+        for gap in gaps:
+            self._changed = True  # even without further input: the next owner must not report the same records again
+            if source is None:
+                self._next_evidence_offset = max(self._next_evidence_offset, gap.last)
+            else:
+                source.pass_over(gap.last)
+        return left
 
     def unread(self, stream: int) -> int:
         """Return the number of records of a stream that were taken and not decoded."""

@@ -177,24 +177,21 @@ class TaskRunner:
         await self.checkpoint()
 
     def _look_at_positions(self) -> None:
-        """Note where the client has passed over offsets although no record has come since."""
-        for stream, skipped in enumerate(self.task.skipped):
+        for stream in range(len(self.task.receptions)):
             position = self._partitions.position(stream, self.task.partition)
-            if position is not None and not self.task.unread(stream):
-                skipped.look(self.task.expected_offset(stream), position)
+            if position is not None:
+                self.task.look(stream, position)
 
     async def _check_skipped(self) -> None:
         """Report records that expired while this task was far behind, and continue after them.
 
         Each commit of a producer with transactions takes an offset, so skipped offsets are usual.
         """
-        for stream, skipped in enumerate(self.task.skipped):
-            if skipped:
-                beginning = await self._partitions.beginning(stream, self.task.partition)
-                topic = self._settings.read_topics[stream]
-                for gap in skipped.expired(topic, self.task.partition, beginning):
-                    self._report_expired(gap)
-                    self.task.pass_over(stream, gap.last)
+        for stream, reception in enumerate(self.task.receptions):
+            if reception.skipped.unchecked:
+                reception.skipped.check(await self._partitions.beginning(stream, self.task.partition))
+            for gap in self.task.pass_gaps(stream):
+                self._report_expired(gap)
 
     def _report_expired(self, gap: Gap) -> None:
         offset, sent_at = self._jumps.get(self._settings.read_topics.index(gap.topic), (-1, 0.0))

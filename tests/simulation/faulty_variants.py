@@ -12,7 +12,8 @@ from typing import Any, Final
 from aiokafka import TopicPartition
 
 from stream.engine.checkpoint import Checkpoint
-from stream.engine.log_check import GroupOffsetsError, SkippedOffsets, Start
+from stream.engine.log_check import GroupOffsetsError, Start
+from stream.engine.reception import SkippedOffsets
 from stream.engine.record_limits import RecordLimits
 from stream.engine.records import Record
 from stream.engine.task import Task
@@ -131,7 +132,8 @@ class NothingSkipped(SkippedOffsets):
 
 def ignore_jumps(task: Task) -> None:
     """Let the task note no offsets that fetches passed over."""
-    task.skipped = [NothingSkipped() for _ in task.skipped]
+    for reception in task.receptions:
+        reception.skipped = NothingSkipped("", 0)
 
 
 def do_not_wait(task: Task) -> None:

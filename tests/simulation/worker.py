@@ -105,15 +105,15 @@ class SimulatedTaskRunner:
             await self.task.verify()
 
     async def _checkpoint(self) -> None:
-        for stream, skipped in enumerate(self.task.skipped):
-            if self.task.phase is TaskPhase.RUNNING and not self.task.unread(stream):
+        for stream, position in enumerate(self._positions):
+            if self.task.phase is TaskPhase.RUNNING:
                 for _ in range(2):  # a fetch here has no records on their way, so the second look can follow at once
-                    skipped.look(self.task.expected_offset(stream), self._positions[stream])
+                    self.task.look(stream, position)
         await reach("before reading beginnings")
-        for stream, (tp, skipped) in enumerate(zip(self._partitions, self.task.skipped, strict=True)):
-            for gap in skipped.expired(tp.topic, tp.partition, self._log.partitions[tp].beginning):
+        for stream, tp in enumerate(self._partitions):
+            self.task.receptions[stream].skipped.check(self._log.partitions[tp].beginning)
+            for gap in self.task.pass_gaps(stream):
                 self._reports.expired(gap)
-                self.task.pass_over(stream, gap.last)
         await self.task.checkpoint(lambda alert: alert)
 
     def position(self, stream: int) -> int:

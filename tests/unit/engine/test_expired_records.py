@@ -105,7 +105,10 @@ def test_records_that_expire_while_a_task_is_restored_are_noted(fetched_before: 
         await task.restore()
         assert task.gaps == []
         first = max(10, *fetched_before, 0)
-        assert task.skipped[0].expired(_TOPIC, 0, 30) == [Gap(_TOPIC, 0, first, 30)]
+        task.receptions[0].skipped.check(30)
+        assert task.pass_gaps(0) == ([Gap(_TOPIC, 0, first, 30)] if first == 10 else [])
+        task.step(lambda _: True, 100)
+        assert task.pass_gaps(0) == ([] if first == 10 else [Gap(_TOPIC, 0, first, 30)])
 
     asyncio.run(run())
 
@@ -122,7 +125,8 @@ def test_records_that_expired_before_the_check_are_reported_once() -> None:
         task.take(0, _garbage(30, 40))
         await task.restore()
         assert task.gaps == [Gap(_TOPIC, 0, 10, 30)]
-        assert task.skipped[0].expired(_TOPIC, 0, 30) == []
+        task.receptions[0].skipped.check(30)
+        assert task.pass_gaps(0) == []
 
     asyncio.run(run())
 
@@ -236,5 +240,33 @@ def test_records_that_expire_before_a_quiet_task_reads_them_are_reported_once(
         next_owner = _task(store)
         await next_owner.restore()
         assert next_owner.gaps == []
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("read", [0, 1, 4, 12])
+def test_a_gap_behind_unread_records_is_reported_once_by_all_owners(read: int) -> None:
+    """A worker that stops before it has read them commits an offset before the gap."""
+
+    async def run() -> None:
+        store, metrics = ExpiringStore(), _Metrics()
+        await _with_state(store)
+        task = _task(store)
+        runner = TaskRunner(task, _SETTINGS, _Control(), metrics)
+        await task.restore()
+        runner.take(0, _garbage(10, 13))
+        runner.take(0, _garbage(30, 40))
+        inbox = task.merge.streams[0].inbox
+        for _ in range(read):
+            if inbox:
+                task._read(0, inbox.popleft())
+        await runner.checkpoint()
+        store.beginning = 30
+        next_owner = _task(store)
+        await next_owner.restore()
+        unread = max(0, 3 - read)
+        reported = metrics.expired + sum(gap.last - gap.first for gap in next_owner.gaps)
+        assert reported == 17 + unread
+        assert store.offsets[0] == {0: 10, 1: 11, 4: 31, 12: 39}[read]
 
     asyncio.run(run())

@@ -9,10 +9,8 @@ from stream.engine.log_check import (
     GroupOffsetsError,
     Log,
     LogError,
-    SkippedOffsets,
     Start,
     check,
-    check_ids,
     foreign_offsets,
 )
 
@@ -78,33 +76,3 @@ def test_group_offsets_at_the_beginning_of_a_log_that_has_expired_are_not_set_ba
 
 def test_a_rebuilt_task_starts_at_the_groups_offset_of_the_evidence_topic() -> None:
     assert check(None, logs(0, 9, 7), 1, STATE) == Start([0, 7], [])
-
-
-def test_skipped_offsets_below_the_beginning_have_expired() -> None:
-    skipped = SkippedOffsets()
-    assert not skipped
-    for first, last in ((5, 6), (9, 30), (40, 41)):
-        skipped.add(first, last)
-    assert skipped
-    assert skipped.expired("reviews", 3, 20) == [Gap("reviews", 3, 5, 6), Gap("reviews", 3, 9, 20)]
-    assert not skipped
-    skipped.add(50, 51)
-    assert skipped.expired("reviews", 3, 20) == []  # a transaction marker
-
-
-def test_skipped_offsets_are_bounded() -> None:
-    skipped = SkippedOffsets()
-    for number in range(3000):
-        skipped.add(2 * number, 2 * number + 1)
-    assert len(skipped.expired("reviews", 3, 6000)) == 1000
-
-
-def test_a_topic_with_another_id_is_refused() -> None:
-    with pytest.raises(LogError, match=r"^topic b was deleted and created again: .* the id 2, and now its id is 3; "):
-        check_ids({"a": "1", "b": "2"}, {"a": "1", "b": "3"})
-
-
-def test_topics_without_a_known_id_are_not_compared() -> None:
-    check_ids({}, {"a": "1"})
-    check_ids({"a": "1"}, {})
-    check_ids({"a": "1"}, {"a": "1", "b": "2"})
