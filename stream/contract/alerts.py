@@ -28,6 +28,7 @@ Action = Literal[
     "watch",
     "investigate",
     "restore_ratings",
+    "remove_reviews",
     "suspend_seller",
     "withhold_funds",
     "revoke_access",
@@ -85,11 +86,24 @@ class TurnedReview(msgspec.Struct, frozen=True):
     """
 
     review_id: str
+    product_id: str
     at: dt.datetime
     stars_before: int
     stars_after: int | None
     contact: Contact | None
     looked_up_by: list[str]
+
+
+class Payment(msgspec.Struct, frozen=True):
+    """Whether the flips look bought.
+
+    Attributes:
+        odds: How many times as likely the marks of payment are if the flips were paid for as if they are honest.
+        parts: What each mark adds: their log odds add up to the natural log of `odds`.
+    """
+
+    odds: float
+    parts: list[EvidencePart]
 
 
 class OtherWatch(msgspec.Struct, frozen=True):
@@ -108,6 +122,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         odds: R, the odds that cheating started within the kept windows.
         also: Other watches on the subject whose odds are at least even.
         parts: What the odds consist of: the log odds of all parts add up to the natural log of `odds`.
+        payment: Whether the flips look bought; None for removals by the platform and for rating shifts.
         threshold: The R that the watch had to reach.
         stars_moved: Stars that the flips added to displayed ratings.
         upgraded, retracted: The two kinds of flips.
@@ -132,6 +147,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     incentives: int
     also: list[OtherWatch] = []
     parts: list[EvidencePart] = []
+    payment: Payment | None = None
     review_ids: list[str]
     reviews: list[TurnedReview] = []
     event_ids: list[str]

@@ -69,6 +69,7 @@ class EventClock:
             quantize(sums.looked_up_flips),
             quantize(sums.looked_up_expected),
         )
+        sums.marks = [quantize(value) for value in sums.marks]
         self._report(day, int(now // DAY) - 1, sums, reports)
         self.request_days()
         period = baseline.day_started_at // _DROP_INACTIVE_SECONDS

@@ -6,6 +6,7 @@ upgrade or deletion is a flip; a removal by the platform is none.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -195,7 +196,7 @@ class EventHandlers:
             self._state.counts["unmatched_access"] += 1
         elif not review.excluded:
             at = max(at, review.created_at)
-            self._risk_set.add_lookup(review, event.actor_id, at)
+            self._risk_set.add_lookup(review, event.actor_id, at, bool(event.purpose))
             review.looked_up_at = max(at, review.looked_up_at or at)
             self._risk_set.update(review)
         return []
@@ -218,7 +219,13 @@ class EventHandlers:
         seller.record_flip(review.cell, flip, state.baseline)
         percentile = state.patterns.score(flip_features(seller, flip, now - review.created_at))
         alerts = self._policy.evaluate_seller(
-            seller, state.baseline, self._linked_to_accused(seller), event_id, now, percentile
+            seller,
+            state.baseline,
+            self._linked_to_accused(seller),
+            event_id,
+            now,
+            percentile,
+            lambda: self._open_products(seller),
         )
         for exposure in exposures:
             finding = StaffFinding(seller.seller_id, event_id, percentile, flip)
@@ -228,6 +235,10 @@ class EventHandlers:
         state.changed_names[codec.FLIP].add(codec.flip_name(seller.seller_id, seller.flip_count - 1))
         alerts += self._record_rating(review.product_id, seller.seller_id, reviews, stars, stars_won, event_id)
         return alerts
+
+    def _open_products(self, seller: Seller) -> Counter[str]:
+        """Return the seller's open critical reviews by product."""
+        return Counter(self._state.reviews[name].product_id for name in seller.open_review_names())
 
     def _linked_to_accused(self, seller: Seller) -> list[bool]:
         """For each kept flip, whether staff accused over other sellers looked its review up; empty if nobody is."""

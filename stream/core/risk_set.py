@@ -126,7 +126,7 @@ class RiskSet:
         self._changed_reviews.add(review.name)
         self._changed_sellers.add(seller.seller_id)
 
-    def add_lookup(self, review: Review, actor_id: str, at: float) -> None:
+    def add_lookup(self, review: Review, actor_id: str, at: float, has_purpose: bool) -> None:
         """Attribute a review to a staff member who looked it up at `at` (epoch seconds).
 
         A staff member's latest look-up of a review counts; of several staff members the latest MAX_LOOKUPS do.
@@ -140,9 +140,9 @@ class RiskSet:
         if earlier is None:
             review.seller.settle(state.baseline, state.clock)
             self._changed_sellers.add(review.seller.seller_id)
-            lookup = Lookup(staff, at, max(1.0, review.seller.level(LOOKED_UP)), review.seller.weight)
+            lookup = Lookup(staff, at, max(1.0, review.seller.level(LOOKED_UP)), review.seller.weight, has_purpose)
         else:
-            lookup = Lookup(staff, at, earlier.level, earlier.seller_weight)
+            lookup = Lookup(staff, at, earlier.level, earlier.seller_weight, has_purpose)
         others = (other for other in review.lookups if other is not earlier)
         in_order = sorted((*others, lookup), key=lambda one: (one.at, one.staff.actor_id))
         review.lookups = tuple(in_order[-MAX_LOOKUPS:])

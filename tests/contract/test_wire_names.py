@@ -25,8 +25,9 @@ from stream.intake.refusal import Refusal
 from stream.intake.settlements import settlement
 from stream.ops.metrics import Metrics
 
-_FLIP = Flip(1.0, 0.5, "r1", 4.0, True, False, 2.0, 4, ("a1",), 1, None, "message", 5.0, "USD")
-_SUMS = b'{"flips":1,"retracted":2,"looked_up_flips":3.0,"looked_up_expected":4.0,"removed":5,"critical":6}'
+_FLIP = Flip(1.0, 0.5, "r1", "p1", 4.0, True, False, 2.0, 4, ("a1",), True, 1, None, "message", 5.0, "USD")
+_SUMS = b'{"flips":1,"retracted":2,"looked_up_flips":3.0,"looked_up_expected":4.0,"removed":5,"critical":6,'
+_SUMS += b'"marks":[7.0]}'
 _HISTORY = b'{"count":1,"retracted":2,"expected":3.0,"expected_long":4.0,"history":[[1.0]],"latest":[]}'
 
 
@@ -46,12 +47,12 @@ def _instance(kind: type[msgspec.Struct], *values: object) -> msgspec.Struct:
             ),
             b'{"actor_id":"a1","first_seen":5.0,"flips":6,"retracted":7,'
             b'"expected":8.0,"expected_long":9.0,"looked_up_flips":10.0,"looked_up_expected":11.0,'
-            b'"latest":[["s1","e1",0.5,[1.0,0.5,"r1",4.0,true,false,2.0,4,["a1"],1,null,"message",5.0,"USD"]]],"removed":12,"critical":13,'
+            b'"latest":[["s1","e1",0.5,[1.0,0.5,"r1","p1",4.0,true,false,2.0,4,["a1"],true,1,null,"message",5.0,"USD"]]],"removed":12,"critical":13,'
             b'"latest_removed":[]}',
         ),
-        (_instance(DaySums, 1, 2, 3.0, 4.0, 5, 6), _SUMS),
+        (_instance(DaySums, 1, 2, 3.0, 4.0, 5, 6, [7.0]), _SUMS),
         (
-            _instance(DayReport, 1, 2, 3, _instance(DaySums, 1, 2, 3.0, 4.0, 5, 6), [], 7),
+            _instance(DayReport, 1, 2, 3, _instance(DaySums, 1, 2, 3.0, 4.0, 5, 6, [7.0]), [], 7),
             b'{"type":"day","writer":1,"day":2,"through":3,"sums":' + _SUMS + b',"staff":[],"part":7}',
         ),
         (_instance(DayRequest, 1, 2), b'{"type":"request","reporter":1,"day":2}'),
@@ -72,13 +73,14 @@ def _instance(kind: type[msgspec.Struct], *values: object) -> msgspec.Struct:
             b'"alerted_at":{"k":1.0},"finding":null,"accused":["s1"]}',
         ),
         (
-            _instance(MarketTotals, 1, 2, 3.0, 4.0, 5.0, 6.0),
-            b'{"flips":1,"retracted":2,"looked_up_flips":3.0,"looked_up_expected":4.0,"removed":5.0,"critical":6.0}',
+            _instance(MarketTotals, 1, 2, 3.0, 4.0, 5.0, 6.0, [7.0]),
+            b'{"flips":1,"retracted":2,"looked_up_flips":3.0,"looked_up_expected":4.0,"removed":5.0,"critical":6.0,'
+            b'"marks":[7.0]}',
         ),
         (
-            _instance(Progress, 1, {0: 2}, 3, _instance(MarketTotals, 1, 2, 3.0, 4.0, 5.0, 6.0)),
+            _instance(Progress, 1, {0: 2}, 3, _instance(MarketTotals, 1, 2, 3.0, 4.0, 5.0, 6.0, [7.0])),
             b'{"version":1,"through":{"0":2},"judged":3,"market":{"flips":1,"retracted":2,"looked_up_flips":3.0,'
-            b'"looked_up_expected":4.0,"removed":5.0,"critical":6.0}}',
+            b'"looked_up_expected":4.0,"removed":5.0,"critical":6.0,"marks":[7.0]}}',
         ),
         (
             _instance(AccusedStaff, 1, 2, 3, {"a1": None}, [(4, "a2", "s1")]),
@@ -110,7 +112,7 @@ def test_the_model_in_the_meta_row_keeps_its_names_and_values() -> None:
     row = MetaRow(1, 2.0, 3, 4, {"applied": 5}, model_of("key"))
     assert msgspec.json.encode(row) == (
         b'[1,2.0,3,4,{"applied":5},{"model version":"1","bands of reviews":"690f40c5","watches":"a5b42e9f",'
-        b'"columns of evidence":"27/7/60","rows and messages":"3","VOLTEFACE_PSEUDONYM_KEY":"key"},-1]'
+        b'"columns of evidence":"27/7/60","rows and messages":"4","VOLTEFACE_PSEUDONYM_KEY":"key"},-1]'
     )
 
 

@@ -20,6 +20,7 @@ from stream.contract.alerts import (
     Kind,
     Link,
     OtherWatch,
+    Payment,
     Point,
     Subject,
     SubjectType,
@@ -53,6 +54,8 @@ class AlertDraft(NamedTuple):
         patterns: Scores of river's models.
         by_authors: True if the authors changed the reviews, False if the platform removed them.
         also: Other watches on the subject whose odds are at least even.
+        payment: What each mark of payment adds; None if the flips are no changes by authors.
+        n_linked: Flips whose reviews were looked up by staff accused over other sellers.
     """
 
     kind: Kind
@@ -67,6 +70,13 @@ class AlertDraft(NamedTuple):
     patterns: dict[str, float]
     by_authors: bool
     also: list[OtherWatch]
+    payment: list[parts.Part] | None
+    n_linked: int = 0
+
+    @property
+    def log_payment_odds(self) -> float | None:
+        """The log of how many times as likely the marks are if the flips were paid for."""
+        return None if self.payment is None else total(part.log_odds for part in self.payment)
 
 
 def flip_evidence(draft: AlertDraft, log_threshold: float) -> Evidence:
@@ -89,7 +99,16 @@ def flip_evidence(draft: AlertDraft, log_threshold: float) -> Evidence:
         series=series,
         linked=draft.linked,
         by_authors=draft.by_authors,
+        payment=None if draft.payment is None else _payment(draft.payment),
     )
+
+
+def _payment(marks: list[parts.Part]) -> Payment:
+    return Payment(odds_of(total(part.log_odds for part in marks)), _rendered(marks, by_authors=True))
+
+
+def _rendered(found: list[parts.Part], by_authors: bool) -> list[EvidencePart]:
+    return [EvidencePart(each.name, each.log_odds, part_texts.render(each, by_authors), each.numbers) for each in found]
 
 
 def rating_shift_evidence(seller: Seller, buffer: DriftBuffer, event_id: str, now: float) -> Evidence:
@@ -140,12 +159,14 @@ def _evidence(
     series: list[Point],
     linked: list[Link],
     by_authors: bool,
+    payment: Payment | None = None,
 ) -> Evidence:
     """Build the evidence.
 
     Args:
         found: The parts of `log_odds`.
         by_authors: True if the authors changed the reviews, False if the platform removed them.
+        payment: Whether the flips look bought.
     """
     if log_odds > MAX_LOG_ODDS:
         found = [*found, parts.Part("cut_off", MAX_LOG_ODDS - log_odds, {"most": MAX_LOG_ODDS})]
@@ -163,9 +184,8 @@ def _evidence(
         retracted=retracted,
         median_hours_from_contact=median_hours_from_contact,
         incentives=len([flip for flip in flips if flip.incentive]),
-        parts=[
-            EvidencePart(each.name, each.log_odds, part_texts.render(each, by_authors), each.numbers) for each in found
-        ],
+        parts=_rendered(found, by_authors),
+        payment=payment,
         review_ids=[flip.review_id for flip in flips[-MAX_REVIEW_IDS:]],
         reviews=[_turned(flip) for flip in flips[-MAX_REVIEW_IDS:]],
         event_ids=[event_id],
@@ -183,9 +203,8 @@ def _turned(flip: Flip) -> TurnedReview:
     contact = None
     if flip.contact_hours is not None:
         contact = Contact(flip.contact_hours, flip.channel, flip.incentive_value, flip.currency)
-    return TurnedReview(
-        flip.review_id, utc(flip.at), flip.stars_before, flip.stars_after, contact, list(flip.actor_ids)
-    )
+    stars = flip.stars_before, flip.stars_after
+    return TurnedReview(flip.review_id, flip.product_id, utc(flip.at), *stars, contact, list(flip.actor_ids))
 
 
 def top_links(kind: SubjectType, names: Iterable[str]) -> list[Link]:

@@ -6,9 +6,10 @@ Invariant: a text holds no number that is not in the part's numbers. It says wha
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, Literal
 
 from stream.core.evidence.parts import Part, PartName
+from stream.core.model.marks import MarkName
 
 Numbers = Mapping[str, float]
 
@@ -29,7 +30,12 @@ def _times(numbers: Numbers) -> str:
     return f"{level:.1f} times as many as peers, known as well as from {numbers['level_flips']:.1f} flips"
 
 
-_TEXTS: Final[dict[PartName, Callable[[Numbers, str], str]]] = {
+def _marked(numbers: Numbers, what: str, peers: str, verb: str = "were") -> str:
+    share = 100 * numbers["peers_share"]
+    return f"{numbers['marked']:.0f} of {numbers['flips']:.0f} {what}; of peers' {peers}, {share:.0f} % {verb}."
+
+
+_TEXTS: Final[dict[PartName | MarkName | Literal["spread"], Callable[[Numbers, str], str]]] = {
     "start": lambda n, turned: (
         f"Before any evidence: one start a year, and {n['gap_days']:.1f} days in which this one may have begun."
     ),
@@ -69,4 +75,19 @@ _TEXTS: Final[dict[PartName, Callable[[Numbers, str], str]]] = {
     ),
     "seller": lambda n, turned: "The odds of the strongest watch on the product's seller.",
     "cut_off": lambda n, turned: "The odds are cut off here.",
+    "deleted": lambda n, turned: _marked(n, "were deleted by their authors", "reviews that turned"),
+    "five_stars": lambda n, turned: _marked(n, "upgrades go to five stars", "upgrades", "do"),
+    "value_offered": lambda n, turned: _marked(
+        n, "that the seller had contacted were offered something of value", "contacted reviews that turned"
+    ),
+    "soon_after_contact": lambda n, turned: _marked(
+        n, "that the seller had contacted turned within three days", "contacted reviews that turned", "did"
+    ),
+    "no_purpose": lambda n, turned: _marked(
+        n, "that staff looked up were looked up without a purpose", "looked-up reviews that turned"
+    ),
+    "spread": lambda n, turned: (
+        f"{n['same_product']:.0f} of {n['pairs']:.0f} are of the same product as the one before; by the seller's open "
+        f"reviews {100 * n['expected_share']:.0f} % would be, and with one repaired product more."
+    ),
 }

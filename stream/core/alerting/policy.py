@@ -7,14 +7,14 @@ is not muted.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from typing import Final, get_args
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
 
 import msgspec
 
 from stream import MODEL_VERSION
 from stream.contract.alerts import Alert, Evidence, Kind, OtherWatch, Severity, Subject, SubjectType, alert_id
-from stream.core.alerting import wording
+from stream.core.alerting import response, wording
 from stream.core.alerting.alert_fields import (
     AlertDraft,
     flip_evidence,
@@ -24,19 +24,21 @@ from stream.core.alerting.alert_fields import (
     utc,
 )
 from stream.core.baseline.baseline import Baseline
+from stream.core.baseline.day_sums import forward_decay_weight
 from stream.core.evidence.evidence import WindowEvidence
+from stream.core.evidence.parts import Part
+from stream.core.evidence.payment import payment_parts
 from stream.core.evidence.watches import ACCESS_WATCH, SELLER_SLACK, SELLER_WATCHES, STAFF_SLACK, log_threshold
 from stream.core.model.finding import Finding
 from stream.core.model.strata import DAY
 from stream.core.staff.history import StaffHistory, end_of_day
 from stream.core.staff.market_totals import MarketTotals
+from stream.core.staff.messages import StaffFinding
 from stream.core.staff.watches import STAFF_MODEL, STAFF_WATCHES, StaffWatch
 from stream.core.subjects.product_rating import DriftBuffer
 from stream.core.subjects.seller import Seller
 from stream.core.subjects.seller_evidence import evaluate_seller
 
-#: From the lowest to the highest.
-SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
 #: How long a watch is muted for a subject after an alert, unless the same finding becomes more severe.
 MUTE_SECONDS: Final = 30 * DAY
 
@@ -56,6 +58,13 @@ def _others(watches: Iterable[tuple[Kind, float | None]], reported: Kind) -> lis
     ]
 
 
+def _staff_payment(findings: list[StaffFinding], market: MarketTotals, day: int) -> list[Part]:
+    """Return what each mark of payment adds; the flips belong to several sellers, so nothing is said of products."""
+    weight = forward_decay_weight(day)
+    peers = [value / weight for value in market.marks]
+    return payment_parts([finding.flip for finding in findings], peers, {})
+
+
 class AlertPolicy:
     """Evaluates subjects after their flips and raises alerts.
 
@@ -72,7 +81,14 @@ class AlertPolicy:
         self._config_digest = config_digest
 
     def evaluate_seller(
-        self, seller: Seller, baseline: Baseline, linked: list[bool], event_id: str, now: float, percentile: float
+        self,
+        seller: Seller,
+        baseline: Baseline,
+        linked: list[bool],
+        event_id: str,
+        now: float,
+        percentile: float,
+        products: Callable[[], Mapping[str, int]],
     ) -> list[Alert]:
         """Evaluate a seller after its latest flip, update its weight, and raise alerts.
 
@@ -81,6 +97,7 @@ class AlertPolicy:
             event_id: The event of the flip.
             now: Epoch seconds.
             percentile: The pattern score of the flip, 0 to 1.
+            products: Returns the seller's open critical reviews by product; few evaluations need it.
         """
         log_odds, strongest_window = evaluate_seller(seller, baseline, linked)
         seller.update_weight(log_odds, baseline, now)
@@ -91,6 +108,10 @@ class AlertPolicy:
         flips = [flip for flip in seller.flips[found.window :] if flip.group in found.exposed]
         if not flips:  # at a threshold of even odds a window without exposed flips may contribute most
             return []
+        n_linked = 0
+        if number == ACCESS_WATCH and linked:
+            in_window = zip(seller.flips[found.window :], linked[found.window :], strict=True)
+            n_linked = len([flip for flip, is_linked in in_window if is_linked and flip.group in found.exposed])
         draft = AlertDraft(
             kind=watch.kind,
             subject=Subject("seller", seller.seller_id),
@@ -104,12 +125,10 @@ class AlertPolicy:
             patterns={"half_space_trees": percentile},
             by_authors=True,
             also=_others(zip((watch.kind for watch in SELLER_WATCHES), log_odds, strict=True), watch.kind),
+            payment=payment_parts(flips, baseline.present_marks(), products()),
+            n_linked=n_linked,
         )
-        n_linked = 0
-        if number == ACCESS_WATCH and linked:
-            in_window = zip(seller.flips[found.window :], linked[found.window :], strict=True)
-            n_linked = len([flip for flip, is_linked in in_window if is_linked and flip.group in found.exposed])
-        seller.finding, alerts = self._report(draft, seller.finding, seller.alerted_at, n_linked)
+        seller.finding, alerts = self._report(draft, seller.finding, seller.alerted_at)
         return alerts
 
     def evaluate_staff(self, history: StaffHistory, market: MarketTotals, day: int, watches: list[int]) -> list[Alert]:
@@ -151,12 +170,13 @@ class AlertPolicy:
             patterns={} if percentile is None else {"half_space_trees": percentile},
             by_authors=watch.by_authors,
             also=_others(zip((watch.kind for watch in STAFF_WATCHES), history.log_odds, strict=True), watch.kind),
+            payment=_staff_payment(findings, market, day) if watch.by_authors else None,
         )
         history.finding, alerts = self._report(draft, history.finding, history.alerted_at)
         return alerts
 
     def _report(
-        self, draft: AlertDraft, finding: Finding | None, alerted_at: dict[str, float], n_linked: int = 0
+        self, draft: AlertDraft, finding: Finding | None, alerted_at: dict[str, float]
     ) -> tuple[Finding | None, list[Alert]]:
         """Raise an alert if a draft reports something new, and note what the subject's finding then is.
 
@@ -166,17 +186,21 @@ class AlertPolicy:
             draft: The subject's strongest evidence, above the threshold.
             finding: What has been reported.
             alerted_at: Of the subject; it is changed.
-            n_linked: Flips of the draft whose reviews were looked up by staff accused over other sellers.
         """
-        severity = wording.severity(draft.window_evidence.log_odds - self._log_thresholds[draft.subject.type])
+        about, log_payment_odds = draft.subject.type, draft.log_payment_odds
+        severity = response.severity(
+            draft.window_evidence.log_odds - self._log_thresholds[about],
+            None if log_payment_odds is None else odds_of(log_payment_odds),
+            insider=about == "staff" or draft.n_linked > 0,
+        )
         earlier = finding if finding is not None and draft.times[0] <= finding.until else None
-        if earlier is not None and SEVERITIES.index(severity) <= SEVERITIES.index(earlier.severity):
+        if earlier is not None and response.SEVERITIES.index(severity) <= response.SEVERITIES.index(earlier.severity):
             return msgspec.structs.replace(earlier, until=draft.at), []
         if earlier is None and is_muted(alerted_at, draft.kind, draft.at):
             return finding, []
         for kind in (draft.kind, *(other.kind for other in draft.also)):
             alerted_at[kind] = draft.at
-        alert = self._from_draft(draft, severity, earlier, n_linked)
+        alert = self._from_draft(draft, severity, earlier)
         reported = Finding(
             finding_id=alert.finding_id,
             alert_id=alert.alert_id,
@@ -211,10 +235,10 @@ class AlertPolicy:
         patterns = {"adwin_width": float(buffer.length)}
         return [self._alert(kind, Subject("product", product_id), now, "low", evidence, patterns, sentence)]
 
-    def _from_draft(self, draft: AlertDraft, severity: Severity, earlier: Finding | None, n_linked: int) -> Alert:
+    def _from_draft(self, draft: AlertDraft, severity: Severity, earlier: Finding | None) -> Alert:
         """Render a draft; see `_report`."""
         evidence = flip_evidence(draft, self._log_thresholds[draft.subject.type])
-        sentence = wording.render(draft.kind, draft.subject, evidence, draft.by_authors, earlier, n_linked)
+        sentence = wording.render(draft.kind, draft.subject, evidence, draft.by_authors, earlier, draft.n_linked)
         return self._alert(draft.kind, draft.subject, draft.at, severity, evidence, draft.patterns, sentence, earlier)
 
     def _alert(
@@ -243,7 +267,7 @@ class AlertPolicy:
             patterns=patterns,
             explanation=explanation,
             checks=wording.checks(kind),
-            recommended_action=wording.recommended_action(subject.type, severity, evidence.incentives, evidence.flips),
+            recommended_action=response.recommended_action(subject.type, severity, evidence),
             model_version=MODEL_VERSION,
             config_digest=self._config_digest,
             state_digest="",

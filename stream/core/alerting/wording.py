@@ -1,4 +1,4 @@
-"""An alert in words: the explanation, the questions for a person, the severity and the advice.
+"""An alert in words: the explanation, and the questions for a person.
 
 Invariant: every number in a sentence is a field of the alert's evidence. No sentence claims more than the evidence: an
 alert compares flips with an expectation and states the odds.
@@ -10,7 +10,8 @@ import datetime as dt
 import math
 from typing import Final
 
-from stream.contract.alerts import Action, Evidence, Kind, Severity, Subject, SubjectType
+from stream.contract.alerts import Evidence, Kind, Payment, Subject, SubjectType
+from stream.core.evidence.payment import PAYMENT_ODDS
 from stream.core.model.finding import Finding
 from stream.core.model.strata import CONTACT_DAYS
 from stream.core.model.sums import total
@@ -34,28 +35,6 @@ _LEVELS: Final = ("own_level", "controls")
 _COUNTS: Final = frozenset(("count", "baseline_uncertainty", "own_level", "controls", "long_run"))
 _DELETIONS: Final = frozenset(("deletions",))
 _SUBJECTS: Final[dict[SubjectType, str]] = {"seller": "Seller", "staff": "Staff member", "product": "Product"}
-
-
-def severity(log_excess: float) -> Severity:
-    """Return the severity for an ln R `log_excess` above its threshold: steps at factors of 10, 100 and 10,000."""
-    if log_excess < 2.3:
-        return "low"
-    if log_excess < 4.6:
-        return "medium"
-    return "high" if log_excess < 9.2 else "critical"
-
-
-def recommended_action(about: SubjectType, severity: Severity, incentives: int, flips: int) -> Action:
-    """Return advice for an analyst. Volteface never executes it."""
-    if severity == "low":
-        return "watch"
-    if severity == "medium":
-        return "investigate"
-    if about == "staff":
-        return "refer_to_legal" if severity == "critical" else "revoke_access"
-    if severity == "critical":
-        return "withhold_funds" if 2 * incentives >= flips else "suspend_seller"
-    return "restore_ratings"
 
 
 def render(
@@ -82,6 +61,8 @@ def render(
         if deletions:
             sentences[1] = f"{counted[0].upper()}{counted[1:]}."
     sentences.append(f"Odds of a real increase against chance: {_odds(evidence.odds)} to 1.")
+    if evidence.payment is not None:
+        sentences.append(_payment(evidence.payment))
     if n_linked:
         sentences.append(f"Staff accused over other sellers looked up {n_linked} of these reviews.")
     if earlier is not None:
@@ -115,6 +96,17 @@ def _changes(subject: Subject, evidence: Evidence, first: bool) -> str:
     usual = "" if share is None else f" ({100 * share:.0f} % of peers' turned reviews are deleted)"
     begin = f"{_SUBJECTS[subject.type]} {subject.id}: authors" if first else "Authors"
     return f"{begin} deleted {evidence.retracted}{usual} and upgraded {evidence.upgraded}{offered}."
+
+
+def _payment(payment: Payment) -> str:
+    """Return whether the flips look bought, and the mark that weighs most."""
+    strongest = max(payment.parts, key=lambda part: abs(part.log_odds), default=None)
+    because = "" if strongest is None else f": {strongest.text[0].lower()}{strongest.text[1:]}"
+    if payment.odds >= PAYMENT_ODDS:
+        return f"The changes look bought, {_odds(payment.odds)} to 1{because}"
+    if payment.odds > 1 / PAYMENT_ODDS:
+        return f"Nothing clearly shows that they were bought ({payment.odds:.1f} to 1)."
+    return f"The changes do not look bought, {_odds(1 / payment.odds)} to 1{because}"
 
 
 def _weight(evidence: Evidence, names: frozenset[str]) -> float:

@@ -10,6 +10,8 @@ import math
 from typing import Final
 
 from stream.core.baseline.day_sums import DaySums, forward_decay_weight
+from stream.core.model.flips import Flip
+from stream.core.model.marks import add_marks, no_marks
 from stream.core.model.strata import CONTACT_AGE_EDGES, CONTACT_EDGES, DAY, N_BUCKETS, N_STRATA
 from stream.core.model.sums import total
 
@@ -110,6 +112,8 @@ class Baseline:
         self.day_weight = 1.0  # forward-decay weight of the present day
         self.total_flips = 0
         self.total_retracted = 0  # deletions among them
+        #: Marks of payment of all flips, see `add_marks`, in seller weights times `day_weight`.
+        self.marks = no_marks()
         #: Sums of the present day, for the aggregators of staff evidence.
         self.today = DaySums()
 
@@ -157,14 +161,14 @@ class Baseline:
             flips += stratum.rate * stratum.reviews
         return flips
 
-    def record_flip(self, stratum: Stratum, weight: float, looked_up: bool, retracted: bool) -> float:
+    def record_flip(self, stratum: Stratum, weight: float, looked_up: bool, flip: Flip) -> float:
         """Record a flip of a review.
 
         Args:
             stratum: The review's stratum.
             weight: The weight of the review's seller.
             looked_up: Whether the review was looked up.
-            retracted: Whether the author deleted it.
+            flip: The flip.
 
         Returns:
             The increment of the cumulative hazard ratio.
@@ -181,9 +185,13 @@ class Baseline:
         stratum.flips += weight
         self.hazard_ratio += step
         self.total_flips += 1
-        self.total_retracted += retracted
+        self.total_retracted += flip.retracted
         today.flips += 1
-        today.retracted += retracted
+        today.retracted += flip.retracted
+        add_marks(self.marks, flip, self.day_weight * weight)
+        if not today.marks:
+            today.marks = no_marks()
+        add_marks(today.marks, flip, self.day_weight * weight)
         return step
 
     def looked_up_ratio(self, own_flips: float, own_expected: float) -> float:
@@ -195,6 +203,10 @@ class Baseline:
         return looked_up_ratio(
             self.looked_up_flips - own_flips, self.looked_up_expected - own_expected, self.day_weight
         )
+
+    def present_marks(self) -> list[float]:
+        """Return the sums of marks in seller weights of the present day."""
+        return [value / self.day_weight for value in self.marks]
 
     def retracted_share(self, own_flips: float, own_retracted: float) -> float:
         """Return the share of deletions among the flips of others."""

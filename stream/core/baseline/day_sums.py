@@ -53,6 +53,8 @@ class DaySums(msgspec.Struct, kw_only=True):
     #: Reviews that the platform removed, and the open critical ones among them.
     removed: int = 0
     critical: int = 0
+    #: Marks of payment, see `add_marks`, in seller weights times the day's forward-decay weight; empty without a flip.
+    marks: list[float] = msgspec.field(default_factory=list)
 
     @property
     def is_empty(self) -> bool:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from stream.core.model.marks import MarkName
+
 PartName = Literal[
     "start",
     "count",
@@ -27,14 +29,14 @@ PartName = Literal[
 
 
 class Part(NamedTuple):
-    """One step.
+    """One step, or one mark of payment.
 
     Attributes:
-        name: Of the step.
+        name: Of the step or the mark; "spread" is about the products of the flips.
         log_odds: What it adds.
         numbers: What it follows from.
     """
 
-    name: PartName
+    name: PartName | MarkName | Literal["spread"]
     log_odds: float
     numbers: dict[str, float]

@@ -12,6 +12,7 @@ class Flip(msgspec.Struct, array_like=True, gc=False):
     at: float
     created_at: float
     review_id: str
+    product_id: str
     #: Stars that the change adds: of an edited review its new minus its old rating, of a deleted or removed one the
     #: product's displayed rating minus the review's (0 at least).
     stars: float
@@ -25,6 +26,8 @@ class Flip(msgspec.Struct, array_like=True, gc=False):
     group: int
     #: Staff members whose look-ups of the review were active.
     actor_ids: tuple[str, ...]
+    #: Whether one of these look-ups had no purpose.
+    without_purpose: bool
     #: Before the change, and after it: None for a review that was deleted or removed.
     stars_before: int
     stars_after: int | None

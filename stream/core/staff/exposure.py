@@ -165,15 +165,17 @@ class Lookup:
         at: Epoch seconds.
         level: The level of the review's seller outside looked-up reviews, 1 at least, when the look-up was first seen.
         seller_weight: The weight of that seller at the same time.
+        has_purpose: Whether the look-up names a purpose.
     """
 
-    __slots__ = ("at", "level", "seller_weight", "staff")
+    __slots__ = ("at", "has_purpose", "level", "seller_weight", "staff")
 
-    def __init__(self, staff: StaffExposure, at: float, level: float, seller_weight: float) -> None:
+    def __init__(self, staff: StaffExposure, at: float, level: float, seller_weight: float, has_purpose: bool) -> None:
         self.staff = staff
         self.at = at
         self.level = level
         self.seller_weight = seller_weight
+        self.has_purpose = has_purpose
 
     def is_active(self, now: float) -> bool:
         """Return whether the look-up still attributes the review to the staff member at `now` (epoch seconds)."""

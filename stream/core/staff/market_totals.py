@@ -8,14 +8,15 @@ from __future__ import annotations
 import msgspec
 
 from stream.core.baseline.day_sums import DaySums
+from stream.core.model.marks import no_marks
 from stream.core.staff.history import StaffHistory
 
 
 class MarketTotals(msgspec.Struct, kw_only=True):
     """Sums over all days and tasks.
 
-    Totals that fade within a year (`looked_up_*`, `removed`, `critical`) are multiplied by their day's forward-decay
-    weight.
+    Totals that fade within a year (`looked_up_*`, `removed`, `critical`, `marks`) are multiplied by their day's
+    forward-decay weight.
     """
 
     flips: int = 0
@@ -26,6 +27,8 @@ class MarketTotals(msgspec.Struct, kw_only=True):
     #: Reviews that the platform removed, and the critical ones among them.
     removed: float = 0.0
     critical: float = 0.0
+    #: Marks of payment, see `add_marks`, in seller weights.
+    marks: list[float] = msgspec.field(default_factory=no_marks)
 
     def add(self, sums: DaySums, day_weight: float) -> None:
         """Add one task's day."""
@@ -35,6 +38,8 @@ class MarketTotals(msgspec.Struct, kw_only=True):
         self.looked_up_expected += sums.looked_up_expected
         self.removed += day_weight * sums.removed
         self.critical += day_weight * sums.critical
+        if sums.marks:
+            self.marks = [one + other for one, other in zip(self.marks, sums.marks, strict=True)]
 
     def critical_share(self, history: StaffHistory, day_weight: float) -> float:
         """Return the share of critical reviews among what others removed.

@@ -47,7 +47,8 @@ def review_row(review: Review) -> bytes:
             ROW_VERSION, review.product_id, review.reviewer_id, review.rating, review.created_at,
             review.contacted_at, review.looked_up_at, review.incentive, review.excluded,
             review.channel, review.incentive_value, review.currency,
-            [(lookup.staff.actor_id, lookup.at, lookup.level, lookup.seller_weight) for lookup in review.lookups],
+            [(lookup.staff.actor_id, lookup.at, lookup.level, lookup.seller_weight, lookup.has_purpose)
+             for lookup in review.lookups],
         )
     )  # fmt: skip
 
@@ -68,7 +69,10 @@ def review_of(name: str, value: bytes, sellers: Mapping[str, Seller], staff: Map
         row.looked_up_at, row.incentive, row.excluded, row.channel, row.incentive_value, row.currency,
     )  # fmt: skip
     try:
-        review.lookups = tuple(Lookup(staff[actor_id], *rest) for actor_id, *rest in row.lookups)
+        review.lookups = tuple(
+            Lookup(staff[actor_id], at, level, weight, has_purpose)
+            for actor_id, at, level, weight, has_purpose in row.lookups
+        )
     except KeyError as error:
         raise StateError(
             f"the state topic holds review {review_id}, which {error} looked up, but not that staff member"

@@ -32,7 +32,7 @@ class ReviewRow(msgspec.Struct, array_like=True, gc=False):
     channel: str | None
     incentive_value: float | None
     currency: str | None
-    lookups: list[tuple[str, float, float, float]]  # staff member, time, seller's level, seller's weight
+    lookups: list[tuple[str, float, float, float, bool]]  # staff member, and the other arguments of `Lookup`
 
 
 class SellerRow(msgspec.Struct, array_like=True, gc=False):
@@ -153,4 +153,5 @@ class BaselineRow(msgspec.Struct, array_like=True, gc=False):
     day_weight: float
     total_flips: int
     total_retracted: int
+    marks: list[float]
     today: DaySums

@@ -229,7 +229,7 @@ class Seller:
         group_share = self._share_of_group(GROUP_OF[cell & ~1], baseline)
         if group_share > MAX_PEER_SHARE:  # without peers its own flips are the expectation
             self.expected[group] += group_share
-        step = baseline.record_flip(baseline.strata[cell >> 1], self.weight, bool(cell & 1), flip.retracted)
+        step = baseline.record_flip(baseline.strata[cell >> 1], self.weight, bool(cell & 1), flip)
         if cell & 1:
             self.looked_up_flips += baseline.day_weight * self.weight
         for number in sorted(self.exposure):  # its own flip does not add to its own expectation

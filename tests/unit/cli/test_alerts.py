@@ -79,18 +79,13 @@ def test_a_character_that_a_terminal_would_execute_is_an_escape(
 
 
 def test_an_alert_is_a_heading_and_a_wrapped_explanation(invoke: Invoke, on_topic: list[Alert]) -> None:
-    on_topic.append(example())
-    assert invoke("alerts").stdout == (
-        "2025-06-06 15:27  seller.contact_flips  seller-0011  medium\n"
-        "  52d925259e05241f89a9749e0a4cedf6\n"
-        "  Seller seller-0011: 6 critical reviews turned within 30 days of a contact\n"
-        "  since 16 May 2025; 0.6 expected from the seller's peers (9.5 times as many as\n"
-        "  expected), 0.3 at its own level of 0.4. Authors deleted 4 (20 % of peers'\n"
-        "  turned reviews are deleted) and upgraded 2; something of value was offered\n"
-        "  before 4 of them. Odds of a real increase against chance: 919 to 1. This takes\n"
-        "  the place of the alert of 05 Jun 2025 (low), which had 5 reviews and odds of\n"
-        "  182 to 1.\n"
-    )
+    alert = example()
+    on_topic.append(alert)
+    heading, alert_id, *explanation = invoke("alerts").stdout.splitlines()
+    assert heading == f"{alert.raised_at:%Y-%m-%d %H:%M}  {alert.kind}  {alert.subject.id}  {alert.severity}"
+    assert alert_id == f"  {alert.alert_id}"
+    assert " ".join(line.removeprefix("  ") for line in explanation) == alert.explanation
+    assert all(line.startswith("  ") and len(line) <= 80 for line in explanation)
 
 
 def _day(number: int) -> dt.datetime:

@@ -26,8 +26,9 @@ BELOW, ABOVE = 0.5, 50.0
 
 def flips(*days: float) -> list[Flip]:
     flip = Flip(
-        at=0, created_at=0, review_id="r", stars=4, retracted=False, incentive=False, contact_hours=None, group=0,
-        actor_ids=(), stars_before=1, stars_after=5, channel=None, incentive_value=None, currency=None,
+        at=0, created_at=0, review_id="r", product_id="p", stars=4, retracted=False, incentive=False,
+        contact_hours=None, group=0, actor_ids=(), without_purpose=False, stars_before=1, stars_after=5,
+        channel=None, incentive_value=None, currency=None,
     )  # fmt: skip
     return [msgspec.structs.replace(flip, at=day * DAY) for day in days]
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any, get_args
 
 import msgspec
@@ -15,27 +12,28 @@ import pytest
 from stream.contract.alerts import Alert
 from stream.core.detector import Detector
 from stream.core.evidence.parts import PartName
+from stream.core.model.marks import MARKS
 from stream.market import simulate
+from tests.example_alerts import FILE, PAGE, section
 from tests.unit.core.evidence.test_alternatives import alerts
 
-_ROOT = Path(__file__).parents[4]
-_PAGE = (_ROOT / "docs" / "evidence.md").read_text()
+_PAGE = PAGE.read_text()
 #: So large that the threshold is at even odds and many alerts are raised.
 _BUDGET = 1000.0
 
 
-def _documented() -> Callable[[list[dict[str, Any]]], list[float]]:
-    """Return the documented function that recomputes parts."""
+def _documented() -> dict[str, Any]:
+    """Return the documented functions."""
     (program,) = re.findall(r"```python\n(.*?)```", _PAGE, re.DOTALL)
     names: dict[str, Any] = {}
     exec(program, names)  # the page is part of the project
-    return names["recomputed"]  # type: ignore[no-any-return]
+    return names
 
 
 def _check(alert: Alert) -> None:
-    evidence, recomputed = alert.evidence, _documented()
-    parts = msgspec.to_builtins(evidence.parts)
-    assert [part.log_odds for part in evidence.parts] == pytest.approx(recomputed(parts), abs=1e-6)
+    evidence, documented = alert.evidence, _documented()
+    recomputed = documented["recomputed"](msgspec.to_builtins(evidence.parts))
+    assert [part.log_odds for part in evidence.parts] == pytest.approx(recomputed, abs=1e-6)
     assert sum(part.log_odds for part in evidence.parts) == pytest.approx(math.log(evidence.odds), abs=1e-6)
     for part in evidence.parts:
         assert part.text.endswith(".")
@@ -43,6 +41,13 @@ def _check(alert: Alert) -> None:
             assert part.numbers["flips"] == evidence.flips
             assert part.numbers["expected"] == pytest.approx(evidence.expected, abs=1e-9)
             assert (evidence.series[-1].flips, evidence.series[-1].expected) == (evidence.flips, evidence.expected)
+    assert (evidence.payment is None) == (alert.kind in {"staff.removals", "product.rating_shift"})
+    if evidence.payment is not None:
+        marks = evidence.payment.parts
+        recomputed = [documented["mark_of_payment"](part) for part in msgspec.to_builtins(marks)]
+        assert [part.log_odds for part in marks] == pytest.approx(recomputed, abs=1e-6)
+        assert sum(part.log_odds for part in marks) == pytest.approx(math.log(evidence.payment.odds), abs=1e-6)
+        assert marks[0].numbers["flips"] == min(evidence.flips, len(evidence.reviews))
 
 
 @pytest.mark.parametrize(("scenario", "seed"), [("cheats", 3), ("access", 5), ("moving_cheats", 4), ("removals", 6)])
@@ -55,15 +60,10 @@ def test_the_parts_of_every_alert_add_up_and_follow_from_their_numbers(scenario:
 
 def test_the_page_names_every_part() -> None:
     named = set(re.findall(r"^\| `(\w+)` \|", _PAGE, re.MULTILINE))
-    assert named == set(get_args(PartName))
+    assert named == {*get_args(PartName), *MARKS, "spread"}
 
 
 def test_the_example_of_the_page_is_the_example_of_the_schema() -> None:
-    line = (_ROOT / "schemas" / "examples" / "alert.v1.jsonl").read_text().splitlines()[0]
-    alert = msgspec.json.decode(line, type=Alert)
+    alert = msgspec.json.decode(FILE.read_text().splitlines()[0], type=Alert)
     _check(alert)
-    rows = re.findall(r"^\| (\w+) \| ([+-][\d.]+) \| (.*) \|$", _PAGE, re.MULTILINE)
-    assert rows == [(part.name, f"{part.log_odds:+.2f}", part.text) for part in alert.evidence.parts]
-    total = math.log(alert.evidence.odds)
-    assert f"Together {total:.2f}: odds of {alert.evidence.odds:,.0f} to 1." in _PAGE
-    assert json.loads(line)["explanation"] in _PAGE.replace("\n> ", " ")
+    assert section(alert) in _PAGE

@@ -46,12 +46,14 @@ def finding(reporter: int, day: int, number: int, seller_id: str) -> StaffFindin
         at,
         at - DAY,
         f"r{reporter}/{day}/{number}",
+        "p",
         3.0,
         number % 2 == 0,
         False,
         None,
         4,
         ("a",),
+        False,
         2,
         5,
         None,
@@ -379,7 +381,22 @@ def test_large_message_stays_below_the_default_limit_of_a_topic() -> None:
     """Ids of the longest form; the parts of a report are bounded by their number of findings."""
     longest = "x" * 128
     flip = Flip(
-        1e9 / 3, 1e9 / 3, longest, 1 / 3, True, True, 1 / 3, 4, (longest,) * 4, 1, None, "replacement", 1 / 3, "USD"
+        1e9 / 3,
+        1e9 / 3,
+        longest,
+        longest,
+        1 / 3,
+        True,
+        True,
+        1 / 3,
+        4,
+        (longest,) * 4,
+        True,
+        1,
+        None,
+        "replacement",
+        1 / 3,
+        "USD",
     )
     latest = [StaffFinding(longest, longest[:64], 1 / 3, flip)] * 60
     staff = [StaffReport(actor_id=longest, first_seen=1 / 3, latest=latest, latest_removed=latest)] * 20

@@ -34,7 +34,7 @@ def alerts(tasks: LocalTasks, market: simulate.Market) -> Iterator[Alert]:
 
 
 def removed(at: float) -> StaffFinding:
-    flip = Flip(at, at - 9 * DAY, f"r{at}", 1.0, False, False, None, 0, (), 3, 4, None, None, None)
+    flip = Flip(at, at - 9 * DAY, f"r{at}", "p", 1.0, False, False, None, 0, (), False, 3, 4, None, None, None)
     return StaffFinding("s", f"e{at}", None, flip)
 
 
