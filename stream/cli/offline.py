@@ -50,7 +50,8 @@ def calibrate(
     seed: Annotated[int, typer.Option(min=0, help="seed of the permutations")] = 1,
 ) -> None:
     """Measure on your own history how often honest labels would alarm, and the setting that keeps the budget."""
-    from stream.offline.calibration import calibrate as calibration
+    from stream.offline.calibration.calibrate import calibrate as measure
+    from stream.offline.calibration.summary import summary
     from stream.ops.memory import collect_less_often
 
     settings, _ = config.load()
@@ -58,9 +59,9 @@ def calibrate(
     # Without a terminal the bar would only repeat the last line.
     with reading(source), Progress(console=messages, disable=not messages.is_terminal) as progress:
         bar = progress.add_task("permutations", total=permutations)
-        found = calibration.calibrate(
+        found = measure(
             settings, source, partitions, permutations, seed, lambda done: progress.update(bar, completed=done)
         )
-    for sentence in calibration.summary(found):
+    for sentence in summary(found):
         say(sentence)
     print_json(found)

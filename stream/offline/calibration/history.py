@@ -95,7 +95,6 @@ class History:
     Attributes:
         review_events: Events of reviews that are or become critical, and removals of others, in the order of time.
         sellers, strata: Seller and stratum of each critical review.
-        end: The time of the last event (epoch seconds).
     """
 
     def __init__(self, events: Iterable[tuple[float, Event]]) -> None:
@@ -105,7 +104,6 @@ class History:
         ]
         self.sellers = [review.seller_id for review in reviews]
         self.strata = [review.stratum for review in reviews]
-        self.end = self.review_events[-1].at if self.review_events else 0.0
         self._places_of_sellers = _places_by_stratum(self.strata)
         #: For each review event its staff member, if any, and the stratum within which staff change places.
         self._staff = [_staff_and_stratum(each) for each in self.review_events]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,13 @@ from stream.core.evidence.watches import SELLER_SLACK
 from stream.core.model.flip_windows import YEAR_SECONDS
 from stream.market import simulate
 from stream.offline.calibration import calibrate as calibration
-from stream.offline.calibration.calibrate import Calibration, Family, FamilyResult, Trial, calibrate, summary
+from stream.offline.calibration.as_it_was import AsItWas, as_it_was
+from stream.offline.calibration.calibrate import Calibration, calibrate
+from stream.offline.calibration.family import Family, FamilyResult, Peak
 from stream.offline.calibration.history import History, ReviewStratum, read
+from stream.offline.calibration.summary import summary
+from stream.offline.calibration.trial import Trial
+from stream.offline.local_bus import LocalTasks
 
 DATA = Path(__file__).parents[3] / "data" / "app_store.jsonl.gz"
 SETTINGS = Settings()
@@ -108,7 +114,7 @@ def test_removers_are_permuted_among_all_removals_of_a_month() -> None:
     critical = sum(one.actor_id == "a0" and one.rating == 1 for one in permuted)
     assert 3 < critical < 17  # before the permutation a0 removes only critical reviews
     staff = Family(1)
-    Trial(SETTINGS, 1, Family(1), staff).run(history.permuted(np.random.default_rng(1)), history.end)
+    Trial(SETTINGS, 1, Family(1), staff).run(history.permuted(np.random.default_rng(1)))
     assert staff.names == {"a0", "a1"}
 
 
@@ -193,7 +199,7 @@ def test_refused_lines_are_counted_and_skipped(tmp_path: Path) -> None:
 def family(years: float, *peaks: float, slack: float = 10) -> FamilyResult:
     """Return the result of a family with these subject-years and peaks, at a budget of 3."""
     measured_family = Family(slack)
-    measured_family.years, measured_family.peaks = years, list(peaks)
+    measured_family.years, measured_family.peaks = years, [Peak("s", peak) for peak in peaks]
     found = measured_family.result(3, 1)
     assert found
     return found
@@ -226,11 +232,12 @@ def test_the_threshold_is_never_negative() -> None:
 
 def test_each_subject_year_has_its_own_peak() -> None:
     one_subject = Family(10)
-    one_subject.add_subject("s", 0)
+    for at in (0, 2 * YEAR_SECONDS):
+        one_subject.add_subject("s", at)
     for at, log_odds in ((1.0, 4.0), (2.0, 5.0), (YEAR_SECONDS + 1, 6.0)):
         one_subject.add_evidence("s", at, [-1.0, log_odds])
-    one_subject.end_permutation(2 * YEAR_SECONDS)
-    assert one_subject.peaks == [5.0, 6.0]
+    one_subject.end_permutation()
+    assert one_subject.peaks == [Peak("s", 5.0), Peak("s", 6.0)]
     assert one_subject.years == 2
 
 
@@ -238,7 +245,7 @@ def test_the_summary_names_the_setting_or_the_lack_of_history() -> None:
     def text(sellers: FamilyResult, staff: FamilyResult | None, setting: float | None) -> str:
         found = Calibration(
             permutations=1, partitions=1, refused=0, reviews=9, tasks={}, reasons=[], comparable=1, sellers=sellers,
-            staff=staff, alert_budget=setting,
+            staff=staff, alert_budget=setting, as_it_was=AsItWas(None, None),
         )  # fmt: skip
         return " ".join(summary(found))
 
@@ -274,7 +281,63 @@ def test_permuted_app_store_events_alarm_within_the_budget(partitions: int, coun
     history, sellers, staff = History(read(SETTINGS, str(DATA))[0]), Family(SELLER_SLACK), Family(1)
     for number in range(count):
         trial = Trial(SETTINGS, partitions, sellers, staff)
-        trial.run(history.permuted(np.random.default_rng([1, number])), history.end)
+        trial.run(history.permuted(np.random.default_rng([1, number])))
     assert len(sellers.names) == 9
     assert sellers.years > 25 * count
     assert sellers.alerts <= SETTINGS.alert_budget * sellers.years / 1000, sorted(sellers.peaks)[-5:]
+
+
+@pytest.fixture(scope="module")
+def cheats() -> list[tuple[float, Event]]:
+    """A market with cheats, in the order of time."""
+    decode = msgspec.json.Decoder(AnyEvent).decode
+    events = [decode(line) for line in simulate.simulate("bribes", 2, 120, 150).lines]
+    return sorted(((one.occurred_at.timestamp(), one) for one in events), key=lambda item: item[0])
+
+
+@pytest.mark.slow
+def test_the_history_as_it_was_alarms_as_its_replay_does(cheats: list[tuple[float, Event]]) -> None:
+    found = as_it_was(SETTINGS, cheats, 1).sellers
+    assert found
+    tasks = LocalTasks(SETTINGS.alert_budget, SETTINGS.config_digest, 1)
+    accused = {
+        alert.subject.id for at, one in cheats for alert in tasks.apply(one, at) if alert.subject.type == "seller"
+    }
+    assert {one.id for one in found.accused} == accused
+    assert accused
+    assert found.alarms >= len(accused)
+    assert found.subjects == 120
+    assert found.flips == sum(seller.flip_count for seller in tasks.tasks[0].state.sellers.values())
+    assert [size.flips_from for size in found.by_size] == [0, 10, 30, 100, 300]
+    assert sum(size.subjects for size in found.by_size) == found.subjects
+    assert sum(size.subject_years for size in found.by_size) == pytest.approx(found.subject_years)
+    assert sum(size.alarms for size in found.by_size) == found.alarms
+    assert found.alarms_at_least < found.alarms < found.alarms_at_most
+    assert found.alert_budget is None, "120 sellers for five months: less than one alarm is allowed"
+
+
+@pytest.mark.slow
+def test_the_setting_keeps_the_budget_in_the_history_as_it_was(cheats: list[tuple[float, Event]]) -> None:
+    """At a budget of 50 three alarms are allowed in these fifty seller-years."""
+    wanted = SETTINGS.model_copy(update={"alert_budget": 50.0})
+    found = as_it_was(wanted, cheats, 1).sellers
+    assert found
+    assert 1 < found.allowed < found.alarms
+    assert found.alert_budget is not None
+    assert found.alert_budget_at_most is not None
+    assert (found.alert_budget_at_least or 0) <= found.alert_budget <= found.alert_budget_at_most
+    again = as_it_was(SETTINGS.model_copy(update={"alert_budget": found.alert_budget}), cheats, 1).sellers
+    assert again
+    assert again.alarms <= found.allowed
+
+
+def test_the_summary_says_what_alarmed_as_it_was(cheats: list[tuple[float, Event]], tmp_path: Path) -> None:
+    source = tmp_path / "events.jsonl"
+    source.write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for _, one in cheats))
+    text = " ".join(summary(measured(source, permutations=1)))
+    assert re.search(
+        r"As it was: \d+ alarms on sellers, where the budget allows 0\.\d\d, in \d+ subject-years with", text
+    )
+    assert "By size: " in text
+    assert "Look at these first: seller-" in text
+    assert "Too little history to advise a setting from it: 333 subject-years are needed." in text
