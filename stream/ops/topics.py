@@ -5,7 +5,6 @@ Invariant: a topic is never shrunk, never deleted, and never given another confi
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from typing import Any, Final, NamedTuple
@@ -15,7 +14,7 @@ from kafka.admin import ConfigFilterType, ConfigResource, ConfigResourceType, Ne
 from kafka.errors import AuthorizationError
 
 from stream.config import KafkaSettings, Settings, SettingsError
-from stream.ops import topic_contract
+from stream.ops import partition_counts, topic_contract
 from stream.ops.client import connection
 from stream.ops.missing_topics import advice
 from stream.ops.topic_contract import TopicContract, in_sync_replicas
@@ -104,40 +103,25 @@ def _shared_counts(settings: Settings, existing: Mapping[str, list[dict[str, Any
 
 def _check_counts(settings: Settings, counts: dict[str, int], partitions: int) -> None:
     """Check that the existing topics have equal counts, and that topics to be made get the same."""
-    described = ", ".join(f"{name} has {count}" for name, count in sorted(counts.items()))
     problem = _count_problem(counts)
     if problem is not None:
         raise PartitionsError(problem.text)
     missing = {*settings.read_topics, settings.state_topic} - counts.keys()
-    if counts and missing and partitions not in counts.values():
+    difference = partition_counts.difference(counts | dict.fromkeys(missing, partitions))
+    if difference is not None:
         (count,) = set(counts.values())
         raise PartitionsError(
-            f"--partitions {partitions} would make topics of another size ({described}): inputs, evidence and state "
-            f"need the same number. Run `volteface topics create --partitions {count}`, or delete the existing topics "
-            "while they are empty"
+            f"with --partitions {partitions} {difference.text}. Run `volteface topics create --partitions {count}`, or "
+            "delete the existing topics while they are empty"
         )
 
 
 def _count_problem(counts: Mapping[str, int]) -> TopicProblem | None:
     """Return what is wrong with the partition counts of topics that need the same; None if they are equal."""
-    if len(set(counts.values())) <= 1:
+    found = partition_counts.difference(counts)
+    if found is None:
         return None
-    topics_by_count = Counter(counts.values())
-    usual = max(topics_by_count, key=lambda count: (topics_by_count[count], count))
-    odd = [name for name, count in sorted(counts.items()) if count != usual]
-    found = " and ".join(f"topic {name} has {counts[name]} partitions" for name in odd)
-    others = ", ".join(name for name, count in sorted(counts.items()) if count == usual)
-    most = max(counts.values())
-    small = [name for name, count in sorted(counts.items()) if count < most]
-    grow = " and ".join(f"kafka-topics.sh --alter --topic {name} --partitions {most}" for name in small)
-    text = (
-        f"partition counts differ: {found}, and {others} {'have' if ',' in others else 'has'} {usual}. Inputs, "
-        "evidence and state need the same number, and workers read only the partitions that all have. A topic that "
-        f"Kafka created by itself has the broker's default. While {' and '.join(small)} hold no records, run {grow}. "
-        "Kafka takes no partitions away, so with records in them make new topics and feed the events again: see "
-        'docs/operations.md, "Changing the number of partitions"'
-    )
-    return TopicProblem(odd[0], text, is_error=True)
+    return TopicProblem(found.topic, f"{found.text}. {partition_counts.repair(counts)}", is_error=True)
 
 
 def _create_on_mock(kafka: KafkaSettings, missing: list[TopicContract], partitions: int) -> None:

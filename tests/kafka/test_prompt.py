@@ -137,7 +137,10 @@ def test_missing_topics_get_the_size_of_the_others(group: Group) -> None:
     """A topic that Kafka created by itself at the first event has one partition."""
     settings = _new_topics(group, "automatic", lifecycle=1)
     before = _existing(group)
-    with pytest.raises(topics.PartitionsError, match=r"automatic.lifecycle has 1.*topics create --partitions 1`"):
+    with pytest.raises(
+        topics.PartitionsError,
+        match=r"with --partitions 4 partition counts differ: topic automatic.lifecycle has 1.*create --partitions 1`",
+    ):
         topics.create(settings, group.kafka, PARTITIONS, 1)
     assert _existing(group) == before
     topics.create(settings, group.kafka, 1, 1)
