@@ -35,7 +35,8 @@ from stream.ops import logs, memory, open_files
 from stream.ops.metrics import Heartbeat, Metrics
 from stream.ops.task_samples import TaskView
 from stream.ops.topic_ids import TopicIds
-from stream.topic_watch import COUNTS_SECONDS, EVERY_SECONDS, TopicsError, TopicWatch
+from stream.ops.topics import TopicsError
+from stream.topic_watch import COUNTS_SECONDS, EVERY_SECONDS, TopicWatch
 from stream.trust_watch import TrustWatch
 
 

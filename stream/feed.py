@@ -22,7 +22,9 @@ from stream.engine.kafka_auth import connection, partitions_of
 from stream.ops.event_files import Head, head, lines, stream_of
 from stream.ops.line_check import CheckResult, LineCheck
 from stream.ops.missing_topics import advice
+from stream.ops.named_retries import named_retries
 from stream.ops.sorted_events import sorted_lines
+from stream.ops.topics import Inputs, inputs, refuse_errors
 
 log = logging.getLogger(__name__)
 
@@ -81,10 +83,13 @@ def feed(
 
     Raises:
         LookupError: A topic is missing.
+        TopicsError: On the present input topics events would be lost or refused; nothing was sent.
         AllRefused: The first MAX_REFUSED_FIRST lines, or all lines of a shorter file, are refused; nothing was sent.
     """
-    with (sorted_lines if sort else lines)(source) as file:
-        return asyncio.run(_feed(settings, kafka, file, Pace(speed), progress))
+    found = inputs(settings, kafka)
+    refuse_errors(found.problems)
+    with (sorted_lines if sort else lines)(source) as file, named_retries(log.warning):
+        return asyncio.run(_feed(settings, kafka, file, Pace(speed), progress, _batch_bytes(found)))
 
 
 def check(settings: Settings, source: str, partitions: int, sort: bool = False) -> CheckResult:
@@ -104,13 +109,23 @@ def check(settings: Settings, source: str, partitions: int, sort: bool = False) 
     return checked.result()
 
 
+def _batch_bytes(found: Inputs) -> int:
+    """Return the size of a batch that all input topics take: the client divides no batch that Kafka refuses."""
+    return _CHUNK_BYTES if found.max_batch_bytes is None else min(_CHUNK_BYTES, found.max_batch_bytes)
+
+
 async def _feed(
-    settings: Settings, kafka: KafkaSettings, file: io.BufferedIOBase, pace: Pace, progress: Callable[[int], None]
+    settings: Settings,
+    kafka: KafkaSettings,
+    file: io.BufferedIOBase,
+    pace: Pace,
+    progress: Callable[[int], None],
+    batch_bytes: int,
 ) -> FeedResult:
     begun, sent = time.monotonic(), 0
     # linger: latency does not matter here, and large batches halve the cost of an event.
     producer = AIOKafkaProducer(
-        **connection(kafka), acks="all", enable_idempotence=True, linger_ms=20, max_batch_size=_CHUNK_BYTES
+        **connection(kafka), acks="all", enable_idempotence=True, linger_ms=20, max_batch_size=batch_bytes
     )
     async with producer:
         sender = _Sender(producer)

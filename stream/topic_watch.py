@@ -25,10 +25,6 @@ EVERY_SECONDS: Final = 300
 COUNTS_SECONDS: Final = 30
 
 
-class TopicsError(OSError):
-    """A worker must not start on these topics; each line of the message is one problem."""
-
-
 class TopicWatch:
     """Checks the topics of one worker.
 
@@ -53,9 +49,7 @@ class TopicWatch:
             TopicsError: At least one problem is an error.
         """
         problems = topics.check(self._settings, self._kafka)
-        errors = [problem.text for problem in problems if problem.is_error]
-        if errors:
-            raise TopicsError("\n".join(errors))
+        topics.refuse_errors(problems)
         self._take(problems)
 
     async def compare(self, counts: Mapping[str, int]) -> None:

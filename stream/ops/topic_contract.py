@@ -11,7 +11,12 @@ from typing import Final, NamedTuple
 
 from stream.config import Settings
 
-_DAY_MS: Final = 24 * 3600 * 1000
+_HOUR_MS: Final = 3600 * 1000
+_DAY_MS: Final = 24 * _HOUR_MS
+#: The least of `retention.bytes` with which a reader can be slow or start again: some 100,000 events.
+_LEAST_BYTES: Final = 64 * 1024 * 1024
+#: A usual batch: the default `batch.size` of Kafka's producers, and a batch's overhead.
+_USUAL_BATCH_BYTES: Final = 16_384 + 4096
 #: The largest batch of a checkpoint (`checkpoint_store`): Kafka compares a batch with `max.message.bytes`.
 BATCH_BYTES: Final = 1024 * 1024
 #: The largest dead letter or state row (`checkpoint_store`): it may be larger than the record that it comes from.
@@ -75,14 +80,24 @@ class TopicContract(NamedTuple):
 def topics(settings: Settings) -> list[TopicContract]:
     """Return the contracts of all topics."""
     event_bytes = settings.max_event_bytes + _OVERHEAD_BYTES
+    # Offsets are committed once an event has left the merge, so a restart reads the allowed lateness again.
+    least_ms = _HOUR_MS + int(1000 * (settings.allowed_lateness_seconds + settings.max_idle_seconds))
     inputs = (
         _policy("delete", "events are deleted before they are read: compaction keeps one event of each seller"),
+        _at_least(
+            "max.message.bytes",
+            _USUAL_BATCH_BYTES,
+            "Kafka refuses usual batches of producers, and their events are lost",
+            created=_DEFAULT_BYTES,
+            is_error=True,
+        ),
         _at_least(
             "max.message.bytes",
             event_bytes,
             "Kafka refuses events that VOLTEFACE_MAX_EVENT_BYTES allows",
             created=_DEFAULT_BYTES,
         ),
+        *_kept_until_read(least_ms, "events", _FOLLOWED_DAYS),
         *_kept(365, _FOLLOWED_DAYS, "a state that is built again lacks the events before that time"),
         Requirement(
             "message.timestamp.type",
@@ -95,6 +110,7 @@ def topics(settings: Settings) -> list[TopicContract]:
     evidence = (
         _policy("delete", "messages between tasks are deleted before they are read"),
         _fits_batches(_DEFAULT_BYTES),
+        *_kept_until_read(least_ms, "messages between tasks", 30),
         *_kept(30, 30, "a worker that is away for longer misses messages of other tasks"),
     )
     state = (
@@ -125,15 +141,18 @@ def topics(settings: Settings) -> list[TopicContract]:
         _policy("delete", "dead letters are deleted, and letters without a key are refused"),
         # No error: a worker leaves out the parts of a dead letter that do not fit.
         _at_least("max.message.bytes", RECORD_BYTES, "parts of larger dead letters are left out"),
+        *_kept_until_read(_HOUR_MS, "dead letters", 30),
         *_kept(7, 30, "dead letters disappear before somebody can send them again"),
     )
     alerts = (
         _policy("delete", "all but the latest alert of each subject are deleted"),
         _fits_batches(_DEFAULT_BYTES),
+        *_kept_until_read(_HOUR_MS, "alerts", _FOLLOWED_DAYS),
         *_kept(365, _FOLLOWED_DAYS, "`volteface alerts` lacks the alerts before that time"),
     )
     audit = (
         _policy("delete", "audit records have no key and are refused"),
+        *_kept_until_read(_HOUR_MS, "audit records", None),
         *_kept(None, None, "audit records disappear"),
     )
     return [
@@ -177,17 +196,41 @@ def _at_least(
     return Requirement(config, value, lambda configs: int(configs[config]) >= least, otherwise, is_error)
 
 
+def _kept_until_read(least_ms: int, records: str, created_days: int | None) -> tuple[Requirement, Requirement]:
+    """Return the requirements without which records are lost while their reader is slow or starts again."""
+    return (
+        Requirement(
+            "retention.ms",
+            _retention(created_days),
+            lambda configs: int(configs["retention.ms"]) == -1 or int(configs["retention.ms"]) >= least_ms,
+            f"{records} expire before they are read while a reader starts again or is behind",
+            is_error=True,
+        ),
+        Requirement(
+            "retention.bytes",
+            "-1",
+            lambda configs: int(configs["retention.bytes"]) == -1 or int(configs["retention.bytes"]) >= _LEAST_BYTES,
+            f"{records} are deleted by size before they are read while a reader starts again or is behind",
+            is_error=True,
+        ),
+    )
+
+
+def _retention(days: int | None) -> str:
+    """Return `retention.ms` for a number of days; None: without a limit."""
+    return "-1" if days is None else str(days * _DAY_MS)
+
+
 def _kept(least_days: int | None, created_days: int | None, otherwise: str) -> tuple[Requirement, Requirement]:
     """Return the requirements on a topic that keeps records for a number of days; None: without a limit."""
     least = None if least_days is None else least_days * _DAY_MS
-    created = "-1" if created_days is None else str(created_days * _DAY_MS)
 
     def long_enough(configs: Configs) -> bool:
         found = int(configs["retention.ms"])
         return found == -1 or (least is not None and found >= least)
 
     return (
-        Requirement("retention.ms", created, long_enough, otherwise, is_error=False),
+        Requirement("retention.ms", _retention(created_days), long_enough, otherwise, is_error=False),
         Requirement(
             "retention.bytes",
             "-1",

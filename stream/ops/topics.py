@@ -30,6 +30,10 @@ class PartitionsError(OSError):
     """The topics of a group do not have equal partition counts; the message says which, and what to do."""
 
 
+class TopicsError(OSError):
+    """Records would be lost or refused on these topics; each line of the message is one problem."""
+
+
 class Made(NamedTuple):
     """Names of the topics that were created, and of those that existed."""
 
@@ -150,13 +154,53 @@ def check(settings: Settings, kafka: KafkaSettings) -> list[TopicProblem]:
         if problem is not None:
             problems.append(problem)
         if existing and not kafka.mock:  # the mock closes the connection when it is asked for a topic's configuration
-            configs, brokers = _configs(admin, existing), _brokers(admin)
-            for topic in wanted:
-                if topic.name in existing:
-                    problems += configuration_problems(topic, configs[topic.name])
-                    replicas = min(len(partition["replica_nodes"]) for partition in existing[topic.name])
-                    problems += replication_problems(topic.name, configs[topic.name], replicas, brokers)
+            problems += _of_existing(wanted, existing, _configs(admin, existing), _brokers(admin))
         return sorted(problems, key=lambda problem: not problem.is_error)
+
+
+def refuse_errors(problems: Iterable[TopicProblem]) -> None:
+    """Raise TopicsError if at least one problem is an error."""
+    errors = [problem.text for problem in problems if problem.is_error]
+    if errors:
+        raise TopicsError("\n".join(errors))
+
+
+class Inputs(NamedTuple):
+    """The existing input topics: what is wrong with them, and the largest batch that all take, None if unknown."""
+
+    problems: list[TopicProblem]
+    max_batch_bytes: int | None
+
+
+def inputs(settings: Settings, kafka: KafkaSettings) -> Inputs:
+    """Compare the existing input topics with their contract, as far as Kafka's user may read their configuration."""
+    with closing(KafkaAdminClient(**connection(kafka))) as admin:
+        wanted = [topic for topic in topic_contract.topics(settings) if topic.name in settings.input_topics]
+        existing = _existing(admin, wanted)
+        problem = _count_problem({name: len(partitions) for name, partitions in existing.items()})
+        problems = [] if problem is None else [problem]
+        configs: dict[str, dict[str, str]] = {}
+        if existing and not kafka.mock:
+            configs = _configs(admin, existing)
+            problems += _of_existing(wanted, existing, configs, _brokers(admin))
+        sizes = [int(found["max.message.bytes"]) for found in configs.values() if "max.message.bytes" in found]
+        return Inputs(problems, min(sizes, default=None))
+
+
+def _of_existing(
+    wanted: Iterable[TopicContract],
+    existing: Mapping[str, list[dict[str, Any]]],
+    configs: Mapping[str, Mapping[str, str]],
+    brokers: int,
+) -> list[TopicProblem]:
+    """Return the problems of the configuration and the replication of the topics that exist."""
+    problems: list[TopicProblem] = []
+    for topic in wanted:
+        if topic.name in existing:
+            problems += configuration_problems(topic, configs[topic.name])
+            replicas = min(len(partition["replica_nodes"]) for partition in existing[topic.name])
+            problems += replication_problems(topic.name, configs[topic.name], replicas, brokers)
+    return problems
 
 
 def _configs(admin: KafkaAdminClient, names: Iterable[str]) -> dict[str, dict[str, str]]:
@@ -183,7 +227,7 @@ def replication_problems(name: str, configs: Mapping[str, str], replicas: int, b
     """Return the problems of one topic's replication."""
     least = int(configs.get("min.insync.replicas", 1))
     if least > replicas:
-        found, is_error = f"min.insync.replicas={least} but {replicas} replicas: Kafka refuses every record", True
+        found, is_error = f"min.insync.replicas={least} but {replicas} replicas: Kafka can refuse every record", True
     elif replicas == 1:
         found = f"1 replica although there are {brokers} brokers: its records are lost with that broker's disk"
         text = f"topic {name} has {found}. Give it 3 with kafka-reassign-partitions.sh"

@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType
 from pydantic import SecretStr
 
 from stream.cli.connect import committed_tasks
@@ -22,6 +24,7 @@ from stream.config import KafkaSettings, Settings, variable
 from stream.contract.events import STREAMS
 from stream.ops import topics
 from stream.ops.broker import free_port
+from stream.ops.client import connection
 
 PARTITIONS = 4
 
@@ -74,6 +77,15 @@ def command(environment: Mapping[str, str], *arguments: str) -> str:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def configure(kafka: KafkaSettings, topic: str, **configs: str) -> None:
+    """Change a topic's configuration, and wait until Kafka reports it."""
+    named = {name.replace("_", "."): value for name, value in configs.items()}
+    resource = ConfigResource(ConfigResourceType.TOPIC, topic, configs=named)
+    with KafkaAdminClient(**connection(kafka)) as admin:
+        admin.alter_configs([resource])
+        wait(lambda: named.items() <= topics._configs(admin, [topic])[topic].items(), 10, "the change did not arrive")
 
 
 def replay(events: Path, folder: Path) -> tuple[dict[str, Any], list[str]]:

@@ -8,26 +8,12 @@ import subprocess
 from collections.abc import Sequence
 
 import pytest
-from kafka import KafkaAdminClient
-from kafka.admin import ConfigResource, ConfigResourceType
 
-from stream.config import KafkaSettings
-from stream.ops import topics
-from stream.ops.client import connection
 from stream.ops.topics import TopicProblem
 from stream.topic_watch import TopicWatch
-from tests.kafka.group import Group, Worker, argv, wait
+from tests.kafka.group import Group, Worker, argv, configure, wait
 
 pytestmark = pytest.mark.kafka
-
-
-def _set(kafka: KafkaSettings, topic: str, **configs: str) -> None:
-    """Change a topic's configuration, and wait until Kafka reports it."""
-    named = {name.replace("_", "."): value for name, value in configs.items()}
-    resource = ConfigResource(ConfigResourceType.TOPIC, topic, configs=named)
-    with KafkaAdminClient(**connection(kafka)) as admin:
-        admin.alter_configs([resource])
-        wait(lambda: named.items() <= topics._configs(admin, [topic])[topic].items(), 10, "the change did not arrive")
 
 
 def _check(group: Group) -> tuple[int, list[str]]:
@@ -41,7 +27,7 @@ def _check(group: Group) -> tuple[int, list[str]]:
 
 def test_what_create_makes_is_as_it_should_be_and_warnings_stop_nothing(group: Group) -> None:
     assert _check(group) == (0, ["all topics are as they should be"])
-    _set(group.kafka, group.settings.outreach_topic, retention_ms="604800000")
+    configure(group.kafka, group.settings.outreach_topic, retention_ms="604800000")
     code, (line,) = _check(group)
     assert code == 0
     assert line.startswith(f"warning: topic {group.settings.outreach_topic} has retention.ms=604800000: ")
@@ -57,8 +43,8 @@ def test_what_create_makes_is_as_it_should_be_and_warnings_stop_nothing(group: G
 
 
 def test_a_worker_refuses_an_input_that_loses_events(group: Group) -> None:
-    _set(group.kafka, group.settings.lifecycle_topic, cleanup_policy="compact")
-    _set(group.kafka, group.settings.alerts_topic, min_insync_replicas="2")
+    configure(group.kafka, group.settings.lifecycle_topic, cleanup_policy="compact")
+    configure(group.kafka, group.settings.alerts_topic, min_insync_replicas="2")
     code, lines = _check(group)
     assert code == 1
     assert lines[0].startswith(f"error: topic {group.settings.lifecycle_topic} has cleanup.policy=compact: ")
@@ -80,10 +66,10 @@ def test_a_change_under_a_running_worker_is_reported_once_and_until_it_is_undone
     watch = TopicWatch(group.settings, group.kafka, report)
     watch.start()
     topic = group.settings.access_topic
-    _set(group.kafka, topic, cleanup_policy="compact")
+    configure(group.kafka, topic, cleanup_policy="compact")
     asyncio.run(watch.check())
     asyncio.run(watch.check())
-    _set(group.kafka, topic, cleanup_policy="delete")
+    configure(group.kafka, topic, cleanup_policy="delete")
     asyncio.run(watch.check())
     assert [[problem.topic for problem in problems] for problems in reports] == [[], [topic], [topic], []]
     logged = capsys.readouterr().out
