@@ -43,14 +43,14 @@ class AccessWatch:
             time.sleep(_RETRY_SECONDS)
         self._limit = RateLimit()  # a right that is taken away again is written at once
 
-    async def report(self, refusal: str) -> None:
+    async def report(self, *refusals: str) -> None:
         """Write what is missing while the worker runs, once a minute.
 
         Args:
-            refusal: What Kafka has refused: written if no right is missing.
+            refusals: What Kafka has refused: written if no right is missing.
         """
         # Kafka's own answers name no right, and some of them not even the topic.
-        self._write(await asyncio.to_thread(self._missing) or [refusal])
+        self._write(await asyncio.to_thread(self._missing) or refusals)
 
     def _write(self, lines: Sequence[str]) -> None:
         for line in lines:

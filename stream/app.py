@@ -9,7 +9,7 @@ import asyncio
 import logging.config
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -182,8 +182,11 @@ def _kafka_connected() -> bool:
 
 metrics = Metrics(_task_views, _task_states, _kafka_connected, task_views.thresholds(settings.alert_budget))
 heartbeat = Heartbeat()
-_topic_ids = TopicIds(kafka, [*settings.read_topics, settings.state_topic])
-_limits = RecordLimits([settings.dead_letter_topic(topic) for topic in settings.read_topics])
+_dead_letter_topics = [settings.dead_letter_topic(topic) for topic in settings.read_topics]
+_topic_ids = TopicIds(
+    kafka, [*settings.read_topics, settings.state_topic], [settings.alerts_topic, *_dead_letter_topics]
+)
+_limits = RecordLimits(_dead_letter_topics)
 access_watch = AccessWatch(settings, kafka)
 topic_watch = TopicWatch(settings, kafka, metrics.topic_problems)
 group_watch = GroupWatch(settings, kafka)
@@ -230,12 +233,9 @@ async def _assigned(sender: Any, assigned: set[TP], **_: Any) -> None:
     # Nothing is awaited here: a batch that arrived before its task exists would be dropped and not read again.
     counts = app.consumer.partition_counts(settings.read_topics)
     if 0 in counts.values():
-        # The start has seen all topics, so this is no wrong setting: Kafka may have just started and not know them yet.
+        # The start has seen all topics: one was deleted, or Kafka may have just started and not know them yet.
         # What is read until the next assignment is dropped; the next assignment starts from the committed offsets.
-        log.warning("partitions_unknown", counts=counts)
-        app.add_future(
-            access_watch.report(f"Kafka knows no partitions of {[name for name in counts if not counts[name]]}")
-        )
+        app.add_future(_report_unknown([name for name in counts if not counts[name]]))
         app.add_future(_rejoin())
         return
     if len(set(counts.values())) > 1:
@@ -250,6 +250,11 @@ async def _assigned(sender: Any, assigned: set[TP], **_: Any) -> None:
         app.add_future(_report_missing(tasks))
 
 
+async def _report_unknown(topics: Sequence[str]) -> None:
+    if await topic_watch.report_unknown(topics):
+        await access_watch.report()
+
+
 async def _report_missing(tasks: AssignedTasks) -> None:
     """Say who has the partitions that tasks lack; the group assigns again when that member leaves."""
     if await group_watch.report(tasks):
@@ -260,7 +265,8 @@ async def _report_missing(tasks: AssignedTasks) -> None:
 
 @app.on_partitions_revoked.connect
 async def _revoked(sender: Any, revoked: set[TP], **_: Any) -> None:
-    log.info("revoked", partitions=sorted({tp.partition for tp in revoked}))
+    if manager.assigned is not None:  # else the assignment was of no use, and nothing was started
+        log.info("revoked", partitions=sorted({tp.partition for tp in revoked}))
     await manager.revoke()
     memory.collect_now()
 

@@ -1,7 +1,7 @@
 """The worker's check of its topics: before it starts, every few minutes, and when partitions are added.
 
 Invariant: with an error (records would be lost or refused) no worker starts. Topics that change under a running worker
-end nothing: each new problem is logged once, and a metric shows all present ones.
+end nothing: each new problem is logged, an error again from time to time, and a metric shows all present ones.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from kafka.errors import KafkaError
 
 from stream.config import KafkaSettings, Settings
 from stream.ops import topics
+from stream.ops.logs import RateLimit
 from stream.ops.topics import TopicProblem
 
 log = structlog.get_logger()
@@ -23,6 +24,8 @@ log = structlog.get_logger()
 EVERY_SECONDS: Final = 300
 #: How often the numbers of partitions are compared: events of new partitions are not read.
 COUNTS_SECONDS: Final = 30
+#: An error that stays is logged at most once in this time.
+_REPEAT_SECONDS: Final = 600
 
 
 class TopicWatch:
@@ -41,6 +44,8 @@ class TopicWatch:
         self._report = report
         self._known: list[TopicProblem] = []
         self._counts: Mapping[str, int] = {}
+        self._repeats = RateLimit(_REPEAT_SECONDS)
+        self._unknown = RateLimit()
 
     def start(self) -> None:
         """Check the topics before the worker starts; log the warnings.
@@ -61,6 +66,19 @@ class TopicWatch:
         if counts and counts != self._counts and await self.check():
             self._counts = counts
 
+    async def report_unknown(self, names: Sequence[str]) -> bool:
+        """Write once a minute of which topics an assignment knows no partitions; return whether it was written."""
+        if not self._unknown.is_due(" ".join(names)):
+            return False
+        log.warning(
+            "partitions_unknown",
+            topics=names,
+            reason="Kafka knows no partitions of these topics: they are missing, or Kafka has just started. The tasks "
+            "wait, and the worker asks again each second",
+        )
+        await self.check()
+        return True
+
     async def check(self) -> bool:
         """Check the topics of a running worker; log what has changed. Return whether Kafka has answered."""
         try:
@@ -74,7 +92,8 @@ class TopicWatch:
 
     def _take(self, problems: list[TopicProblem]) -> None:
         for problem in problems:
-            if problem not in self._known:
+            due = problem.is_error and self._repeats.is_due(problem.text)
+            if due or problem not in self._known:
                 write = log.error if problem.is_error else log.warning
                 write("topic_problem", topic=problem.topic, problem=problem.text)
         for problem in self._known:

@@ -19,6 +19,7 @@ from aiokafka.errors import (
     ProducerFenced,
     TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailed,
+    UnknownTopicOrPartitionError,
 )
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
@@ -29,7 +30,7 @@ from stream.engine.group_members import settings_of_members
 from stream.engine.kafka_auth import connection, partitions_of
 from stream.engine.log_check import GroupOffsetsError, Log, LogError, Start, check, foreign_offsets
 from stream.engine.record_limits import MAX_RECORD_BYTES, REFUSALS, RecordLimits, WriteError
-from stream.engine.refusals import named_refusals
+from stream.engine.refusals import MissingTopicError, named_refusals
 from stream.intake.partition import partition_of
 from stream.rights import Operation
 
@@ -154,7 +155,10 @@ class KafkaCheckpointStore:
     async def _check(self, tp: TopicPartition) -> None:
         """Raise LookupError if the state topic lacks this partition."""
         assert self._producer is not None, "open() comes first"
-        if tp.partition not in await partitions_of(self._producer, tp.topic):
+        found = await partitions_of(self._producer, tp.topic)
+        if not found:
+            raise MissingTopicError(tp.topic)
+        if tp.partition not in found:
             raise LookupError(f"topic {tp.topic} has no partition {tp.partition}: see `volteface topics check`")
 
     async def topic_ids(self) -> Mapping[str, str]:
@@ -256,6 +260,7 @@ class KafkaCheckpointStore:
 
         Raises:
             WriteError: A topic did not take its records; nothing is committed.
+            MissingTopicError: A topic does not exist; nothing is committed.
             MissingRightsError: Kafka's user may not write to a topic; nothing is committed.
             KafkaError: The transaction failed; nothing is committed.
         """
@@ -297,10 +302,18 @@ class KafkaCheckpointStore:
         for record in checkpoint.records:
             partition = record.partition
             if partition is None:
-                count = len(await self._producer.partitions_for(record.topic))
+                count = await self._count_of(record.topic)
                 partition = self._partition % count if record.key is None else partition_of(record.key, count)
             found[record.topic, partition].append((record.key, record.value, record.headers))
         return found
+
+    async def _count_of(self, topic: str) -> int:
+        """Return a topic's number of partitions; raise MissingTopicError if the client does not find it in time."""
+        assert self._producer is not None, "open() comes first"
+        try:
+            return len(await self._producer.partitions_for(topic))
+        except UnknownTopicOrPartitionError:  # it does not name the topic
+            raise MissingTopicError(topic) from None
 
     async def _send_batches(
         self, topic: str, partition: int, records: list[_KeyValueHeaders], sent: list[_Sent]

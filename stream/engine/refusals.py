@@ -24,6 +24,20 @@ REFUSALS: Final = (
 )
 
 
+class MissingTopicError(LookupError):
+    """A topic that a task writes or restores from does not exist; the message is one line for a person.
+
+    Attributes:
+        topic: The topic.
+    """
+
+    def __init__(self, topic: str) -> None:
+        self.topic = topic
+        super().__init__(
+            f"topic {topic} is missing: run `volteface topics create`, and the task goes on from its last checkpoint"
+        )
+
+
 @contextmanager
 def named_refusals(settings: Settings, kafka: KafkaSettings, operation: Operation) -> Iterator[None]:
     """Raise what Kafka refuses as one line.

@@ -19,6 +19,7 @@ from stream.core.model.encoding import StateError
 from stream.engine.checkpoint import CheckpointStore
 from stream.engine.log_check import GroupOffsetsError
 from stream.engine.record_limits import WriteError
+from stream.engine.refusals import MissingTopicError
 from stream.engine.task import Task
 from stream.engine.task_runner import PartitionControl, TaskMetrics, TaskRunner
 from stream.intake.intake import Intake
@@ -28,7 +29,7 @@ log = structlog.get_logger()
 
 #: The time that a revoked task has for its last checkpoint. What it does not commit, the next owner does again.
 _LAST_CHECKPOINT_SECONDS: Final = 5
-#: The time until a task is tried again that lacked a right.
+#: The time until a task is tried again that lacked a right or a topic.
 _DENIED_SECONDS: Final = 5
 
 
@@ -104,9 +105,10 @@ class TaskManager:
             log.error("write_refused", partition=partition, topic=error.topic, error=str(error))
             await self._drop(partition, runner)
             await self._rejoin()
-        except MissingRightsError as error:
+        except (MissingRightsError, MissingTopicError) as error:
             self._metrics.failed(partition, error)
-            log.error("refused_by_kafka", partition=partition, error=str(error))
+            event = "topic_missing" if isinstance(error, MissingTopicError) else "refused_by_kafka"
+            log.error(event, partition=partition, error=str(error))
             await self._drop(partition, runner)
             await asyncio.sleep(_DENIED_SECONDS)
             await self._rejoin()

@@ -1,13 +1,19 @@
-"""Logs as JSON lines on standard error, those of the libraries included."""
+"""Logs as JSON lines on standard error, those of the libraries included.
+
+Invariant: a library repeats a line at most once a minute: of a missing topic the client would write ten a second.
+"""
 
 from __future__ import annotations
 
+import logging
+import threading
 import time
 from typing import Any, Final
 
 import structlog
 
 _REPEAT_SECONDS: Final = 60
+_LIBRARIES: Final = ("aiokafka", "faust", "kafka", "mode")
 
 
 def processors() -> list[Any]:
@@ -41,16 +47,12 @@ def configure(level: str) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"json": formatter},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+        "filters": {"libraries": {"()": LibraryLines}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["libraries"]}},
         "root": {"level": level, "handlers": ["stderr"]},
         # At INFO Faust logs every step of the consumer group; Volteface logs rebalances itself. At DEBUG the clients
         # log every request, including the one with the password.
-        "loggers": {
-            "aiokafka": {"level": "WARNING"},
-            "faust": {"level": "WARNING"},
-            "kafka": {"level": "WARNING"},
-            "mode": {"level": "WARNING"},
-        },
+        "loggers": {name: {"level": "WARNING"} for name in _LIBRARIES},
     }
 
 
@@ -64,13 +66,29 @@ class RateLimit:
     def __init__(self, every_seconds: float = _REPEAT_SECONDS) -> None:
         self._every_seconds = every_seconds
         self._written_at: dict[str, float] = {}
+        self._lock = threading.Lock()  # clients run in threads of their own
 
     def is_due(self, message: str) -> bool:
         """Return whether a message was not written in the past period, and note that it is written now."""
         now = time.monotonic()
-        # Forgets the old ones, so that the number of messages is bounded by those of a period.
-        self._written_at = {text: at for text, at in self._written_at.items() if now - at < self._every_seconds}
-        if message in self._written_at:
-            return False
-        self._written_at[message] = now
-        return True
+        with self._lock:
+            # Forgets the old ones, so that the number of messages is bounded by those of a period.
+            self._written_at = {text: at for text, at in self._written_at.items() if now - at < self._every_seconds}
+            if message in self._written_at:
+                return False
+            self._written_at[message] = now
+            return True
+
+
+class LibraryLines(logging.Filter):
+    """Lets each line of a library through once a minute, and all lines of Volteface."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._limit = RateLimit()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether a line is written."""
+        if record.name.partition(".")[0] not in _LIBRARIES:
+            return True
+        return self._limit.is_due(f"{record.name} {record.msg} {record.args}")

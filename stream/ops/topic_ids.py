@@ -34,11 +34,13 @@ class TopicIds:
     Args:
         kafka: How to reach Kafka.
         topics: The names of the topics.
+        counted: Further topics that may be created again: only their numbers of partitions are returned.
     """
 
-    def __init__(self, kafka: KafkaSettings, topics: Sequence[str]) -> None:
+    def __init__(self, kafka: KafkaSettings, topics: Sequence[str], counted: Sequence[str] = ()) -> None:
         self._kafka = kafka
         self._topics = topics
+        self._counted = counted
         self._ids: Mapping[str, str] = {}
         self._counts: Mapping[str, int] = {}
         self._read_at = float("-inf")
@@ -58,7 +60,7 @@ class TopicIds:
         async with self._lock:
             if time.monotonic() - self._read_at > _FRESH_SECONDS:
                 found = await asyncio.to_thread(self._read)
-                ids = {topic["name"]: str(topic["topic_id"]) for topic in found}
+                ids = {topic["name"]: str(topic["topic_id"]) for topic in found if topic["name"] in self._topics}
                 self._ids = {name: topic_id for name, topic_id in ids.items() if topic_id != _NO_ID}
                 self._counts = {topic["name"]: len(topic["partitions"]) for topic in found if not topic["error_code"]}
                 self._read_at = time.monotonic()
@@ -71,7 +73,7 @@ class TopicIds:
                 **connection(self._kafka), bootstrap_timeout_ms=_TIMEOUT_MS, request_timeout_ms=_TIMEOUT_MS
             )
             with closing(client) as admin:
-                return list(admin.describe_topics(list(self._topics)))
+                return list(admin.describe_topics([*self._topics, *self._counted]))
         except KafkaError as error:
             log.debug("topic_ids_unknown", error=repr(error))
             return []
