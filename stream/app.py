@@ -212,13 +212,19 @@ async def read_batches(batches: Any) -> None:
             runner.take(_streams[batch.topic], batch.records)
 
 
+def _waiting(line: str) -> None:
+    # Not before: an error of the start is one line, also at the level DEBUG.
+    logging.config.dictConfig(app.conf.logging_config)
+    log.warning("waiting_for_kafka", reason=f"{line}; then this worker ends with exit code 1: start it again")
+
+
 @app.on_worker_init.connect
 def _check_topics(sender: Any, **_: Any) -> None:
     # With wrong topics a seller's events would be split over tasks, or the state would be empty: the worker does not
     # start.
     with _one_line():
         open_files.raise_limit()
-        check(kafka)
+        check(kafka, _waiting)
         logging.config.dictConfig(app.conf.logging_config)  # Faust does that a little later
         access_watch.wait()
         try:

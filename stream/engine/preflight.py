@@ -35,9 +35,9 @@ class AccessError(OSError):
     """Kafka cannot be used with these settings; the message is one line that names the setting."""
 
 
-def check(kafka: KafkaSettings) -> None:
+def check(kafka: KafkaSettings, on_wait: Callable[[str], None] | None = None) -> None:
     """Return once Kafka has accepted a connection. See `first_connection`."""
-    asyncio.run(first_connection(kafka))
+    asyncio.run(first_connection(kafka, on_wait))
 
 
 async def first_connection(kafka: KafkaSettings, on_wait: Callable[[str], None] | None = None) -> None:
