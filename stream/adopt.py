@@ -18,6 +18,7 @@ from stream.engine.checkpoint import POSITION, PositionRow
 from stream.ops import topic_reader
 from stream.ops.client import connection
 from stream.ops.rebuild import check_stopped
+from stream.ops.taken_over import named_takeover
 
 _ACK_SECONDS: Final = 60
 
@@ -37,14 +38,18 @@ def adopt(settings: Settings, kafka: KafkaSettings) -> list[Change]:
         RebuildError: A worker of the group runs.
         DifferentTopicsError: The state was built from other topics.
         StateError: A row cannot be read.
+        TakenOverError: Another command at the same time has ended this one; nothing of this one was written.
     """
     own = deciding_settings.deciding_settings(settings)
     with closing(KafkaAdminClient(**connection(kafka))) as admin:
         check_stopped(admin, settings)
     # Fences a second command at the same time, and ends the transaction of one that was killed.
-    with closing(
-        KafkaProducer(**connection(kafka), acks="all", transactional_id=f"{settings.app_id}-adopt")
-    ) as producer:
+    with (
+        named_takeover("state adopt", "nothing of this one was written: run it again"),
+        closing(
+            KafkaProducer(**connection(kafka), acks="all", transactional_id=f"{settings.app_id}-adopt")
+        ) as producer,
+    ):
         producer.init_transactions()
         rows = _positions(settings, kafka)
         changes: set[Change] = set()

@@ -17,6 +17,7 @@ from stream.intake.header_names import RawName
 from stream.intake.settlements import Settled, settlement
 from stream.ops import topic_reader
 from stream.ops.client import connection
+from stream.ops.taken_over import named_takeover
 from stream.ops.topic_reader import StoredLetter
 
 _ACK_SECONDS: Final = 60
@@ -73,8 +74,12 @@ def replay(
 
     Raises:
         KafkaError: Kafka is away; what was sent before is settled.
+        TakenOverError: Another run has ended this one; what was sent before is settled.
     """
-    with closing(_Run(settings, kafka, topic, on_unsendable)) as run:
+    with (
+        named_takeover("dlq replay", "no letter was sent twice: run it again"),
+        closing(_Run(settings, kafka, topic, on_unsendable)) as run,
+    ):
         earlier = 0
         letters: list[StoredLetter] = []
         for stored in topic_reader.dead_letters(settings, kafka, topic, on_foreign):

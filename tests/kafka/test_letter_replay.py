@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from contextlib import closing
+from typing import Any
 
 import pytest
 from kafka import KafkaAdminClient, KafkaProducer, errors
@@ -13,6 +14,7 @@ from stream.intake.dead_letters import DeadLetter, LeftOut, outgoing
 from stream.ops import topic_reader
 from stream.ops.client import connection
 from stream.ops.letter_replay import Choice, Replayed, replay
+from stream.ops.taken_over import TakenOverError
 from tests.kafka.group import Group
 
 pytestmark = pytest.mark.kafka
@@ -98,6 +100,32 @@ def test_a_run_that_is_interrupted_sends_nothing_twice(group: Group, run: Run, m
             run()
     assert run() == (700, 500, 0)
     assert sorted(map(int, _sent(group))) == list(range(1200))
+
+
+@pytest.mark.parametrize("step", ["begin_transaction", "send", "commit_transaction"])
+def test_a_run_that_another_one_takes_over_says_so(
+    step: str, group: Group, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _store(group, [_letter(group, number) for number in range(3)])
+    original = getattr(KafkaProducer, step)
+    others: list[Replayed] = []
+
+    def taken_over(producer: KafkaProducer, *arguments: Any, **named: Any) -> Any:
+        with monkeypatch.context() as patched:
+            patched.setattr(KafkaProducer, step, original)
+            others.append(run())
+        monkeypatch.setattr(KafkaProducer, step, original)
+        return original(producer, *arguments, **named)
+
+    monkeypatch.setattr(KafkaProducer, step, taken_over)
+    with pytest.raises(TakenOverError) as taken:
+        run()
+    assert str(taken.value) == (
+        "another `volteface dlq replay` of this group took over while this one ran; no letter was sent twice: run it "
+        "again"
+    )
+    assert others == [(3, 0, 0)]
+    assert sorted(_sent(group)) == [b"0", b"1", b"2"]
 
 
 def test_what_was_sent_is_known_without_a_group(group: Group, run: Run) -> None:

@@ -9,7 +9,9 @@ import subprocess
 import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from kafka import KafkaProducer
 
+from stream.adopt import Change, adopt
 from stream.config import Settings
 from stream.core.model.encoding import decode
 from stream.engine.checkpoint import POSITION, PositionRow
@@ -19,6 +21,7 @@ from stream.engine.group_members import assignor_of
 from stream.engine.kafka_auth import connection
 from stream.engine.record_limits import RecordLimits
 from stream.ops import topic_reader
+from stream.ops.taken_over import TakenOverError
 from tests.kafka.group import PARTITIONS, Group, Worker, argv, no_topic_ids, wait
 
 pytestmark = pytest.mark.kafka
@@ -122,3 +125,23 @@ def test_another_member_is_compared_before_there_is_a_state(
         return
     with pytest.raises(DifferentMemberError, match="another worker of the group has VOLTEFACE_ALERT_BUDGET=5,"):
         asyncio.run(check())
+
+
+def test_an_adoption_that_another_one_takes_over_says_so(group: Group, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = Worker(group)
+    wait(lambda: _budgets(group) == {"3"}, 60, "a worker without input did not record its settings")
+    assert worker.stop() == 0
+    changed = group.settings.model_copy(update={"alert_budget": 5.0})
+    begin = KafkaProducer.begin_transaction
+    others: list[list[Change]] = []
+
+    def taken_over(producer: KafkaProducer) -> None:
+        monkeypatch.setattr(KafkaProducer, "begin_transaction", begin)
+        others.append(adopt(changed, group.kafka))
+        begin(producer)
+
+    monkeypatch.setattr(KafkaProducer, "begin_transaction", taken_over)
+    with pytest.raises(TakenOverError, match=r"another `volteface state adopt` .*nothing of this one was written"):
+        adopt(changed, group.kafka)
+    assert others == [[Change("VOLTEFACE_ALERT_BUDGET", "3", "5")]]
+    assert _budgets(group) == {"5"}
