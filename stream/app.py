@@ -9,7 +9,7 @@ import asyncio
 import logging.config
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -30,7 +30,7 @@ from stream.engine.refusals import one_line
 from stream.engine.task import TaskPhase
 from stream.engine.task_manager import TaskManager
 from stream.engine.transport import App
-from stream.group_watch import GroupWatch
+from stream.group_watch import MEASURE_SECONDS, GroupWatch
 from stream.ops import logs, memory, open_files
 from stream.ops.metrics import Heartbeat, Metrics
 from stream.ops.task_samples import TaskView
@@ -180,7 +180,13 @@ def _kafka_connected() -> bool:
     return bool(app.consumer.connected())
 
 
-metrics = Metrics(_task_views, _task_states, _kafka_connected, task_views.thresholds(settings.alert_budget))
+def _stopped_lag() -> Mapping[int, Mapping[str, int]]:
+    return group_watch.lag_records
+
+
+metrics = Metrics(
+    _task_views, _task_states, _kafka_connected, task_views.thresholds(settings.alert_budget), _stopped_lag
+)
 heartbeat = Heartbeat()
 _dead_letter_topics = [settings.dead_letter_topic(topic) for topic in settings.read_topics]
 _topic_ids = TopicIds(
@@ -189,7 +195,7 @@ _topic_ids = TopicIds(
 _limits = RecordLimits(_dead_letter_topics)
 access_watch = AccessWatch(settings, kafka)
 topic_watch = TopicWatch(settings, kafka, metrics.topic_problems)
-group_watch = GroupWatch(settings, kafka)
+group_watch = GroupWatch(settings, kafka, metrics.foreign_tasks)
 trust_watch = TrustWatch(settings)
 manager = TaskManager(
     settings,
@@ -252,8 +258,9 @@ async def _assigned(sender: Any, assigned: set[TP], **_: Any) -> None:
     log.info("assigned", partitions=sorted(tasks.whole), of=count)
     metrics.assigned(count)
     manager.assign(tasks.whole, count, tasks.incomplete)
-    if tasks.incomplete:
-        app.add_future(_report_missing(tasks))
+    group_watch.assigned(tasks)
+    if len(tasks.whole) < count:
+        app.add_future(_report_missing(tasks, count))
 
 
 async def _report_unknown(topics: Sequence[str]) -> None:
@@ -261,9 +268,9 @@ async def _report_unknown(topics: Sequence[str]) -> None:
         await access_watch.report()
 
 
-async def _report_missing(tasks: AssignedTasks) -> None:
+async def _report_missing(tasks: AssignedTasks, count: int) -> None:
     """Say who has the partitions that tasks lack; the group assigns again when that member leaves."""
-    if await group_watch.report(tasks):
+    if await group_watch.report(tasks, count):
         await asyncio.sleep(_UNHELD_SECONDS)
         if manager.incomplete == tasks.incomplete:
             await _rejoin()
@@ -297,6 +304,11 @@ async def _check_running_topics() -> None:
 async def _compare_partition_counts() -> None:
     if _kafka_connected():
         await topic_watch.compare(await _topic_ids.partition_counts())
+
+
+@app.timer(MEASURE_SECONDS)
+async def _measure_stopped_tasks() -> None:
+    await group_watch.measure()
 
 
 @app.timer(10.0)

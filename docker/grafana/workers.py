@@ -27,11 +27,14 @@ _KAFKA: Final[Row] = (
         graph(
             "Tasks, by state",
             "A task is new, then restores its state, then runs. A dropped task failed, and waits for its next"
-            " assignment.",
+            " assignment. Tasks of which another consumer under the group id has partitions do not run.",
             "short",
-            {"{{state}}": f"sum by (state) ({worker('volteface_tasks')})"},
+            {
+                "{{state}}": f"sum by (state) ({worker('volteface_tasks')})",
+                "with a consumer that is no worker": f"max({worker('volteface_foreign_tasks')})",
+            },
             stacked=True,
-            runbooks=["VoltefaceRestoreTooLong"],
+            runbooks=["VoltefaceRestoreTooLong", "VoltefaceNotReady"],
         ),
         graph(
             "Time of a restore",

@@ -46,6 +46,7 @@ class Metrics:
         states: Callable[[], Mapping[int, str]],
         kafka: Callable[[], bool],
         thresholds: Mapping[str, float],
+        stopped_lag: Callable[[], Mapping[int, Mapping[str, int]]] = dict,
     ) -> None:
         """Register all metrics.
 
@@ -54,6 +55,7 @@ class Metrics:
             states: Returns the phase of every task by partition number.
             kafka: Returns whether a broker is connected.
             thresholds: The ln R at which a subject is alerted, by family.
+            stopped_lag: Returns the lag in records, by task and topic, of tasks that do not run.
         """
         self.registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
@@ -117,8 +119,13 @@ class Metrics:
             registry=self.registry,
         )
         self.topic_problems([])
+        self._foreign_tasks = Gauge(
+            "volteface_foreign_tasks",
+            "Tasks of which a member of the group that is no worker has partitions, at the last assignment",
+            registry=self.registry,
+        )
         self._failures = Counter("volteface_task_failures", "Tasks dropped because of an error", registry=self.registry)
-        self._tasks, self._states = tasks, states
+        self._tasks, self._states, self._stopped_lag = tasks, states, stopped_lag
         self.registry.register(self)
 
     def _seconds(self, name: str, text: str) -> Histogram:
@@ -167,6 +174,10 @@ class Metrics:
         self._topic_problems.labels("error").set(errors)
         self._topic_problems.labels("warning").set(len(problems) - errors)
 
+    def foreign_tasks(self, count: int) -> None:
+        """Set the number of tasks of which a member that is no worker has partitions."""
+        self._foreign_tasks.set(count)
+
     def group_offsets_reset(self) -> None:
         """Count that a task has replaced offsets of another consumer."""
         self._group_offsets_resets.inc()
@@ -189,7 +200,7 @@ class Metrics:
 
     def collect(self) -> Iterator[Metric]:
         """Yield the samples of the tasks."""
-        yield from task_samples.samples(self._tasks(), self._states())
+        yield from task_samples.samples(self._tasks(), self._states(), self._stopped_lag())
 
 
 class Heartbeat:

@@ -94,12 +94,15 @@ class TaskView(NamedTuple):
     doubts: Collection[str] = ()
 
 
-def samples(views: Mapping[int, TaskView], states: Mapping[int, str]) -> Iterator[Metric]:
-    """Yield the samples of the running tasks, and the number of tasks by state.
+def samples(
+    views: Mapping[int, TaskView], states: Mapping[int, str], stopped_lag: Mapping[int, Mapping[str, int]]
+) -> Iterator[Metric]:
+    """Yield the samples of the running tasks, the lag of others, and the number of tasks by state.
 
     Args:
         views: The running tasks by partition number.
         states: The phase of every task by partition number.
+        stopped_lag: The lag in records, by task and topic, of tasks that do not run.
     """
     number = Counter(states.values())
     tasks = GaugeMetricFamily("volteface_tasks", "Tasks of this worker by state", labels=["state"])
@@ -108,7 +111,7 @@ def samples(views: Mapping[int, TaskView], states: Mapping[int, str]) -> Iterato
     named = {str(partition): view for partition, view in sorted(views.items())}
     yield tasks
     yield from _totals(named)
-    yield from _input(named)
+    yield from _input(named, {str(partition): lag for partition, lag in sorted(stopped_lag.items())})
     yield from _subjects(named)
     yield _doubtful(named)
 
@@ -147,7 +150,7 @@ def _totals(views: Mapping[str, TaskView]) -> Iterator[Metric]:
     yield from (late, exceptional, dead, unknown)
 
 
-def _input(views: Mapping[str, TaskView]) -> Iterator[Metric]:
+def _input(views: Mapping[str, TaskView], stopped_lag: Mapping[str, Mapping[str, int]]) -> Iterator[Metric]:
     labels = ["task", "topic"]
     records = CounterMetricFamily("volteface_records", "Records done: the number of offsets", labels=labels)
     yield _by_topic(records, {task: view.records for task, view in views.items()})
@@ -158,7 +161,8 @@ def _input(views: Mapping[str, TaskView]) -> Iterator[Metric]:
     )
     yield _by_topic(arrived, {task: view.last_arrivals for task, view in views.items()})
     lag = GaugeMetricFamily("volteface_lag_records", "Records not yet applied", labels=labels)
-    yield _by_topic(lag, {task: view.lag_records for task, view in views.items()})
+    # Alerts and panels about lag would not show what waits for a task that does not run.
+    yield _by_topic(lag, {**stopped_lag, **{task: view.lag_records for task, view in views.items()}})
     behind = GaugeMetricFamily("volteface_lag_seconds", "Age of the oldest of them", labels=labels)
     yield _by_topic(behind, {task: view.lag_seconds for task, view in views.items()})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -16,7 +17,7 @@ from stream.config import KafkaSettings
 from stream.feed import feed
 from stream.market import simulate
 from stream.ops.client import connection
-from tests.kafka.group import Group, Worker, replay, wait
+from tests.kafka.group import PARTITIONS, Group, Worker, replay, wait
 
 pytestmark = pytest.mark.kafka
 
@@ -27,7 +28,7 @@ def lines() -> list[bytes]:
 
 
 @contextmanager
-def _foreign_consumer(group: Group, topic: str) -> Iterator[None]:
+def _foreign_consumer(group: Group, *topics: str) -> Iterator[None]:
     """A plain subscriber under the group id, which commits its offsets."""
     ended = threading.Event()
 
@@ -35,7 +36,7 @@ def _foreign_consumer(group: Group, topic: str) -> Iterator[None]:
         options: dict[str, Any] = {"enable_auto_commit": True, "auto_commit_interval_ms": 300}
         with closing(
             KafkaConsumer(
-                topic,
+                *topics,
                 **connection(group.kafka),
                 group_id=group.settings.app_id,
                 client_id="dashboard",
@@ -89,6 +90,40 @@ def test_a_task_without_all_its_partitions_does_not_run_and_goes_on_when_it_has_
         incomplete = f'volteface_tasks{{state="incomplete"}} {float(len(line["tasks"]))}'
         assert incomplete in worker.page("/metrics")
         _feed(group, lines[half:], tmp_path)
+        waiting = [f'volteface_lag_records{{task="{task}",topic="{topic}"}}' for task in line["tasks"]]
+        wait(lambda: all(_sample(worker, name) > 0 for name in waiting), 40, "what waits has no sample")
+        assert _sample(worker, "volteface_foreign_tasks") == len(line["tasks"])
+    wait(worker.ready, 60, "the tasks did not go on")
+    assert _sample(worker, "volteface_foreign_tasks") == 0
+    group.wait_for_state(expected)
+    assert worker.stop() == 0
+    group.assert_equals(expected, ids)
+
+
+def test_a_member_that_takes_whole_tasks_is_named_and_what_waits_for_them_is_counted(
+    group: Group, lines: list[bytes], tmp_path: Path
+) -> None:
+    events = tmp_path / "events.jsonl"
+    events.write_bytes(b"\n".join(lines) + b"\n")
+    expected, ids = replay(events, tmp_path)
+    half = len(lines) // 2
+    _feed(group, lines[:half], tmp_path)
+    worker = Worker(group)
+    worker.wait_for(half)
+    with _foreign_consumer(group, *group.settings.read_topics):
+        wait(lambda: len(_logged(group, "partitions_missing")) > 0, 30, "nothing was logged")
+        (line,) = _logged(group, "partitions_missing")
+        assert line["level"] == "error"
+        assert 0 < len(line["tasks"]) < PARTITIONS
+        assert line["missing"] == dict.fromkeys(sorted(group.settings.read_topics), line["tasks"])
+        assert "; another member of the group has them: client dashboard on host " in line["reason"]
+        assert f"another group id than {group.settings.app_id}" in line["advice"]
+        assert _sample(worker, "volteface_foreign_tasks") == len(line["tasks"])
+        _feed(group, lines[half:], tmp_path)
+        topic = group.settings.lifecycle_topic
+        waiting = [f'volteface_lag_records{{task="{task}",topic="{topic}"}}' for task in line["tasks"]]
+        wait(lambda: all(_sample(worker, name) > 0 for name in waiting), 40, "what waits has no sample")
+    wait(lambda: _sample(worker, "volteface_foreign_tasks") == 0, 60, "the tasks did not come back")
     wait(worker.ready, 60, "the tasks did not go on")
     group.wait_for_state(expected)
     assert worker.stop() == 0
@@ -121,6 +156,12 @@ def test_partitions_added_to_one_topic_are_named_at_once_and_end_no_worker(
     finally:
         for worker in workers:
             worker.kill()
+
+
+def _sample(worker: Worker, name: str) -> float:
+    """Return a sample's value; not a number if there is none."""
+    found = [line for line in worker.page("/metrics").splitlines() if line.startswith(f"{name} ")]
+    return float(found[0].split()[-1]) if found else math.nan
 
 
 def _tasks(worker: Worker) -> dict[str, str]:

@@ -69,6 +69,16 @@ def test_the_page_has_the_counts_of_the_tasks() -> None:
     assert any(name.startswith("volteface_build_info{model_version=") for name in found)
 
 
+def test_a_task_that_does_not_run_has_its_lag() -> None:
+    waiting = {0: {"reviews.lifecycle.v1": 99}, 1: {"reviews.lifecycle.v1": 5}}
+    metrics = Metrics(lambda: {0: _view([])}, dict, bool, {}, lambda: waiting)
+    page = metrics.exposition()[0].decode()
+    assert 'volteface_lag_records{task="0",topic="reviews.lifecycle.v1"} 7.0' in page
+    assert 'volteface_lag_records{task="1",topic="reviews.lifecycle.v1"} 5.0' in page
+    metrics.foreign_tasks(2)
+    assert _samples(metrics)["volteface_foreign_tasks{}"] == 2
+
+
 def test_the_id_of_an_alert_is_an_exemplar() -> None:
     metrics = Metrics(dict, dict, bool, {})
     alert = msgspec.json.decode(_ALERTS.read_bytes().splitlines()[0], type=Alert)

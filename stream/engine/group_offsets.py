@@ -1,0 +1,40 @@
+"""How far a group has read the partitions of tasks that do not run.
+
+Invariant: it only reads, and joins no group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from stream.config import KafkaSettings, Settings
+from stream.engine.kafka_auth import connection
+
+
+class Unread(NamedTuple):
+    """The group's offset of a partition, and the first and the next offset of its log."""
+
+    committed: int
+    beginning: int
+    end: int
+
+
+async def unread_of(
+    kafka: KafkaSettings, settings: Settings, numbers: Collection[int]
+) -> dict[tuple[str, int], Unread]:
+    """Return offsets of these partition numbers of the input topics, by topic and number."""
+    partitions = [TopicPartition(topic, number) for topic in settings.input_topics for number in sorted(numbers)]
+    consumer = AIOKafkaConsumer(**connection(kafka), group_id=settings.app_id, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        consumer.assign(partitions)
+        beginnings, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
+        return {
+            (tp.topic, tp.partition): Unread(await consumer.committed(tp) or 0, beginnings[tp], ends[tp])
+            for tp in partitions
+        }
+    finally:
+        await consumer.stop()
