@@ -1,7 +1,8 @@
 """Why the outcome of a worker's tasks cannot be trusted at present: for the log and the metrics.
 
 Invariant: a task is judged by its latest RECENT_EVENTS, so that a change of a producer shows however old the state is;
-by all late events of its state; and by its size. Memory is bounded: a dozen marks a task.
+by all late events of its state, which more events do not repair; and by its size. Memory is bounded: a dozen marks a
+task.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import structlog
 from stream.config import Settings
 from stream.engine.task import Task, TaskPhase
 from stream.engine.task_runner import TaskRunner
+from stream.engine.task_totals import TaskTotals
 from stream.ops.logs import RateLimit
 from stream.ops.trust import Doubt, Quality, TaskSize, of_input, of_tasks
 
@@ -30,6 +32,13 @@ _MARK_EVENTS: Final = 1_000
 _LOG_SECONDS: Final = 600.0
 #: The sizes of tasks that are further behind than this will change soon.
 _LIVE_SECONDS: Final = 86_400.0
+#: The name of the events of a state that were not counted by topic.
+_EARLIER: Final = "earlier"
+#: A file that is fed again is dropped as duplicates.
+_LATE_ADVICE: Final = (
+    "feeding them again does not repair the state; build it from events in order, see Backfill and cut-over in "
+    "docs/operations.md."
+)
 #: Names of counts: a part of `Quality` and a topic, or a part alone.
 _Name = tuple[str, str]
 
@@ -58,7 +67,7 @@ class TrustWatch:
         self._recent = {
             p: known
             if (known := self._recent.get(p)) and known.task is task
-            else _RecentCounts(task, self._counts(task))
+            else _RecentCounts(task, self._counts(task.restored_totals))
             for p, task in running.items()
         }
         sizes = {partition: TaskSize.of(task.detector) for partition, task in running.items()}
@@ -72,31 +81,38 @@ class TrustWatch:
                 self._log(of_tasks(sizes, count), None, self._size_limit)
 
     def _of_input(self, partition: int, task: Task) -> list[Doubt]:
-        """Return the doubts about the latest events, and about all of the state if the latest are in order."""
-        recent = self._recent[partition].since_mark(self._counts(task))
+        """Return the doubts about the latest events, and those about the late events of the whole state."""
+        recent = self._recent[partition].since_mark(self._counts(task.totals(), task.counts.unknown_fields))
         latest = self._quality(recent, f"the latest input of task {partition}")
-        found = of_input(latest)
+        topics, state = self._settings.input_topics, task.detector.state
+        applied = dict(zip(topics, task.counts.applied, strict=True))
+        late = dict(zip(topics, task.counts.late, strict=True))
+        # Of a state from before its events were counted by topic.
+        applied[_EARLIER] = state.counts["applied"] - sum(task.counts.applied)
+        late[_EARLIER] = state.counts["late"] - sum(task.counts.late)
         whole = latest._replace(
-            read={"applied": _applied(task)},
+            applied=applied,
             refused={},
-            late={"applied": task.detector.state.counts["late"]},
+            late=late,
             duplicates=0,
             unknown_fields=0,
             scope=f"the state of task {partition}",
         )
-        return found or of_input(whole)
+        found = of_input(latest)
+        reasons = {doubt.reason for doubt in found}
+        return found + [doubt for doubt in of_input(whole) if doubt.reason not in reasons]
 
-    def _counts(self, task: Task) -> Counter[_Name]:
+    def _counts(self, totals: TaskTotals, unknown_fields: int = 0) -> Counter[_Name]:
         topics = self._settings.input_topics
         counts = Counter[_Name]()
-        for part, numbers in (("read", task.read), ("late", task.late)):
+        for part, numbers in (("applied", totals.applied), ("late", totals.late)):
             counts.update({(part, topic): number for topic, number in zip(topics, numbers, strict=True)})
-        for name, number in task.dead.items():
+        for name, number in totals.dead.items():
             topic = name.rpartition("/")[0]
             if topic in topics:
                 counts["refused", topic] += number
-        counts["duplicates", ""] = task.detector.state.counts["duplicate"]
-        counts["unknown_fields", ""] = task.unknown_fields
+        counts["duplicates", ""] = totals.counts.get("duplicate", 0)
+        counts["unknown_fields", ""] = unknown_fields
         return counts
 
     def _quality(self, counts: Counter[_Name], scope: str) -> Quality:
@@ -104,13 +120,14 @@ class TrustWatch:
             return {topic: counts[part, topic] for topic in self._settings.input_topics}
 
         return Quality(
-            read=by_topic("read"),
+            applied=by_topic("applied"),
             refused=by_topic("refused"),
             late=by_topic("late"),
             duplicates=counts["duplicates", ""],
             unknown_fields=counts["unknown_fields", ""],
             lateness_seconds=self._settings.allowed_lateness_seconds,
             scope=scope,
+            late_advice=_LATE_ADVICE,
         )
 
     @staticmethod
@@ -125,22 +142,21 @@ class _RecentCounts:
 
     def __init__(self, task: Task, first: Counter[_Name]) -> None:
         self.task = task
-        self._marks = deque([(0, _without_read(first))])
+        self._marks = deque([(_judged(first), first)])
 
     def since_mark(self, now: Counter[_Name]) -> Counter[_Name]:
         """Return the counts of the latest RECENT_EVENTS and a few more; of fewer events after a start."""
-        read = sum(number for (part, _), number in now.items() if part == "read")
-        marks = self._marks
-        if read - marks[-1][0] >= _MARK_EVENTS:
-            marks.append((read, now))
-        while len(marks) > 1 and read - marks[1][0] >= RECENT_EVENTS:
+        judged, marks = _judged(now), self._marks
+        if judged - marks[-1][0] >= _MARK_EVENTS:
+            marks.append((judged, now))
+        while len(marks) > 1 and judged - marks[1][0] >= RECENT_EVENTS:
             marks.popleft()
         return now - marks[0][1]
 
 
-def _without_read(counts: Counter[_Name]) -> Counter[_Name]:
-    """The counts at the restore: what is read and late is counted from zero, the others are of the whole state."""
-    return Counter({name: number for name, number in counts.items() if name[0] not in {"read", "late"}})
+def _judged(counts: Counter[_Name]) -> int:
+    """Return the number of events and refused records; second deliveries do not make earlier events less recent."""
+    return sum(number for (part, _), number in counts.items() if part in {"applied", "refused"})
 
 
 def _applied(task: Task) -> int:

@@ -28,6 +28,8 @@ class PositionRow(msgspec.Struct, array_like=True):
         dead: Dead letters so far, by "topic/reason".
         settings: The deciding settings, see `deciding_settings`; empty in rows from before they were recorded.
         topic_ids: The ids of the topics that the offsets and the state belong to, by name; those that were known.
+        applied: Applied events by input stream; empty in rows from before they were counted by stream.
+        late: Late ones among them, in the same order.
     """
 
     version: int
@@ -36,6 +38,8 @@ class PositionRow(msgspec.Struct, array_like=True):
     dead: dict[str, int]
     settings: dict[str, str] = {}
     topic_ids: dict[str, str] = {}
+    applied: list[int] = []
+    late: list[int] = []
 
 
 class Checkpoint(NamedTuple):

@@ -21,6 +21,7 @@ from stream.core.merge import Merge
 from stream.core.model.encoding import ROW_VERSION, decode, encode
 from stream.core.staff import messages
 from stream.engine import deciding_settings
+from stream.engine.applied_counts import AppliedCounts
 from stream.engine.checkpoint import POSITION, Checkpoint, CheckpointStore, Committed, PositionRow, RaisedAlert
 from stream.engine.log_check import Gap, check_ids
 from stream.engine.reception import Reception
@@ -63,13 +64,13 @@ class Task:
             settings.alert_budget, settings.config_digest, partition, intake.partitions, settings.pseudonym_fingerprint
         )
         self.dead: Counter[str] = Counter()
-        #: Records read and late events by input stream, since the task was restored.
-        self.read = [0] * len(STREAMS)
-        self.late = [0] * len(STREAMS)
+        #: Of the whole state, but for the events with unknown fields: these count from the restore on.
+        self.counts = AppliedCounts()
         self.merge: Merge[Any, Event] = Merge(len(STREAMS), settings.allowed_lateness_seconds, self._read)
         self.alerts_waiting: list[RaisedAlert] = []
-        #: As of the last checkpoint: a failed task's later work is done again by the next owner, and counts once.
-        self.committed_totals = TaskTotals({}, {}, [0] * len(STREAMS))
+        #: As of the last checkpoint, for a failed task's later work is done again by the next owner and counts once;
+        #: and as of the restore.
+        self.committed_totals = self.restored_totals = self.totals()
         self._expected_flips = ExpectedFlips()
         self._settings = settings
         self._deciding_settings = deciding_settings.deciding_settings(settings)
@@ -95,11 +96,6 @@ class Task:
         self.receptions = [Reception(topic, partition) for topic in settings.read_topics]
         #: The ids of the topics that the state belongs to, by name.
         self._written_ids: dict[str, str] = {}
-
-    @property
-    def unknown_fields(self) -> int:
-        """Events with fields unknown to the contract, since the task was restored."""
-        return self._intake.unknown_fields
 
     @property
     def blocked(self) -> bool:
@@ -152,7 +148,7 @@ class Task:
         await self._check_logs(row)
         self.detector.state.restore(rows.items())
         self._measure_expected_flips()
-        self.committed_totals = self._totals()
+        self.committed_totals = self.restored_totals = self.totals()
         self.merge.clock = self.detector.state.clock
         if self.phase is TaskPhase.RESTORING:
             self.phase = TaskPhase.RUNNING
@@ -178,6 +174,7 @@ class Task:
         _drop_below(self._next_evidence_offset, self._evidence_records)
         if row is not None:
             self.dead = Counter(row.dead)
+            self.counts.restore(row.applied, row.late)
             for stream, (_, done) in enumerate(row.streams):
                 self.merge.streams[stream].done_offsets = {offset for offset in done if offset >= start.offsets[stream]}
 
@@ -265,16 +262,18 @@ class Task:
         source = self.merge.streams[stream]
         source.next_offset = record.offset + 1
         self._changed = True
-        self.read[stream] += 1
         if record.offset in source.done_offsets:  # applied before a restart, ahead of an earlier record
             source.skip(record.offset)
             return None
+        unknown_fields = self._intake.unknown_fields
         try:
             at, event = self._intake.decode(stream, self.partition, record.key, record.value, self._read_at)
         except Refused as refused:
             self._dead_letter(stream, record, refused)
             source.skip(record.offset)
             return None
+        if self._intake.unknown_fields != unknown_fields:
+            self.counts.note_unknown_fields(stream, record.offset)
         return at, record.offset, event
 
     def _dead_letter(self, stream: int, record: Any, refused: Refused) -> None:
@@ -296,9 +295,9 @@ class Task:
         apply = detector.apply
         taken = self.merge.take(idle, detector.max_events(limit), detector.events_before())
         for at, stream, offset, event, late in taken:
-            late_before = counts["late"]
+            applied_before = counts["applied"]
             alerts = apply(event, at, late)
-            self.late[stream] += counts["late"] - late_before  # a late duplicate is dropped
+            self.counts.add(stream, offset, applied=counts["applied"] > applied_before, late=late)
             if alerts:
                 sent_at = next((at for last, at in self._batches[stream] if offset <= last), self._read_at)
                 self._raise(alerts, sent_at)
@@ -316,9 +315,13 @@ class Task:
         state = self.detector.state
         self._expected_flips.advance(state.clock, state.baseline.flips_per_second())
 
-    def _totals(self) -> TaskTotals:
+    def totals(self) -> TaskTotals:
+        """Return the present totals, those that are not committed included."""
         records = [low_offset + len(done) for low_offset, done in (stream.position for stream in self.merge.streams)]
-        return TaskTotals(dict(self.detector.state.counts), dict(self.dead), records)
+        counts = self.counts
+        return TaskTotals(
+            dict(self.detector.state.counts), dict(self.dead), records, list(counts.applied), list(counts.late)
+        )
 
     def _read_evidence(self) -> None:
         """Give the detector the messages of this application's tasks. Other applications may share the topic."""
@@ -371,12 +374,12 @@ class Task:
         row = encode(
             PositionRow(
                 ROW_VERSION, positions, self._next_evidence_offset, dict(self.dead), self._deciding_settings,
-                self._written_ids,
+                self._written_ids, list(self.counts.applied), list(self.counts.late),
             )
         )  # fmt: skip
         rows = [*self.detector.state.changed(), (POSITION, row)]
         offsets = [*(low_offset for low_offset, _ in positions), self._next_evidence_offset]
-        totals, expected_flips = self._totals(), self._expected_flips.take()
+        totals, expected_flips = self.totals(), self._expected_flips.take()
         await self._store.commit(Checkpoint(rows, records, offsets))
         self.committed_totals = totals
         return Committed(len(rows), raised, expected_flips)

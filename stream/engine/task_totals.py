@@ -18,11 +18,15 @@ class TaskTotals(NamedTuple):
         counts: Events, flips and reviews by outcome, as the state counts them.
         dead: Dead letters by "topic/reason".
         records: For each input stream the number of offsets that are done.
+        applied: Applied events by input stream.
+        late: Late ones among them, in the same order.
     """
 
     counts: Mapping[str, int]
     dead: Mapping[str, int]
     records: list[int]
+    applied: list[int]
+    late: list[int]
 
 
 class ExpectedFlips:

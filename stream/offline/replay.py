@@ -23,6 +23,7 @@ from stream.contract.alerts import Alert
 from stream.contract.events import STREAMS, Event
 from stream.core.detector import Detector
 from stream.core.merge import Merge
+from stream.engine.applied_counts import AppliedCounts
 from stream.intake.intake import Intake
 from stream.intake.partition import partition_of
 from stream.intake.refusal import Refused
@@ -85,15 +86,16 @@ def replay(
             read = _split(file, Path(folder), partitions)
         tasks = [_Task(settings, Path(folder), partition, partitions) for partition in range(partitions)]
         _run(tasks, lambda alert: on_alert(msgspec.structs.replace(alert, detected_at=dt.datetime.now(dt.UTC))))
-    refusals, late = RefusalCounts(), Counter[str]()
+    refusals, applied, late = RefusalCounts(), Counter[str](), Counter[str]()
     for task in tasks:
         total.update(task.detector.state.counts)
-        total["unknown_fields"] += task.unknown_fields
+        total["unknown_fields"] += task.counts.unknown_fields
         refusals.update(task.refusals)
-        late.update(task.late)
+        applied.update(dict(zip(_NAMES, task.counts.applied, strict=True)))
+        late.update(dict(zip(_NAMES, task.counts.late, strict=True)))
     sizes = {partition: TaskSize.of(task.detector) for partition, task in enumerate(tasks)}
     quality = trust.Quality(
-        read=read,
+        applied=applied,
         refused=refusals.by_stream,
         late=late,
         duplicates=total["duplicate"],
@@ -170,17 +172,11 @@ class _Task:
             settings.alert_budget, settings.config_digest, partition, partitions, settings.pseudonym_fingerprint
         )
         self.refusals = RefusalCounts()
-        #: Late events by stream.
-        self.late: Counter[str] = Counter()
+        self.counts = AppliedCounts()
         self._intake = Intake(settings, partitions)
         self._merge: Merge[Line, Event] = Merge(len(STREAMS), settings.allowed_lateness_seconds, self._read)
         self._sources = [self._chunks(_log(folder, partition, stream)) for stream in range(len(STREAMS))]
         self._ended = [False] * len(STREAMS)
-
-    @property
-    def unknown_fields(self) -> int:
-        """Events with fields unknown to the contract."""
-        return self._intake.unknown_fields
 
     def advance(self, on_alert: Callable[[Alert], None]) -> bool:
         """Apply up to _CHUNK events, as a worker would with the whole input in Kafka; return whether input is left."""
@@ -194,11 +190,11 @@ class _Task:
             self._ended.__getitem__, self.detector.max_events(_CHUNK), self.detector.events_before()
         )
         counts = self.detector.state.counts
-        for at, stream, _, event, late in taken:
-            late_before = counts["late"]
+        for at, stream, number, event, late in taken:
+            applied_before = counts["applied"]
             for alert in self.detector.apply(event, at, late):
                 on_alert(alert)
-            self.late[_NAMES[stream]] += counts["late"] - late_before  # a late duplicate is dropped
+            self.counts.add(stream, number, applied=counts["applied"] > applied_before, late=late)
         self._merge.finish(taken)
         if self._merge.blocked_at is not None:
             self.detector.on_blocked(self._merge.blocked_at)
@@ -208,12 +204,15 @@ class _Task:
         return False
 
     def _read(self, stream: int, line: Line) -> tuple[float, int, Event] | None:
+        unknown_fields = self._intake.unknown_fields
         try:
             event = self._intake.read(stream, line[1])
             at = self._intake.check_time(event, time.time())
         except Refused as refused:
             self.refusals.add(stream, line[0], refused)
             return None
+        if self._intake.unknown_fields != unknown_fields:
+            self.counts.note_unknown_fields(stream, line[0])
         return at, line[0], event
 
     @staticmethod

@@ -142,7 +142,7 @@ class LineCheck:
     def _doubts(self) -> list[Doubt]:
         """Return why an outcome of this input could not be trusted."""
         quality = Quality(
-            read=self._read,
+            applied=self._read - self.refusals.by_stream,
             refused=self.refusals.by_stream,
             late=self._late,
             duplicates=0,

@@ -139,7 +139,9 @@ def _totals(views: Mapping[str, TaskView]) -> Iterator[Metric]:
         "volteface_exceptional_events", "Applied events with something unusual, by kind", labels=["task", "kind"]
     )
     dead = CounterMetricFamily("volteface_dead_letters", "Records refused", labels=["task", "topic", "reason"])
-    unknown = CounterMetricFamily("volteface_unknown_field_events", "Events with unknown fields", labels=["task"])
+    unknown = CounterMetricFamily(
+        "volteface_unknown_field_events", "Applied events with unknown fields", labels=["task"]
+    )
     for task, view in views.items():
         late.add_metric([task], view.counts.get("late", 0))
         for kind in sorted(view.counts.keys() - _OWN):

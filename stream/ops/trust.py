@@ -32,9 +32,6 @@ _MIN_EVENTS: Final = 100
 _DAYS_PER_YEAR: Final = 365.0
 _DAY_SECONDS: Final = 86_400.0
 
-#: The parts of `Quality` that are judged by topic, and their limits.
-_BY_NAME: Final = (("late", MAX_LATE_SHARE), ("refused", MAX_REFUSED_SHARE))
-
 #: The reasons for a doubt; they are labels of a metric, and fields of results.
 REASONS: Final = ("late", "refused", "duplicates", "unknown_fields", "short_history", "few_sellers", "few_flips")
 
@@ -79,36 +76,42 @@ class TaskSize(msgspec.Struct, frozen=True):
 
 
 class Quality(NamedTuple):
-    """Counts of what was read.
+    """Counts of what was read. A second delivery repairs nothing, so it belongs to no share but its own.
 
     Attributes:
-        read: Records read, by topic or another part of the input.
-        refused: The refused ones among them, by the same names.
-        late: Events that came later than the allowed lateness, by the same names.
+        applied: Applied events, by topic or another part of the input.
+        refused: Refused records, by the same names.
+        late: Applied events that came later than the allowed lateness, by the same names.
         duplicates: Second deliveries.
-        unknown_fields: Events with fields unknown to the contract.
+        unknown_fields: Applied events with fields unknown to the contract.
         lateness_seconds: The allowed lateness.
         scope: What was read, for the sentences.
+        late_advice: What to do about late events.
     """
 
-    read: Mapping[str, int]
+    applied: Mapping[str, int]
     refused: Mapping[str, int]
     late: Mapping[str, int]
     duplicates: int
     unknown_fields: int
     lateness_seconds: float
     scope: str = "the input"
+    late_advice: str = "sort the events by occurred_at (`--sort`), and feed the past before live events."
 
 
 def of_input(quality: Quality) -> list[Doubt]:
     """Return the doubts about the input."""
-    late, refused = (_worst(part, quality, limit) for part, limit in _BY_NAME)
+    records = {
+        name: quality.applied.get(name, 0) + quality.refused.get(name, 0)
+        for name in {*quality.applied, *quality.refused}
+    }
+    late = _worst(quality.late, quality.applied, MAX_LATE_SHARE)
+    refused = _worst(quality.refused, records, MAX_REFUSED_SHARE)
     doubts = []
     if late:
         text = (
             f"{late} of {quality.scope} came more than {quality.lateness_seconds:g} s of event time behind others, and "
-            "are applied at the wrong time: sort the events by occurred_at (`--sort`), and feed the past before live "
-            "events."
+            f"are applied at the wrong time: {quality.late_advice}"
         )
         doubts.append(Doubt("late", text))
     if refused:
@@ -117,29 +120,29 @@ def of_input(quality: Quality) -> list[Doubt]:
             "again with `volteface feed --check`."
         )
         doubts.append(Doubt("refused", text))
-    events = sum(quality.read.values()) - sum(quality.refused.values())
-    if _exceeds(quality.duplicates, MAX_DUPLICATE_SHARE, events):
+    applied = sum(quality.applied.values())
+    delivered = applied + quality.duplicates
+    if _exceeds(quality.duplicates, MAX_DUPLICATE_SHARE, delivered):
         text = (
-            f"{_of(quality.duplicates, events)} events of {quality.scope} are dropped, because an earlier event has "
+            f"{_of(quality.duplicates, delivered)} events of {quality.scope} are dropped, because an earlier event has "
             "their event_id: give every event an id of its own, and feed a file once."
         )
         doubts.append(Doubt("duplicates", text))
-    if _exceeds(quality.unknown_fields, MAX_UNKNOWN_FIELDS_SHARE, events):
+    if _exceeds(quality.unknown_fields, MAX_UNKNOWN_FIELDS_SHARE, applied):
         text = (
-            f"{_of(quality.unknown_fields, events)} events of {quality.scope} have fields that the contract does not "
+            f"{_of(quality.unknown_fields, applied)} events of {quality.scope} have fields that the contract does not "
             "know, which are ignored: look for a misspelt optional field; VOLTEFACE_UNKNOWN_FIELDS=refuse names them."
         )
         doubts.append(Doubt("unknown_fields", text))
     return doubts
 
 
-def _worst(part: str, quality: Quality, limit: float) -> str:
+def _worst(counts: Mapping[str, int], totals: Mapping[str, int], limit: float) -> str:
     """Describe the topics whose share exceeds the limit: few of all records can be all records of one topic."""
-    counts: Mapping[str, int] = getattr(quality, part)
     return ", ".join(
-        f"{_of(count, quality.read[name])} {name} records"
+        f"{_of(count, totals[name])} {name} records"
         for name, count in sorted(counts.items())
-        if _exceeds(count, limit, quality.read[name])
+        if _exceeds(count, limit, totals[name])
     )
 
 

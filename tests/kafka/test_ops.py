@@ -126,20 +126,40 @@ def test_feed_says_what_is_refused_and_late_and_sends_every_line(group: Group, m
     sent = [record.value for topic in group.settings.input_topics for record in topic_reader.read(group.kafka, topic)]
     assert Counter(sent) == Counter(lines * 2)
     worker = Worker(group)
-    wait(lambda: _late_tasks(worker) > 0, 90, "no task is doubtful because of late events")
+    wait(lambda: _doubtful_tasks(worker, "late") > 0, 90, "no task is doubtful because of late events")
     assert worker.stop() == 0
     logged = [json.loads(line) for line in (tmp_path / "worker.log").read_text().splitlines()]
     assert "late" in [line["reason"] for line in logged if line["event"] == "outcome_doubtful"]
 
 
-def _late_tasks(worker: Worker) -> int:
-    """Return how many tasks /metrics shows as doubtful because of late events."""
+def test_feeding_a_file_again_in_order_does_not_repair_a_late_history(
+    group: Group, market: Market, tmp_path: Path
+) -> None:
+    lines = market.events.read_bytes().splitlines()[:2000]
+    source = tmp_path / "shuffled.jsonl"
+    source.write_bytes(b"\n".join(random.Random(1).sample(lines, len(lines))))
+    group.command("feed", "--input", str(source))
+    first = Worker(group)
+    wait(lambda: _doubtful_tasks(first, "late") == PARTITIONS, 90, "a task is not doubtful because of late events")
+    assert first.stop() == 0
+    group.command("feed", "--input", str(source), "--sort")
+    second = Worker(group)
+    wait(lambda: _doubtful_tasks(second, "duplicates") == PARTITIONS, 90, "a task has no doubt because of duplicates")
+    assert _doubtful_tasks(second, "late") == PARTITIONS
+    third = Worker(group)  # takes tasks of the second one
+    wait(third.ready, 60, "the third worker is not ready")
+    assert second.stop() == 0
+    wait(lambda: _doubtful_tasks(third, "late") == PARTITIONS, 60, "a move of a task took the doubt away")
+
+
+def _doubtful_tasks(worker: Worker, reason: str) -> int:
+    """Return how many tasks /metrics shows as doubtful for a reason."""
     try:
         page = worker.page("/metrics")
     except OSError:
         return 0
     samples = [line for line in page.splitlines() if line.startswith("volteface_trust_doubtful{")]
-    return sum('reason="late"' in line and line.endswith(" 1.0") for line in samples)
+    return sum(f'reason="{reason}"' in line and line.endswith(" 1.0") for line in samples)
 
 
 def test_alerts_of_an_aborted_or_open_transaction_are_not_read(group: Group) -> None:

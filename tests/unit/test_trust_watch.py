@@ -7,15 +7,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+import pytest
 from structlog.testing import capture_logs
 
 from stream.config import Settings
 from stream.contract.events import STREAMS
+from stream.core.model.encoding import decode, encode
+from stream.engine.checkpoint import POSITION, PositionRow
 from stream.engine.task import EVIDENCE, Task
 from stream.engine.task_runner import TaskRunner
 from stream.intake.intake import Intake
 from stream.market import simulate
 from stream.ops.event_files import stream_of
+from stream.ops.trust import MAX_REFUSED_SHARE, MAX_UNKNOWN_FIELDS_SHARE
 from stream.trust_watch import RECENT_EVENTS, TrustWatch
 from tests.unit.engine.doubles import FakePartitionControl, FetchedRecord, InMemoryCheckpointStore, NullTaskMetrics
 
@@ -105,12 +109,74 @@ def test_a_whole_topic_that_is_fed_after_the_others_is_late() -> None:
     assert worker.reasons() == {"late"}
 
 
+def test_a_late_topic_stays_late_after_a_restart() -> None:
+    events, worker = _market(), _Worker()
+    worker.read([event for event in events if stream_of(event["type"]) == 0])
+    worker.read([event for event in events if stream_of(event["type"]) == 2])
+    worker.restart()
+    worker.watch.update({0: worker.runner})
+    assert worker.reasons() == {"late"}
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_file_that_is_fed_again_leaves_a_late_history_late(restarted: bool) -> None:
+    """The events of the second feed are duplicates: they repair nothing, and no share becomes smaller by them."""
+    events, worker = _market(sellers=24), _Worker()
+    worker.read([*events[200:], *events[:200]])
+    assert worker.reasons() == {"late"}
+    if restarted:
+        worker.restart()
+    for _ in range(5):
+        worker.read(events)
+        assert worker.reasons() == {"late", "duplicates"}
+    worker.restart()
+    worker.watch.update({0: worker.runner})
+    assert worker.reasons() == {"late"}
+
+
+def test_a_late_history_stays_late_in_a_state_from_before_its_events_were_counted_by_topic() -> None:
+    events, worker = _market(), _Worker()
+    worker.read([*events[200:], *events[:200]])
+    row = worker.store.rows[POSITION]
+    assert row is not None
+    worker.store.rows[POSITION] = encode(msgspec.structs.replace(decode(row, PositionRow), applied=[], late=[]))
+    worker.restart()
+    worker.read(events)
+    assert worker.reasons() == {"late", "duplicates"}
+
+
+def test_a_corrected_file_leaves_the_events_with_unknown_fields_doubtful() -> None:
+    events, worker = _market(sellers=24), _Worker()
+    share = round(1.5 * MAX_UNKNOWN_FIELDS_SHARE * len(events))
+    worker.read([event | {"colour": "red"} for event in events[:share]] + events[share:])
+    assert worker.reasons() == {"unknown_fields"}
+    worker.read(events)
+    assert worker.reasons() == {"unknown_fields", "duplicates"}
+
+
+def test_a_second_delivery_with_unknown_fields_counts_as_a_duplicate_alone() -> None:
+    events, worker = _market(sellers=24), _Worker()
+    share = round(0.8 * MAX_UNKNOWN_FIELDS_SHARE * len(events))
+    marked = [event | {"colour": "red"} for event in events[:share]] + events[share:]
+    worker.read(marked)
+    worker.read(marked)
+    assert worker.reasons() == {"duplicates"}
+
+
+def test_a_second_feed_does_not_hide_refused_records() -> None:
+    events, worker = _market(sellers=24), _Worker()
+    worker.read([*events, *[b"garbage"] * round(1.5 * MAX_REFUSED_SHARE * len(events))])
+    assert worker.reasons() == {"refused"}
+    worker.read(events)
+    assert worker.reasons() == {"refused", "duplicates"}
+
+
 def test_a_late_history_is_doubtful_until_later_events_outnumber_it() -> None:
     events, worker = _market(sellers=30, days=180), _Worker()
     worker.read([*events[1000:1010], *events[:1000]])
     for number in range(1010, len(events), 1000):
         worker.read(events[number : number + 1000])
-    assert sum(worker.task.read) > RECENT_EVENTS + 2000  # the late events are not among the latest
+    assert sum(worker.task.counts.applied) > RECENT_EVENTS + 2000  # the late events are not among the latest
     assert worker.reasons() == {"late"}
 
 

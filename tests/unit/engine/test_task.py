@@ -66,7 +66,7 @@ async def _run(count: int) -> Outcome:
     """Restart the task after every `count` events, each time with a few events after its last checkpoint."""
     records, store = _records(), InMemoryCheckpointStore()
     settings = Settings(allowed_lateness_seconds=3600)
-    totals, all_expected = TaskTotals({}, {}, [0, 0, 0]), 0.0
+    totals, all_expected = TaskTotals({}, {}, [0, 0, 0], [0, 0, 0], [0, 0, 0]), 0.0
     for run in range(1000):
         task = Task(0, settings, Intake(settings, 1), store, time.time)
         await task.restore()

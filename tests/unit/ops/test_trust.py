@@ -21,13 +21,13 @@ from stream.ops.trust import (
     of_tasks,
 )
 
-_READ = {"reviews": 10_000, "look-ups": 200}
+_APPLIED = {"reviews": 10_000, "look-ups": 200}
 _ENOUGH = TaskSize(sellers=MIN_SELLERS, flips=2 * MIN_FLIPS_PER_YEAR, days=730.0)
 
 
 def _quality(**counts: Any) -> Quality:
     nothing: dict[str, Any] = {"refused": {}, "late": {}, "duplicates": 0, "unknown_fields": 0}
-    everything: dict[str, Any] = {"read": _READ, "lateness_seconds": 10.0} | nothing | counts
+    everything: dict[str, Any] = {"applied": _APPLIED, "lateness_seconds": 10.0} | nothing | counts
     return Quality(**everything)
 
 
@@ -37,12 +37,12 @@ def test_a_clean_input_of_enough_sellers_gives_no_doubt() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason", "count", "limit"),
+    ("reason", "count", "limit"),  # refused records and second deliveries come on top of the applied events
     [("late", lambda n: {"late": {"reviews": n}}, MAX_LATE_SHARE * 10_000),
      ("late", lambda n: {"late": {"look-ups": n}}, MAX_LATE_SHARE * 200),
-     ("refused", lambda n: {"refused": {"reviews": n}}, MAX_REFUSED_SHARE * 10_000),
-     ("refused", lambda n: {"refused": {"look-ups": n}}, MAX_REFUSED_SHARE * 200),
-     ("duplicates", lambda n: {"duplicates": n}, MAX_DUPLICATE_SHARE * 10_200),
+     ("refused", lambda n: {"refused": {"reviews": n}}, MAX_REFUSED_SHARE * 10_000 / (1 - MAX_REFUSED_SHARE)),
+     ("refused", lambda n: {"refused": {"look-ups": n}}, MAX_REFUSED_SHARE * 200 / (1 - MAX_REFUSED_SHARE)),
+     ("duplicates", lambda n: {"duplicates": n}, MAX_DUPLICATE_SHARE * 10_200 / (1 - MAX_DUPLICATE_SHARE)),
      ("unknown_fields", lambda n: {"unknown_fields": n}, MAX_UNKNOWN_FIELDS_SHARE * 10_200)],
 )  # fmt: skip
 def test_a_share_above_its_limit_gives_a_doubt_with_the_figure(reason: str, count: Any, limit: float) -> None:
@@ -52,9 +52,15 @@ def test_a_share_above_its_limit_gives_a_doubt_with_the_figure(reason: str, coun
     assert f"({int(limit) + 1:,} of " in doubt.text
 
 
+@pytest.mark.parametrize("count", [{"late": {"reviews": 201}}, {"refused": {"reviews": 102}}, {"unknown_fields": 103}])
+def test_second_deliveries_dilute_no_other_share(count: dict[str, Any]) -> None:
+    (doubt,) = of_input(_quality(**count))
+    assert doubt in of_input(_quality(**count, duplicates=1_000_000))
+
+
 def test_all_records_of_a_small_input_refused_gives_a_doubt() -> None:
-    assert [doubt.reason for doubt in of_input(_quality(read={"a": 1}, refused={"a": 1}))] == ["refused"]
-    assert of_input(_quality(read={"a": 10}, late={"a": 1})) == []
+    assert [doubt.reason for doubt in of_input(_quality(applied={"a": 0}, refused={"a": 1}))] == ["refused"]
+    assert of_input(_quality(applied={"a": 10}, late={"a": 1})) == []
 
 
 def test_a_share_is_never_rounded_up_to_all() -> None:
@@ -105,6 +111,6 @@ def test_nothing_to_compare_is_a_doubt() -> None:
 
 def test_reasons_are_the_labels_of_the_metric() -> None:
     one = {"a": 1_000}
-    quality = _quality(read={"a": 2_000}, refused=one, late=one, duplicates=1_000, unknown_fields=1_000)
+    quality = _quality(applied={"a": 2_000}, refused=one, late=one, duplicates=1_000, unknown_fields=1_000)
     doubts = of_input(quality) + of_tasks({0: TaskSize(1, 1, 365.0)}, 1) + of_tasks({0: TaskSize(1, 1, 1.0)}, 1)
     assert sorted(doubt.reason for doubt in doubts) == sorted(REASONS)
