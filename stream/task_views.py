@@ -63,6 +63,7 @@ def _view(runner: TaskRunner, settings: Settings, tail: Tail, doubts: Collection
         dead={**no_dead_letters, **totals.dead},
         records=dict(zip(topics, totals.records, strict=True)),
         last_arrivals={topics[stream]: at for stream, at in runner.last_arrivals.items() if stream < len(topics)},
+        foreign_messages=totals.foreign_messages,
         unknown_fields=task.counts.unknown_fields,
         lag_records=lag_records,
         lag_seconds=lag_seconds,

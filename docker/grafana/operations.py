@@ -226,6 +226,13 @@ _CORRECTNESS: Final[Row] = (
             },
         ),
         graph(
+            "Messages of other applications",
+            "Other applications may share the evidence topic: their messages are passed over. If none shares it, a"
+            " worker runs with another VOLTEFACE_APP_ID. A record of no application becomes a dead letter.",
+            "cps",
+            {"messages": _rate(total("app_id_task:volteface_foreign_messages:max"))},
+        ),
+        graph(
             "Share of events that came late",
             "Of the events applied in an hour. More than 5 % opens a ticket: late events are applied in the wrong"
             " order.",

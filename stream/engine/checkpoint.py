@@ -30,6 +30,7 @@ class PositionRow(msgspec.Struct, array_like=True):
         topic_ids: The ids of the topics that the offsets and the state belong to, by name; those that were known.
         applied: Applied events by input stream; empty in rows from before they were counted by stream.
         late: Late ones among them, in the same order.
+        foreign_messages: Messages of other applications on the evidence topic so far.
     """
 
     version: int
@@ -40,6 +41,7 @@ class PositionRow(msgspec.Struct, array_like=True):
     topic_ids: dict[str, str] = {}
     applied: list[int] = []
     late: list[int] = []
+    foreign_messages: int = 0
 
 
 class Checkpoint(NamedTuple):

@@ -5,7 +5,9 @@ Invariant: this module decides how a record looks; the task decides when it is s
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import re
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -14,8 +16,10 @@ from stream.contract.alerts import Alert
 from stream.core.staff.messages import APP_ID_HEADER, Message, encode_message
 from stream.engine.record_limits import RecordLimits
 from stream.intake.dead_letters import DeadLetter, fitted, outgoing
-from stream.intake.refusal import Refused
+from stream.intake.refusal import Refusal, Refused
 
+#: What VOLTEFACE_APP_ID may be.
+_APP_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,100}")
 _alert_json = msgspec.json.Encoder().encode
 
 
@@ -32,6 +36,26 @@ class Record(NamedTuple):
 def app_id_header(settings: Settings) -> tuple[str, bytes]:
     """Return the header that marks messages of this application: other applications may share the evidence topic."""
     return APP_ID_HEADER, settings.app_id.encode()
+
+
+def check_foreign(headers: Iterable[tuple[str, bytes | None]]) -> None:
+    """Check that a record of the evidence topic, which is not of this application, is a message of another one.
+
+    Raises:
+        Refused: No application sent it.
+    """
+    app_ids = [value for name, value in headers if name == APP_ID_HEADER]
+    if not app_ids:
+        raise Refused(
+            Refusal.MISSING_FIELD,
+            f"The record has no header {APP_ID_HEADER}: only workers and `volteface forget` may write to this topic.",
+        )
+    if any(value is None or not _APP_ID.fullmatch(value) for value in app_ids):
+        raise Refused(
+            Refusal.BAD_VALUE,
+            f"The header {APP_ID_HEADER} is no VOLTEFACE_APP_ID: only workers and `volteface forget` may write to this "
+            "topic.",
+        )
 
 
 def alert_record(settings: Settings, alert: Alert) -> Record:

@@ -25,7 +25,14 @@ from stream.engine.applied_counts import AppliedCounts
 from stream.engine.checkpoint import POSITION, Checkpoint, CheckpointStore, Committed, PositionRow, RaisedAlert
 from stream.engine.log_check import Gap, check_ids
 from stream.engine.reception import Reception
-from stream.engine.records import alert_record, app_id_header, dead_letter_of, dead_letter_record, message_records
+from stream.engine.records import (
+    alert_record,
+    app_id_header,
+    check_foreign,
+    dead_letter_of,
+    dead_letter_record,
+    message_records,
+)
 from stream.engine.task_totals import ExpectedFlips, TaskTotals
 from stream.intake.dead_letters import DeadLetter
 from stream.intake.intake import Intake
@@ -68,9 +75,6 @@ class Task:
         self.counts = AppliedCounts()
         self.merge: Merge[Any, Event] = Merge(len(STREAMS), settings.allowed_lateness_seconds, self._read)
         self.alerts_waiting: list[RaisedAlert] = []
-        #: As of the last checkpoint, for a failed task's later work is done again by the next owner and counts once;
-        #: and as of the restore.
-        self.committed_totals = self.restored_totals = self.totals()
         self._expected_flips = ExpectedFlips()
         self._settings = settings
         self._deciding_settings = deciding_settings.deciding_settings(settings)
@@ -83,6 +87,11 @@ class Task:
         self._evidence_records: deque[Any] = deque()
         self._next_evidence_offset = 0
         self._signature = app_id_header(settings)
+        #: Messages of other applications on the evidence topic, of the whole state.
+        self._foreign_messages = 0
+        #: As of the last checkpoint, for a failed task's later work is done again by the next owner and counts once;
+        #: and as of the restore.
+        self.committed_totals = self.restored_totals = self.totals()
         self._low_offsets = [0] * len(STREAMS)
         #: The next offset of each topic when the task was restored.
         self._restored_offsets = [0] * len(settings.read_topics)
@@ -175,6 +184,7 @@ class Task:
         if row is not None:
             self.dead = Counter(row.dead)
             self.counts.restore(row.applied, row.late)
+            self._foreign_messages = row.foreign_messages
             for stream, (_, done) in enumerate(row.streams):
                 self.merge.streams[stream].done_offsets = {offset for offset in done if offset >= start.offsets[stream]}
 
@@ -320,19 +330,28 @@ class Task:
         records = [low_offset + len(done) for low_offset, done in (stream.position for stream in self.merge.streams)]
         counts = self.counts
         return TaskTotals(
-            dict(self.detector.state.counts), dict(self.dead), records, list(counts.applied), list(counts.late)
+            dict(self.detector.state.counts),
+            dict(self.dead),
+            records,
+            list(counts.applied),
+            list(counts.late),
+            self._foreign_messages,
         )
 
     def _read_evidence(self) -> None:
-        """Give the detector the messages of this application's tasks. Other applications may share the topic."""
+        """Give the detector the messages of this application's tasks; count those of others that share the topic."""
         while self._evidence_records:
             record = self._evidence_records.popleft()
             self._next_evidence_offset = record.offset + 1
             self._changed = True
-            if self._signature not in record.headers:
-                continue
             try:
+                if self._signature not in record.headers:
+                    check_foreign(record.headers)
+                    self._foreign_messages += 1
+                    continue
                 message = messages.decode_message(record.value or b"")
+            except Refused as refused:
+                self._dead_letter(EVIDENCE, record, refused)
             except msgspec.DecodeError as error:
                 self._dead_letter(EVIDENCE, record, Refused(Refusal.UNDECODABLE, str(error)))
             else:
@@ -375,6 +394,7 @@ class Task:
             PositionRow(
                 ROW_VERSION, positions, self._next_evidence_offset, dict(self.dead), self._deciding_settings,
                 self._written_ids, list(self.counts.applied), list(self.counts.late),
+                self._foreign_messages,
             )
         )  # fmt: skip
         rows = [*self.detector.state.changed(), (POSITION, row)]

@@ -20,6 +20,7 @@ class TaskTotals(NamedTuple):
         records: For each input stream the number of offsets that are done.
         applied: Applied events by input stream.
         late: Late ones among them, in the same order.
+        foreign_messages: Messages of other applications on the evidence topic.
     """
 
     counts: Mapping[str, int]
@@ -27,6 +28,7 @@ class TaskTotals(NamedTuple):
     records: list[int]
     applied: list[int]
     late: list[int]
+    foreign_messages: int
 
 
 class ExpectedFlips:

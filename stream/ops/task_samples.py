@@ -78,6 +78,7 @@ class TaskView(NamedTuple):
     counts: Mapping[str, int]
     #: Dead letters by "topic/reason".
     dead: Mapping[str, int]
+    foreign_messages: int
     unknown_fields: int
     #: By topic, the offsets that are done, and when records last arrived (epoch seconds).
     records: Mapping[str, int]
@@ -142,14 +143,20 @@ def _totals(views: Mapping[str, TaskView]) -> Iterator[Metric]:
     unknown = CounterMetricFamily(
         "volteface_unknown_field_events", "Applied events with unknown fields", labels=["task"]
     )
+    foreign = CounterMetricFamily(
+        "volteface_foreign_messages",
+        "Messages of other applications that share the evidence topic; they are passed over",
+        labels=["task"],
+    )
     for task, view in views.items():
+        foreign.add_metric([task], view.foreign_messages)
         late.add_metric([task], view.counts.get("late", 0))
         for kind in sorted(view.counts.keys() - _OWN):
             exceptional.add_metric([task, kind], view.counts[kind])
         for where, count in view.dead.items():
             dead.add_metric([task, *where.rsplit("/", 1)], count)
         unknown.add_metric([task], view.unknown_fields)
-    yield from (late, exceptional, dead, unknown)
+    yield from (late, exceptional, dead, foreign, unknown)
 
 
 def _input(views: Mapping[str, TaskView], stopped_lag: Mapping[str, Mapping[str, int]]) -> Iterator[Metric]:

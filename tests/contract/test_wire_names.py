@@ -216,6 +216,7 @@ METRICS = [
     "volteface_expected_flips_per_second",
     "volteface_expired_records",
     "volteface_flips",
+    "volteface_foreign_messages",
     "volteface_foreign_tasks",
     "volteface_group_offsets_resets",
     "volteface_kafka_reachable",

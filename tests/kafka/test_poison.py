@@ -7,20 +7,22 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from stream.core.staff.messages import APP_ID_HEADER
 from stream.engine.kafka_auth import connection
 from stream.intake.intake import Intake
 from stream.intake.partition import partition_of
-from stream.intake.refusal import Refused
+from stream.intake.refusal import Refusal, Refused
 from stream.ops import letter_replay, topic_reader
 from stream.ops.event_files import head, stream_of
 from stream.ops.letter_replay import Choice
-from tests.kafka.group import PARTITIONS, Group, Market, Worker
+from tests.kafka.group import PARTITIONS, Group, Market, Worker, wait
 from tests.mutants import Mutant, mutants
 
 pytestmark = pytest.mark.kafka
@@ -113,3 +115,37 @@ def test_a_worker_survives_bad_input_and_keeps_refused_records(group: Group, mar
     empty = sum(letter.key is None and letter.value is None for letter in letters)
     assert (replayed, len(unsendable)) == (len(letters) - empty, empty)
     assert empty > 0
+
+
+async def _send_evidence(group: Group, headers: list[list[tuple[str, bytes]]]) -> None:
+    async with AIOKafkaProducer(**connection(group.kafka)) as producer:
+        for each in headers:
+            await producer.send_and_wait(group.settings.evidence_topic, b"{}", partition=1, headers=each)
+
+
+def test_records_of_others_on_the_evidence_topic_leave_a_trace(group: Group) -> None:
+    """Messages of another application are counted, also after a restart; records of none are kept as dead letters."""
+    topic = group.settings.evidence_topic
+    asyncio.run(
+        _send_evidence(group, [[(APP_ID_HEADER, b"another")], [(APP_ID_HEADER, b"another")], [], [("a", b"b")]])
+    )
+    names = {"volteface_foreign_messages_total": 'task="1"', "volteface_dead_letters_total": f'topic="{topic}"'}
+    for _ in range(2):
+        worker = Worker(group)
+        for name, label in names.items():
+            wait(partial(_has_sample, worker, name, label, 2), 60, f"{name} is not 2")
+        assert worker.stop() == 0
+    kept = [stored.letter for stored in topic_reader.dead_letters(group.settings, group.kafka, topic, pytest.fail)]
+    assert [(letter.reason, letter.value, letter.headers) for letter in kept] == [
+        (Refusal.MISSING_FIELD, b"{}", ()),
+        (Refusal.MISSING_FIELD, b"{}", (("a", b"b"),)),
+    ]
+
+
+def _has_sample(worker: Worker, name: str, label: str, value: float) -> bool:
+    """Return whether the samples of a metric with a label in /metrics have this sum."""
+    try:
+        lines = worker.page("/metrics").splitlines()
+    except OSError:
+        return False
+    return sum(float(line.split()[-1]) for line in lines if line.startswith(name + "{") and label in line) == value

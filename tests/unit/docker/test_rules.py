@@ -27,7 +27,8 @@ RECORDED: list[dict[str, str]] = [
 TASK_TOTALS = [
     f"volteface_{name}_total"
     for name in (
-        "events", "flips", "late_events", "exceptional_events", "closed_reviews", "records", "dead_letters"
+        "events", "flips", "late_events", "exceptional_events", "closed_reviews", "records", "dead_letters",
+        "foreign_messages",
     )
 ]  # fmt: skip
 

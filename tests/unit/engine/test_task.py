@@ -11,6 +11,8 @@ import msgspec
 import pytest
 
 from stream.config import Settings
+from stream.core.staff import messages
+from stream.core.staff.messages import APP_ID_HEADER
 from stream.engine.checkpoint import RaisedAlert
 from stream.engine.task import EVIDENCE, Task
 from stream.engine.task_totals import TaskTotals
@@ -66,7 +68,7 @@ async def _run(count: int) -> Outcome:
     """Restart the task after every `count` events, each time with a few events after its last checkpoint."""
     records, store = _records(), InMemoryCheckpointStore()
     settings = Settings(allowed_lateness_seconds=3600)
-    totals, all_expected = TaskTotals({}, {}, [0, 0, 0], [0, 0, 0], [0, 0, 0]), 0.0
+    totals, all_expected = TaskTotals({}, {}, [0, 0, 0], [0, 0, 0], [0, 0, 0], 0), 0.0
     for run in range(1000):
         task = Task(0, settings, Intake(settings, 1), store, time.time)
         await task.restore()
@@ -178,3 +180,36 @@ def test_an_event_dated_ahead_does_not_make_its_topic_lag() -> None:
         return task.merge.streams[1].waiting, task.oldest_sent_at(1)
 
     assert asyncio.run(lag_by_record()) == (1, None)
+
+
+def test_records_of_the_evidence_topic_that_are_not_ours_are_counted_or_kept() -> None:
+    """A message of another application is counted; a record of none becomes a dead letter. Both outlive a restart."""
+    settings, store = Settings(app_id="ours"), InMemoryCheckpointStore()
+    day = messages.encode_message(messages.DayRequest(reporter=0, day=1))
+    headers: list[tuple[tuple[str, bytes | None], ...]] = [
+        ((APP_ID_HEADER, b"ours"),),
+        ((APP_ID_HEADER, b"theirs"),),
+        (("trace", b"1"), (APP_ID_HEADER, b"ours.v2")),
+        (),
+        (("trace", b"1"),),
+        ((APP_ID_HEADER, None),),
+        ((APP_ID_HEADER, b""),),
+        ((APP_ID_HEADER, b"\xff two words"),),
+    ]
+    records = [FetchedRecord(offset, None, day, header) for offset, header in enumerate(headers)]
+
+    async def read(new: list[FetchedRecord]) -> Task:
+        task = Task(0, settings, Intake(settings, 1), store, time.time)
+        await task.restore()
+        if new:
+            task.take(EVIDENCE, new)
+        task.step(lambda _: True, 10)
+        await task.checkpoint(lambda alert: alert)
+        return task
+
+    for task in (asyncio.run(read(records)), asyncio.run(read([]))):
+        assert task.committed_totals.foreign_messages == 2
+        assert task.dead == {"integrity.evidence.v1/missing_field": 2, "integrity.evidence.v1/bad_value": 3}
+    letters = [record for record in store.sent if record.topic == "dlq.integrity.evidence.v1"]
+    assert [letter.value for letter in letters] == [day] * 5
+    assert all("volteface.app_id" in dict(letter.headers)["__streams.errors.message"].decode() for letter in letters)

@@ -21,6 +21,7 @@ def _view(evidence: list[float]) -> TaskView:
     return TaskView(
         counts=Counter({"applied": 10, "duplicate": 2, "late": 1, "upgraded": 3, "retracted": 1, "alerts": 1}),
         dead={"reviews.lifecycle.v1/undecodable": 4, "a/b/future": 1},
+        foreign_messages=6,
         unknown_fields=5,
         records={"reviews.lifecycle.v1": 17},
         last_arrivals={"reviews.lifecycle.v1": 1.6e9},
@@ -54,6 +55,7 @@ def test_the_page_has_the_counts_of_the_tasks() -> None:
     assert found["volteface_flips_total{kind=upgraded}"] == 3
     assert found["volteface_dead_letters_total{reason=undecodable,topic=reviews.lifecycle.v1}"] == 4
     assert found["volteface_dead_letters_total{reason=future,topic=a/b}"] == 1
+    assert found["volteface_foreign_messages_total{}"] == 6
     assert found["volteface_unknown_field_events_total{}"] == 5
     assert found["volteface_lag_records{topic=reviews.lifecycle.v1}"] == 7
     assert found["volteface_lag_seconds{topic=reviews.lifecycle.v1}"] == 1.5
