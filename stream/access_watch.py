@@ -16,7 +16,7 @@ from kafka.errors import KafkaError
 
 from stream.config import KafkaSettings, Settings
 from stream.ops import access_rights
-from stream.ops.logs import RateLimit
+from stream.ops.rate_limit import RateLimit
 from stream.rights import described
 
 log = structlog.get_logger()

@@ -35,7 +35,6 @@ from stream.ops import logs, memory, open_files
 from stream.ops.metrics import Heartbeat, Metrics
 from stream.ops.task_samples import TaskView
 from stream.ops.topic_ids import TopicIds
-from stream.ops.topics import TopicsError
 from stream.topic_watch import COUNTS_SECONDS, EVERY_SECONDS, TopicWatch
 from stream.trust_watch import TrustWatch
 
@@ -45,8 +44,11 @@ def _one_line() -> Iterator[None]:
     """End the start with one line, without a stack trace, for an error that a person can correct."""
     try:
         yield
+    except (KeyError, IndexError):  # errors of the program
+        raise
     except (config.SettingsError, KafkaError, LookupError, OSError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+        logs.fatal(error)
+        sys.exit(1)
 
 
 with _one_line():
@@ -92,6 +94,7 @@ app = App(
 
 
 app.deciding_settings = deciding_settings(settings)
+app.on_fatal = logs.fatal
 
 
 class Raw(faust.Schema):
@@ -149,10 +152,9 @@ async def _rejoin() -> None:
 
 
 async def _crash(error: Exception) -> None:
-    """End the worker with exit code 1 and one line on standard error, however many tasks have failed."""
+    """End the worker with exit code 1 and one line in the log, however many tasks have failed."""
     if app.crash_reason is None:
-        # `sys.__stderr__`: Faust redirects standard error into the logs.
-        print(f"{type(error).__name__}: {error}", file=sys.__stderr__, flush=True)
+        logs.fatal(error)
         await app.crash(error)
 
 
@@ -219,9 +221,7 @@ async def read_batches(batches: Any) -> None:
 
 
 def _waiting(line: str) -> None:
-    # Not before: an error of the start is one line, also at the level DEBUG.
-    logging.config.dictConfig(app.conf.logging_config)
-    log.warning("waiting_for_kafka", reason=f"{line}; then this worker ends with exit code 1: start it again")
+    log.warning("waiting_for_kafka", text=f"{line}; then this worker ends with exit code 1: start it again")
 
 
 @app.on_worker_init.connect
@@ -229,14 +229,11 @@ def _check_topics(sender: Any, **_: Any) -> None:
     # With wrong topics a seller's events would be split over tasks, or the state would be empty: the worker does not
     # start.
     with _one_line():
+        logging.config.dictConfig(app.conf.logging_config)  # Faust does that a little later
         open_files.raise_limit()
         check(kafka, _waiting)
-        logging.config.dictConfig(app.conf.logging_config)  # Faust does that a little later
         access_watch.wait()
-        try:
-            topic_watch.start()
-        except TopicsError as error:
-            sys.exit(str(error))
+        topic_watch.start()
     memory.collect_less_often()
 
 

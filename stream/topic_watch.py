@@ -15,7 +15,7 @@ from kafka.errors import KafkaError
 
 from stream.config import KafkaSettings, Settings
 from stream.ops import topics
-from stream.ops.logs import RateLimit
+from stream.ops.rate_limit import RateLimit
 from stream.ops.topics import TopicProblem
 
 log = structlog.get_logger()

@@ -19,7 +19,7 @@ from stream.config import Settings
 from stream.engine.task import Task, TaskPhase
 from stream.engine.task_runner import TaskRunner
 from stream.engine.task_totals import TaskTotals
-from stream.ops.logs import RateLimit
+from stream.ops.rate_limit import RateLimit
 from stream.ops.trust import Doubt, Quality, TaskSize, of_input, of_tasks
 
 log = structlog.get_logger()

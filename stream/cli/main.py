@@ -43,6 +43,8 @@ def main() -> None:
     prepare_output()
     try:
         cli()
+    except (KeyError, IndexError):  # errors of the program
+        raise
     except (config.SettingsError, BrokerError, KafkaError, LookupError, OSError) as error:
         say(f"{type(error).__name__}: {error}", "red")
         sys.exit(2 if isinstance(error, config.SettingsError) else 1)

@@ -21,7 +21,13 @@ from stream.ops.line_check import CheckResult
 
 def worker() -> None:
     """Process the input topics; any number of workers share the partitions."""
-    settings, _ = config.load()
+    try:
+        settings, _ = config.load()
+    except config.SettingsError as error:
+        from stream.ops import logs
+
+        logs.fatal(error)
+        raise typer.Exit(2) from None
     # Faust's own command line, so that `faust -A stream.app worker` and this command do the same. Without the level its
     # spinner mutes everything below WARNING; without --quiet its banner stands among the JSON lines. The event loop is
     # asyncio's own: on uvloop, aiokafka can stop looking for a broker that went away, without an error

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple, cast
@@ -20,12 +22,16 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
+from stream.config import SettingsError
 from stream.engine import fetched_records
 from stream.engine.group_members import assignor_of
 from stream.engine.refusals import REFUSALS
 
 #: How often the membership is renewed, and the time until a refused fetch is repeated.
 _EVERY_SECONDS: Final = 1
+
+#: Of a server's start; Kafka's clients give errors of their own for a broker that is away.
+_ADDRESS_ERRORS: Final = (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES)
 
 fetched_records.install()
 
@@ -39,9 +45,29 @@ class Batch(NamedTuple):
 
 
 class App(faust.App):  # type: ignore[misc]  # Faust ships no types
-    """A Faust application whose consumer sends the deciding settings to its group."""
+    """A Faust application whose consumer sends the deciding settings to its group, and that names a port in use."""
 
     deciding_settings: Mapping[str, str]
+    #: Called with the error that ends the start, if a person can correct it.
+    on_fatal: Callable[[Exception], None]
+
+    async def start(self) -> None:
+        """Start the consumer and the web server.
+
+        Raises:
+            SettingsError: /metrics cannot be served at the configured address.
+        """
+        try:
+            await super().start()
+        except OSError as error:
+            if error.errno not in _ADDRESS_ERRORS:
+                raise
+            fatal = SettingsError(
+                f"VOLTEFACE_WEB_PORT={self.conf.web_port} cannot be used at VOLTEFACE_WEB_HOST={self.conf.web_bind}: "
+                f"{os.strerror(error.errno)}; set another one: two workers on one machine need different ports"
+            )
+            self.on_fatal(fatal)
+            raise fatal from None
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust ships no types

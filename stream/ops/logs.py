@@ -1,18 +1,16 @@
-"""Logs as JSON lines on standard error, those of the libraries included.
-
-Invariant: a library repeats a line at most once a minute: of a missing topic the client would write ten a second.
-"""
+"""Logs as JSON lines on standard error, those of the libraries and the error that ends a worker included."""
 
 from __future__ import annotations
 
-import logging
-import threading
-import time
+import datetime as dt
+import json
+import sys
 from typing import Any, Final
 
 import structlog
 
-_REPEAT_SECONDS: Final = 60
+from stream.ops.log_filters import ExpectedLines, RepeatedLines, WithoutRepeatedFatal
+
 _LIBRARIES: Final = ("aiokafka", "faust", "kafka", "mode")
 
 
@@ -47,8 +45,18 @@ def configure(level: str) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"json": formatter},
-        "filters": {"libraries": {"()": LibraryLines}},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["libraries"]}},
+        "filters": {
+            "expected": {"()": ExpectedLines, "level": level},
+            "repeated": {"()": RepeatedLines, "libraries": _LIBRARIES},
+            "fatal": {"()": WithoutRepeatedFatal},
+        },
+        "handlers": {
+            "stderr": {
+                "class": "logging.StreamHandler",
+                "formatter": "json",
+                "filters": ["expected", "repeated", "fatal"],
+            }
+        },
         "root": {"level": level, "handlers": ["stderr"]},
         # At INFO Faust logs every step of the consumer group; Volteface logs rebalances itself. At DEBUG the clients
         # log every request, including the one with the password.
@@ -56,39 +64,13 @@ def configure(level: str) -> dict[str, Any]:
     }
 
 
-class RateLimit:
-    """Lets each message through once in a period.
-
-    Args:
-        every_seconds: The period; if it is infinite, messages must be few.
-    """
-
-    def __init__(self, every_seconds: float = _REPEAT_SECONDS) -> None:
-        self._every_seconds = every_seconds
-        self._written_at: dict[str, float] = {}
-        self._lock = threading.Lock()  # clients run in threads of their own
-
-    def is_due(self, message: str) -> bool:
-        """Return whether a message was not written in the past period, and note that it is written now."""
-        now = time.monotonic()
-        with self._lock:
-            # Forgets the old ones, so that the number of messages is bounded by those of a period.
-            self._written_at = {text: at for text, at in self._written_at.items() if now - at < self._every_seconds}
-            if message in self._written_at:
-                return False
-            self._written_at[message] = now
-            return True
-
-
-class LibraryLines(logging.Filter):
-    """Lets each line of a library through once a minute, and all lines of Volteface."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._limit = RateLimit()
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether a line is written."""
-        if record.name.partition(".")[0] not in _LIBRARIES:
-            return True
-        return self._limit.is_due(f"{record.name} {record.msg} {record.args}")
+def fatal(error: Exception) -> None:
+    """Write the one line of an error that ends a worker and that a person can correct, without a stack trace."""
+    WithoutRepeatedFatal.fatal = error
+    text = "; ".join(str(error).splitlines())
+    line = {
+        "error": f"{type(error).__name__}: {text}", "event": "fatal", "level": "critical", "logger": "stream.app",
+        "timestamp": dt.datetime.now(dt.UTC).isoformat().replace("+00:00", "Z"),
+    }  # fmt: skip
+    # Not by logging: an error of a setting comes before it is configured.
+    print(json.dumps(line, ensure_ascii=False), file=sys.__stderr__, flush=True)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from aiokafka import TopicPartition, errors
 
-from stream.ops.logs import RateLimit
+from stream.ops.rate_limit import RateLimit
 
 _SENDER: Final = logging.getLogger("aiokafka.producer.sender")
 _IN_SYNC: Final = (

@@ -192,7 +192,7 @@ def log_lines(group: Group) -> list[str]:
 
 def refusals(group: Group) -> int:
     """Return how many workers ended because their state does not belong to the topics."""
-    return sum(line.startswith("LogError: ") for line in log_lines(group))
+    return sum('"error": "LogError: ' in line and '"event": "fatal"' in line for line in log_lines(group))
 
 
 def reported_gaps(group: Group) -> list[dict[str, Any]]:

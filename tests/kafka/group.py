@@ -96,6 +96,11 @@ def replay(events: Path, folder: Path) -> tuple[dict[str, Any], list[str]]:
     return json.loads(output), alert_ids(alerts.read_text())
 
 
+def fatal_errors(log: str) -> list[str]:
+    """Return the errors that ended workers, from the text of their logs: each is one line."""
+    return [line["error"] for line in map(json.loads, log.splitlines()) if line["event"] == "fatal"]
+
+
 class Group:
     """A consumer group with topics of its own, so that tests do not share records.
 

@@ -9,7 +9,7 @@ import pytest
 
 from stream.config import KafkaSettings
 from stream.ops.broker import Broker
-from tests.kafka.group import Group, Worker, wait
+from tests.kafka.group import Group, Worker, fatal_errors, wait
 
 pytestmark = pytest.mark.kafka
 
@@ -45,5 +45,5 @@ def test_a_limit_is_named_and_a_setting_fits_it(group: Group, monkeypatch: pytes
 
 
 def _errors(log: Path) -> list[str]:
-    """Return the lines on standard error that are no log lines."""
-    return [line for line in log.read_text().splitlines() if line.startswith("SettingsError")]
+    """Return the errors that ended workers."""
+    return fatal_errors(log.read_text())

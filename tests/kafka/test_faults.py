@@ -23,7 +23,7 @@ from stream.ops.broker import Broker, free_port
 from stream.ops.client import connection
 from stream.ops.event_files import head, stream_of
 from tests.faults.fault_schedule import self_killing_worker
-from tests.kafka.group import PARTITIONS, Group, Market, Worker, alert_ids, wait
+from tests.kafka.group import PARTITIONS, Group, Market, Worker, alert_ids, fatal_errors, wait
 
 pytestmark = pytest.mark.kafka
 
@@ -182,7 +182,9 @@ def _refused(group: Group, *module: str) -> str:
 def test_a_worker_does_not_start_without_its_state_topic(group: Group) -> None:
     group.settings = group.settings.model_copy(update={"app_id": "stateless"})
     stderr = _refused(group, "stream.cli", "worker")
-    assert stderr.split("\n") == ["topic stateless-state is missing: run `volteface topics create --partitions 4`", ""]
+    error = "TopicsError: topic stateless-state is missing: run `volteface topics create --partitions 4`"
+    assert fatal_errors(stderr) == [error]
+    assert len(stderr.splitlines()) == 1
 
 
 def test_a_plain_faust_worker_does_not_start_without_its_state_topic_either(group: Group) -> None:
@@ -195,10 +197,11 @@ def test_a_wrong_setting_ends_the_start_with_one_line(group: Group, monkeypatch:
     monkeypatch.setenv("KAFKA_SECURITY_PROTOCOL", "SSL")
     monkeypatch.setenv("KAFKA_SSL_CAFILE", "/no/such/file")
     for module in (("stream.cli", "worker"), ("faust", "-A", "stream.app", "worker")):
-        assert _refused(group, *module).split("\n") == [
-            "SettingsError: KAFKA_SSL_CAFILE='/no/such/file' cannot be used: No such file or directory",
-            "",
+        stderr = _refused(group, *module)
+        assert fatal_errors(stderr) == [
+            "SettingsError: KAFKA_SSL_CAFILE='/no/such/file' cannot be used: No such file or directory"
         ]
+        assert len(stderr.splitlines()) == 1
 
 
 def test_a_worker_does_not_start_on_a_state_topic_of_another_size(group: Group) -> None:

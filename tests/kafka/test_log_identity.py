@@ -24,7 +24,7 @@ from stream.market import simulate
 from stream.ops import topics
 from stream.ops.client import connection
 from stream.ops.event_files import head, stream_of
-from tests.kafka.group import PARTITIONS, Group, Worker, no_topic_ids, replay, wait
+from tests.kafka.group import PARTITIONS, Group, Worker, fatal_errors, no_topic_ids, replay, wait
 
 pytestmark = pytest.mark.kafka
 
@@ -73,15 +73,16 @@ def create_again(group: Group, topic: str) -> None:
 
 
 def refusal(group: Group) -> str:
-    """Start a worker, which must end by itself with exit code 1; return its last line."""
+    """Start a worker, which must end by itself with exit code 1; return its error."""
     worker = Worker(group)
     assert worker.process.wait(60) == 1
-    return last_line(group)
+    return last_error(group)
 
 
-def last_line(group: Group) -> str:
-    found = (group.folder / "worker.log").read_text().splitlines()
-    return next(line for line in reversed(found) if line.startswith("LogError: "))
+def last_error(group: Group) -> str:
+    error = fatal_errors((group.folder / "worker.log").read_text())[-1]
+    assert error.startswith("LogError: ")
+    return error
 
 
 def test_an_input_that_was_created_again_is_refused_and_a_rebuild_starts_from_it(
@@ -114,7 +115,7 @@ def test_an_input_that_is_created_again_under_a_running_worker_ends_it(group: Gr
     create_again(group, group.settings.lifecycle_topic)
     send(group, lines[:200])
     assert worker.process.wait(90) == 1
-    assert "deleted and created again" in last_line(group)
+    assert "deleted and created again" in last_error(group)
 
 
 @pytest.mark.parametrize("kind", ["lifecycle_topic", "state_topic"])

@@ -15,7 +15,7 @@ import pytest
 
 from stream.config import KafkaSettings
 from stream.ops.broker import free_port
-from tests.kafka.group import Group, Market, Worker, argv, environment_of, wait
+from tests.kafka.group import Group, Market, Worker, argv, environment_of, fatal_errors, wait
 from tests.kafka.secured import PASSWORD, USER, Secured, secured_broker
 
 # All tests in one process, so that they share one broker.
@@ -157,7 +157,7 @@ def test_an_error_is_reported_in_one_line(fault: str, command: str, secured: Sec
         env=os.environ | environment_of(kafka), capture_output=True, text=True, timeout=30, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (1, ""), done.stderr
-    (line,) = done.stderr.splitlines()
+    (line,) = fatal_errors(done.stderr) if command == "worker" else done.stderr.splitlines()
     assert line.startswith(f"AccessError: Kafka at {kafka.bootstrap_servers} {words}")
     assert [form for password in (PASSWORD, _WRONG) for form in _forms(password) if form in line] == []
 

@@ -22,7 +22,7 @@ from stream.engine.kafka_auth import connection
 from stream.engine.record_limits import RecordLimits
 from stream.ops import topic_reader
 from stream.ops.taken_over import TakenOverError
-from tests.kafka.group import PARTITIONS, Group, Worker, argv, no_topic_ids, wait
+from tests.kafka.group import PARTITIONS, Group, Worker, argv, fatal_errors, no_topic_ids, wait
 
 pytestmark = pytest.mark.kafka
 
@@ -39,8 +39,7 @@ def _refusal(group: Changed) -> str:
     """Start a worker, which must end by itself with exit code 1; return its error."""
     worker = Worker(group)  # type: ignore[arg-type]  # it needs the environment and the folder only
     assert worker.process.wait(60) == 1
-    lines = (group.folder / "worker.log").read_text().splitlines()
-    return next(line for line in reversed(lines) if line.startswith("Different"))
+    return fatal_errors((group.folder / "worker.log").read_text())[-1]
 
 
 def _run(group: Changed, *arguments: str) -> subprocess.CompletedProcess[str]:

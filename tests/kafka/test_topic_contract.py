@@ -11,7 +11,7 @@ import pytest
 
 from stream.ops.topics import TopicProblem
 from stream.topic_watch import TopicWatch
-from tests.kafka.group import Group, Worker, argv, configure, wait
+from tests.kafka.group import Group, Worker, argv, configure, fatal_errors, wait
 
 pytestmark = pytest.mark.kafka
 
@@ -52,7 +52,8 @@ def test_a_worker_refuses_an_input_that_loses_events(group: Group) -> None:
     done = subprocess.run(
         argv("worker"), env=group.environment, capture_output=True, text=True, timeout=60, check=False
     )
-    assert (done.returncode, done.stderr.splitlines()) == (1, [line.removeprefix("error: ") for line in lines])
+    problems = "; ".join(line.removeprefix("error: ") for line in lines)
+    assert (done.returncode, fatal_errors(done.stderr)) == (1, [f"TopicsError: {problems}"])
 
 
 def test_a_change_under_a_running_worker_is_reported_once_and_until_it_is_undone(

@@ -35,6 +35,6 @@ def test_a_worker_without_kafka_says_at_once_what_it_waits_for_and_what_it_does_
             worker.kill()
             worker.stderr.read()
     assert (line["event"], line["level"]) == ("waiting_for_kafka", "warning")
-    assert line["reason"] == (
+    assert line["text"] == (
         "waiting for Kafka at 127.0.0.1:1, for up to 20 seconds; then this worker ends with exit code 1: start it again"
     )

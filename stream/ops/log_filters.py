@@ -1,0 +1,99 @@
+"""Which lines of the libraries a worker writes, and at which level.
+
+Invariant: a line that a healthy worker writes is no warning, and an error that a person can correct is one line without
+a stack trace. Both are chosen line by line; all others of the same logger are written as they are.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from stream.ops.rate_limit import RateLimit
+
+#: A member comes or goes: the worker logs what it is assigned.
+_REBALANCE: Final = "Heartbeat failed for group %s because it is rebalancing"
+#: What the client tries again. Kafka answers NotEnoughReplicas, too, to the first write of a transaction, while the
+#: transaction's coordinator has not confirmed the partition (KIP-890). It has no coordinator before the first group.
+_RETRIED: Final = (
+    "Got error produce response on topic-partition %s, retrying. Error: %s",
+    "Group Coordinator Request failed: %s",
+)
+#: What is tried again for longer than this is a warning, or an error.
+_LASTING_SECONDS: Final = 5.0
+
+
+#: What Faust writes while it stops after a crash.
+_OF_A_CRASH: Final = ("We experienced a crash!", "Error while stopping child")
+
+
+class ExpectedLines(logging.Filter):
+    """Lowers lines that are expected to INFO: of a rebalance, and of what the client repeats with success.
+
+    Args:
+        level: The level of the log: lines below it are dropped.
+    """
+
+    def __init__(self, level: str) -> None:
+        super().__init__()
+        self._level = logging.getLevelNamesMapping()[level]
+        #: When each line was written first and last, on the monotonic clock; without those that have ended.
+        self._written_at: dict[str, tuple[float, float]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether the line is written."""
+        if record.name.startswith("aiokafka.") and self._is_expected(record):
+            record.levelno, record.levelname = logging.INFO, logging.getLevelName(logging.INFO)
+        return record.levelno >= self._level
+
+    def _is_expected(self, record: logging.LogRecord) -> bool:
+        return record.msg == _REBALANCE or (record.msg in _RETRIED and not self._is_lasting(record.getMessage()))
+
+    def _is_lasting(self, line: str) -> bool:
+        now = time.monotonic()
+        self._written_at = {
+            each: (first, last) for each, (first, last) in self._written_at.items() if now - last < _LASTING_SECONDS
+        }
+        first, _ = self._written_at.get(line, (now, now))
+        self._written_at[line] = first, now
+        return now - first >= _LASTING_SECONDS
+
+
+class RepeatedLines(logging.Filter):
+    """Lets each line of a library through once a minute, by level: of a missing topic the client writes ten a second.
+
+    Args:
+        libraries: Names of loggers; those below them belong to them.
+    """
+
+    def __init__(self, libraries: Sequence[str]) -> None:
+        super().__init__()
+        self._libraries = libraries
+        self._limit = RateLimit()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether the line is written."""
+        if record.name.partition(".")[0] not in self._libraries:
+            return True
+        return self._limit.is_due(f"{record.levelno} {record.name} {record.msg} {record.args}")
+
+
+class WithoutRepeatedFatal(logging.Filter):
+    """Drops Faust's lines about an error that `logs.fatal` has written already, with their stack traces.
+
+    One of them follows from the crash: it ends the client's thread before the consumer does.
+    """
+
+    #: The error that ends this process, once it is written.
+    fatal: BaseException | None = None
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether the line is written."""
+        if self.fatal is None or record.levelno < logging.ERROR:
+            return True
+        message = record.getMessage()
+        if f"Crashed reason={self.fatal!r}" in message or any(text in message for text in _OF_A_CRASH):
+            return False
+        return not (record.exc_info and record.exc_info[1] is self.fatal)

@@ -1,0 +1,102 @@
+"""Which lines of the libraries are lowered or dropped, and the line of the error that ends a worker."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import logging
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+from aiokafka.consumer import group_coordinator
+from aiokafka.producer import sender
+
+from stream.config import SettingsError
+from stream.ops import log_filters, logs
+from stream.ops.log_filters import ExpectedLines, WithoutRepeatedFatal
+
+_RETRY = "Got error produce response on topic-partition %s, retrying. Error: %s"
+_REBALANCE = "Heartbeat failed for group %s because it is rebalancing"
+
+
+def _record(name: str, level: int, text: str, *args: object) -> logging.LogRecord:
+    return logging.LogRecord(name, level, "", 0, text, args, sys.exc_info() if sys.exc_info()[1] else None)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    yield now
+
+
+def _level(expected: ExpectedLines, *args: object) -> int:
+    record = _record("aiokafka.producer.sender", logging.WARNING, _RETRY, *args)
+    assert expected.filter(record)
+    return record.levelno
+
+
+def test_a_retry_is_a_warning_only_if_it_lasts(clock: list[float]) -> None:
+    expected = ExpectedLines("INFO")
+    levels = {}
+    for tenth in range(80):
+        clock[0] = 100 + tenth / 10
+        levels[tenth] = _level(expected, "topic-0", "NotEnoughReplicas")
+    assert {levels[tenth] for tenth in range(49)} == {logging.INFO}
+    assert {levels[tenth] for tenth in range(51, 80)} == {logging.WARNING}
+    assert _level(expected, "topic-1", "NotEnoughReplicas") == logging.INFO
+    clock[0] += 60
+    assert _level(expected, "topic-0", "NotEnoughReplicas") == logging.INFO
+    assert len(expected._written_at) == 1
+
+
+def test_a_rebalance_is_no_warning_and_other_lines_stay_as_they_are() -> None:
+    expected, name = ExpectedLines("INFO"), "aiokafka.consumer.group_coordinator"
+    record = _record(name, logging.WARNING, _REBALANCE, "volteface")
+    assert expected.filter(record)
+    assert (record.levelno, record.levelname) == (logging.INFO, "INFO")
+    other = _record(name, logging.WARNING, "Heartbeat failed for group %s: generation id is not  current.", "volteface")
+    assert expected.filter(other)
+    assert other.levelno == logging.WARNING
+    assert not ExpectedLines("WARNING").filter(_record(name, logging.WARNING, _REBALANCE, "volteface"))
+
+
+def test_the_lowered_lines_are_those_of_the_installed_client() -> None:
+    """Another version of the client may word them anew."""
+    texts = [
+        inspect.getsource(module).replace('"\n                        "', "") for module in (group_coordinator, sender)
+    ]
+    for line in (_REBALANCE, *log_filters._RETRIED):
+        assert any(line in text for text in texts), line
+
+
+def test_a_fatal_error_is_one_line_of_json_and_not_repeated(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "__stderr__", sys.stderr)
+    monkeypatch.setattr(WithoutRepeatedFatal, "fatal", None)
+    error, filtered = SettingsError("one: set it\ntwo: set it"), WithoutRepeatedFatal()
+    lines = [
+        _record("faust", logging.ERROR, "[^-App]: Crashed reason=%r", error),
+        _record("faust", logging.CRITICAL, "[^Worker]: We experienced a crash! Reraising original exception..."),
+    ]
+    try:
+        raise error
+    except SettingsError:
+        lines.append(_record("faust", logging.ERROR, "[^Worker]: Error: anything"))
+    assert all(map(filtered.filter, lines))
+    logs.fatal(error)
+    (line,) = capsys.readouterr().err.splitlines()
+    found = json.loads(line)
+    assert (found["event"], found["level"], found["error"]) == (
+        "fatal",
+        "critical",
+        "SettingsError: one: set it; two: set it",
+    )
+    assert not any(map(filtered.filter, lines))
+    try:
+        raise ValueError("an error of the program")
+    except ValueError:
+        assert filtered.filter(_record("faust", logging.ERROR, "[^-App]: Crashed reason=%r", ValueError("other")))
