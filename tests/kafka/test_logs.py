@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import socket
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from stream.config import KafkaSettings
+from stream.ops.broker import free_port
 from tests.kafka.group import Group, Market, Worker, fatal_errors, wait
 
 pytestmark = pytest.mark.kafka
@@ -42,6 +45,23 @@ def test_a_web_port_in_use_ends_a_worker_with_one_line(group: Group) -> None:
         f"SettingsError: {address}: Address already in use; set another one: two workers on one machine need different "
         "ports"
     ]
+
+
+def test_a_worker_that_starts_without_kafka_says_that_it_waits_and_ends(
+    group: Group,
+) -> None:
+    """So does the runbook of VoltefaceKafkaUnreachable."""
+    group.kafka = KafkaSettings(bootstrap_servers=f"127.0.0.1:{free_port()}")
+    begun = time.monotonic()
+    assert Worker(group).process.wait(60) == 1
+    assert time.monotonic() - begun > 20
+    waiting, fatal = _lines(group)
+    assert (waiting["event"], waiting["level"]) == ("waiting_for_kafka", "warning")
+    assert waiting["text"] == f"waiting for Kafka at {group.kafka.bootstrap_servers}, for up to 20 seconds"
+    assert fatal["event"] == "fatal"
+    assert fatal["error"].startswith(f"AccessError: Kafka at {group.kafka.bootstrap_servers} does not answer")
+    runbook = (Path(__file__).parents[2] / "docker/runbooks.md").read_text().split("## VoltefaceKafkaUnreachable")[1]
+    assert "tries for 20 s, and ends with exit code 1" in runbook.split("\n## ")[0]
 
 
 def test_another_budget_ends_a_worker_with_one_line(group: Group, monkeypatch: pytest.MonkeyPatch) -> None:
