@@ -45,6 +45,21 @@ def test_a_shuffled_history_is_doubtful_and_a_sorted_one_is_not(market: list[byt
     assert {alert.subject.id for alert in alerts_again} == {alert.subject.id for alert in alerts}
 
 
+def test_a_history_that_follows_a_disordered_part_of_itself_again_and_again_stays_late(
+    market: list[bytes], tmp_path: Path
+) -> None:
+    """Its second deliveries make the share of late events no smaller."""
+    first = market[:2000]
+    late = [*first[100:], *first[:100]]  # 5 % of the events
+    once, _ = _replay(late, tmp_path)
+    assert "behind others" in _reasons(once)
+    often, _ = _replay([*late, *first * 3], tmp_path)
+    assert often.duplicates == 3 * len(first)
+    assert often.late == once.late
+    assert "behind others" in _reasons(often)
+    assert "are dropped" in _reasons(often)
+
+
 def test_late_look_ups_are_doubtful_though_they_are_few_of_all_events(market: list[bytes], tmp_path: Path) -> None:
     lookups = [line for line in market if b"contact.accessed" in line]
     others = [line for line in market if b"contact.accessed" not in line]
