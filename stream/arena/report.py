@@ -35,10 +35,11 @@ _HEAD: Final = """# The arena
 competitor receives the same events one by one, and after each event it scores how suspicious the event's seller is.
 Each competitor has one threshold for all markets: the score above which it accuses the given number of honest sellers a
 market. A cheat can be found from its first paid flip on. Sellers that bought removals, and cheats without a paid flip,
-count neither as cheats nor as honest. All baselines share one plain bookkeeping (`stream/arena/bookkeeping.py`), and
-their docstrings give their sources. The oracle knows the hazard of every honest flip. The `stranger` knows the hazards,
-too, but not the sellers' levels, and is the bound for detectors that must learn these levels. `no ...` is Volteface
-without one of its parts. With 16 tasks, each task has a sixteenth of the market."""
+count neither as cheats nor as honest. The docstrings of the baselines give their sources. All baselines but one share
+one plain bookkeeping (`stream/arena/bookkeeping.py`). That one, `hazards by stratum`, asks the product's questions by
+another and simpler design: if it does better, this page shows it. The oracle knows the hazard of every honest flip. The
+`stranger` knows the hazards, too, but not the sellers' levels, and is the bound for detectors that must learn these
+levels. `no ...` is Volteface without one of its parts. With 16 tasks, each task has a sixteenth of the market."""
 
 
 class CompetitorResult(msgspec.Struct):

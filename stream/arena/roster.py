@@ -19,6 +19,7 @@ from stream.arena.level_learning_bound import level_learning_oracle
 from stream.arena.oracle import oracle
 from stream.arena.product import Product
 from stream.arena.shrinkage import Eb05
+from stream.arena.stratum_hazards import StratumHazards
 from stream.market.output import Market
 
 
@@ -48,6 +49,7 @@ BASELINES: Final[dict[str, Factory]] = {
     "HDDM-W": _ignore_market(drift_detectors.hddm_w),
     "HalfSpaceTrees": _ignore_market(OddFlips),
     "LODA": _ignore_market(OddSellers),
+    "hazards by stratum": _ignore_market(StratumHazards),
 }
 #: Groups by name, for `--competitors`.
 GROUPS: Final[dict[str, dict[str, Factory]]] = {
