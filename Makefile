@@ -1,7 +1,7 @@
 # make run         a demonstration on a real Kafka     make install     the environment and the compiled core
 # make lint        format, style, types, layers        make check       lint and the tests without Kafka
 # make test        everything that CI runs             make dashboards  the JSON of Grafana's dashboards
-# make bench       rates beside other engines          make arena       detectors compared on simulated markets
+# make bench       rates beside other engines          make arena       detectors compared on the same markets
 # make simulate    random faults on a simulated log    make faults      faults on a real Kafka
 # make stack       Kafka, workers and Prometheus       make soak        half an hour of it, with restarts
 # make stack-test  the tests of the stack              make image-test  the tests of the container image
@@ -14,6 +14,7 @@ PYTHON ?= python3
 UV := .venv/bin/uv
 BIN := .venv/bin
 UV_VERSION := 0.13.9
+REAL_EVENTS := tests/data/app_store.jsonl.gz
 # With bytecode a worker starts in half the time; in many environments Python itself may not write bytecode.
 export UV_COMPILE_BYTECODE := 1
 
@@ -79,10 +80,11 @@ image-test: install
 soak: install
 	$(BIN)/python -m tests.stack.soak
 
+# The usual scenarios, and real events: with planted cheats, and as they are.
 # Takes hours. An interrupted run resumes. Remove dist/arena.jsonl first after a change of the core or the arena.
 arena: install
 	@mkdir -p dist
-	$(BIN)/volteface arena --out docs --lines dist/arena.jsonl
+	$(BIN)/volteface arena --out docs --lines dist/arena.jsonl --kinds all,$(REAL_EVENTS) --as-is $(REAL_EVENTS)
 
 bench: install .venv-bench/.installed
 	$(BIN)/python -m tests.bench

@@ -19,12 +19,14 @@ import msgspec
 
 from stream.arena.competitor import NO_EVIDENCE, Competitor, Factory
 from stream.arena.product import Product
-from stream.arena.records import Performance, ScoreTrajectory, StaffScore, append, read
+from stream.arena.records import Performance, ScoreTrajectory, StaffScore, append, is_simulated, read
+from stream.arena.roster import GROUPS
 from stream.contract.events import CRITICAL_STARS, AnyEvent, Event, ReviewDeleted, ReviewEdited
 from stream.market.background import simulate_background
 from stream.market.cheats import Cheat, Run
 from stream.market.output import Market
-from stream.market.simulate import SCENARIOS, simulate
+from stream.market.simulate import simulate
+from stream.ops import event_files
 
 #: Scenarios with one kind of cheat, one with all kinds and all confounders, and one with confounders only.
 KINDS: Final = (
@@ -33,6 +35,7 @@ KINDS: Final = (
 )
 _DECODER: Final = msgspec.json.Decoder(AnyEvent)
 _DAY: Final = 86_400.0
+_BOUNDS: Final = frozenset(GROUPS["bounds"].values())
 
 
 def market_runs(kinds: Iterable[str], worlds: Iterable[int], seed: int, sellers: int, days: int) -> list[Run]:
@@ -47,35 +50,49 @@ def market_runs(kinds: Iterable[str], worlds: Iterable[int], seed: int, sellers:
     ]
 
 
+def as_is_runs(files: Iterable[Path]) -> list[Run]:
+    """Return a run for each file of real events whose sellers are all taken as honest."""
+    return [Run(str(file), seed=0, sellers=0, days=0, as_is=True) for file in dict.fromkeys(files)]
+
+
 def run_contest(
     runs: list[Run], competitors: dict[str, Factory], path: Path, log: Callable[[str], None]
 ) -> list[Performance]:
     """Run the part of a contest that the file of results does not have yet, and append to the file.
 
+    Bounds take no part in markets of real events: the hazards there are not known.
+
     Returns:
         The performances of all competitors in all runs, old and new.
     """
     results = {(one.run, one.name): one for one in read(path)}
+    pairs = [
+        (run, name) for run in runs for name in competitors if is_simulated(run) or competitors[name] not in _BOUNDS
+    ]
     for number, run in enumerate(runs):
-        missing = {name: make for name, make in competitors.items() if (run, name) not in results}
+        missing = {name: competitors[name] for each, name in pairs if each == run and (each, name) not in results}
         if not missing:
             continue
         started = time.monotonic()
         market = make_market(run)
         events = sorted_events(market)
-        log(f"{number + 1}/{len(runs)} {run.scenario}, world {run.world}: {len(events):,} events,"
+        which = "as it is" if run.as_is else f"world {run.world}"
+        log(f"{number + 1}/{len(runs)} {run.scenario}, {which}: {len(events):,} events,"
             f" made in {time.monotonic() - started:.0f} s")  # fmt: skip
         for name, make in missing.items():
             performance = perform(run, name, make, market, events)
             append(path, performance)
             results[run, name] = performance
             log(f"  {name}: {performance.micros:.1f} us an event")
-    return [results[run, name] for run in runs for name in competitors]
+    return [results[pair] for pair in pairs]
 
 
 def make_market(run: Run) -> Market:
     """Make the market of a run; a scenario without an entry is a file of real events, with planted cheats."""
-    if run.scenario in SCENARIOS:
+    if run.as_is:
+        with event_files.lines(run.scenario) as lines:
+            return Market(list(lines), [], {}, run)
+    if is_simulated(run):
         return simulate(run.scenario, run.seed, run.sellers, run.days, run.world)
     return simulate_background(Path(run.scenario), run.seed, run.world)
 
@@ -109,7 +126,9 @@ def perform(run: Run, name: str, make: Factory, market: Market, events: list[Eve
         confounders={seller: names for seller, names in confounders.items() if names},
         cheats={seller: one.trajectory for seller, one in cheats.items() if one.trajectory.paid_flips},
     )
+    performance.seller_days = _seller_days(event for event in events if event.seller_id in best)
     if isinstance(competitor, Product):
+        performance.has_alerts = True
         performance.accused = sorted(subject for kind, subject in competitor.accused if kind == "seller")
         performance.staff = _staff_scores(competitor, market)
     return performance
@@ -129,6 +148,16 @@ def _score_events(
             cheat.add(event, score)
         elif score > best.get(seller_id, -math.inf):
             best[seller_id] = score
+
+
+def _seller_days(events: Iterable[Event]) -> float:
+    """Return the days from each seller's first event to its last, added up."""
+    first: dict[str, dt.datetime] = {}
+    last: dict[str, dt.datetime] = {}
+    for event in events:
+        first.setdefault(event.seller_id, event.occurred_at)
+        last[event.seller_id] = event.occurred_at
+    return sum((last[seller_id] - since).total_seconds() for seller_id, since in first.items()) / _DAY
 
 
 class _CheatScores:

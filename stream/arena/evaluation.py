@@ -119,14 +119,13 @@ def budget_result(performances: list[Performance], budget: float) -> BudgetResul
     cheats = [(cheat, seller in one.accused) for one in performances for seller, cheat in one.cheats.items()]
     false = [(one, seller) for one in performances for seller in one.accused if seller in one.honest]
     honest_staff = [(one, each) for one in performances for each in one.staff.values() if not each.sold]
-    years = budget / 1000 / 365
 
     def staff_share(sold: str) -> Share:
         return _accused(one for performance in performances for one in performance.staff.values() if one.sold == sold)
 
     return BudgetResult(
         false_sellers=len(false),
-        allowed_sellers=sum(len(one.honest) * one.days for one in performances) * years,
+        allowed_sellers=sum(one.seller_years() for one in performances) * budget / 1000,
         by_size={
             size: _share(accused for cheat, accused in cheats if least <= cheat.paid_flips <= most)
             for size, (least, most) in SIZES.items()
@@ -134,7 +133,7 @@ def budget_result(performances: list[Performance], budget: float) -> BudgetResul
         by_confounder=_by_confounder(false),
         insiders={sold: staff_share(sold) for sold in ("access", "removals")},
         false_staff=sum(each.accused for _, each in honest_staff),
-        allowed_staff=sum(one.days for one, _ in honest_staff) * years,
+        allowed_staff=sum(one.days for one, _ in honest_staff) / 365 * budget / 1000,
     )
 
 

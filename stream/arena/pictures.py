@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from stream.arena.evaluation import FEWEST, operating_point, recall_curve, threshold
-from stream.arena.records import Performance, ScoreTrajectory
-from stream.arena.report import by_name
+from stream.arena.records import Performance, ScoreTrajectory, is_simulated
+from stream.arena.results import by_name
 
 #: False sellers a market.
 _RATES: Final = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0)
@@ -23,8 +23,10 @@ _RATE_LIMITS: Final = (0.09, 11.0)
 
 
 def draw(performances: list[Performance], folder: Path) -> list[Path]:
-    """Draw recall and delay of a contest's competitors, and return the files written."""
-    groups = by_name(performances)
+    """Draw recall and delay in the simulated markets of a contest, if any, and return the files written."""
+    groups = by_name(one for one in performances if is_simulated(one.run))
+    if not groups:
+        return []
     folder.mkdir(exist_ok=True)
     recall, delay = Figure(figsize=(12, 5)), Figure(figsize=(8, 5))
     large, small = recall.subplots(1, 2, sharey=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from stream.market.cheats import Run
+from stream.market.scenarios import SCENARIOS
 
 
 class ScoreTrajectory(msgspec.Struct):
@@ -50,6 +51,27 @@ class Performance(msgspec.Struct):
     #: Sellers accused at the default budget, and staff; products only.
     accused: list[str] = msgspec.field(default_factory=list)
     staff: dict[str, StaffScore] = msgspec.field(default_factory=dict)
+    #: Days from the first event of each honest seller to its last, added up; 0 in older files.
+    seller_days: float = 0.0
+    #: Whether the competitor raises alerts at a budget, even if it raised none; False in older files.
+    has_alerts: bool = False
+
+    def raises_alerts(self) -> bool:
+        """Return whether the competitor is a product: it has a result at its default budget."""
+        return self.has_alerts or bool(self.staff or self.accused)
+
+    def seller_years(self) -> float:
+        """Return for how many years of honest sellers the budget allows alarms.
+
+        A simulated market is short, and all its sellers count to its end. A file of real events may span many years, so
+        there a seller counts from its first event to its last, as in `volteface calibrate`.
+        """
+        return (len(self.honest) * self.days if is_simulated(self.run) else self.seller_days) / 365
+
+
+def is_simulated(run: Run) -> bool:
+    """Return whether a market is simulated; otherwise its events are those of a file."""
+    return run.scenario in SCENARIOS and not run.as_is
 
 
 _DECODER = msgspec.json.Decoder(Performance)

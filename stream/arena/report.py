@@ -1,34 +1,21 @@
 """The report of a contest: a Markdown page, and the same numbers as JSON.
 
-Invariant: the report contains words and tables; every number comes from `evaluation`. The names in the JSON are fixed.
+Invariant: the report contains words and tables; every number comes from `results`.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from statistics import mean
 from typing import Final
 
 import msgspec
 
-from stream.arena.evaluation import (
-    FALSE_A_MARKET,
-    FEWEST,
-    SIZES,
-    BudgetResult,
-    OperatingPoint,
-    Share,
-    budget_result,
-    operating_point,
-    threshold,
-)
+from stream.arena.evaluation import FALSE_A_MARKET, FEWEST, SIZES, Share
 from stream.arena.product import BUDGET
-from stream.arena.records import Performance
-from stream.market.cheats import Run
-from stream.market.scenarios import SCENARIOS
+from stream.arena.results import AsIsResult, CompetitorResult, PlantedResult, Report
 
+_RATES: Final = ", ".join(f"{rate:g}" for rate in FALSE_A_MARKET)
 _HEAD: Final = """# The arena
 
 `make arena` writes this page. It compares detectors on the same markets, at equal numbers of false alarms. Every
@@ -42,55 +29,6 @@ another and simpler design: if it does better, this page shows it. The oracle kn
 levels. `no ...` is Volteface without one of its parts. With 16 tasks, each task has a sixteenth of the market."""
 
 
-class CompetitorResult(msgspec.Struct):
-    """The results of one competitor."""
-
-    name: str
-    #: Microseconds an event.
-    micros: float
-    #: By false sellers a market, as in FALSE_A_MARKET.
-    operating_points: dict[str, OperatingPoint] = msgspec.field(name="levels")
-    #: Of products only.
-    at_budget: BudgetResult | None = msgspec.field(name="own")
-
-
-class Report(msgspec.Struct):
-    """The results of a contest."""
-
-    markets: list[Run]
-    events: int
-    #: Number of honest sellers by confounder.
-    confounders: dict[str, int] = msgspec.field(name="befallen")
-    competitors: list[CompetitorResult]
-
-
-def by_name(performances: Iterable[Performance]) -> dict[str, list[Performance]]:
-    """Group performances by competitor."""
-    groups: dict[str, list[Performance]] = {}
-    for one in performances:
-        groups.setdefault(one.name, []).append(one)
-    return groups
-
-
-def report(performances: list[Performance]) -> Report:
-    """Evaluate a contest; competitors are sorted by the cheats found at one false seller a market, large ones first."""
-    groups = by_name(performances)
-    results = [_result(name, group) for name, group in groups.items()]
-    results.sort(key=lambda one: [share.found for share in _middle(one).by_size.values()], reverse=True)
-    first = next(iter(groups.values()), [])
-    confounders = Counter(
-        name for one in first for seller in one.honest for name in one.confounders.get(seller, ["nothing"])
-    )
-    return Report([one.run for one in first], sum(one.events for one in first), dict(confounders), results)
-
-
-def _result(name: str, performances: list[Performance]) -> CompetitorResult:
-    points = {str(rate): operating_point(performances, threshold(performances, rate)) for rate in FALSE_A_MARKET}
-    has_alerts = any(one.staff or one.accused for one in performances)
-    at_budget = budget_result(performances, BUDGET) if has_alerts else None
-    return CompetitorResult(name, mean(one.micros for one in performances), points, at_budget)
-
-
 def write(results: Report, drawn: list[Path], folder: Path) -> str:
     """Write page and JSON, and return the page."""
     page = markdown(results, drawn)
@@ -101,42 +39,101 @@ def write(results: Report, drawn: list[Path], folder: Path) -> str:
 
 def markdown(results: Report, drawn: Iterable[Path]) -> str:
     """Return the page; it links to the figures in a folder beside it."""
-    pictures = [f"![{file.stem.replace('_', ': ')}]({file.parent.name}/{file.name})" for file in drawn]
-    rates = ", ".join(f"{rate:g}" for rate in FALSE_A_MARKET)
+    parts = [_HEAD]
+    if results.competitors:
+        parts += _simulated(results, drawn)
+    if results.planted:
+        parts += _planted(results.planted)
+    if results.as_is:
+        parts += _as_is(results.as_is)
+    return "\n\n".join(parts) + "\n"
+
+
+def _simulated(results: Report, drawn: Iterable[Path]) -> list[str]:
+    competitors = results.competitors
     parts = [
-        _HEAD,
         _markets(results),
-        *pictures,
+        *(f"![{file.stem.replace('_', ': ')}]({file.parent.name}/{file.name})" for file in drawn),
         "## At equal numbers of false alarms\n\n"
-        f"Cheats found, by number of paid flips, at {rates} false sellers a market.",
-        _sizes(results),
+        f"Cheats found, by number of paid flips, at {_RATES} false sellers a market.",
+        _sizes(competitors),
         f"## By kind of cheat\n\nCheats found with {FEWEST} paid flips or more, at one false seller a market.",
-        _kinds(results),
+        _kinds(competitors),
         "## Detection delay\n\n"
         f"Medians over the found cheats with {FEWEST} paid flips or more, at one false seller a market.\n"
         "A detector that finds only plain cheats has short delays. Microseconds are the whole cost of an event, "
         "bookkeeping included.",
-        _delays(results),
+        _delays(competitors),
         "## False alarms by confounder\n\n"
         "Honest sellers accused at one false seller a market, by the seller's confounders.",
         _confounders(results),
     ]
-    if any(one.at_budget for one in results.competitors):
+    if any(one.at_budget for one in competitors):
         parts += [
             f"## At the default budget\n\n{BUDGET:g} false alarms are allowed per 1,000 subjects a year. An insider is "
             "found by an alert about the insider.",
-            _at_budget(results),
+            _at_budget(competitors),
         ]
-    return "\n\n".join(parts) + "\n"
+    return parts
+
+
+def _planted(files: list[PlantedResult]) -> list[str]:
+    parts = [
+        "## Cheats planted among real events\n\n"
+        "`volteface market --background` splits each seller of a file of real events into parts, and plants cheats in\n"
+        "some of them. Each world is another draw. A competitor has thresholds of its own for each file, which accuse\n"
+        f"{_RATES} honest parts a market. The bounds take no part: the hazards of real reviews are not known."
+    ]
+    for one in files:
+        parts += [
+            f"### {one.file}\n\nMarkets: {len(one.markets)}. Events: {one.events:,}. "
+            f"Cheats found, by number of paid flips, at {_RATES} false sellers a market.",
+            _sizes(one.competitors),
+        ]
+        if any(each.at_budget for each in one.competitors):
+            parts += [
+                "At the default budget; a part counts from its first event to its last:",
+                _at_budget(one.competitors),
+            ]
+    return parts
+
+
+def _as_is(rows: list[AsIsResult]) -> list[str]:
+    return [
+        "## Real events as they are\n\n"
+        "All sellers of these files are taken as honest: each one accused is a false alarm. A seller counts from its\n"
+        "first event to its last. Competitors score on different scales: *above the threshold* are the sellers with a\n"
+        "higher score than the one that leaves one honest seller accused a simulated market. *Accused* and *allowed*\n"
+        "are at the default budget.",
+        _table(
+            [
+                "file",
+                "competitor",
+                "sellers",
+                "seller-years",
+                "largest score",
+                "above the threshold",
+                "accused",
+                "allowed",
+            ],
+            (
+                [
+                    *(row.file, row.name, str(row.sellers), f"{row.seller_years:.1f}", f"{row.largest_score:.1f}"),
+                    *("-" if count is None else str(count) for count in (row.above_threshold, row.accused)),
+                    "-" if row.allowed is None else f"{row.allowed:.2f}",
+                ]
+                for row in rows
+            ),
+        ),
+    ]
 
 
 def _markets(results: Report) -> str:
     kinds = ", ".join(dict.fromkeys(run.scenario for run in results.markets))
     worlds = ", ".join(str(world) for world in sorted({run.world for run in results.markets}))
-    simulated = [run for run in results.markets if run.scenario in SCENARIOS]
-    sizes = sorted({f"{run.sellers} sellers and {run.days} days" for run in simulated})
-    head = f"{len(results.markets)} markets, {results.events:,} events. Kinds: {kinds}; worlds: {worlds}."
-    return f"{head}\nA simulated market has {' or '.join(sizes)}." if sizes else head
+    sizes = sorted({f"{run.sellers} sellers and {run.days} days" for run in results.markets})
+    head = f"{len(results.markets)} simulated markets, {results.events:,} events. Kinds: {kinds}; worlds: {worlds}."
+    return f"{head}\nA market has {' or '.join(sizes)}."
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -148,28 +145,24 @@ def _of(share: Share | None) -> str:
     return f"{share.found} of {share.total}" if share and share.total else "-"
 
 
-def _middle(one: CompetitorResult) -> OperatingPoint:
-    return one.operating_points[str(FALSE_A_MARKET[1])]
-
-
-def _sizes(results: Report) -> str:
+def _sizes(competitors: list[CompetitorResult]) -> str:
     head = ["", *(f"{size}, at {rate:g}" for rate in FALSE_A_MARKET for size in SIZES)]
     rows = (
         [one.name, *(_of(point.by_size[size]) for point in one.operating_points.values() for size in SIZES)]
-        for one in results.competitors
+        for one in competitors
     )
     return _table(head, rows)
 
 
-def _kinds(results: Report) -> str:
-    kinds = sorted({kind for one in results.competitors for kind in _middle(one).by_kind})
+def _kinds(competitors: list[CompetitorResult]) -> str:
+    kinds = sorted({kind for one in competitors for kind in one.usual.by_kind})
     return _table(
         ["", *kinds],
-        ([one.name, *(_of(_middle(one).by_kind.get(kind)) for kind in kinds)] for one in results.competitors),
+        ([one.name, *(_of(one.usual.by_kind.get(kind)) for kind in kinds)] for one in competitors),
     )
 
 
-def _delays(results: Report) -> str:
+def _delays(competitors: list[CompetitorResult]) -> str:
     def shown(value: float | None) -> str:
         return "-" if value is None else f"{value:.0f}"
 
@@ -177,27 +170,25 @@ def _delays(results: Report) -> str:
     rows = (
         [
             one.name,
-            shown(_middle(one).delay_flips),
-            shown(_middle(one).delay_days),
+            shown(one.usual.delay_flips),
+            shown(one.usual.delay_days),
             f"{one.micros:.1f}",
-            f"{_middle(one).false_a_market:.2f}",
+            f"{one.usual.false_a_market:.2f}",
         ]
-        for one in results.competitors
+        for one in competitors
     )
     return _table(head, rows)
 
 
 def _confounders(results: Report) -> str:
-    names = sorted({name for one in results.competitors for name in _middle(one).by_confounder})
-    rows = [
-        [one.name, *(str(_middle(one).by_confounder.get(name, 0)) for name in names)] for one in results.competitors
-    ]
+    names = sorted({name for one in results.competitors for name in one.usual.by_confounder})
+    rows = [[one.name, *(str(one.usual.by_confounder.get(name, 0)) for name in names)] for one in results.competitors]
     return _table(
         ["", *names], [*rows, ["all honest sellers", *(str(results.confounders.get(name, 0)) for name in names)]]
     )
 
 
-def _at_budget(results: Report) -> str:
+def _at_budget(competitors: list[CompetitorResult]) -> str:
     head = ["", *SIZES, "false sellers", "allowed", "sold look-ups", "sold removals", "false staff", "allowed"]
     rows = (
         [
@@ -209,7 +200,7 @@ def _at_budget(results: Report) -> str:
             str(result.false_staff),
             f"{result.allowed_staff:.2f}",
         ]
-        for one in results.competitors
+        for one in competitors
         if (result := one.at_budget)
     )
     return _table(head, rows)

@@ -56,7 +56,18 @@ def arena(
         "arena"
     ),
     lines: Annotated[Path | None, typer.Option(dir_okay=False, help="raw results; a contest continues there")] = None,
-    kinds: Annotated[str | None, typer.Option(help="scenarios of `market`, or files for its --background")] = None,
+    kinds: Annotated[
+        str,
+        typer.Option(
+            help="scenarios of `market`, or files for its --background; all: the usual scenarios; none: only --as-is"
+        ),
+    ] = "all",
+    as_is: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE", exists=True, dir_okay=False, help="real events, all sellers taken as honest; repeatable"
+        ),
+    ] = None,
     worlds: Annotated[str, typer.Option(help="worlds of `market`, each with all kinds")] = "0,1,2",
     competitors: Annotated[str, typer.Option(help="their names or groups")] = "products,baselines,bounds",
     sellers: Annotated[int, typer.Option(min=1, max=100_000)] = 500,
@@ -66,13 +77,18 @@ def arena(
     """Compare detectors on the same markets, at equal numbers of false alarms."""
     from importlib.util import find_spec
 
-    from stream.arena import contest, report, roster
+    from stream.arena import contest, report, results, roster
+    from stream.arena.records import is_simulated
 
     try:
         numbers = [int(world) for world in worlds.split(",")]
     except ValueError as error:
         raise typer.BadParameter(f"--worlds takes numbers such as 0,1, not {worlds!r}") from error
-    where = contest.market_runs(kinds.split(",") if kinds else contest.KINDS, numbers, seed, sellers, days)
+    where = contest.market_runs(_kinds(kinds), numbers, seed, sellers, days) + contest.as_is_runs(as_is or [])
+    if not where:
+        raise typer.BadParameter("--kinds none leaves no market: give a file of events to --as-is")
+    for file in dict.fromkeys(run.scenario for run in where if not is_simulated(run)):
+        _check_events(file)
     folder.mkdir(parents=True, exist_ok=True)
     chosen = roster.select(competitors.split(","))
     performances = contest.run_contest(where, chosen, lines or folder / "arena.jsonl", say)
@@ -81,7 +97,36 @@ def arena(
         from stream.arena import pictures
 
         drawn = pictures.draw(performances, folder / "figures")
-    sys.stdout.write(report.write(report.report(performances), drawn, folder))
+    sys.stdout.write(report.write(results.evaluate(performances), drawn, folder))
+
+
+def _kinds(kinds: str) -> list[str]:
+    """Return the scenarios and files of `--kinds`."""
+    from stream.arena.contest import KINDS
+    from stream.market.scenarios import SCENARIOS
+
+    chosen: list[str] = []
+    for kind in [] if kinds == "none" else kinds.split(","):
+        if kind != "all" and kind not in SCENARIOS and not Path(kind).is_file():
+            names = ", ".join(("all", "none", *sorted(SCENARIOS)))
+            raise typer.BadParameter(f"--kinds takes files and {names}; {kind!r} is neither")
+        chosen += KINDS if kind == "all" else [kind]
+    return list(dict.fromkeys(chosen))
+
+
+def _check_events(file: str) -> None:
+    """Read a file of events to its end: an error after an hour of work would come late."""
+    from stream.contract.events import AnyEvent
+    from stream.ops import event_files
+
+    decoder = msgspec.json.Decoder(AnyEvent)
+    with reading(file), event_files.lines(file) as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                decoder.decode(line)
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                advice = f"`volteface feed --check --input {file}` checks all lines"
+                raise typer.BadParameter(f"line {number} of {file} is no event: {error}; {advice}") from error
 
 
 def broker(

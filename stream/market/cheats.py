@@ -80,6 +80,8 @@ class Run(msgspec.Struct, frozen=True, omit_defaults=True):
     sellers: int
     days: int
     world: int = 0
+    #: The events of the file `scenario` as they are, without planted cheats; in the arena only.
+    as_is: bool = False
 
 
 class Cheat(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from stream.arena import contest, pictures, records, report
+from stream.arena import contest, pictures, records, report, results
 from stream.arena.competitor import Competitor
 from stream.arena.evaluation import Share, budget_result, first_alarm, operating_point, recall_curve, threshold
 from stream.arena.records import Performance, ScoreTrajectory, StaffScore
@@ -131,12 +131,12 @@ def test_the_report_of_a_contest(tmp_path: Path) -> None:
     found = contest.run_contest(
         contest.market_runs(["cheats"], [0], 1, 20, 30), competitors, tmp_path / "lines.jsonl", print
     )
-    page = report.write(report.report(found), [tmp_path / "figures" / "arena_recall.png"], tmp_path)
+    page = report.write(results.evaluate(found), [tmp_path / "figures" / "arena_recall.png"], tmp_path)
     assert page == (tmp_path / "arena.md").read_text()
     assert "![arena: recall](figures/arena_recall.png)" in page
     assert "| volteface |" in page
     assert "## At the default budget" in page
-    assert msgspec.json.decode((tmp_path / "arena.json").read_bytes(), type=report.Report).markets == [found[0].run]
+    assert msgspec.json.decode((tmp_path / "arena.json").read_bytes(), type=results.Report).markets == [found[0].run]
 
 
 def test_a_contest_without_cheats_has_figures_too(tmp_path: Path) -> None:

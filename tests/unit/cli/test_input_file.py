@@ -33,7 +33,15 @@ def _feed_reads_without_kafka(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stream.feed.feed", feed)
 
 
-@pytest.mark.parametrize("command", [*_COMMANDS, "market --seed 1 --out out --truth truth --background"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        *_COMMANDS,
+        "market --seed 1 --out out --truth truth --background",
+        "arena --kinds",
+        "arena --kinds none --as-is",
+    ],
+)
 @pytest.mark.parametrize(
     ("content", "what"),
     [
