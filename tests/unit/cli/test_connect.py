@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -39,12 +40,22 @@ def test_a_list_of_servers_is_accepted(servers: str, monkeypatch: pytest.MonkeyP
 )
 @pytest.mark.parametrize("command", ["topics check", "alerts", "worker"])
 def test_a_wrong_list_of_servers_names_the_variable(
-    command: str, servers: str, wrong: str, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+    command: str,
+    servers: str,
+    wrong: str,
+    invoke: Invoke,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
+    text = f"KAFKA_BOOTSTRAP_SERVERS={servers!r} cannot be used: {wrong!r} is not host:port"
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", servers)
-    error = invoke(*command.split()).exception
-    assert isinstance(error, SettingsError)
-    assert str(error) == f"KAFKA_BOOTSTRAP_SERVERS={servers!r} cannot be used: {wrong!r} is not host:port"
+    result = invoke(*command.split())
+    if command == "worker":  # its logs are JSON lines
+        assert result.exit_code == 2
+        assert json.loads(capfd.readouterr().err)["error"] == f"SettingsError: {text}"
+    else:
+        assert isinstance(result.exception, SettingsError)
+        assert str(result.exception) == text
 
 
 @pytest.mark.parametrize(
