@@ -31,6 +31,7 @@ class PositionRow(msgspec.Struct, array_like=True):
         applied: Applied events by input stream; empty in rows from before they were counted by stream.
         late: Late ones among them, in the same order.
         foreign_messages: Messages of other applications on the evidence topic so far.
+        state_beginning: Where the log of the state began when the task was restored; None if that was not recorded.
     """
 
     version: int
@@ -42,6 +43,7 @@ class PositionRow(msgspec.Struct, array_like=True):
     applied: list[int] = []
     late: list[int] = []
     foreign_messages: int = 0
+    state_beginning: int | None = None
 
 
 class Checkpoint(NamedTuple):

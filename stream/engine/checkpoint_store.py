@@ -28,7 +28,8 @@ from stream.engine.checkpoint import Checkpoint
 from stream.engine.deciding_settings import check_member, deciding_settings
 from stream.engine.group_members import settings_of_members
 from stream.engine.kafka_auth import connection, partitions_of
-from stream.engine.log_check import GroupOffsetsError, Log, LogError, Start, check, foreign_offsets
+from stream.engine.log_check import GroupOffsetsError, LogError, Start, check, foreign_offsets
+from stream.engine.log_reader import LogReader
 from stream.engine.record_limits import MAX_RECORD_BYTES, REFUSALS, RecordLimits, WriteError
 from stream.engine.refusals import MissingTopicError, named_refusals
 from stream.intake.partition import partition_of
@@ -40,8 +41,6 @@ _KeyValueHeaders = tuple[bytes | None, bytes | None, list[tuple[str, bytes | Non
 _NO_HEADERS: Final[list[tuple[str, bytes | None]]] = []
 _BATCH: Final = 5000
 _size_of: Final = DefaultRecordBatchBuilder.estimate_size_in_bytes
-#: The longest time for a look at what lies before the first delivered records.
-_CHECK_SECONDS: Final = 30
 #: The time for a group's coordinator to show the offsets of a transaction that has just ended.
 _OFFSETS_SECONDS: Final = 1
 #: Answers to a batch that are not about its topic.
@@ -97,6 +96,7 @@ class KafkaCheckpointStore:
         self._settings = settings
         self._kafka = kafka
         self._topic_ids = topic_ids
+        self._reader = LogReader(settings, kafka, partition)
         self._producer: AIOKafkaProducer | None = None
 
     async def open(self) -> None:
@@ -185,48 +185,40 @@ class KafkaCheckpointStore:
         if offsets is None:
             for others in await settings_of_members(self._kafka, self._settings.app_id):
                 check_member(others, deciding_settings(self._settings))
-        logs = await self._logs()
+        logs, state_beginning = await self._reader.logs()
         try:
             start = check(offsets, logs, len(self._settings.input_topics), self._settings.state_topic)
+            if offsets is None:
+                await self._check_first_start()
         except LogError:
             # A worker that was frozen amid a restore compares an old state with the offsets of the next owner. It is
             # fenced, so this commit, which changes nothing, fails, and the worker does not tell of a lost state.
             await self.commit(Checkpoint([], [], [log.committed or 0 for log in logs]))
             raise
+        start = start._replace(state_beginning=state_beginning)
         if offsets is None:
             return start
         foreign = foreign_offsets(offsets, start, logs, at_checkpoint=at_checkpoint)
         if foreign and not foreign_offsets(offsets, start, logs, at_checkpoint=False):
             # All are behind: the coordinator may not show the last transaction's offsets yet.
             await asyncio.sleep(_OFFSETS_SECONDS)
-            foreign = foreign_offsets(offsets, start, await self._logs(), at_checkpoint=at_checkpoint)
+            foreign = foreign_offsets(offsets, start, (await self._reader.logs())[0], at_checkpoint=at_checkpoint)
         if foreign:
             await self.commit(Checkpoint([], [], start.offsets))
             raise GroupOffsetsError(foreign)
         return start
 
-    async def _logs(self) -> list[Log]:
-        """Return the task's partition of each topic in `Settings.read_topics`."""
-        partitions = [TopicPartition(topic, self._partition) for topic in self._settings.read_topics]
-        consumer = AIOKafkaConsumer(
-            **connection(self._kafka), group_id=self._settings.app_id, enable_auto_commit=False
-        )  # fmt: skip
-        await consumer.start()
-        try:
-            consumer.assign(partitions)
-            beginnings, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
-            committed = [await consumer.committed(tp) for tp in partitions]
-        finally:
-            await consumer.stop()
-        return [
-            Log(tp.topic, tp.partition, beginnings[tp], ends[tp], offset)
-            for tp, offset in zip(partitions, committed, strict=True)
-        ]
+    async def _check_first_start(self) -> None:
+        """Raise LogError if a task without a state has had one."""
+        if await self._reader.has_reported():
+            raise LogError(
+                f"topic {self._settings.state_topic} has no state of partition {self._partition}, but topic "
+                f"{self._settings.evidence_topic} holds reports of its task: the state and the group's offsets were "
+                "deleted, and the reports would count twice"
+            )
 
     async def check_delivered(self, offsets: list[int], firsts: Mapping[int, int]) -> None:
         """Check that no record lies between the task's offset and the first one that was delivered.
-
-        Transaction markers may lie there, and the places of records that have expired.
 
         Args:
             offsets: The next offset of each topic in `Settings.read_topics`.
@@ -235,22 +227,7 @@ class KafkaCheckpointStore:
         Raises:
             GroupOffsetsError: The consumer began at another offset; the group's offsets are set back now.
         """
-        consumer = AIOKafkaConsumer(
-            **connection(self._kafka), isolation_level="read_committed", enable_auto_commit=False,
-            auto_offset_reset="earliest",
-        )  # fmt: skip
-        await consumer.start()
-        missed: dict[str, str] = {}
-        try:
-            async with asyncio.timeout(_CHECK_SECONDS):
-                for stream, first in firsts.items():
-                    tp = TopicPartition(self._settings.read_topics[stream], self._partition)
-                    consumer.assign([tp])
-                    consumer.seek(tp, offsets[stream])
-                    if await _has_record_before(consumer, tp, first):
-                        missed[tp.topic] = f"{offsets[stream]} instead of {first}"
-        finally:
-            await consumer.stop()
+        missed = await self._reader.passed_over(offsets, firsts)
         if missed:
             await self.commit(Checkpoint([], [], offsets))
             raise GroupOffsetsError(missed)
@@ -341,14 +318,6 @@ class KafkaCheckpointStore:
         """Stop the producer."""
         if self._producer is not None:
             await self._producer.stop()
-
-
-async def _has_record_before(consumer: AIOKafkaConsumer, tp: TopicPartition, offset: int) -> bool:
-    """Return whether a committed record lies between the consumer's position and an offset."""
-    while await consumer.position(tp) < offset:
-        for records in (await consumer.getmany(timeout_ms=200, max_records=1)).values():
-            return bool(records[0].offset < offset)
-    return False
 
 
 def _refused(sent: list[_Sent]) -> WriteError | None:

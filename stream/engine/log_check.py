@@ -47,10 +47,11 @@ class Gap(NamedTuple):
 
 
 class Start(NamedTuple):
-    """Where a task continues in each log, and what it has missed."""
+    """Where a task continues in each log, what it has missed, and where the log of its state begins."""
 
     offsets: list[int]
     gaps: list[Gap]
+    state_beginning: int = 0
 
 
 class LogError(StateError):
@@ -108,6 +109,25 @@ def check(offsets: Sequence[int] | None, logs: Sequence[Log], inputs: int, state
         [max(offset, log.beginning) for log, offset in pairs],
         [Gap(log.topic, log.partition, offset, log.beginning) for log, offset in pairs if offset < log.beginning],
     )
+
+
+def check_state_beginning(topic: str, partition: int, written: int | None, beginning: int) -> None:
+    """Check that the state's log begins where it began at the last checkpoint: compaction does not move that.
+
+    Args:
+        topic: The state topic.
+        partition: The task's partition.
+        written: The beginning at that time; None if it was not recorded.
+        beginning: The beginning now.
+
+    Raises:
+        LogError: Rows were lost.
+    """
+    if written is not None and beginning > written:
+        raise LogError(
+            f"topic {topic}, partition {partition}, began at offset {written} and now begins at offset {beginning}: "
+            "rows of the state expired or were deleted (its cleanup.policy must be compact alone)"
+        )
 
 
 def check_ids(written: Mapping[str, str], present: Mapping[str, str]) -> None:

@@ -23,7 +23,7 @@ from stream.core.staff import messages
 from stream.engine import deciding_settings
 from stream.engine.applied_counts import AppliedCounts
 from stream.engine.checkpoint import POSITION, Checkpoint, CheckpointStore, Committed, PositionRow, RaisedAlert
-from stream.engine.log_check import Gap, check_ids
+from stream.engine.log_check import Gap, check_ids, check_state_beginning
 from stream.engine.reception import Reception
 from stream.engine.records import (
     alert_record,
@@ -89,6 +89,7 @@ class Task:
         self._signature = app_id_header(settings)
         #: Messages of other applications on the evidence topic, of the whole state.
         self._foreign_messages = 0
+        self._state_beginning = 0
         #: As of the last checkpoint, for a failed task's later work is done again by the next owner and counts once;
         #: and as of the restore.
         self.committed_totals = self.restored_totals = self.totals()
@@ -167,6 +168,9 @@ class Task:
         """Take the offsets from the position row, once they are known to belong to the logs."""
         offsets = None if row is None else [*(low_offset for low_offset, _ in row.streams), row.evidence]
         start = await self._store.check_logs(offsets, at_checkpoint=True)
+        topic, written = self._settings.state_topic, None if row is None else row.state_beginning
+        check_state_beginning(topic, self.partition, written, start.state_beginning)
+        self._state_beginning = start.state_beginning
         self._restored_offsets = start.offsets
         streams = [] if row is None else row.streams
         ahead = {topic: done for topic, (_, done) in zip(self._settings.input_topics, streams, strict=False)}
@@ -394,7 +398,7 @@ class Task:
             PositionRow(
                 ROW_VERSION, positions, self._next_evidence_offset, dict(self.dead), self._deciding_settings,
                 self._written_ids, list(self.counts.applied), list(self.counts.late),
-                self._foreign_messages,
+                self._foreign_messages, self._state_beginning,
             )
         )  # fmt: skip
         rows = [*self.detector.state.changed(), (POSITION, row)]

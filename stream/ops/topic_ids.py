@@ -60,8 +60,10 @@ class TopicIds:
         async with self._lock:
             if time.monotonic() - self._read_at > _FRESH_SECONDS:
                 found = await asyncio.to_thread(self._read)
-                ids = {topic["name"]: str(topic["topic_id"]) for topic in found if topic["name"] in self._topics}
-                self._ids = {name: topic_id for name, topic_id in ids.items() if topic_id != _NO_ID}
+                # Kafka gives no id of a topic that it may not describe: a right was taken.
+                ids = {topic["name"]: topic["topic_id"] for topic in found if not topic["error_code"]}
+                known = {name: str(topic_id) for name, topic_id in ids.items() if topic_id is not None}
+                self._ids = {name: each for name, each in known.items() if name in self._topics and each != _NO_ID}
                 self._counts = {topic["name"]: len(topic["partitions"]) for topic in found if not topic["error_code"]}
                 self._read_at = time.monotonic()
 

@@ -24,7 +24,7 @@ from stream.market import simulate
 from stream.ops import topics
 from stream.ops.client import connection
 from stream.ops.event_files import head, stream_of
-from tests.kafka.group import PARTITIONS, Group, Worker, fatal_errors, no_topic_ids, replay, wait
+from tests.kafka.group import PARTITIONS, Group, Worker, configure, fatal_errors, no_topic_ids, replay, wait
 
 pytestmark = pytest.mark.kafka
 
@@ -282,3 +282,46 @@ def test_records_that_expire_under_a_worker_that_is_behind_are_counted_and_named
     found = [(gap["partition"], offset) for gap in expired(group) for offset in range(gap["first"], gap["last"])]
     assert len(found) <= sum(before.values())
     assert len(found) == len(set(found)), "an offset was reported twice"
+
+
+@pytest.mark.parametrize("way", ["group deleted", "offsets at zero"])
+def test_the_usual_reset_of_a_kafka_application_is_refused_and_a_rebuild_repairs_it(
+    way: str, group: Group, lines: list[bytes], tmp_path: Path
+) -> None:
+    """The reports of staff on the evidence topic would count twice."""
+    events = tmp_path / "events.jsonl"
+    events.write_bytes(b"\n".join(lines) + b"\n")
+    expected, _ = replay(events, tmp_path)
+    applied(group, lines)
+    create_again(group, group.settings.state_topic)
+    with admin_of(group) as admin:
+        if way == "group deleted":
+            admin.delete_groups([group.settings.app_id])
+        else:
+            read = [TopicPartition(topic, n) for topic in group.settings.read_topics for n in range(PARTITIONS)]
+            admin.alter_group_offsets(group.settings.app_id, {tp: OffsetAndMetadata(0, "", -1) for tp in read})
+    message = refusal(group)
+    assert f"topic {group.settings.evidence_topic} holds reports of its task" in message
+    assert message.endswith("stop all workers and run `volteface state rebuild`")
+    group.command("state", "rebuild")
+    worker = Worker(group)
+    group.wait_for_state(expected)
+    assert worker.stop() == 0
+
+
+def test_rows_of_the_state_that_were_deleted_are_noticed(group: Group, lines: list[bytes]) -> None:
+    applied(group, lines[:1000])
+    tp = TopicPartition(group.settings.state_topic, 1)
+    configure(group.kafka, tp.topic, cleanup_policy="compact,delete")
+    with admin_of(group) as admin:
+        admin.delete_records({tp: 20})
+    configure(group.kafka, tp.topic, cleanup_policy="compact")
+    message = refusal(group)
+    assert f"topic {tp.topic}, partition 1, began at offset 0 and now begins at offset 20: rows of the state" in message
+    group.command("state", "rebuild")
+    worker = Worker(group)
+    worker.wait_for(1000)
+    assert worker.stop() == 0, "what was deleted before a rebuild is no loss"
+    again = Worker(group)
+    wait(again.ready, 60, "the worker is not ready")
+    assert again.stop() == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 
 from stream.engine.log_check import (
@@ -11,6 +13,7 @@ from stream.engine.log_check import (
     LogError,
     Start,
     check,
+    check_state_beginning,
     foreign_offsets,
 )
 
@@ -76,3 +79,11 @@ def test_group_offsets_at_the_beginning_of_a_log_that_has_expired_are_not_set_ba
 
 def test_a_rebuilt_task_starts_at_the_groups_offset_of_the_evidence_topic() -> None:
     assert check(None, logs(0, 9, 7), 1, STATE) == Start([0, 7], [])
+
+
+@pytest.mark.parametrize(
+    ("written", "beginning", "lost"), [(None, 5, False), (0, 0, False), (5, 5, False), (0, 1, True)]
+)
+def test_rows_before_a_later_beginning_of_the_state_are_lost(written: int | None, beginning: int, lost: bool) -> None:
+    with pytest.raises(LogError, match=r"app-state, partition 3, began at offset 0 and now") if lost else nullcontext():
+        check_state_beginning(STATE, 3, written, beginning)
