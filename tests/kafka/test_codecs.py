@@ -62,13 +62,14 @@ def send(group: Group, lines: list[bytes], codecs: Iterator[str]) -> None:
             producer.flush()
 
 
-@pytest.mark.parametrize("first", range(len(CODECS)), ids=CODECS)
+@pytest.mark.parametrize("first", [0, 2], ids=[CODECS[0], CODECS[2]])
 def test_every_codec_works_on_every_topic(group: Group, inputs: Inputs, first: int) -> None:
-    """Each of the three input topics and the topics of the worker has another codec; four rounds cover all pairs."""
+    """Each of the three input topics has another codec, and so has each kind of the worker's own topics."""
     turned = CODECS[first:] + CODECS[:first]
-    own = [group.settings.state_topic, group.settings.evidence_topic, group.settings.alerts_topic]
     letters = [group.settings.dead_letter_topic(topic) for topic in group.settings.read_topics]
-    compress(group.kafka, own + letters, turned[3])
+    own = [[group.settings.state_topic], [group.settings.evidence_topic], [group.settings.alerts_topic], letters]
+    for topics, codec in zip(own, turned, strict=True):
+        compress(group.kafka, topics, codec)
     send(group, inputs.lines, iter(turned))
     worker = Worker(group)
     worker.wait_for(len(inputs.lines))
