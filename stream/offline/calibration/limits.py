@@ -30,5 +30,5 @@ def budget_of(log_threshold: float, slack: float) -> float:
 
 def rounded_down(value: float) -> float:
     """Round down to three digits: a smaller budget is the safe side."""
-    unit = 10.0 ** (math.floor(math.log10(value)) - 2)
-    return math.floor(value / unit) * unit
+    digits = 2 - math.floor(math.log10(value))
+    return round(math.floor(value * 10.0**digits) * 10.0**-digits, max(digits, 0))
