@@ -112,7 +112,7 @@ def test_the_model_in_the_meta_row_keeps_its_names_and_values() -> None:
     row = MetaRow(1, 2.0, 3, 4, {"applied": 5}, model_of("key"))
     assert msgspec.json.encode(row) == (
         b'[1,2.0,3,4,{"applied":5},{"model version":"1","bands of reviews":"690f40c5","watches":"a5b42e9f",'
-        b'"columns of evidence":"27/7/60","rows and messages":"4","VOLTEFACE_PSEUDONYM_KEY":"key"},-1]'
+        b'"columns of evidence":"27/7/60","rows and messages":"5","VOLTEFACE_PSEUDONYM_KEY":"key"},-1]'
     )
 
 

@@ -1,7 +1,7 @@
 """Deduplication: the identities of the latest events, so that a producer's second delivery is dropped and counted.
 
-An event is identified by its type, its id and its seller; a second delivery has the same time, too. An event with a
-known identity and another time is another event, whose producer has used an id again.
+An event is identified by its type, its id, its seller and its review; a second delivery has the same time, too. An
+event with a known identity and another time is another event, whose producer has used an id again.
 
 Invariant: the window is bounded, and its rows are a function of the events alone. Full segments never change; only the
 segment that is being filled is written again.
@@ -10,6 +10,7 @@ segment that is being filled is written again.
 from __future__ import annotations
 
 import enum
+import hashlib
 from typing import Final
 
 from stream.contract.events import STREAMS, Event
@@ -19,6 +20,8 @@ from stream.core.model.encoding import decode, encode
 SEGMENT_IDS: Final = 256
 #: Segments that are kept.
 MAX_SEGMENTS: Final = 512
+#: Two of 131,072 events have the same digest of this size with a probability of 1e-14.
+_DIGEST_BYTES: Final = 10
 
 _TAGS: Final[dict[type[Event], str]] = {
     kind: str(kind.__struct_config__.tag) for kinds in STREAMS.values() for kind in kinds
@@ -51,7 +54,7 @@ class Deduplicator:
 
     def add(self, event: Event, at: float) -> DeduplicationResult:
         """Add an event that occurred `at` (epoch seconds), unless its identity is in the window."""
-        identity = f"{_TAGS[type(event)]} {event.event_id} {event.seller_id}"
+        identity = _identity(event)
         earlier = self._times.get(identity)
         if earlier is not None:
             return DeduplicationResult.REPEATED if earlier == at else DeduplicationResult.ID_USED_AGAIN
@@ -89,3 +92,14 @@ class Deduplicator:
         """Restore a segment from its row."""
         segment = self._segments[int(name)] = decode(value, list[tuple[str, float]])
         self._times.update(segment)
+
+
+def _identity(event: Event) -> str:
+    """Return the identity of an event as a digest, so that rows are short and hold no id of a person.
+
+    A producer may use one id for all reviews of a batch, or for all reviewers of a campaign without reviews. Ids hold
+    no spaces, so different events give different texts.
+    """
+    about = getattr(event, "review_id", None) or f"reviewer {getattr(event, 'reviewer_id', '')}"
+    text = f"{_TAGS[type(event)]} {event.event_id} {event.seller_id} {about}"
+    return hashlib.blake2b(text.encode(), digest_size=_DIGEST_BYTES).hexdigest()

@@ -110,11 +110,46 @@ def test_ids_of_events_and_reviews_may_be_unique_for_each_seller_only() -> None:
     assert found == ["r", "r"]
 
 
+@pytest.mark.parametrize("restore", [False, True])
+def test_ids_may_be_unique_for_each_review_only(restore: bool) -> None:
+    """For example the number of a batch job, whose events have the job's day as their time."""
+    fields = {"reviewer_id": "u2", "review_id": "other"}
+    events = [
+        event("review.created", "job", 0, rating=1),
+        event("review.created", "job", 0, rating=1, **fields),
+        event("contact.accessed", "job", 0, actor_id="a"),
+        event("contact.accessed", "job", 0, actor_id="a", **fields),
+        event("review.deleted", "job", 1, deleted_by="author"),
+        event("review.deleted", "job", 1, deleted_by="author", **fields),
+    ]
+    detector = apply_all(Detector(3, "digest"), events)
+    assert detector.state.counts == {"applied": 6, "retracted": 2}
+    detector = restored(detector) if restore else detector
+    apply_all(detector, events)
+    assert detector.state.counts == {"applied": 6, "retracted": 2, "duplicate": 6}
+
+
+def test_outreach_without_a_review_is_about_its_reviewer() -> None:
+    """For example a campaign, which has one id for all its messages; a reviewer may have the id of a review."""
+    events = [
+        event("outreach.sent", "campaign", 0, channel="message", review_id=review_id, reviewer_id=reviewer_id)
+        for review_id, reviewer_id in ((None, "u1"), (None, "u2"), ("u1", "u3"))
+    ]
+    detector = apply_all(Detector(3, "digest"), [*events, *events])
+    assert (detector.state.counts["applied"], detector.state.counts["duplicate"]) == (3, 3)
+
+
+def test_rows_of_identities_hold_no_ids() -> None:
+    """The reviewer may ask for erasure, which deletes no such row."""
+    deduplicator = Deduplicator()
+    deduplicator.add(event("outreach.sent", "campaign", 0, channel="message", review_id=None, reviewer_id="user"), 0.0)
+    assert b"user" not in deduplicator.row("0")
+
+
 def test_an_id_that_is_used_again_is_counted_and_its_event_applied() -> None:
-    again = event("review.created", "1", 0.5, rating=1, review_id="other")
-    detector = apply_all(Detector(3, "digest"), [*life("s", "12")[:1], again])
-    assert detector.state.counts == {"applied": 2, "event_id_used_again": 1}
-    assert len(detector.state.reviews) == 2
+    again = event("review.edited", "2", 2, rating=4, previous_rating=5)
+    detector = apply_all(Detector(3, "digest"), [*life("s", "12"), again])
+    assert detector.state.counts == {"applied": 3, "upgraded": 1, "event_id_used_again": 1}
 
 
 @pytest.mark.parametrize("restore", [False, True])
