@@ -18,6 +18,7 @@ from stream.config import Settings
 from stream.contract.alerts import Alert
 from stream.engine.checkpoint import RaisedAlert
 from stream.engine.log_check import Gap
+from stream.engine.stalled_streams import StalledStreams
 from stream.engine.task import EVIDENCE, Task
 
 log = structlog.get_logger()
@@ -89,6 +90,7 @@ class TaskRunner:
         self.last_arrivals: dict[int, float] = {}
         self._next_offsets = [0] * len(settings.read_topics)
         self._paused = [False] * len(settings.read_topics)
+        self._stalled = StalledStreams(settings.read_topics, task.partition)
         self._ids_checked_at = self._positions_checked_at = time.monotonic()
         #: By stream, offset and time (epoch seconds) of the last record that did not follow the one before it.
         self._jumps: dict[int, tuple[int, float]] = {}
@@ -113,6 +115,7 @@ class TaskRunner:
         if now - max(self._received_at[:EVIDENCE]) >= self._settings.max_idle_seconds:
             self._active_since = now
         self._received_at[stream] = now
+        self._stalled.end(stream)
         self.last_arrivals[stream] = time.time()
         self.task.take(stream, records)
         self._records_arrived.set()
@@ -125,8 +128,13 @@ class TaskRunner:
         idle_seconds = time.monotonic() - max(self._received_at[stream], self._active_since)
         if idle_seconds < self._settings.max_idle_seconds:
             return False
-        at_end = self._partitions.at_end(stream, self.task.partition)
-        return at_end or idle_seconds > _GIVE_UP_FACTOR * self._settings.max_idle_seconds
+        if self._partitions.at_end(stream, self.task.partition):
+            self._stalled.end(stream)
+            return True
+        if idle_seconds <= _GIVE_UP_FACTOR * self._settings.max_idle_seconds:
+            return False
+        self._stalled.add(stream, idle_seconds)
+        return True
 
     def _discount_stall(self, seconds: float, now: float) -> None:
         """Count a long turn of the loop as at most `max_idle_seconds` of idleness for every stream.
@@ -164,6 +172,7 @@ class TaskRunner:
             applied = task.step(self._idle, _MAX_STEP_EVENTS)
             if applied:
                 self._metrics.stepped(time.monotonic() - stepped_at)
+                self._stalled.warn()
             self._resume_partitions()
             due = time.monotonic() - self.checkpointed_at >= self._settings.checkpoint_seconds
             # A blocked task waits for other tasks, which wait for its messages: they must go out at once. So must those

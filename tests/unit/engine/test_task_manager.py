@@ -7,6 +7,8 @@ import json
 import time
 from typing import Any
 
+import structlog
+
 from stream.config import Settings
 from stream.core.staff.messages import DayRequest, encode_message
 from stream.engine.checkpoint import Checkpoint
@@ -85,6 +87,46 @@ def test_records_of_several_topics_after_an_idle_time_are_merged_in_order() -> N
         return early, task.detector.state.counts["applied"]
 
     assert asyncio.run(applied_after_an_idle_time()) == (0, 2)
+
+
+class OpenTransaction(AllStreamsAtEnd):
+    """The outreach topic has records that an open transaction keeps back, unless `ended`."""
+
+    ended = False
+
+    def at_end(self, stream: int, partition: int) -> bool:
+        return stream != 1 or self.ended
+
+
+def test_each_stall_of_a_stream_that_a_task_goes_on_without_is_logged_once() -> None:
+    async def logged() -> list[list[Any]]:
+        """Return the lines before an event, in a first stall, after its end, and in a second stall."""
+        settings = Settings(max_idle_seconds=0.05, allowed_lateness_seconds=0)
+        task = Task(0, settings, Intake(settings, 1), InMemoryCheckpointStore(), time.time)
+        partitions = OpenTransaction()
+        runner = TaskRunner(task, settings, partitions, NullTaskMetrics())
+        loop = asyncio.create_task(runner.run())
+        records = _records({"type": "contact.accessed", "actor_id": "a"}, 0, 1, 2, 3)
+        found = []
+        for number, record in enumerate(records):
+            with structlog.testing.capture_logs() as lines:
+                if number:
+                    runner.take(2, [record])
+                partitions.ended = number == 2
+                async with asyncio.timeout(20):
+                    while task.detector.state.counts["applied"] < number:
+                        await asyncio.sleep(0.01)
+            found.append([line for line in lines if line["event"] == "stream_stalled"])
+        loop.cancel()
+        return found
+
+    before, (line,), after, (again,) = asyncio.run(logged())
+    assert before == after == []
+    assert line["topic"] == again["topic"] == "reviews.outreach.v1"
+    assert (line["log_level"], line["partition"]) == ("warning", 0)
+    assert line["waited_seconds"] >= 1.5
+    for part in ("reviews.outreach.v1, partition 0", "late", "transaction of another producer", "docker/runbooks.md"):
+        assert part in line["text"]
 
 
 def test_a_full_inbox_pauses_its_partition_and_a_drained_one_resumes_it() -> None:
