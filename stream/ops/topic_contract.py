@@ -97,6 +97,7 @@ def topics(settings: Settings) -> list[TopicContract]:
             "Kafka refuses events that VOLTEFACE_MAX_EVENT_BYTES allows",
             created=_DEFAULT_BYTES,
         ),
+        _complete("events"),
         *_kept_until_read(least_ms, "events", _FOLLOWED_DAYS),
         *_kept(365, _FOLLOWED_DAYS, "a state that is built again lacks the events before that time"),
         Requirement(
@@ -110,12 +111,14 @@ def topics(settings: Settings) -> list[TopicContract]:
     evidence = (
         _policy("delete", "messages between tasks are deleted before they are read"),
         _fits_batches(_DEFAULT_BYTES),
+        _complete("messages between tasks"),
         *_kept_until_read(least_ms, "messages between tasks", 30),
         *_kept(30, 30, "a worker that is away for longer misses messages of other tasks"),
     )
     state = (
         # `compact,delete` deletes rows by age, too.
         _policy("compact", "rows of the state are deleted by age"),
+        _complete("rows of the state"),
         _fits_batches(RECORD_BYTES),
         _at_least("max.message.bytes", RECORD_BYTES, "Kafka refuses large rows, and their task stops"),
         # Replaced and deleted rows disappear within the compaction lag and a day, even if little is written: some of
@@ -141,17 +144,20 @@ def topics(settings: Settings) -> list[TopicContract]:
         _policy("delete", "dead letters are deleted, and letters without a key are refused"),
         # No error: a worker leaves out the parts of a dead letter that do not fit.
         _at_least("max.message.bytes", RECORD_BYTES, "parts of larger dead letters are left out"),
+        _complete("dead letters"),
         *_kept_until_read(_HOUR_MS, "dead letters", 30),
         *_kept(7, 30, "dead letters disappear before somebody can send them again"),
     )
     alerts = (
         _policy("delete", "all but the latest alert of each subject are deleted"),
         _fits_batches(_DEFAULT_BYTES),
+        _complete("alerts"),
         *_kept_until_read(_HOUR_MS, "alerts", _FOLLOWED_DAYS),
         *_kept(365, _FOLLOWED_DAYS, "`volteface alerts` lacks the alerts before that time"),
     )
     audit = (
         _policy("delete", "audit records have no key and are refused"),
+        _complete("audit records"),
         *_kept_until_read(_HOUR_MS, "audit records", None),
         *_kept(None, None, "audit records disappear"),
     )
@@ -194,6 +200,18 @@ def _at_least(
 ) -> Requirement:
     value = str(least if created is None else created)
     return Requirement(config, value, lambda configs: int(configs[config]) >= least, otherwise, is_error)
+
+
+def _complete(records: str) -> Requirement:
+    """Return the requirement without which a replica that lacks records may become the leader."""
+    config = "unclean.leader.election.enable"
+    return Requirement(
+        config,
+        "false",
+        lambda configs: configs[config] == "false",
+        f"Kafka may choose a leader that is behind, and acknowledged {records} are lost",
+        is_error=False,
+    )
 
 
 def _kept_until_read(least_ms: int, records: str, created_days: int | None) -> tuple[Requirement, Requirement]:

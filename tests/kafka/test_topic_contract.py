@@ -31,6 +31,11 @@ def test_what_create_makes_is_as_it_should_be_and_warnings_stop_nothing(group: G
     code, (line,) = _check(group)
     assert code == 0
     assert line.startswith(f"warning: topic {group.settings.outreach_topic} has retention.ms=604800000: ")
+    configure(group.kafka, group.settings.state_topic, unclean_leader_election_enable="true")
+    code, (_, line) = _check(group)
+    assert code == 0
+    assert line.startswith(f"warning: topic {group.settings.state_topic} has unclean.leader.election.enable=true: ")
+    configure(group.kafka, group.settings.state_topic, unclean_leader_election_enable="false")
     worker = Worker(group)
     wait(worker.ready, 60, "the worker did not start")
     assert 'volteface_topic_problems{severity="warning"} 1.0' in worker.page("/metrics")

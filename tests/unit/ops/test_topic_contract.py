@@ -22,6 +22,7 @@ _DEFAULTS = {
     "delete.retention.ms": str(_DAY_MS),
     "min.cleanable.dirty.ratio": "0.5",
     "min.insync.replicas": "1",
+    "unclean.leader.election.enable": "false",
 }
 
 
@@ -57,6 +58,12 @@ def test_every_topic_of_the_settings_has_one_contract() -> None:
         ("reviews.outreach.v1", "max.message.bytes", "1000", True),
         ("reviews.outreach.v1", "max.message.bytes", "65536", False),
         ("reviews.outreach.v1", "message.timestamp.type", "CreateTime", False),
+        ("reviews.access.v1", "unclean.leader.election.enable", "true", False),
+        ("integrity.evidence.v1", "unclean.leader.election.enable", "true", False),
+        ("integrity.alerts.v1", "unclean.leader.election.enable", "true", False),
+        ("integrity.audit.v1", "unclean.leader.election.enable", "true", False),
+        ("dlq.reviews.lifecycle.v1", "unclean.leader.election.enable", "true", False),
+        ("volteface-state", "unclean.leader.election.enable", "true", False),
         ("integrity.evidence.v1", "cleanup.policy", "compact", True),
         ("integrity.evidence.v1", "retention.ms", str(29 * _DAY_MS), False),
         ("integrity.evidence.v1", "retention.ms", "1000", True),
