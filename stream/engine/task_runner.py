@@ -130,10 +130,10 @@ class TaskRunner:
             return False
         if self._partitions.at_end(stream, self.task.partition):
             self._stalled.end(stream)
-            return True
-        if idle_seconds <= _GIVE_UP_FACTOR * self._settings.max_idle_seconds:
+        elif idle_seconds > _GIVE_UP_FACTOR * self._settings.max_idle_seconds:
+            self._stalled.add(stream, idle_seconds)
+        else:
             return False
-        self._stalled.add(stream, idle_seconds)
         return True
 
     def _discount_stall(self, seconds: float, now: float) -> None:
@@ -208,8 +208,9 @@ class TaskRunner:
             "records_expired",
             **gap._asdict(),
             text=f"Offsets {gap.first} to {gap.last - 1} of topic {gap.topic}, partition {gap.partition}, expired "
-            "before they were read, and their events count nowhere: raise the topic's retention.ms, and feed the "
-            "events again if you have them.",
+            "before they were read, and their events count nowhere: raise the topic's retention.ms. Fed again, these "
+            "events alone do not repair the state, because they come late: if you have the whole history, feed it to "
+            'new topics in order (docs/operations.md, "Backfill and cut-over").',
             last_applied=_text_of_time(self.task.detector.state.clock),
             first_left=_text_of_time(sent_at) if offset >= gap.last else None,
         )

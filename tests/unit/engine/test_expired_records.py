@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 import pytest
+import structlog
 
 from stream.config import Settings
 from stream.engine.log_check import Gap, Log, Start, check
@@ -157,8 +158,12 @@ def test_skipped_records_are_reported_before_the_offsets_after_them_are_committe
         await task.restore()
         runner.take(0, _garbage(30, 40))
         task.step(lambda _: True, 100)
-        await runner.checkpoint()
+        with structlog.testing.capture_logs() as lines:
+            await runner.checkpoint()
         assert (store.offsets[0], metrics.expired) == (40, 20)
+        (line,) = lines
+        assert "these events alone do not repair the state" in line["text"]
+        assert '"Backfill and cut-over"' in line["text"]
 
     asyncio.run(run())
 
