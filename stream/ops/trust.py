@@ -124,8 +124,9 @@ def of_input(quality: Quality) -> list[Doubt]:
     delivered = applied + quality.duplicates
     if _exceeds(quality.duplicates, MAX_DUPLICATE_SHARE, delivered):
         text = (
-            f"{_of(quality.duplicates, delivered)} events of {quality.scope} are dropped, because an earlier event has "
-            "their event_id: give every event an id of its own, and feed a file once."
+            f"{_of(quality.duplicates, delivered)} events of {quality.scope} are dropped as second deliveries of "
+            "earlier ones: a file that is fed again does no harm, because nothing counts twice; give different events "
+            "different event_ids."
         )
         doubts.append(Doubt("duplicates", text))
     if _exceeds(quality.unknown_fields, MAX_UNKNOWN_FIELDS_SHARE, applied):
@@ -164,8 +165,8 @@ def of_tasks(tasks: Mapping[int, TaskSize], partitions: int, flips_known: bool =
     days = max(task.days for task in used)
     if days < MIN_DAYS:
         text = (
-            f"The events span {days:,.0f} days: sellers are compared with their own past, so feed at least {MIN_DAYS} "
-            "days."
+            f"The events span {_floor(days, 1)} days: sellers are compared with their own past, so feed at least "
+            f"{MIN_DAYS} days."
         )
         return [Doubt("short_history", text)]  # its flips are few, too, but will become more
     least = [
@@ -182,14 +183,19 @@ def of_tasks(tasks: Mapping[int, TaskSize], partitions: int, flips_known: bool =
 def _too_few(reason: str, what: str, counts: list[float], least: int, tasks_per_known: float) -> Doubt:
     few, total = sum(count < least for count in counts), sum(counts) * tasks_per_known
     if total < least or (len(counts) == 1 and tasks_per_known == 1):
-        return Doubt(reason, f"There are {total:,.0f} {what}, a comparison needs {least}: few cheats are found.")
+        return Doubt(reason, f"There are {_floor(total)} {what}, a comparison needs {least}: few cheats are found.")
     fitting = max(1, int(total // (2 * least)))
     partitions = f"{fitting} partitions" if fitting > 1 else "one partition"
     text = (
-        f"{few} of {len(counts)} tasks have too few {what} to compare, one has {min(counts):,.0f}; {least} are needed. "
-        f"Use {partitions}, so that a task has {total / fitting:,.0f}."
+        f"{few} of {len(counts)} tasks have too few {what} to compare, one has {_floor(min(counts))}; {least} are "
+        f"needed. Use {partitions}, so that a task has {_floor(total / fitting)}."
     )
     return Doubt(reason, text)
+
+
+def _floor(value: float, digits: int = 0) -> str:
+    """Return a figure rounded down: a figure below its limit must not look like the limit."""
+    return f"{math.floor(value * 10**digits) / 10**digits:,.{digits}f}".removesuffix(".0")
 
 
 def _of(count: int, total: int) -> str:

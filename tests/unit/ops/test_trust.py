@@ -105,6 +105,21 @@ def test_a_short_history_is_not_blamed_on_the_partitions() -> None:
     assert f"{MIN_DAYS - 1} days" in doubt.text
 
 
+@pytest.mark.parametrize(("days", "shown"), [(89.97, "89.9 days"), (MIN_DAYS - 1e-9, "89.9 days"), (30.0, "30 days")])
+def test_a_figure_is_not_rounded_up_to_its_limit(days: float, shown: str) -> None:
+    (doubt,) = of_tasks({0: TaskSize(MIN_SELLERS, 1, days)}, 1)
+    assert f"The events span {shown}: " in doubt.text
+    flips = TaskSize(MIN_SELLERS, 2 * MIN_FLIPS_PER_YEAR - 1, 730.0)  # 399.5 a year
+    (alone,), (one_of_two,) = of_tasks({0: flips}, 1), of_tasks({0: _ENOUGH, 1: flips}, 2)
+    assert f"There are {MIN_FLIPS_PER_YEAR - 1} flips a year, a comparison needs {MIN_FLIPS_PER_YEAR}" in alone.text
+    assert f"one has {MIN_FLIPS_PER_YEAR - 1}; {MIN_FLIPS_PER_YEAR} are needed" in one_of_two.text
+
+
+def test_a_second_delivery_is_said_to_do_no_harm() -> None:
+    (doubt,) = of_input(_quality(duplicates=10_000))
+    assert "does no harm, because nothing counts twice" in doubt.text
+
+
 def test_nothing_to_compare_is_a_doubt() -> None:
     assert [doubt.reason for doubt in of_tasks({0: TaskSize(0, 0, 0.0)}, 1)] == ["few_sellers"]
 
