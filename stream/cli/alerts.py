@@ -145,13 +145,17 @@ def plot(
 ) -> None:
     """Draw an alert's flips and expected flips over time."""
     from stream.offline.evidence_svg import draw
+    from stream.ops.alert_records import NotAnAlertError, decode_alert
 
     check_output(out_file, alerts_file)
-    decode = msgspec.json.Decoder(Alert).decode
-    try:
-        found = [decode(line) for line in alerts_file.read_bytes().splitlines() if line.strip()]
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        fail(f"{alerts_file} holds a line that is no alert ({error}): it takes what `volteface replay --alerts` writes")
+    found = []
+    for number, line in enumerate(alerts_file.read_bytes().splitlines(), 1):
+        try:
+            if line.strip():
+                found.append(decode_alert(line))
+        except NotAnAlertError as error:
+            takes = "the command takes what `volteface replay --alerts` writes"
+            fail(f"{alerts_file}, line {number}, is no alert: {error}: {takes}")
     chosen = [alert for alert in found if alert.evidence.series and alert_id in {None, alert.alert_id}]
     if not chosen:
         fail(f"{alerts_file} holds no alert{f' {alert_id}' if alert_id else ''} with evidence over time")

@@ -5,6 +5,7 @@ Invariant: pure, and only for values that are refused. No text repeats an id or 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -13,6 +14,9 @@ _FRAME: Final = 5
 _LONG_FRAME: Final = 9
 _PLAIN: Final = "write the event as plain JSON"
 _ONE_LINE: Final = "write each event as one JSON object in one line (for a file: jq -c . FILE, or jq -c '.[]' FILE)"
+_EACH: Final = "write one JSON object for each event"
+#: Numbers that some libraries write although JSON does not have them.
+_NO_NUMBER: Final = re.compile(rb"[:\[,]\s*-?(?:NaN|Infinity)\b").search
 _MAX_BLANK: Final = 1000  # bytes before an array begins
 _STARTS: Final = {
     b"Obj\x01": f"an Avro file: {_PLAIN}",
@@ -35,15 +39,33 @@ def not_json(value: bytes, error: object) -> str:
         value: The record's value.
         error: What the JSON decoder says.
     """
-    if not value:
+    if not value.strip():
         return "The value is empty: write the event as JSON."
     if value[0] == 0 and len(value) > _FRAME:
         return f"The value is {_frame(value)}: {_PLAIN}, without a schema registry's serializer."
     for start, what in _STARTS.items():
         if value.startswith(start):
             return f"The value is {what}."
-    known = _foreign_text(value.lstrip())
-    return f"The value {known}." if known else f"The value is not JSON in UTF-8: {error}."
+    known = _foreign_text(value.lstrip()) or _broken(value, str(error))
+    return f"The value {known}."
+
+
+def _broken(value: bytes, error: str) -> str:
+    """Say why a value of no known foreign format is not JSON in UTF-8."""
+    try:
+        text = value.decode()
+    except UnicodeDecodeError as wrong:
+        return f"is not UTF-8 (byte {wrong.start}): write the event as JSON in UTF-8"
+    if "out of range" in error:
+        return "is JSON with a number that is too large: the largest are near 1e308"
+    if not text.lstrip().startswith(("{", "[", '"')):
+        printable = all(each.isprintable() or each.isspace() for each in text)
+        return f"is text, but not JSON: {_EACH}" if printable else f"is binary data: {_PLAIN}"
+    if _NO_NUMBER(value):
+        return "has NaN or Infinity, which JSON does not have: leave the field out"
+    if "truncated" in error:
+        return "is JSON whose end is missing: write the whole event"
+    return f"is not JSON: {error.removeprefix('JSON is malformed: ')}"
 
 
 def _foreign_text(text: bytes) -> str | None:
@@ -55,8 +77,11 @@ def _foreign_text(text: bytes) -> str | None:
     if text.startswith(b"{") and text[1:].lstrip().startswith(b"'"):
         return "has single quotes, as Python prints a dict: JSON has double quotes"
     for separator, name in ((b",", "commas"), (b";", "semicolons"), (b"\t", "tabs")):
-        if text[:1] not in (b"{", b"[", b'"') and text.count(separator) > 1 and text.isascii():
-            return f"is a line of CSV, separated by {name}: write one JSON object for each event"
+        is_json = text[:1] in (b"{", b"[") or (text[:1] == b'"' and b'"' + separator + b'"' not in text)
+        columns = len(text.split(separator))
+        # A sentence may have one separator.
+        if not is_json and text.isascii() and (columns > 2 or (columns == 2 and b" " not in text)):
+            return f"is a line of CSV, separated by {name}: {_EACH}"
     return None
 
 

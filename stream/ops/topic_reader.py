@@ -13,7 +13,6 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from typing import Any, NamedTuple
 
-import msgspec
 from kafka import KafkaConsumer, TopicPartition
 from kafka.record import memory_records
 from kafka.record.default_records import DefaultRecordBatch
@@ -23,12 +22,11 @@ from stream.contract.alerts import Alert
 from stream.intake.dead_letters import DeadLetter, NotADeadLetterError, incoming
 from stream.intake.header_names import LenientBytes
 from stream.intake.settlements import Settled, is_settlement
+from stream.ops.alert_records import NotAnAlertError, decode_alert
 from stream.ops.client import connection
 from stream.ops.missing_topics import advice
 
 log = logging.getLogger(__name__)
-
-_alert = msgspec.json.Decoder(Alert)
 
 
 class _LenientBatch(DefaultRecordBatch):  # type: ignore[misc]  # kafka-python ships no types
@@ -100,8 +98,8 @@ def alerts(
     """Yield all alerts, each once; call `on_foreign` for each other record on the alerts topic."""
     for record in read(kafka, settings.alerts_topic, follow, peers=settings.read_topics):
         try:
-            alert = _alert.decode(record.value or b"")
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            alert = decode_alert(record.value)
+        except NotAnAlertError as error:
             on_foreign(f"{_place(record)}, is passed over: The record is no alert: {error}.")
         else:
             yield alert
