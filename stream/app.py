@@ -26,7 +26,7 @@ from stream.engine.checkpoint_store import KafkaCheckpointStore, credentials
 from stream.engine.deciding_settings import deciding_settings
 from stream.engine.preflight import check
 from stream.engine.record_limits import RecordLimits
-from stream.engine.refusals import one_line
+from stream.engine.refusals import MissingTopicError, one_line
 from stream.engine.task import TaskPhase
 from stream.engine.task_manager import TaskManager
 from stream.engine.transport import App
@@ -35,6 +35,7 @@ from stream.ops import logs, memory, open_files
 from stream.ops.metrics import Heartbeat, Metrics
 from stream.ops.task_samples import TaskView
 from stream.ops.topic_ids import TopicIds
+from stream.rights import MissingRightsError
 from stream.topic_watch import COUNTS_SECONDS, EVERY_SECONDS, TopicWatch
 from stream.trust_watch import TrustWatch
 
@@ -158,6 +159,13 @@ async def _crash(error: Exception) -> None:
         await app.crash(error)
 
 
+async def _report_denied(partition: int, error: MissingRightsError | MissingTopicError) -> None:
+    if isinstance(error, MissingTopicError):
+        topic_watch.report_missing(partition, error)
+    else:
+        await access_watch.report(*str(error).splitlines())
+
+
 async def _refused(error: Exception) -> None:
     """End the worker for a setting that no broker accepts; log everything else, which the client tries again."""
     line = one_line(error, settings, kafka, "Read")
@@ -206,6 +214,7 @@ manager = TaskManager(
     metrics,
     _rejoin,
     _crash,
+    _report_denied,
 )
 _streams = {topic: stream for stream, topic in enumerate(settings.read_topics)}
 

@@ -22,10 +22,15 @@ class Right(NamedTuple):
 
 
 class MissingRightsError(OSError):
-    """Kafka's user lacks rights; each line of the message names one, and what to do."""
+    """Kafka's user lacks rights; each line of the message names one, and what to do.
+
+    Args:
+        kafka: How to reach Kafka.
+        rights: The rights that are missing; none if Kafka does not say which.
+    """
 
     def __init__(self, kafka: KafkaSettings, *rights: Right) -> None:
-        super().__init__("\n".join(described(kafka, right) for right in rights))
+        super().__init__("\n".join(described(kafka, right) for right in rights) or _unnamed(kafka))
 
 
 def principal(kafka: KafkaSettings) -> str:
@@ -35,6 +40,13 @@ def principal(kafka: KafkaSettings) -> str:
     if kafka.security_protocol == "SSL" and kafka.ssl_certfile:
         return f"the user of the certificate {kafka.ssl_certfile}"
     return "User:ANONYMOUS"
+
+
+def _unnamed(kafka: KafkaSettings) -> str:
+    return (
+        f"{principal(kafka)} lacks a right on a topic that Kafka does not name: compare its rights "
+        "(`kafka-acls.sh --list`) with the access rights in docs/operations.md"
+    )
 
 
 def described(kafka: KafkaSettings, right: Right) -> str:

@@ -14,6 +14,7 @@ import structlog
 from kafka.errors import KafkaError
 
 from stream.config import KafkaSettings, Settings
+from stream.engine.refusals import MissingTopicError
 from stream.ops import topics
 from stream.ops.rate_limit import RateLimit
 from stream.ops.topics import TopicProblem
@@ -78,6 +79,11 @@ class TopicWatch:
         )
         await self.check()
         return True
+
+    def report_missing(self, partition: int, error: MissingTopicError) -> None:
+        """Write once a minute that a task cannot go on without a topic."""
+        if self._unknown.is_due(str(error)):
+            log.error("topic_missing", partition=partition, topic=error.topic, error=str(error))
 
     async def check(self) -> bool:
         """Check the topics of a running worker; log what has changed. Return whether Kafka has answered."""

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 import faust
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import (
+    InvalidTxnState,
     KafkaError,
     ProducerFenced,
     TopicAuthorizationFailedError,
@@ -31,7 +32,7 @@ from stream.engine.kafka_auth import connection, partitions_of
 from stream.engine.log_check import GroupOffsetsError, LogError, Start, check, foreign_offsets
 from stream.engine.log_reader import LogReader
 from stream.engine.record_limits import MAX_RECORD_BYTES, REFUSALS, RecordLimits, WriteError
-from stream.engine.refusals import MissingTopicError, named_refusals
+from stream.engine.refusals import MissingTopicError, named_refusals, refusal_of
 from stream.intake.partition import partition_of
 from stream.rights import Operation
 
@@ -263,6 +264,8 @@ class KafkaCheckpointStore:
             refused = _refused(sent)
             if refused is None:
                 raise
+            if refusal_of(error) is not None and not isinstance(refused.cause, TopicAuthorizationFailedError):
+                raise  # Kafka refused another topic, or the offsets: the batches on their way failed with it
             if isinstance(refused.cause, _ABOUT_THE_PRODUCER):
                 raise refused.cause from error
             if isinstance(refused.cause, TopicAuthorizationFailedError):
@@ -321,10 +324,10 @@ class KafkaCheckpointStore:
 
 
 def _refused(sent: list[_Sent]) -> WriteError | None:
-    """Return the first refusal among sent batches; a refusal for the batch's own sake comes first."""
+    """Return the first refusal among sent batches; one for the batch's own sake comes first, one for another's last."""
     failed: list[WriteError] = []
     for topic, partition, records, size, acknowledged in sent:
         if acknowledged.done() and not acknowledged.cancelled() and (cause := acknowledged.exception()) is not None:
             failed.append(WriteError(topic, partition, records, size, cause))
-    failed.sort(key=lambda error: not isinstance(error.cause, REFUSALS))
+    failed.sort(key=lambda error: (not isinstance(error.cause, REFUSALS), isinstance(error.cause, InvalidTxnState)))
     return failed[0] if failed else None

@@ -49,13 +49,22 @@ def named_refusals(settings: Settings, kafka: KafkaSettings, operation: Operatio
     try:
         yield
     except errors.KafkaError as error:
-        line = one_line(error, settings, kafka, operation)
-        if line is error:
+        refusal = refusal_of(error) or error
+        line = one_line(refusal, settings, kafka, operation)
+        if line is refusal:
             raise
         raise line from None
 
 
-def one_line(error: Exception, settings: Settings, kafka: KafkaSettings, operation: Operation) -> Exception:
+def refusal_of(error: BaseException) -> BaseException | None:
+    """Return Kafka's refusal of a right that an error is, or follows from; None if there is none."""
+    found: BaseException | None = error
+    while found is not None and not isinstance(found, REFUSALS):
+        found = found.__cause__
+    return found
+
+
+def one_line(error: BaseException, settings: Settings, kafka: KafkaSettings, operation: Operation) -> BaseException:
     """Return an error of one line that says what to do, or the error itself if it is no refusal."""
     match error:
         case errors.TransactionalIdAuthorizationFailed():
@@ -76,7 +85,7 @@ def one_line(error: Exception, settings: Settings, kafka: KafkaSettings, operati
     return error
 
 
-def _topics(error: Exception) -> list[str]:
-    """Return the topics that an error names: clients give one, or a set."""
-    found = error.args[0] if error.args else "(not named)"
+def _topics(error: BaseException) -> list[str]:
+    """Return the topics that an error names: clients give one, or a set, or none."""
+    found = error.args[0] if error.args else ()
     return [found] if isinstance(found, str) else sorted(map(str, found))

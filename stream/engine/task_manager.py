@@ -43,6 +43,7 @@ class TaskManager:
         metrics: Where failures are reported.
         rejoin: Asks the group for a new assignment.
         crash: Ends the worker because state cannot be read, or because a broker's limit excludes a setting.
+        report_denied: Writes, now and then, what a task lacks that is tried again every few seconds.
 
     Attributes:
         runners: The runners by partition number.
@@ -59,6 +60,7 @@ class TaskManager:
         metrics: TaskMetrics,
         rejoin: Callable[[], Awaitable[None]],
         crash: Callable[[Exception], Awaitable[None]],
+        report_denied: Callable[[int, MissingRightsError | MissingTopicError], Awaitable[None]],
     ) -> None:
         self.runners: dict[int, TaskRunner] = {}
         self.assigned: frozenset[int] | None = None
@@ -70,6 +72,7 @@ class TaskManager:
         self._metrics = metrics
         self._rejoin = rejoin
         self._crash = crash
+        self._report_denied = report_denied
 
     def assign(self, partitions: set[int], count: int, incomplete: Iterable[int] = ()) -> None:
         """Start the tasks of these partition numbers.
@@ -107,9 +110,8 @@ class TaskManager:
             await self._rejoin()
         except (MissingRightsError, MissingTopicError) as error:
             self._metrics.failed(partition, error)
-            event = "topic_missing" if isinstance(error, MissingTopicError) else "refused_by_kafka"
-            log.error(event, partition=partition, error=str(error))
             await self._drop(partition, runner)
+            await self._report_denied(partition, error)
             await asyncio.sleep(_DENIED_SECONDS)
             await self._rejoin()
         except Exception as error:  # every failure is logged, drops the task, and leads to a new assignment

@@ -12,6 +12,7 @@ from contextlib import closing
 from typing import Final, Literal
 
 from kafka import KafkaAdminClient
+from kafka.admin import ConfigFilterType, ConfigResource, ConfigResourceType
 from kafka.errors import (
     GroupAuthorizationFailedError,
     KafkaError,
@@ -69,12 +70,30 @@ def _of_topics(admin: KafkaAdminClient, rights: Sequence[Right]) -> list[Right]:
     if not rights:
         return []
     found = {topic["name"]: topic for topic in admin.describe_topics(sorted({right.name for right in rights}))}
-    return [right for right in rights if _is_lacking(right, found[right.name])]
+    hidden = {name for name, topic in found.items() if topic["error_code"] == TopicAuthorizationFailedError.errno}
+    asked = sorted({right.name for right in rights if right.operation == "DescribeConfigs"} & hidden)
+    configured = _with_configs(admin, asked)
+    return [
+        right
+        for right in rights
+        if (_is_lacking(right, found[right.name]) if right.name not in hidden else right not in configured)
+    ]
+
+
+def _with_configs(admin: KafkaAdminClient, topics: Iterable[str]) -> set[Right]:
+    """Return the right DescribeConfigs on those of the topics that it is granted on.
+
+    Without Describe, which Read and Write include, Kafka reports no operation of a topic, but it shows the topic's
+    configuration all the same.
+    """
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in topics]
+    if not resources:
+        return set()
+    found = admin.describe_configs(resources, config_filter=ConfigFilterType.ALL)["topic"]
+    return {Right("DescribeConfigs", "topic", name) for name, configs in found.items() if configs}
 
 
 def _is_lacking(right: Right, topic: dict[str, object]) -> bool:
-    if topic["error_code"] == TopicAuthorizationFailedError.errno:  # not even Describe
-        return True
     granted = topic.get("authorized_operations")
     return isinstance(granted, Iterable) and _REPORTED[right.operation] not in granted
 

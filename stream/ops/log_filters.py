@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import logging
 import time
+import traceback
 from collections.abc import Sequence
 from typing import Final
+
+from aiokafka import errors
 
 from stream.ops.rate_limit import RateLimit
 
@@ -27,6 +30,14 @@ _LASTING_SECONDS: Final = 5.0
 _PAUSE_SECONDS: Final = 0.5
 
 
+#: aiokafka's errors about rights, and who writes them with a stack trace.
+_REFUSED: Final = (
+    errors.TopicAuthorizationFailedError,
+    errors.GroupAuthorizationFailedError,
+    errors.TransactionalIdAuthorizationFailed,
+    errors.ClusterAuthorizationFailedError,
+)
+_WRITERS_OF_TRACES: Final = ("asyncio", "aiokafka")
 #: What Faust writes while it stops after a crash.
 _OF_A_CRASH: Final = ("We experienced a crash!", "Error while stopping child")
 
@@ -80,6 +91,34 @@ class RepeatedLines(logging.Filter):
         if record.name.partition(".")[0] not in self._libraries:
             return True
         return self._limit.is_due(f"{record.levelno} {record.name} {record.msg} {record.args}")
+
+
+class WithoutTracesOfRefusals(logging.Filter):
+    """Drops the client's stack traces about a refused right: the worker names the right in a line of its own.
+
+    aiokafka ends its sender with the refusal, and leaves behind what waited for it: asyncio then writes their errors.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether the line is written."""
+        if record.exc_info is None or not record.name.startswith(_WRITERS_OF_TRACES):
+            return True
+        error = record.exc_info[1]
+        return not (_is_refusal(error) or _is_taken_batch(error))
+
+
+def _is_refusal(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, _REFUSED):
+        error = error.__cause__
+    return error is not None
+
+
+def _is_taken_batch(error: BaseException | None) -> bool:
+    """Return whether the client wanted to repeat a batch that had failed with its transaction."""
+    if not isinstance(error, KeyError) or error.__traceback__ is None:
+        return False
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return last.name == "reenqueue" and "aiokafka" in last.filename
 
 
 class WithoutRepeatedFatal(logging.Filter):

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import structlog
 
-from stream.ops.log_filters import ExpectedLines, RepeatedLines, WithoutRepeatedFatal
+from stream.ops.log_filters import ExpectedLines, RepeatedLines, WithoutRepeatedFatal, WithoutTracesOfRefusals
 
 _LIBRARIES: Final = ("aiokafka", "faust", "kafka", "mode")
 
@@ -48,13 +48,14 @@ def configure(level: str) -> dict[str, Any]:
         "filters": {
             "expected": {"()": ExpectedLines, "level": level},
             "repeated": {"()": RepeatedLines, "libraries": _LIBRARIES},
+            "traces": {"()": WithoutTracesOfRefusals},
             "fatal": {"()": WithoutRepeatedFatal},
         },
         "handlers": {
             "stderr": {
                 "class": "logging.StreamHandler",
                 "formatter": "json",
-                "filters": ["expected", "repeated", "fatal"],
+                "filters": ["expected", "traces", "repeated", "fatal"],
             }
         },
         "root": {"level": level, "handlers": ["stderr"]},

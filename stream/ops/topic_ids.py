@@ -1,7 +1,7 @@
 """The ids of topics and their numbers of partitions: Kafka gives a topic that was created again another id.
 
 Invariant: one request serves all tasks of a worker, at most every _FRESH_SECONDS. Where Kafka gives no ids (before 2.8,
-the mock, or while it is away) there are none, and nothing is compared.
+the mock, a topic that its user may not describe, or while it is away) there are none, and nothing is compared.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 _FRESH_SECONDS: Final = 20
 #: While Kafka is away tasks wait this long for an answer.
 _TIMEOUT_MS: Final = 5_000
-_NO_ID: Final = str(UUID(int=0))
+_NO_IDS: Final = (str(UUID(int=0)), str(None))
 
 
 class TopicIds:
@@ -60,11 +60,11 @@ class TopicIds:
         async with self._lock:
             if time.monotonic() - self._read_at > _FRESH_SECONDS:
                 found = await asyncio.to_thread(self._read)
-                # Kafka gives no id of a topic that it may not describe: a right was taken.
-                ids = {topic["name"]: topic["topic_id"] for topic in found if not topic["error_code"]}
-                known = {name: str(topic_id) for name, topic_id in ids.items() if topic_id is not None}
-                self._ids = {name: each for name, each in known.items() if name in self._topics and each != _NO_ID}
-                self._counts = {topic["name"]: len(topic["partitions"]) for topic in found if not topic["error_code"]}
+                # Of a topic that it may not describe the client gives an error, and None as its id.
+                known = [topic for topic in found if not topic["error_code"]]
+                ids = {topic["name"]: str(topic["topic_id"]) for topic in known if topic["name"] in self._topics}
+                self._ids = {name: topic_id for name, topic_id in ids.items() if topic_id not in _NO_IDS}
+                self._counts = {topic["name"]: len(topic["partitions"]) for topic in known}
                 self._read_at = time.monotonic()
 
     def _read(self) -> list[dict[str, Any]]:

@@ -11,14 +11,14 @@ from typing import Any, Final, NamedTuple
 
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import ConfigFilterType, ConfigResource, ConfigResourceType, NewTopic
-from kafka.errors import AuthorizationError
+from kafka.errors import AuthorizationError, TopicAuthorizationFailedError
 
 from stream.config import KafkaSettings, Settings, SettingsError
 from stream.ops import partition_counts, topic_contract
 from stream.ops.client import connection
 from stream.ops.missing_topics import advice
 from stream.ops.topic_contract import TopicContract, in_sync_replicas
-from stream.rights import MissingRightsError, Right
+from stream.rights import MissingRightsError, Right, described
 
 #: librdkafka's mock has no other number.
 MOCK_PARTITIONS: Final = 4
@@ -91,8 +91,23 @@ def _new(topic: TopicContract, partitions: int, replicas: int) -> NewTopic:
 
 def _existing(admin: KafkaAdminClient, wanted: Iterable[TopicContract]) -> dict[str, list[dict[str, Any]]]:
     """Return the partitions of each topic that exists."""
-    described = admin.describe_topics([topic.name for topic in wanted])
-    return {topic["name"]: topic["partitions"] for topic in described if not topic["error_code"]}
+    return _without_errors(_described(admin, wanted))
+
+
+def _described(admin: KafkaAdminClient, wanted: Iterable[TopicContract]) -> list[dict[str, Any]]:
+    return list(admin.describe_topics([topic.name for topic in wanted]))
+
+
+def _without_errors(topics: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    return {topic["name"]: topic["partitions"] for topic in topics if not topic["error_code"]}
+
+
+def _why_absent(kafka: KafkaSettings, topic: dict[str, Any], counts: Iterable[int]) -> str:
+    """Return why Kafka describes no such topic: without the right it does not say whether the topic exists."""
+    name = topic["name"]
+    if topic["error_code"] == TopicAuthorizationFailedError.errno:
+        return f"topic {name} cannot be checked: {described(kafka, Right('Describe', 'topic', name))}"
+    return f"topic {name} is missing: {advice(counts)}"
 
 
 def _brokers(admin: KafkaAdminClient) -> int:
@@ -143,12 +158,13 @@ def check(settings: Settings, kafka: KafkaSettings) -> list[TopicProblem]:
     """Return what is wrong with the topics, errors first."""
     with closing(KafkaAdminClient(**connection(kafka))) as admin:
         wanted = topic_contract.topics(settings)
-        existing = _existing(admin, wanted)
+        described_topics = _described(admin, wanted)
+        existing = _without_errors(described_topics)
         counts = _shared_counts(settings, existing)
         problems = [
-            TopicProblem(topic.name, f"topic {topic.name} is missing: {advice(counts.values())}", is_error=True)
-            for topic in wanted
-            if topic.name not in existing
+            TopicProblem(topic["name"], _why_absent(kafka, topic, counts.values()), is_error=True)
+            for topic in described_topics
+            if topic["name"] not in existing
         ]
         problem = _count_problem(counts)
         if problem is not None:

@@ -34,7 +34,7 @@ def test_a_failed_task_counts_as_dropped_until_the_next_assignment() -> None:
             return RefusingCheckpointStore() if partition == 1 else InMemoryCheckpointStore()
 
         settings = Settings(checkpoint_seconds=0.05)
-        manager = TaskManager(settings, store, FakePartitionControl(), NullTaskMetrics(), _nothing, _nothing)
+        manager = TaskManager(settings, store, FakePartitionControl(), NullTaskMetrics(), _nothing, _nothing, _nothing)
         found: list[dict[int, str]] = []
         manager.assign({0, 1}, 2)
         found.append(task_views.of_states(manager.assigned or (), manager.runners))

@@ -62,6 +62,14 @@ def test_a_refusal_is_one_line(
     assert "\n" not in str(caught.value)
 
 
+def test_an_error_that_follows_from_a_refusal_is_that_refusal() -> None:
+    refused = errors.KafkaError("Unexpected error during batch delivery")
+    refused.__cause__ = errors.TopicAuthorizationFailedError()
+    with pytest.raises(MissingRightsError) as caught, named_refusals(Settings(), _KAFKA, "Write"):
+        raise refused
+    assert str(caught.value).startswith("User:v lacks a right on a topic that Kafka does not name: ")
+
+
 def test_another_error_stays_as_it_is() -> None:
     error = errors.ProducerFenced()
     with pytest.raises(errors.ProducerFenced) as caught, named_refusals(Settings(), _KAFKA, "Write"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import json
 import logging
@@ -10,12 +11,15 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from aiokafka import TopicPartition, errors
+from aiokafka.cluster import ClusterMetadata
 from aiokafka.consumer import group_coordinator
 from aiokafka.producer import sender
+from aiokafka.producer.message_accumulator import MessageAccumulator
 
 from stream.config import SettingsError
 from stream.ops import log_filters, logs
-from stream.ops.log_filters import ExpectedLines, WithoutRepeatedFatal
+from stream.ops.log_filters import ExpectedLines, WithoutRepeatedFatal, WithoutTracesOfRefusals
 
 _RETRY = "Got error produce response on topic-partition %s, retrying. Error: %s"
 _REBALANCE = "Heartbeat failed for group %s because it is rebalancing"
@@ -70,6 +74,35 @@ def test_the_lowered_lines_are_those_of_the_installed_client() -> None:
     ]
     for line in (_REBALANCE, *log_filters._RETRIED):
         assert any(line in text for text in texts), line
+
+
+def _with_trace(error: BaseException, name: str) -> logging.LogRecord:
+    return logging.LogRecord(name, logging.ERROR, "", 0, "Error", (), (type(error), error, error.__traceback__))
+
+
+def test_a_refused_right_leaves_no_stack_trace_of_the_client() -> None:
+    filtered = WithoutTracesOfRefusals()
+    refused = errors.KafkaError("Unexpected error during batch delivery")
+    refused.__cause__ = errors.TopicAuthorizationFailedError()
+    assert not filtered.filter(_with_trace(refused, "asyncio"))
+    assert not filtered.filter(_with_trace(refused.__cause__, "aiokafka.producer.sender"))
+    assert filtered.filter(_with_trace(refused, "stream.engine.task_manager"))
+    assert filtered.filter(_with_trace(errors.KafkaError("another"), "asyncio"))
+    assert filtered.filter(_with_trace(KeyError("of the program"), "asyncio"))
+
+
+class _Batch:
+    tp = TopicPartition("t", 0)
+
+
+def test_a_batch_that_failed_with_its_transaction_leaves_no_stack_trace() -> None:
+    async def repeated() -> KeyError:
+        accumulator = MessageAccumulator(ClusterMetadata(), 1, None, 1)
+        with pytest.raises(KeyError) as caught:
+            accumulator.reenqueue(_Batch())
+        return caught.value
+
+    assert not WithoutTracesOfRefusals().filter(_with_trace(asyncio.run(repeated()), "asyncio"))
 
 
 def test_a_fatal_error_is_one_line_of_json_and_not_repeated(

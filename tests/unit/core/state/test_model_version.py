@@ -159,8 +159,17 @@ def test_worker_with_unreadable_state_ends_and_does_not_retry() -> None:
         async def end(error: Exception) -> None:
             calls.append(str(error))
 
+        async def denied(partition: int, error: Exception) -> None:
+            calls.append("denied")
+
         manager = TaskManager(
-            Settings(), lambda _: StoredRows(_no_model()), FakePartitionControl(), NullTaskMetrics(), rejoin, end
+            Settings(),
+            lambda _: StoredRows(_no_model()),
+            FakePartitionControl(),
+            NullTaskMetrics(),
+            rejoin,
+            end,
+            denied,
         )
         manager.assign({0}, 2)
         async with asyncio.timeout(10):
