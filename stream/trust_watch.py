@@ -39,6 +39,11 @@ _LATE_ADVICE: Final = (
     "feeding them again does not repair the state; build it from events in order, see Backfill and cut-over in "
     "docs/operations.md."
 )
+#: A file's check sees neither the key nor the partition of a record.
+_REFUSED_ADVICE: Final = (
+    "`volteface dlq list` says what to correct in their producer. Then see Dead letters in "
+    "docs/operations.md and, for wrong_partition_count, docs/partitioning.md."
+)
 #: Names of counts: a part of `Quality` and a topic, or a part alone.
 _Name = tuple[str, str]
 
@@ -128,6 +133,7 @@ class TrustWatch:
             lateness_seconds=self._settings.allowed_lateness_seconds,
             scope=scope,
             late_advice=_LATE_ADVICE,
+            refused_advice=_REFUSED_ADVICE,
         )
 
     @staticmethod

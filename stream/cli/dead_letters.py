@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -13,6 +13,9 @@ from stream.cli.output import print_json, say, warn
 from stream.intake.dead_letters import DeadLetter
 from stream.intake.refusal import Refusal
 from stream.intake.settlements import Settled
+
+if TYPE_CHECKING:
+    from stream.ops.topic_reader import StoredLetter
 
 #: The most letters of a topic that `dlq replay` names.
 _MAX_NAMED: Final = 10
@@ -70,15 +73,34 @@ def replay(
     settings, kafka = connected_settings("dlq replay")
     if topic is not None and topic not in settings.input_topics:
         raise typer.BadParameter(f"--topic takes one of {', '.join(settings.input_topics)}, not {topic!r}")
+    notice = _LateNotice(settings.allowed_lateness_seconds)
     left = limit
     for each in settings.input_topics if topic is None else (topic,):
         if left == 0:
             break
         named = _Bounded(_MAX_NAMED)
-        done = letter_replay.replay(settings, kafka, each, letter_replay.Choice(reason, left), warn, named)
+        done = letter_replay.replay(settings, kafka, each, letter_replay.Choice(reason, left), warn, named, notice)
         named.finish()
         left = None if left is None else left - done.sent
         say(f"{each}: {done.sent} sent again, {done.settled} sent before, {done.unsendable} cannot be sent")
+
+
+class _LateNotice:
+    """Warns once, before the first letter is sent, that old events come late."""
+
+    def __init__(self, lateness_seconds: float) -> None:
+        self._lateness_seconds = lateness_seconds
+        self._is_written = False
+
+    def __call__(self, first: StoredLetter) -> None:
+        if not self._is_written:
+            self._is_written = True
+            since = f" (the first letter is of {first.time:%Y-%m-%d %H:%M} UTC)" if first.time else ""
+            warn(
+                f"events more than {self._lateness_seconds:g} s of event time behind others come late{since}: they are "
+                "applied at the wrong time, and many of them leave the state doubtful; for many see "
+                '"Backfill and cut-over" in docs/operations.md'
+            )
 
 
 class _Bounded:

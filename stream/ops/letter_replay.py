@@ -62,6 +62,7 @@ def replay(
     choice: Choice,
     on_foreign: Callable[[str], None],
     on_unsendable: Callable[[str], None],
+    on_first: Callable[[StoredLetter], None] | None = None,
 ) -> Replayed:
     """Send the originals of a topic's dead letters again that no earlier run has sent.
 
@@ -71,6 +72,7 @@ def replay(
         choice: Which letters are sent.
         on_foreign: Called for each record on the dead-letter topic that is no letter.
         on_unsendable: Called for each letter that cannot be sent, with the place of its original and the reason.
+        on_first: Called with the first letter that will be sent, before anything is sent.
 
     Raises:
         KafkaError: Kafka is away; what was sent before is settled.
@@ -91,6 +93,9 @@ def replay(
             if (why := _unsendable(stored)) is not None:
                 run.report(stored, why)
                 continue
+            if on_first is not None:
+                on_first(stored)
+                on_first = None
             letters.append(stored)
             last = run.sent + len(letters) == choice.limit
             if last or len(letters) >= _BATCH_LETTERS or _bytes(letters) >= _BATCH_BYTES:

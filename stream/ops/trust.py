@@ -87,6 +87,7 @@ class Quality(NamedTuple):
         lateness_seconds: The allowed lateness.
         scope: What was read, for the sentences.
         late_advice: What to do about late events.
+        refused_advice: What to do about refused records.
     """
 
     applied: Mapping[str, int]
@@ -97,6 +98,7 @@ class Quality(NamedTuple):
     lateness_seconds: float
     scope: str = "the input"
     late_advice: str = "sort the events by occurred_at (`--sort`), and feed the past before live events."
+    refused_advice: str = "correct them as the refusals say, and check again with `volteface feed --check`."
 
 
 def of_input(quality: Quality) -> list[Doubt]:
@@ -115,10 +117,7 @@ def of_input(quality: Quality) -> list[Doubt]:
         )
         doubts.append(Doubt("late", text))
     if refused:
-        text = (
-            f"{refused} of {quality.scope} are refused and count nowhere: correct them as the refusals say, and check "
-            "again with `volteface feed --check`."
-        )
+        text = f"{refused} of {quality.scope} are refused and count nowhere: {quality.refused_advice}"
         doubts.append(Doubt("refused", text))
     applied = sum(quality.applied.values())
     delivered = applied + quality.duplicates

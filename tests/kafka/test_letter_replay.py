@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import subprocess
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any
@@ -15,7 +16,7 @@ from stream.ops import topic_reader
 from stream.ops.client import connection
 from stream.ops.letter_replay import Choice, Replayed, replay
 from stream.ops.taken_over import TakenOverError
-from tests.kafka.group import Group
+from tests.kafka.group import Group, argv
 
 pytestmark = pytest.mark.kafka
 
@@ -83,6 +84,24 @@ def test_only_the_chosen_letters_are_sent_and_the_others_later(group: Group, run
     assert run(Choice(limit=700)).sent == 700
     assert run().sent == 300
     assert sorted(map(int, _sent(group))) == list(range(1500))
+
+
+def test_it_warns_once_before_it_sends_events_that_come_late(group: Group) -> None:
+    assert "come late" not in _replay_command(group)
+    _store(group, [_letter(group, number) for number in range(3)])
+    (line,) = [line for line in _replay_command(group).splitlines() if "come late" in line]
+    lateness = group.settings.allowed_lateness_seconds
+    assert f"events more than {lateness:g} s of event time behind others come late (the first letter is of 20" in line
+    assert "come late" not in _replay_command(group), "all were sent before"
+
+
+def _replay_command(group: Group) -> str:
+    """Return what `dlq replay` writes beside its results."""
+    done = subprocess.run(
+        argv("dlq", "replay"), env=group.environment | {"COLUMNS": "1000"}, capture_output=True, text=True, timeout=60,
+        check=True,
+    )  # fmt: skip
+    return done.stderr
 
 
 def test_a_run_that_is_interrupted_sends_nothing_twice(group: Group, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

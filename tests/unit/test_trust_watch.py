@@ -205,3 +205,13 @@ def test_a_doubt_is_logged_once_and_names_its_figure() -> None:
         0,
     )
     assert "came more than 10 s of event time behind others" in line["text"]
+
+
+def test_refused_records_of_a_worker_are_looked_up_in_its_dead_letters() -> None:
+    worker = _Worker()
+    with capture_logs() as found:
+        worker.read([b"garbage"] * 300)
+        worker.read(_market())
+    (text,) = [line["text"] for line in found if line.get("reason") == "refused"]
+    assert "`volteface dlq list`" in text
+    assert "feed --check" not in text, "a file's check does not see a record's partition"
