@@ -11,6 +11,8 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
+from importlib.metadata import version
 from typing import Any, Final
 
 import faust
@@ -19,7 +21,7 @@ from faust.types import TP
 from faust.web import Request, Response, View
 from kafka.errors import KafkaError
 
-from stream import config, task_views
+from stream import MODEL_VERSION, config, task_views
 from stream.access_watch import AccessWatch
 from stream.engine.assigned_tasks import AssignedTasks, assigned_tasks
 from stream.engine.checkpoint_store import KafkaCheckpointStore, credentials
@@ -36,6 +38,7 @@ from stream.ops.metrics import Heartbeat, Metrics
 from stream.ops.task_samples import TaskView
 from stream.ops.topic_ids import TopicIds
 from stream.rights import MissingRightsError
+from stream.task_log import TaskLog
 from stream.topic_watch import COUNTS_SECONDS, EVERY_SECONDS, TopicWatch
 from stream.trust_watch import TrustWatch
 
@@ -207,6 +210,7 @@ access_watch = AccessWatch(settings, kafka)
 topic_watch = TopicWatch(settings, kafka, metrics.topic_problems)
 group_watch = GroupWatch(settings, kafka, metrics.foreign_tasks)
 trust_watch = TrustWatch(settings)
+task_log = TaskLog(settings)
 manager = TaskManager(
     settings,
     lambda partition: KafkaCheckpointStore(partition, settings, kafka, _limits, _topic_ids.present),
@@ -234,7 +238,12 @@ def _waiting(line: str) -> None:
 
 
 @app.on_worker_init.connect
-def _check_topics(sender: Any, **_: Any) -> None:
+def _begin(sender: Any, **_: Any) -> None:
+    _check_start()
+
+
+@cache  # Faust sends the signal twice
+def _check_start() -> None:
     # With wrong topics a seller's events would be split over tasks, or the state would be empty: the worker does not
     # start.
     with _one_line():
@@ -244,6 +253,13 @@ def _check_topics(sender: Any, **_: Any) -> None:
         access_watch.wait()
         topic_watch.start()
     memory.collect_less_often()
+    log.info(
+        "worker_started",
+        version=version("volteface"),
+        model_version=MODEL_VERSION,
+        settings=settings.config_digest,
+        app_id=settings.app_id,
+    )
 
 
 @app.on_partitions_assigned.connect
@@ -287,17 +303,20 @@ async def _revoked(sender: Any, revoked: set[TP], **_: Any) -> None:
     if manager.assigned is not None:  # else the assignment was of no use, and nothing was started
         log.info("revoked", partitions=sorted({tp.partition for tp in revoked}))
     await manager.revoke()
+    task_log.update(manager.runners)
     memory.collect_now()
 
 
 @app.on_before_shutdown.connect
 async def _stopping(sender: Any, **_: Any) -> None:
     await manager.revoke()
+    task_log.update(manager.runners)
 
 
 @app.timer(1.0)
 async def _heartbeat() -> None:
     heartbeat.beat()
+    task_log.update(manager.runners)
 
 
 @app.timer(EVERY_SECONDS)

@@ -94,8 +94,9 @@ class Task:
         #: and as of the restore.
         self.committed_totals = self.restored_totals = self.totals()
         self._low_offsets = [0] * len(STREAMS)
-        #: The next offset of each topic when the task was restored.
-        self._restored_offsets = [0] * len(settings.read_topics)
+        #: The next offset of each topic when the task was restored, and whether it has found a state.
+        self.state_found = False
+        self.restored_offsets = [0] * len(settings.read_topics)
         self._dead_letters: list[DeadLetter] = []
         #: By stream, the fetched batches that are not done: last offset, and time of the first record.
         self._batches: list[deque[tuple[int, float]]] = [deque() for _ in STREAMS]
@@ -150,6 +151,7 @@ class Task:
                     rows[key] = value
         position = rows.pop(POSITION, None)
         row = None if position is None else decode(position, PositionRow)
+        self.state_found = row is not None
         deciding_settings.check({} if row is None else row.settings, self._deciding_settings)
         # At once, even without input: a worker with other settings must not find a state without them.
         self._changed = row is None or not row.settings
@@ -171,7 +173,7 @@ class Task:
         topic, written = self._settings.state_topic, None if row is None else row.state_beginning
         check_state_beginning(topic, self.partition, written, start.state_beginning)
         self._state_beginning = start.state_beginning
-        self._restored_offsets = start.offsets
+        self.restored_offsets = start.offsets
         streams = [] if row is None else row.streams
         ahead = {topic: done for topic, (_, done) in zip(self._settings.input_topics, streams, strict=False)}
         self.gaps = [left for gap in start.gaps for left in gap.without(ahead.get(gap.topic, ()))]
@@ -215,7 +217,7 @@ class Task:
         while any(reception.unverified_first is not None for reception in self.receptions):
             taken = enumerate([reception.take_unverified() for reception in self.receptions])
             firsts = {stream: first for stream, first in taken if first is not None}
-            await self._store.check_delivered(self._restored_offsets, firsts)
+            await self._store.check_delivered(self.restored_offsets, firsts)
         if any(reception.below_low_offset for reception in self.receptions):
             for reception in self.receptions:
                 reception.below_low_offset = False

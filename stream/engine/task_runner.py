@@ -78,6 +78,8 @@ class TaskRunner:
     def __init__(self, task: Task, settings: Settings, partitions: PartitionControl, metrics: TaskMetrics) -> None:
         self.task = task
         self.checkpointed_at = time.monotonic()
+        #: Of the restore.
+        self.restored_rows, self.restored_seconds = 0, 0.0
         self._settings = settings
         self._partitions = partitions
         self._metrics = metrics
@@ -150,10 +152,11 @@ class TaskRunner:
         """Restore the task, then apply events and commit checkpoints until `stop` is called."""
         task = self.task
         started_at = time.monotonic()
-        rows = await task.restore()
+        self.restored_rows = await task.restore()
         turned_at = time.monotonic()
+        self.restored_seconds = turned_at - started_at
         self._received_at = [turned_at] * len(self._received_at)
-        self._metrics.restored(task.partition, rows, turned_at - started_at)
+        self._metrics.restored(task.partition, self.restored_rows, self.restored_seconds)
         for topic in self._settings.read_topics:  # from zero, so that Prometheus sees the series before a gap
             self._metrics.records_expired(topic, 0)
         for gap in task.gaps:

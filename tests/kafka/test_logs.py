@@ -12,7 +12,7 @@ import pytest
 
 from stream.config import KafkaSettings
 from stream.ops.broker import free_port
-from tests.kafka.group import Group, Market, Worker, fatal_errors, wait
+from tests.kafka.group import PARTITIONS, Group, Market, Worker, fatal_errors, wait
 
 pytestmark = pytest.mark.kafka
 
@@ -31,6 +31,12 @@ def test_workers_that_come_and_go_on_a_healthy_kafka_write_no_warning(group: Gro
     assert first.stop() == 0
     time.sleep(5)  # the second worker takes the tasks over
     assert second.stop() == 0
+    started = [line for line in _lines(group) if line["event"] == "worker_started"]
+    assert [line["settings"] for line in started] == [group.settings.config_digest] * 2
+    ready = [line for line in _lines(group) if line["event"] == "task_ready"]
+    assert {line["partition"] for line in ready} == set(range(PARTITIONS))
+    assert {line["state"] for line in ready} == {"empty", "found"}
+    assert max(sum(line["offsets"].values()) for line in ready) > 0
     of_the_market = {"outcome_doubtful"}  # a small market is doubtful
     found = [line for line in _lines(group) if line["level"] != "info" and line["event"] not in of_the_market]
     assert found == []
