@@ -1,7 +1,8 @@
 """Sends a file's events to their topics, keyed by seller.
 
 Invariant: each line once and in the file's order. A line that is no event is sent, too, and becomes a dead letter; but
-nothing is sent while all lines so far are refused: a file of another format. While Kafka is away, the feed waits.
+nothing is sent while all lines so far are refused: a file of another format. While Kafka is away, the feed waits. An
+interrupted feed reports how many events Kafka has acknowledged.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import io
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, nullcontext
 from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaProducer
@@ -20,6 +22,7 @@ from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 from stream.config import KafkaSettings, Settings
 from stream.engine.kafka_auth import connection, partitions_of
 from stream.ops.event_files import Head, head, lines, stream_of
+from stream.ops.interruption import Interruptible, Interruption
 from stream.ops.line_check import CheckResult, LineCheck
 from stream.ops.missing_topics import advice
 from stream.ops.named_retries import named_retries
@@ -32,6 +35,8 @@ log = logging.getLogger(__name__)
 _IN_FLIGHT: Final = 100_000
 #: How much of the file is read at once.
 _CHUNK_BYTES: Final = 256 * 1024
+#: How long an interrupted feed waits for the acknowledgements of what it has sent.
+_LAST_ANSWERS_SECONDS: Final = 2
 #: Lines that may be refused before the first event: a file of another format has none.
 MAX_REFUSED_FIRST: Final = 1000
 
@@ -71,6 +76,8 @@ def feed(
     speed: float | None,
     progress: Callable[[int], None],
     sort: bool = False,
+    interruptible: Interruptible = lambda stop: nullcontext(),
+    interrupted: Callable[[int], None] = lambda acknowledged: None,
 ) -> FeedResult:
     """Send every line, and return once Kafka has acknowledged or refused all of them.
 
@@ -80,16 +87,31 @@ def feed(
         speed: A multiple of real time; None for no limit.
         progress: Called with the number of events sent so far.
         sort: Whether the file is sorted by occurred_at first.
+        interruptible: Returns a context in which a signal calls its argument, in place of raising KeyboardInterrupt.
+        interrupted: Called after such a signal, with the number of events that Kafka has acknowledged.
 
     Raises:
+        KeyboardInterrupt: A signal ended the feed.
         LookupError: A topic is missing.
         TopicsError: On the present input topics events would be lost or refused; nothing was sent.
         AllRefused: The first MAX_REFUSED_FIRST lines, or all lines of a shorter file, are refused; nothing was sent.
     """
-    found = inputs(settings, kafka)
-    refuse_errors(found.problems)
-    with (sorted_lines if sort else lines)(source) as file, named_retries(log.warning):
-        return asyncio.run(_feed(settings, kafka, file, Pace(speed), progress, _batch_bytes(found)))
+    end = Interruption(interrupted)
+    with ExitStack() as stack:
+        try:
+            found = inputs(settings, kafka)
+            refuse_errors(found.problems)
+            file = stack.enter_context((sorted_lines if sort else lines)(source))
+        except KeyboardInterrupt:
+            end.report()
+            raise
+        stack.enter_context(named_retries(log.warning))
+        stack.enter_context(interruptible(end.request))
+        try:
+            return asyncio.run(_feed(settings, kafka, file, Pace(speed), progress, _batch_bytes(found), end))
+        except asyncio.CancelledError:
+            end.report()
+            raise KeyboardInterrupt from None
 
 
 def check(settings: Settings, source: str, partitions: int, sort: bool = False) -> CheckResult:
@@ -121,32 +143,44 @@ async def _feed(
     pace: Pace,
     progress: Callable[[int], None],
     batch_bytes: int,
+    end: Interruption,
 ) -> FeedResult:
     begun, sent = time.monotonic(), 0
     # linger: latency does not matter here, and large batches halve the cost of an event.
     producer = AIOKafkaProducer(
         **connection(kafka), acks="all", enable_idempotence=True, linger_ms=20, max_batch_size=batch_bytes
     )
+    sender = _Sender(producer)
+    end.bind(lambda: sender.acknowledged)
     async with producer:
-        sender = _Sender(producer)
-        found = await asyncio.gather(*(partitions_of(producer, topic) for topic in settings.input_topics))
-        counts = {topic: len(partitions) for topic, partitions in zip(settings.input_topics, found, strict=True)}
-        for topic, count in counts.items():
-            if not count:
-                raise LookupError(f"topic {topic} does not exist: {advice(counts.values())}")
-        checked = LineCheck(settings, count)  # a worker refuses topics of different partition counts
+        checked = LineCheck(settings, await _partitions(settings, producer))
         start = _Start(checked)
-        async for batch in _batches(file):
-            for line, top in start.passed(batch):
-                await pace.wait(top.occurred_at)
-                key = top.seller_id.encode() if top.seller_id else None
-                await sender.send(settings.input_topics[stream_of(top.type)], key, line)
-                sent += 1
-            progress(sent)
-        if checked.lines and not checked.events:
-            raise AllRefused(checked.result())
-        await producer.flush()
+        try:
+            async for batch in _batches(file):
+                for line, top in start.passed(batch):
+                    await pace.wait(top.occurred_at)
+                    key = top.seller_id.encode() if top.seller_id else None
+                    await sender.send(settings.input_topics[stream_of(top.type)], key, line)
+                    sent += 1
+                progress(sent)
+            if checked.lines and not checked.events:
+                raise AllRefused(checked.result())
+            await producer.flush()
+        except asyncio.CancelledError:
+            await sender.settle()
+            end.report()  # before the producer closes, which takes long while Kafka is away
+            raise
     return FeedResult(sent, sender.failed, time.monotonic() - begun, checked.result())
+
+
+async def _partitions(settings: Settings, producer: AIOKafkaProducer) -> int:
+    """Return the number of partitions: a worker refuses topics of different partition counts."""
+    found = await asyncio.gather(*(partitions_of(producer, topic) for topic in settings.input_topics))
+    counts = {topic: len(partitions) for topic, partitions in zip(settings.input_topics, found, strict=True)}
+    for topic, count in counts.items():
+        if not count:
+            raise LookupError(f"topic {topic} does not exist: {advice(counts.values())}")
+    return count
 
 
 async def _batches(file: io.BufferedIOBase) -> AsyncIterator[list[bytes]]:
@@ -193,7 +227,7 @@ class _Sender:
     """Sends lines, and counts those that Kafka refuses."""
 
     def __init__(self, producer: AIOKafkaProducer) -> None:
-        self.failed = 0
+        self.acknowledged = self.failed = 0
         self._producer = producer
         self._slots = asyncio.BoundedSemaphore(_IN_FLIGHT)
 
@@ -215,7 +249,14 @@ class _Sender:
 
     def _answered(self, future: asyncio.Future[Any]) -> None:
         self._slots.release()
-        self.failed += future.exception() is not None
+        failed = future.cancelled() or future.exception() is not None
+        self.failed += failed
+        self.acknowledged += not failed
+
+    async def settle(self) -> None:
+        """Wait a little for the answers about what was sent."""
+        await asyncio.wait({asyncio.ensure_future(self._producer.flush())}, timeout=_LAST_ANSWERS_SECONDS)
+        await asyncio.sleep(0)  # the futures' callbacks
 
 
 class Pace:

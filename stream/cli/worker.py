@@ -15,7 +15,7 @@ from stream import config
 from stream.cli.connect import connected_settings
 from stream.cli.input_file import reading
 from stream.cli.offline import Input, Sort
-from stream.cli.output import fail, messages, print_fields, print_json, print_paragraph, say, warn
+from stream.cli.output import fail, messages, print_fields, print_json, print_paragraph, say, stopped_by, warn
 from stream.ops.line_check import CheckResult
 
 
@@ -73,7 +73,15 @@ def feed(
         with Progress(*columns, console=messages, disable=not messages.is_terminal) as progress:
             bar = progress.add_task("feed", total=None)
             try:
-                done = run(*settings, source, factor, lambda n: progress.update(bar, completed=n), sort)
+                done = run(
+                    *settings,
+                    source,
+                    factor,
+                    lambda n: progress.update(bar, completed=n),
+                    sort,
+                    stopped_by,
+                    _interrupted,
+                )
             except AllRefused as refused:
                 _warn(refused.check)
                 first = f"the first {refused.check.lines:,} lines are no events"
@@ -83,6 +91,13 @@ def feed(
         fail(f"{done.failed} of {done.events} events were not acknowledged by Kafka: feed the file again")
     doubtful = "; this input cannot be trusted, see above" if done.check.reasons else ""
     say(f"{done.check.events:,} events acknowledged in {done.seconds:.1f} s{_dead(done.check)}{doubtful}")
+
+
+def _interrupted(acknowledged: int) -> None:
+    say(
+        f"interrupted: Kafka has acknowledged {acknowledged:,} events. Feed the same input again from its beginning: "
+        "no event counts twice (docs/operations.md, Duplicates)"
+    )
 
 
 def _factor(speed: str) -> float | None:

@@ -1,7 +1,8 @@
-"""What Kafka does not take from a feed has a reason: before the first event is sent, and while the feed waits."""
+"""What Kafka does not take from a feed, and what a signal leaves of it, is said in one line."""
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import threading
 from contextlib import closing
@@ -12,7 +13,7 @@ from kafka import KafkaAdminClient
 
 from stream.feed import feed
 from stream.market import simulate
-from stream.ops import topics
+from stream.ops import topic_reader, topics
 from stream.ops.client import connection
 from tests.kafka.group import PARTITIONS, Group, argv, configure, wait
 
@@ -49,6 +50,35 @@ def test_a_feed_fits_its_batches_to_the_smallest_topic(group: Group, events: Pat
     configure(group.kafka, group.settings.lifecycle_topic, max_message_bytes="30000")
     fed = feed(group.settings, group.kafka, str(events), None, lambda count: None)
     assert (fed.failed, fed.events) == (0, len(events.read_bytes().splitlines()))
+
+
+def _sent(group: Group) -> int:
+    return sum(1 for topic in group.settings.input_topics for _ in topic_reader.read(group.kafka, topic))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("source", ["file", "pipe"])
+def test_an_interrupted_feed_says_what_was_acknowledged_and_that_it_can_be_repeated(
+    number: signal.Signals, source: str, group: Group, events: Path
+) -> None:
+    """The file takes minutes at this speed; the pipe brings nothing after its first lines."""
+    options = ("--speed", "100000x", "--input", str(events)) if source == "file" else ("--input", "-")
+    with subprocess.Popen(
+        argv("feed", *options), env=group.environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdin is not None and process.stderr is not None
+        if source == "pipe":
+            process.stdin.write("".join(events.read_text().splitlines(keepends=True)[:50]))
+            process.stdin.flush()
+        wait(lambda: _sent(group) >= 20, 60, "nothing was sent")
+        process.send_signal(number)
+        assert process.wait(20) == 130
+        (line,) = process.stderr.read().splitlines()
+    assert line == (
+        f"interrupted: Kafka has acknowledged {_sent(group):,} events. Feed the same input again from its beginning: "
+        "no event counts twice (docs/operations.md, Duplicates)"
+    )
 
 
 def test_a_feed_that_waits_names_what_kafka_answers(
