@@ -106,16 +106,22 @@ def _watch(stack: ExitStack, settings: Settings, kafka: KafkaSettings, folder: P
             f"{now['flips']:>6,.0f} flips  {len(alerts):>3} alerts" + ("  all events fed" if feed.poll() == 0 else "")
         )
     accused = {alert.subject.id for alert in alerts if alert.subject.type == "seller"}
-    planted = {msgspec.json.decode(line, type=Cheat).seller_id for line in truth.read_bytes().splitlines()}
+    planted = cheating_sellers(truth.read_bytes())
     console.print(
         f"\n{now['applied']:,.0f} events, {now['flips']:,.0f} flips, {len(alerts)} alerts: "
-        f"{len(accused & planted)} of {len(planted)} planted cheats accused, {len(accused - planted)} others"
+        f"{len(accused & planted)} of {len(planted)} cheating sellers accused, {len(accused - planted)} others"
     )
     if kafka.mock:
         console.print(
             f"{now['applied']:,.0f} of the market's {total:,} events: the mock drops what is not read in time"
         )
     return 0
+
+
+def cheating_sellers(truth: bytes) -> set[str]:
+    """Return the sellers of a truth file; its other lines are about staff."""
+    cheats = [msgspec.json.decode(line, type=Cheat) for line in truth.splitlines()]
+    return {cheat.seller_id for cheat in cheats if cheat.seller_id}
 
 
 def _wait_for(url: str, worker: subprocess.Popen[bytes]) -> None:
