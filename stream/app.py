@@ -33,7 +33,7 @@ from stream.engine.task import TaskPhase
 from stream.engine.task_manager import TaskManager
 from stream.engine.transport import App
 from stream.group_watch import MEASURE_SECONDS, GroupWatch
-from stream.ops import logs, memory, open_files
+from stream.ops import log_filters, logs, memory, open_files
 from stream.ops.metrics import Heartbeat, Metrics
 from stream.ops.task_samples import TaskView
 from stream.ops.topic_ids import TopicIds
@@ -58,6 +58,7 @@ def _one_line() -> Iterator[None]:
 with _one_line():
     settings, kafka = config.load()
     _credentials = credentials(kafka)
+log_filters.warn_once_of_clear_text()
 log = structlog.get_logger()
 
 #: The time until the group is asked for a new assignment if nobody has the partitions that tasks lack.

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def connected_settings(command: Command) -> tuple[config.Settings, config.KafkaSettings]:
     """Return all settings once Kafka has accepted a connection with them and allows what the command does."""
     from stream.engine import preflight
+    from stream.ops import log_filters
 
     async def check() -> None:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
@@ -24,6 +25,7 @@ def connected_settings(command: Command) -> tuple[config.Settings, config.KafkaS
             await preflight.first_connection(kafka, on_wait=warn)
 
     settings, kafka = config.load()
+    log_filters.warn_once_of_clear_text()
     try:
         asyncio.run(check())
     except asyncio.CancelledError:

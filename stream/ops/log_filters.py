@@ -38,6 +38,16 @@ _REFUSED: Final = (
     errors.ClusterAuthorizationFailedError,
 )
 _WRITERS_OF_TRACES: Final = ("asyncio", "aiokafka")
+#: What the clients write of a login without encryption, and their loggers.
+CLEAR_TEXT: Final = (
+    "Sending username and password in the clear",
+    "Exchanging credentials in the clear during Sasl Authentication",
+)
+CLEAR_TEXT_LOGGERS: Final = ("aiokafka.conn", "kafka.net.sasl.plain", "kafka.net.sasl.scram")
+_CLEAR_TEXT_ADVICE: Final = (
+    "KAFKA_SECURITY_PROTOCOL=SASL_PLAINTEXT: the connection to Kafka is not encrypted, so others in its network can "
+    "read the login and the events; set it to SASL_SSL"
+)
 #: What Faust writes while it stops after a crash.
 _OF_A_CRASH: Final = ("We experienced a crash!", "Error while stopping child")
 
@@ -119,6 +129,31 @@ def _is_taken_batch(error: BaseException | None) -> bool:
         return False
     last = traceback.extract_tb(error.__traceback__)[-1]
     return last.name == "reenqueue" and "aiokafka" in last.filename
+
+
+class OneLineOfClearText(logging.Filter):
+    """Turns the clients' warnings of a login without encryption, one for each connection, into one of this process."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_written = False
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether the line is written."""
+        if record.msg not in CLEAR_TEXT:
+            return True
+        record.msg = _CLEAR_TEXT_ADVICE
+        is_first, self._is_written = not self._is_written, True
+        return is_first
+
+
+_one_line_of_clear_text: Final = OneLineOfClearText()
+
+
+def warn_once_of_clear_text() -> None:
+    """Let the clients of this process warn once of a login without encryption, and name the setting."""
+    for name in CLEAR_TEXT_LOGGERS:
+        logging.getLogger(name).addFilter(_one_line_of_clear_text)
 
 
 class WithoutRepeatedFatal(logging.Filter):

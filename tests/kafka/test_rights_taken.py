@@ -89,6 +89,8 @@ def test_a_right_that_is_taken_from_a_running_worker_is_named_and_nothing_else(
         kafka.grant("u25", [right])
         wait(worker.ready, 60, "the worker did not continue when it was given the right again")
         worker.wait_for(until)
+    clear = [line["event"] for line in _lines(group) if " in the clear" in line["event"] or "SASL_SSL" in line["event"]]
+    assert [text.partition(":")[0] for text in clear] == ["KAFKA_SECURITY_PROTOCOL=SASL_PLAINTEXT"]
     group.kafka = kafka.admin
     group.wait_for_state(expected)
     assert alert_ids(group.command("alerts", "--json")) == ids

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import inspect
 import json
 import logging
@@ -19,7 +20,7 @@ from aiokafka.producer.message_accumulator import MessageAccumulator
 
 from stream.config import SettingsError
 from stream.ops import log_filters, logs
-from stream.ops.log_filters import ExpectedLines, WithoutRepeatedFatal, WithoutTracesOfRefusals
+from stream.ops.log_filters import ExpectedLines, OneLineOfClearText, WithoutRepeatedFatal, WithoutTracesOfRefusals
 
 _RETRY = "Got error produce response on topic-partition %s, retrying. Error: %s"
 _REBALANCE = "Heartbeat failed for group %s because it is rebalancing"
@@ -103,6 +104,20 @@ def test_a_batch_that_failed_with_its_transaction_leaves_no_stack_trace() -> Non
         return caught.value
 
     assert not WithoutTracesOfRefusals().filter(_with_trace(asyncio.run(repeated()), "asyncio"))
+
+
+def test_a_login_without_encryption_is_one_line_that_names_the_setting() -> None:
+    filtered = OneLineOfClearText()
+    records = [_record("kafka", logging.WARNING, text) for text in log_filters.CLEAR_TEXT * 2]
+    assert [filtered.filter(record) for record in records] == [True, False, False, False]
+    assert records[0].getMessage().startswith("KAFKA_SECURITY_PROTOCOL=SASL_PLAINTEXT: ")
+    assert filtered.filter(_record("kafka", logging.WARNING, "another line"))
+
+
+def test_the_clients_still_warn_of_clear_text_in_these_words() -> None:
+    modules = [importlib.import_module(name) for name in log_filters.CLEAR_TEXT_LOGGERS]
+    for module in modules:
+        assert any(text in inspect.getsource(module) for text in log_filters.CLEAR_TEXT), module
 
 
 def test_a_fatal_error_is_one_line_of_json_and_not_repeated(
