@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError
 
 from stream.config import KafkaSettings, Settings
 from stream.engine.assigned_tasks import AssignedTasks
+from stream.engine.deciding_settings import deciding_settings, described_differences
 from stream.engine.group_members import Member, members_of
 from stream.engine.group_offsets import Unread, unread_of
 
@@ -93,8 +94,8 @@ class GroupWatch:
             missing=lacking,
             reason=f"these tasks do not run: they lack partitions of {_listed(lacking)}{who}"
             + (f": {_listed(map(_named, blamed[:_MAX_NAMED]))}" if blamed else "" if nobody else unknown),
-            advice=f"give consumers that are no workers another group id than {self._settings.app_id}; the tasks go on "
-            "from their last checkpoint when the partitions are assigned to a worker again",
+            advice=f"{advice(self._settings, blamed)}; the tasks go on from their last checkpoint when the "
+            "partitions are assigned to a worker again",
         )
         await self.measure()
         return nobody
@@ -140,6 +141,23 @@ class GroupWatch:
     def _of_tasks(self, member: Member, count: int) -> list[Partition]:
         """Return the partitions of a member that belong to tasks."""
         return [tp for tp in member.assigned if tp[0] in self._settings.read_topics and tp[1] < count]
+
+
+def advice(settings: Settings, blamed: Sequence[Member]) -> str:
+    """Return what to do about members that have partitions of a worker's tasks.
+
+    Args:
+        settings: Those of the worker.
+        blamed: The members; none if they are unknown.
+    """
+    if not blamed or any(member.settings is None for member in blamed):
+        return f"give consumers that are no workers another group id than {settings.app_id}"
+    own = deciding_settings(settings)
+    different = {described_differences(member.settings or {}, own): member for member in blamed}
+    named = [f"the worker of {_named(member)} has {text}" for text, member in different.items() if text]
+    if not named:
+        return f"{_listed(map(_named, blamed))}: a worker with the same settings; start it again if this stays"
+    return f"give all workers of group {settings.app_id} the same settings: {_listed(named)}"
 
 
 def _by_topic(partitions: Iterable[Partition]) -> dict[str, list[int]]:

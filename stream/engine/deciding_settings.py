@@ -101,10 +101,14 @@ def check_topics(written: Mapping[str, str], own: Mapping[str, str]) -> None:
 
 def check_member(others: Mapping[str, str], own: Mapping[str, str]) -> None:
     """Raise DifferentMemberError if another worker of the group has other settings."""
-    names = differences(others, own)
-    if names:
-        described = " and ".join(f"{name}={others[name]}, and here it is {own[name]}" for name in names)
+    described = described_differences(others, own)
+    if described:
         raise DifferentMemberError(f"another worker of the group has {described}")
+
+
+def described_differences(others: Mapping[str, str], own: Mapping[str, str]) -> str:
+    """Return in which settings another worker differs from this one; empty if in none."""
+    return " and ".join(f"{name}={others[name]}, and here it is {own[name]}" for name in differences(others, own))
 
 
 def _described(names: list[str], written: Mapping[str, str], own: Mapping[str, str]) -> str:
