@@ -111,7 +111,7 @@ class WithoutTracesOfRefusals(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether the line is written."""
-        if record.exc_info is None or not record.name.startswith(_WRITERS_OF_TRACES):
+        if not record.exc_info or not record.name.startswith(_WRITERS_OF_TRACES):  # asyncio gives False for none
             return True
         error = record.exc_info[1]
         return not (_is_refusal(error) or _is_taken_batch(error))

@@ -49,7 +49,8 @@ def _run(group: Changed, *arguments: str) -> subprocess.CompletedProcess[str]:
 def _budgets(group: Group) -> set[str]:
     rows = topic_reader.committed_state(group.settings, group.kafka).values()
     found = [decode(row[POSITION], PositionRow).settings for row in rows if POSITION in row]
-    assert len(found) in (0, PARTITIONS)
+    if len(found) < PARTITIONS:  # tasks commit one by one
+        return set()
     return {each["VOLTEFACE_ALERT_BUDGET"] for each in found}
 
 

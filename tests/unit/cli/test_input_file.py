@@ -26,7 +26,7 @@ _WHOLE = gzip.compress(_EVENTS.read_bytes() * 100, mtime=0)
 
 @pytest.fixture(autouse=True)
 def _feed_reads_without_kafka(monkeypatch: pytest.MonkeyPatch) -> None:
-    def feed(settings: object, kafka: object, source: str, speed: None, progress: object, sort: bool) -> None:
+    def feed(settings: object, kafka: object, source: str, speed: None, progress: object, *_: object) -> None:
         with event_files.lines(source) as lines:
             list(lines)
 

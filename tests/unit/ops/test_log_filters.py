@@ -90,6 +90,9 @@ def test_a_refused_right_leaves_no_stack_trace_of_the_client() -> None:
     assert filtered.filter(_with_trace(refused, "stream.engine.task_manager"))
     assert filtered.filter(_with_trace(errors.KafkaError("another"), "asyncio"))
     assert filtered.filter(_with_trace(KeyError("of the program"), "asyncio"))
+    without = _record("asyncio", logging.ERROR, "Unclosed connection")
+    without.exc_info = False  # type: ignore[assignment]  # as asyncio writes it
+    assert filtered.filter(without)
 
 
 class _Batch:
