@@ -12,6 +12,7 @@ from typing import Final
 
 from aiokafka import errors
 
+from stream.causes import causes
 from stream.config import KafkaSettings, Settings, SettingsError, variable
 from stream.rights import MissingRightsError, Operation, Right
 
@@ -58,10 +59,7 @@ def named_refusals(settings: Settings, kafka: KafkaSettings, operation: Operatio
 
 def refusal_of(error: BaseException) -> BaseException | None:
     """Return Kafka's refusal of a right that an error is, or follows from; None if there is none."""
-    found: BaseException | None = error
-    while found is not None and not isinstance(found, REFUSALS):
-        found = found.__cause__
-    return found
+    return next((cause for cause in causes(error) if isinstance(cause, REFUSALS)), None)
 
 
 def one_line(error: BaseException, settings: Settings, kafka: KafkaSettings, operation: Operation) -> BaseException:

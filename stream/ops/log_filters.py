@@ -14,6 +14,7 @@ from typing import Final
 
 from aiokafka import errors
 
+from stream.causes import causes
 from stream.ops.rate_limit import RateLimit
 
 #: A member comes or goes: the worker logs what it is assigned.
@@ -118,9 +119,7 @@ class WithoutTracesOfRefusals(logging.Filter):
 
 
 def _is_refusal(error: BaseException | None) -> bool:
-    while error is not None and not isinstance(error, _REFUSED):
-        error = error.__cause__
-    return error is not None
+    return any(isinstance(cause, _REFUSED) for cause in causes(error))
 
 
 def _is_taken_batch(error: BaseException | None) -> bool:
