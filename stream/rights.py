@@ -1,16 +1,27 @@
-"""A right in Kafka (an ACL), and the one line that names a missing one.
+"""A right in Kafka (an ACL), the client's errors about rights, and the one line that names a missing one.
 
 Invariant: such a line names the right, Kafka's user, the resource, and the command that grants the right.
 """
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
+from aiokafka import errors
+
+from stream.causes import causes
 from stream.config import KafkaSettings
 
 ResourceType = Literal["topic", "group", "transactional-id", "cluster"]
 Operation = Literal["Read", "Write", "Describe", "DescribeConfigs", "Create"]
+
+#: aiokafka's errors about rights.
+REFUSALS: Final = (
+    errors.TopicAuthorizationFailedError,
+    errors.GroupAuthorizationFailedError,
+    errors.TransactionalIdAuthorizationFailed,
+    errors.ClusterAuthorizationFailedError,
+)
 
 
 class Right(NamedTuple):
@@ -31,6 +42,11 @@ class MissingRightsError(OSError):
 
     def __init__(self, kafka: KafkaSettings, *rights: Right) -> None:
         super().__init__("\n".join(described(kafka, right) for right in rights) or _unnamed(kafka))
+
+
+def refusal_of(error: BaseException | None) -> BaseException | None:
+    """Return Kafka's refusal of a right that an error is, or follows from; None if there is none."""
+    return next((cause for cause in causes(error) if isinstance(cause, REFUSALS)), None)
 
 
 def principal(kafka: KafkaSettings) -> str:

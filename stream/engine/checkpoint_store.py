@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Final, NamedTuple
 
 import faust
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import (
     InvalidTxnState,
     KafkaError,
@@ -32,15 +32,14 @@ from stream.engine.kafka_auth import connection, partitions_of
 from stream.engine.log_check import GroupOffsetsError, LogError, Start, check, foreign_offsets
 from stream.engine.log_reader import LogReader
 from stream.engine.record_limits import MAX_RECORD_BYTES, REFUSALS, RecordLimits, WriteError
-from stream.engine.refusals import MissingTopicError, named_refusals, refusal_of
+from stream.engine.refusals import MissingTopicError, named_refusals
 from stream.intake.partition import partition_of
-from stream.rights import Operation
+from stream.rights import Operation, refusal_of
 
 #: Key, value and headers of a record.
 _KeyValueHeaders = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]
 #: Rows have no headers.
 _NO_HEADERS: Final[list[tuple[str, bytes | None]]] = []
-_BATCH: Final = 5000
 _size_of: Final = DefaultRecordBatchBuilder.estimate_size_in_bytes
 #: The time for a group's coordinator to show the offsets of a transaction that has just ended.
 _OFFSETS_SECONDS: Final = 1
@@ -129,29 +128,9 @@ class KafkaCheckpointStore:
             MissingRightsError: Kafka's user may not read it.
         """
         with self._named("Read"):
-            async for rows in self._read():
+            await self._check(TopicPartition(self._settings.state_topic, self._partition))
+            async for rows in self._reader.rows():
                 yield rows
-
-    async def _read(self) -> AsyncIterator[list[tuple[bytes, bytes | None]]]:
-        tp = TopicPartition(self._settings.state_topic, self._partition)
-        await self._check(tp)
-        consumer = AIOKafkaConsumer(
-            **connection(self._kafka), isolation_level="read_committed", enable_auto_commit=False,
-            max_partition_fetch_bytes=MAX_RECORD_BYTES,
-        )  # fmt: skip
-        await consumer.start()
-        try:
-            consumer.assign([tp])
-            await consumer.seek_to_beginning(tp)
-            end = (await consumer.end_offsets([tp]))[tp]
-            # A transaction marker takes an offset, so the last record's offset may never be end - 1; the position
-            # reaches the end all the same.
-            while await consumer.position(tp) < end:
-                fetched = await consumer.getmany(timeout_ms=200, max_records=_BATCH)
-                for records in fetched.values():
-                    yield [(record.key, record.value) for record in records]
-        finally:
-            await consumer.stop()
 
     async def _check(self, tp: TopicPartition) -> None:
         """Raise LookupError if the state topic lacks this partition."""

@@ -1,4 +1,4 @@
-"""Reads what a task must know of its logs before it continues: ends, the group's offsets, and what lies before records.
+"""Reads what a task needs of its logs before it continues: the state, ends and offsets, and what lies before records.
 
 Invariant: nothing is written, and no group is joined.
 """
@@ -17,6 +17,7 @@ from stream.config import KafkaSettings, Settings
 from stream.core.staff.messages import AGGREGATOR, DayReport, decode_message
 from stream.engine.kafka_auth import connection
 from stream.engine.log_check import Log
+from stream.engine.record_limits import MAX_RECORD_BYTES
 from stream.engine.records import app_id_header
 
 #: The longest time for a look at what lies before the first delivered records.
@@ -38,11 +39,21 @@ class LogReader:
         self._kafka = kafka
         self._partition = partition
 
+    async def rows(self) -> AsyncIterator[list[tuple[bytes, bytes | None]]]:
+        """Yield the committed rows of the state, from the beginning of its topic to its present end, in batches."""
+        tp = TopicPartition(self._settings.state_topic, self._partition)
+        async with self._consumer(max_partition_fetch_bytes=MAX_RECORD_BYTES) as consumer:
+            consumer.assign([tp])
+            await consumer.seek_to_beginning(tp)
+            async for records in _batches(consumer, tp, (await consumer.end_offsets([tp]))[tp]):
+                yield [(record.key, record.value) for record in records]
+
     async def logs(self) -> tuple[list[Log], int]:
         """Return the task's partition of each topic that it reads, and where the log of its state begins."""
         state = TopicPartition(self._settings.state_topic, self._partition)
         partitions = [TopicPartition(topic, self._partition) for topic in self._settings.read_topics]
-        async with self._consumer(group_id=self._settings.app_id) as consumer:
+        # Uncommitted, so that the ends are those of the logs and not of their finished transactions.
+        async with self._consumer(group_id=self._settings.app_id, isolation_level="read_uncommitted") as consumer:
             consumer.assign(partitions)
             beginnings = await consumer.beginning_offsets([*partitions, state])
             ends = await consumer.end_offsets(partitions)
@@ -65,7 +76,10 @@ class LogReader:
             committed = await consumer.committed(tp)
             beginning, end = (await consumer.beginning_offsets([tp]))[tp], (await consumer.end_offsets([tp]))[tp]
             consumer.seek(tp, min(max(beginning, committed or 0), end))
-            return any([self._is_report(record) async for record in _records(consumer, tp, end)])
+            async for records in _batches(consumer, tp, end):
+                if any(self._is_report(record) for record in records):
+                    return True
+        return False
 
     def _is_report(self, record: Any) -> bool:
         if app_id_header(self._settings) not in record.headers:
@@ -91,17 +105,17 @@ class LogReader:
                 tp = TopicPartition(self._settings.read_topics[stream], self._partition)
                 consumer.assign([tp])
                 consumer.seek(tp, offsets[stream])
-                async for record in _records(consumer, tp, first, batch=1):
-                    if record.offset < first:
+                async for records in _batches(consumer, tp, first, most=1):
+                    if records[0].offset < first:
                         found[tp.topic] = f"{offsets[stream]} instead of {first}"
                     break
         return found
 
     @asynccontextmanager
-    async def _consumer(self, group_id: str | None = None) -> AsyncIterator[AIOKafkaConsumer]:
+    async def _consumer(self, isolation_level: str = "read_committed", **options: Any) -> AsyncIterator[Any]:
         consumer = AIOKafkaConsumer(
-            **connection(self._kafka), isolation_level="read_committed", enable_auto_commit=False,
-            auto_offset_reset="earliest", group_id=group_id,
+            **connection(self._kafka), isolation_level=isolation_level, enable_auto_commit=False,
+            auto_offset_reset="earliest", **options,
         )  # fmt: skip
         await consumer.start()
         try:
@@ -110,13 +124,14 @@ class LogReader:
             await consumer.stop()
 
 
-async def _records(consumer: AIOKafkaConsumer, tp: TopicPartition, end: int, batch: int = _BATCH) -> AsyncIterator[Any]:
+async def _batches(
+    consumer: AIOKafkaConsumer, tp: TopicPartition, end: int, most: int = _BATCH
+) -> AsyncIterator[list[Any]]:
     """Yield the committed records from the consumer's position up to an offset, and perhaps some behind it.
 
     A transaction marker takes an offset, so the last record's offset may never be end - 1; the position reaches the end
     all the same.
     """
     while await consumer.position(tp) < end:
-        for records in (await consumer.getmany(timeout_ms=200, max_records=batch)).values():
-            for record in records:
-                yield record
+        for records in (await consumer.getmany(timeout_ms=200, max_records=most)).values():
+            yield records

@@ -8,21 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
 
 from aiokafka import errors
 
-from stream.causes import causes
 from stream.config import KafkaSettings, Settings, SettingsError, variable
-from stream.rights import MissingRightsError, Operation, Right
-
-#: aiokafka's errors about rights.
-REFUSALS: Final = (
-    errors.TopicAuthorizationFailedError,
-    errors.GroupAuthorizationFailedError,
-    errors.TransactionalIdAuthorizationFailed,
-    errors.ClusterAuthorizationFailedError,
-)
+from stream.rights import MissingRightsError, Operation, Right, refusal_of
 
 
 class MissingTopicError(LookupError):
@@ -55,11 +45,6 @@ def named_refusals(settings: Settings, kafka: KafkaSettings, operation: Operatio
         if line is refusal:
             raise
         raise line from None
-
-
-def refusal_of(error: BaseException) -> BaseException | None:
-    """Return Kafka's refusal of a right that an error is, or follows from; None if there is none."""
-    return next((cause for cause in causes(error) if isinstance(cause, REFUSALS)), None)
 
 
 def one_line(error: BaseException, settings: Settings, kafka: KafkaSettings, operation: Operation) -> BaseException:

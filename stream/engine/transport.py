@@ -25,7 +25,7 @@ from faust.types import TP, ConsumerMessage
 from stream.config import SettingsError
 from stream.engine import fetched_records
 from stream.engine.group_members import assignor_of
-from stream.engine.refusals import REFUSALS
+from stream.rights import REFUSALS
 
 #: How often the membership is renewed, and the time until a refused fetch is repeated.
 _EVERY_SECONDS: Final = 1

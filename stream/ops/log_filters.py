@@ -12,10 +12,8 @@ import traceback
 from collections.abc import Sequence
 from typing import Final
 
-from aiokafka import errors
-
-from stream.causes import causes
 from stream.ops.rate_limit import RateLimit
+from stream.rights import refusal_of
 
 #: A member comes or goes: the worker logs what it is assigned.
 _REBALANCE: Final = "Heartbeat failed for group %s because it is rebalancing"
@@ -30,14 +28,7 @@ _RETRIED: Final = (
 _LASTING_SECONDS: Final = 5.0
 _PAUSE_SECONDS: Final = 0.5
 
-
-#: aiokafka's errors about rights, and who writes them with a stack trace.
-_REFUSED: Final = (
-    errors.TopicAuthorizationFailedError,
-    errors.GroupAuthorizationFailedError,
-    errors.TransactionalIdAuthorizationFailed,
-    errors.ClusterAuthorizationFailedError,
-)
+#: Who writes aiokafka's errors about rights with a stack trace.
 _WRITERS_OF_TRACES: Final = ("asyncio", "aiokafka")
 #: What the clients write of a login without encryption, and their loggers.
 CLEAR_TEXT: Final = (
@@ -115,11 +106,7 @@ class WithoutTracesOfRefusals(logging.Filter):
         if not record.exc_info or not record.name.startswith(_WRITERS_OF_TRACES):  # asyncio gives False for none
             return True
         error = record.exc_info[1]
-        return not (_is_refusal(error) or _is_taken_batch(error))
-
-
-def _is_refusal(error: BaseException | None) -> bool:
-    return any(isinstance(cause, _REFUSED) for cause in causes(error))
+        return refusal_of(error) is None and not _is_taken_batch(error)
 
 
 def _is_taken_batch(error: BaseException | None) -> bool:

@@ -25,7 +25,7 @@ log = structlog.get_logger()
 _FRESH_SECONDS: Final = 20
 #: While Kafka is away tasks wait this long for an answer.
 _TIMEOUT_MS: Final = 5_000
-_NO_IDS: Final = (str(UUID(int=0)), str(None))
+_NO_ID: Final = str(UUID(int=0))
 
 
 class TopicIds:
@@ -62,8 +62,9 @@ class TopicIds:
                 found = await asyncio.to_thread(self._read)
                 # Of a topic that it may not describe the client gives an error, and None as its id.
                 known = [topic for topic in found if not topic["error_code"]]
-                ids = {topic["name"]: str(topic["topic_id"]) for topic in known if topic["name"] in self._topics}
-                self._ids = {name: topic_id for name, topic_id in ids.items() if topic_id not in _NO_IDS}
+                ids = {each["name"]: each["topic_id"] for each in known if each["name"] in self._topics}
+                texts = {name: str(topic_id) for name, topic_id in ids.items() if topic_id is not None}
+                self._ids = {name: topic_id for name, topic_id in texts.items() if topic_id != _NO_ID}
                 self._counts = {topic["name"]: len(topic["partitions"]) for topic in known}
                 self._read_at = time.monotonic()
 

@@ -6,7 +6,7 @@ import pytest
 from aiokafka.errors import KafkaError, ProducerFenced
 
 from stream.causes import causes
-from stream.engine.refusals import refusal_of
+from stream.rights import refusal_of
 
 
 def test_causes_come_in_order() -> None:
