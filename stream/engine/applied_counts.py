@@ -33,19 +33,21 @@ class AppliedCounts:
         """Note that the event at an offset has unknown fields; it counts once it is applied."""
         self._unapplied.add((stream, offset))
 
-    def add(self, stream: int, offset: int, *, applied: bool, late: bool) -> None:
-        """Count an event that the detector was given.
+    def add(self, stream: int, offset: int, late: bool) -> None:
+        """Count an applied event.
 
         Args:
             stream: The number of the input stream.
             offset: The record's offset.
-            applied: Whether it was applied: a second delivery is not.
             late: Whether it came later than the allowed lateness.
         """
-        if applied:
-            self.applied[stream] += 1
-            if late:
-                self.late[stream] += 1
+        self.applied[stream] += 1
+        if late:
+            self.late[stream] += 1
         if self._unapplied and (stream, offset) in self._unapplied:
             self._unapplied.remove((stream, offset))
-            self.unknown_fields += applied
+            self.unknown_fields += 1
+
+    def skip(self, stream: int, offset: int) -> None:
+        """Take notice of a second delivery, which the detector did not apply."""
+        self._unapplied.discard((stream, offset))

@@ -307,13 +307,16 @@ class Task:
         self._read_at = self._now()
         self._read_evidence()
         detector, streams = self.detector, self.merge.streams
-        counts = detector.state.counts
-        apply = detector.apply
+        apply, counts = detector.apply, detector.state.counts
+        applied = counts["applied"]
         taken = self.merge.take(idle, detector.max_events(limit), detector.events_before())
         for at, stream, offset, event, late in taken:
-            applied_before = counts["applied"]
             alerts = apply(event, at, late)
-            self.counts.add(stream, offset, applied=counts["applied"] > applied_before, late=late)
+            if counts["applied"] == applied:
+                self.counts.skip(stream, offset)
+                continue
+            applied += 1
+            self.counts.add(stream, offset, late)
             if alerts:
                 sent_at = next((at for last, at in self._batches[stream] if offset <= last), self._read_at)
                 self._raise(alerts, sent_at)

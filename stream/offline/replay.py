@@ -190,11 +190,15 @@ class _Task:
             self._ended.__getitem__, self.detector.max_events(_CHUNK), self.detector.events_before()
         )
         counts = self.detector.state.counts
+        applied = counts["applied"]
         for at, stream, number, event, late in taken:
-            applied_before = counts["applied"]
             for alert in self.detector.apply(event, at, late):
                 on_alert(alert)
-            self.counts.add(stream, number, applied=counts["applied"] > applied_before, late=late)
+            if counts["applied"] == applied:
+                self.counts.skip(stream, number)
+                continue
+            applied += 1
+            self.counts.add(stream, number, late)
         self._merge.finish(taken)
         if self._merge.blocked_at is not None:
             self.detector.on_blocked(self._merge.blocked_at)

@@ -57,7 +57,10 @@ class Breakdown:
         """
         factors, variant, start = self._factors, self.variant, log_start_prior
         counts = factors.totals.window(variant, self._window, _NOTHING)
-        unknown, past = factors.level(variant, WindowCounts()), factors.level(variant, counts, controls=False)
+        unknown, past = (
+            factors.level(variant, WindowCounts(0.0, 0.0, 0.0, 0.0)),
+            factors.level(variant, counts, controls=False),
+        )
         level = factors.level(variant, counts)
         self._start = start
         self._reach("start", start, {"gap_days": gap_seconds(start) / DAY})

@@ -41,8 +41,11 @@ class WindowCounts:
         "retracted",
     )
 
-    def __init__(self) -> None:
-        self.flips = self.by_peers = self.by_long_run = self.retracted = 0.0
+    def __init__(self, flips: float, by_peers: float, by_long_run: float, retracted: float) -> None:
+        self.flips = flips
+        self.by_peers = by_peers
+        self.by_long_run = by_long_run
+        self.retracted = retracted
         self.control_flips = self.control_by_peers = self.control_by_long_run = 0.0
         self.own_flips = self.own_by_peers = self.own_by_long_run = 0.0
         self.other_flips = self.other_by_peers = self.other_by_long_run = 0.0
@@ -63,13 +66,14 @@ class Totals:
         self._past_weight = past_weight
         self._latest: i64 = len(rows) - 4 * groups
         #: (3 * w,), the totals before each window over all groups: flips, expected by peers, by the long run.
-        self._before = vec[float]()
+        before = vec[float]()
         for row in range(0, self._latest, 4 * groups):
             for kind in range(row, row + 3 * groups, groups):
                 total = 0.0
                 for column in range(kind, kind + groups):
                     total += rows[column]
-                self._before = append(self._before, total)
+                before = append(before, total)
+        self._before = before
 
     def window(self, variant: ContrastVariant, window: i64, removed: vec[float]) -> WindowCounts:
         """Return the counts of a window.
@@ -79,22 +83,33 @@ class Totals:
             window: The number of the window.
             removed: (w * 4 * groups,), what an alternative explanation takes out of each window; empty for nothing.
         """
-        rows, latest, groups, weight = self.rows, self._latest, self.groups, self._past_weight
+        rows, groups, weight = self.rows, self.groups, self._past_weight
         before = 4 * groups * window
-        found = WindowCounts()
+        since = self._latest - before  # from a column before the window to the same one after it
+        flips = by_peers = by_long_run = retracted = 0.0
         own_flips = own_by_peers = own_by_long_run = 0.0
         for group in variant.exposed:
-            own_flips += rows[before + group]
-            own_by_peers += rows[before + groups + group]
-            own_by_long_run += rows[before + 2 * groups + group]
-            found.flips += rows[latest + group] - rows[before + group]
-            found.by_peers += rows[latest + groups + group] - rows[before + groups + group]
-            found.by_long_run += rows[latest + 2 * groups + group] - rows[before + 2 * groups + group]
-            found.retracted += rows[latest + 3 * groups + group] - rows[before + 3 * groups + group]
+            cell = before + group
+            own_flips += rows[cell]
+            flips += rows[since + cell] - rows[cell]
+            cell += groups
+            own_by_peers += rows[cell]
+            by_peers += rows[since + cell] - rows[cell]
+            cell += groups
+            own_by_long_run += rows[cell]
+            by_long_run += rows[since + cell] - rows[cell]
+            cell += groups
+            retracted += rows[since + cell] - rows[cell]
+        found = WindowCounts(flips, by_peers, by_long_run, retracted)
+        flips = by_peers = by_long_run = 0.0
         for group in variant.controls:
-            found.control_flips += rows[latest + group] - rows[before + group]
-            found.control_by_peers += rows[latest + groups + group] - rows[before + groups + group]
-            found.control_by_long_run += rows[latest + 2 * groups + group] - rows[before + 2 * groups + group]
+            cell = before + group
+            flips += rows[since + cell] - rows[cell]
+            cell += groups
+            by_peers += rows[since + cell] - rows[cell]
+            cell += groups
+            by_long_run += rows[since + cell] - rows[cell]
+        found.control_flips, found.control_by_peers, found.control_by_long_run = flips, by_peers, by_long_run
         if len(removed):
             self._remove(found, variant, before, removed)
         found.own_flips, found.other_flips = weight * own_flips, weight * (self._before[3 * window] - own_flips)

@@ -61,6 +61,8 @@ class WindowFactors:
 
     def log_mean(self, variants: list[ContrastVariant], window: i64, removed: vec[float]) -> float:
         """Return the log of the mean over variants of a window's factor."""
+        if len(variants) == 1:
+            return self.log_factor(variants[0], window, removed)
         total = -math.inf
         for variant in variants:
             total = log_add(total, self.log_factor(variant, window, removed))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from typing import Final
+from typing import Any, Final
 
 from stream.contract.events import STREAMS, Event
 from stream.core.model.encoding import decode, encode
@@ -46,8 +46,8 @@ class Deduplicator:
     def __init__(self) -> None:
         self.count = 0
         #: The time of each event (epoch seconds), by identity.
-        self._times: dict[str, float] = {}
-        self._segments: list[list[tuple[str, float]]] = [[] for _ in range(MAX_SEGMENTS)]
+        self._times: dict[bytes, float] = {}
+        self._segments: list[list[bytes]] = [[] for _ in range(MAX_SEGMENTS)]
         self._open_segment, self._slot = self._segments[0], "0"
         #: Names of the rows that have changed since they were last written.
         self.changed: set[str] = set()
@@ -60,7 +60,7 @@ class Deduplicator:
             return DeduplicationResult.REPEATED if earlier == at else DeduplicationResult.ID_USED_AGAIN
         if len(self._open_segment) == SEGMENT_IDS:
             self._begin_segment()
-        self._open_segment.append((identity, at))
+        self._open_segment.append(identity)
         self._times[identity] = at
         self.count += 1
         self.changed.add(self._slot)
@@ -69,7 +69,7 @@ class Deduplicator:
     def _begin_segment(self) -> None:
         """Start a new segment in the slot of the oldest one."""
         slot = self.count // SEGMENT_IDS % MAX_SEGMENTS
-        for identity, _ in self._segments[slot]:
+        for identity in self._segments[slot]:
             del self._times[identity]
         self._open_segment = self._segments[slot] = []
         self._slot = str(slot)
@@ -86,20 +86,23 @@ class Deduplicator:
 
     def row(self, name: str) -> bytes:
         """Encode a segment."""
-        return encode(self._segments[int(name)])
+        return encode([(identity, self._times[identity]) for identity in self._segments[int(name)]])
 
     def load(self, name: str, value: bytes) -> None:
         """Restore a segment from its row."""
-        segment = self._segments[int(name)] = decode(value, list[tuple[str, float]])
+        segment = decode(value, list[tuple[bytes, float]])
+        self._segments[int(name)] = [identity for identity, _ in segment]
         self._times.update(segment)
 
 
-def _identity(event: Event) -> str:
+def _identity(event: Any) -> bytes:
     """Return the identity of an event as a digest, so that rows are short and hold no id of a person.
 
     A producer may use one id for all reviews of a batch, or for all reviewers of a campaign without reviews. Ids hold
     no spaces, so different events give different texts.
     """
-    about = getattr(event, "review_id", None) or f"reviewer {getattr(event, 'reviewer_id', '')}"
+    about = event.review_id
+    if about is None:
+        about = f"reviewer {event.reviewer_id}"
     text = f"{_TAGS[type(event)]} {event.event_id} {event.seller_id} {about}"
-    return hashlib.blake2b(text.encode(), digest_size=_DIGEST_BYTES).hexdigest()
+    return hashlib.blake2b(text.encode(), digest_size=_DIGEST_BYTES).digest()

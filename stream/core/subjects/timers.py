@@ -56,7 +56,10 @@ class Timers:
         self.next_due_at = math.inf
 
     def __len__(self) -> int:
-        return len(self._heap) + len([timer for queue in self._queues for timer in queue])
+        count = len(self._heap)
+        for queue in self._queues:
+            count += len(queue)
+        return count
 
     def fill(self, reviews: Iterable[Review]) -> None:
         """Set the timers of all open reviews; no timer is set yet."""
