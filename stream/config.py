@@ -100,8 +100,10 @@ class Settings(BaseSettings):
     lifecycle_topic: str = Field("reviews.lifecycle.v1", description="topic of review events")
     outreach_topic: str = Field("reviews.outreach.v1", description="topic of seller contacts")
     access_topic: str = Field("reviews.access.v1", description="topic of staff look-ups")
+    verdicts_topic: str = Field("integrity.verdicts.v1", description="topic of verdicts and other events of cases")
     evidence_topic: str = Field("integrity.evidence.v1", description="topic of the messages between tasks about staff")
     alerts_topic: str = Field("integrity.alerts.v1", description="topic of alerts")
+    cases_topic: str = Field("integrity.cases.v1", description="topic of cases, compacted")
     audit_topic: str = Field(
         "integrity.audit.v1", description="topic of the audit records: who unmasked or erased an id, and why"
     )
@@ -127,6 +129,11 @@ class Settings(BaseSettings):
     future_seconds: float = Field(3600, ge=0, le=86400 * 30, description="how far in the future an event's time may be")
     unknown_fields: Literal["count", "refuse"] = Field(
         "count", description="events with fields unknown to the contract: count them, or refuse them as dead letters"
+    )
+    four_eyes: Literal["off", "staff", "on"] = Field(
+        "staff",
+        description="which verdicts need a second analyst: none, those on staff, or also confirmations and verdicts on "
+        "an appeal",
     )
     alert_budget: float = Field(
         3, gt=0, le=1000, description="false alarms allowed per 1,000 subjects a year and watch family"
@@ -161,9 +168,9 @@ class Settings(BaseSettings):
         return value
 
     @cached_property
-    def input_topics(self) -> tuple[str, str, str]:
+    def input_topics(self) -> tuple[str, ...]:
         """The input topics in the order of `events.STREAMS`."""
-        return (self.lifecycle_topic, self.outreach_topic, self.access_topic)
+        return (self.lifecycle_topic, self.outreach_topic, self.access_topic, self.verdicts_topic)
 
     @property
     def read_topics(self) -> tuple[str, ...]:

@@ -159,7 +159,7 @@ async def _feed(
             async for batch in _batches(file):
                 for line, top in start.passed(batch):
                     await pace.wait(top.occurred_at)
-                    key = top.seller_id.encode() if top.seller_id else None
+                    key = top.key.encode() if top.key else None
                     await sender.send(settings.input_topics[stream_of(top.type)], key, line)
                     sent += 1
                 progress(sent)

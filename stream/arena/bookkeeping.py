@@ -13,11 +13,11 @@ from stream.contract.events import (
     CRITICAL_STARS,
     INCENTIVES,
     ContactAccessed,
-    Event,
     OutreachSent,
     ReviewCreated,
     ReviewDeleted,
     ReviewEdited,
+    SellerEvent,
 )
 
 HOUR: Final = 3600.0
@@ -109,7 +109,7 @@ class ReviewTracker:
         #: Fresh reviews in order of creation; some are closed by now.
         self._fresh: deque[tuple[str, OpenReview]] = deque()
 
-    def learn_one(self, x: Event) -> list[ReviewOutcome]:
+    def learn_one(self, x: SellerEvent) -> list[ReviewOutcome]:
         """Process the next event; return the outcomes caused by it and by the time that has passed."""
         now = self.clock = max(self.clock, x.occurred_at.timestamp())
         fresh = self._fresh

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from stream.contract.events import Event
+from stream.contract.events import SellerEvent
 from stream.market.output import Market
 
 #: ln R of a seller without evidence, and the lowest score.
@@ -19,10 +19,10 @@ NO_EVIDENCE: Final = -50.0
 class Competitor(Protocol):
     """Learns from each event, and then scores how suspicious the event's seller is."""
 
-    def learn_one(self, x: Event) -> None:
+    def learn_one(self, x: SellerEvent) -> None:
         """Learn the next event."""
 
-    def score_one(self, x: Event) -> float:
+    def score_one(self, x: SellerEvent) -> float:
         """Return the score of `x.seller_id` after `learn_one(x)`; finite, higher is more suspicious."""
 
 

@@ -21,7 +21,7 @@ from stream.arena.competitor import NO_EVIDENCE, Competitor, Factory
 from stream.arena.product import Product
 from stream.arena.records import Performance, ScoreTrajectory, StaffScore, append, is_simulated, read
 from stream.arena.roster import GROUPS
-from stream.contract.events import CRITICAL_STARS, AnyEvent, Event, ReviewDeleted, ReviewEdited
+from stream.contract.events import CRITICAL_STARS, AnyEvent, ReviewDeleted, ReviewEdited, SellerEvent
 from stream.market.background import simulate_background
 from stream.market.cheats import Cheat, Run
 from stream.market.output import Market
@@ -97,16 +97,16 @@ def make_market(run: Run) -> Market:
     return simulate_background(Path(run.scenario), run.seed, run.world)
 
 
-def sorted_events(market: Market) -> list[Event]:
+def sorted_events(market: Market) -> list[SellerEvent]:
     """Return the market's events sorted by time, without duplicates."""
-    events: dict[str, Event] = {}
+    events: dict[str, SellerEvent] = {}
     for line in market.lines:
         event = _DECODER.decode(line)
         events.setdefault(event.event_id, event)
     return sorted(events.values(), key=lambda event: event.occurred_at)
 
 
-def perform(run: Run, name: str, make: Factory, market: Market, events: list[Event]) -> Performance:
+def perform(run: Run, name: str, make: Factory, market: Market, events: list[SellerEvent]) -> Performance:
     """Run a competitor over all events of a market."""
     competitor = make(market)
     cheats = {cheat.seller_id: _CheatScores(cheat) for cheat in market.truth if cheat.seller_id}
@@ -135,7 +135,7 @@ def perform(run: Run, name: str, make: Factory, market: Market, events: list[Eve
 
 
 def _score_events(
-    competitor: Competitor, events: list[Event], cheats: dict[str, _CheatScores], best: dict[str, float]
+    competitor: Competitor, events: list[SellerEvent], cheats: dict[str, _CheatScores], best: dict[str, float]
 ) -> None:
     """Let the competitor learn all events; record the cheats' trajectories and the best score of all other sellers."""
     learn, score_of = competitor.learn_one, competitor.score_one
@@ -150,7 +150,7 @@ def _score_events(
             best[seller_id] = score
 
 
-def _seller_days(events: Iterable[Event]) -> float:
+def _seller_days(events: Iterable[SellerEvent]) -> float:
     """Return the days from each seller's first event to its last, added up."""
     first: dict[str, dt.datetime] = {}
     last: dict[str, dt.datetime] = {}
@@ -170,7 +170,7 @@ class _CheatScores:
         self._best = -math.inf
         self._paid_flips = 0
 
-    def add(self, event: Event, score: float) -> None:
+    def add(self, event: SellerEvent, score: float) -> None:
         """Process an event of the cheat, and the score after it."""
         flipped = _flipped_review(event)
         if flipped in self._paid_left:
@@ -182,7 +182,7 @@ class _CheatScores:
             self.trajectory.steps.append((round(days, 3), score, self._paid_flips))
 
 
-def _flipped_review(event: Event) -> str:
+def _flipped_review(event: SellerEvent) -> str:
     """Return the id of the review that this event flips if it was critical; otherwise an empty string."""
     if isinstance(event, ReviewEdited):
         return event.review_id if event.rating > CRITICAL_STARS else ""

@@ -12,7 +12,7 @@ from collections import defaultdict
 from typing import Final
 
 from stream.arena.bookkeeping import DAY, ReviewOutcome, ReviewTracker
-from stream.contract.events import Event
+from stream.contract.events import SellerEvent
 
 #: With fewer flips a month than this there is no ratio.
 _FEWEST: Final = 5
@@ -28,14 +28,14 @@ class BaselineDetector(ABC):
         self.tracker = ReviewTracker()
         self.scores: dict[str, float] = {}
 
-    def learn_one(self, x: Event) -> None:
+    def learn_one(self, x: SellerEvent) -> None:
         """Process the next event."""
         for outcome in self.tracker.learn_one(x):
             self.learn_outcome(outcome)
             if outcome.flipped:
                 self.scores[outcome.counts.seller_id] = self.score_flip(outcome)
 
-    def score_one(self, x: Event) -> float:
+    def score_one(self, x: SellerEvent) -> float:
         """Return the seller's score after its latest flip."""
         return self.scores.get(x.seller_id, 0.0)
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stream.arena.competitor import NO_EVIDENCE
-from stream.contract.events import Event
+from stream.contract.events import SellerEvent
 from stream.core.evidence.bayes import DELTAS, THETAS
 from stream.core.model.flip_windows import log_start_prior
 from stream.core.model.strata import CONTACT_SECONDS, DAY
@@ -91,12 +91,12 @@ class Oracle:
         }
         self._flips = dict.fromkeys(self._scores, 0)
 
-    def learn_one(self, x: Event) -> None:
+    def learn_one(self, x: SellerEvent) -> None:
         """Advance the seller's time to the event; an event's time has a resolution of a millisecond."""
         if x.seller_id in self._scores:
             self._flips[x.seller_id] = bisect_right(self._scores[x.seller_id][0], x.occurred_at.timestamp() + 0.001)
 
-    def score_one(self, x: Event) -> float:
+    def score_one(self, x: SellerEvent) -> float:
         """Return the seller's ln R now, or NO_EVIDENCE before its first flip."""
         count = self._flips.get(x.seller_id, 0)
         return self._scores[x.seller_id][1][count - 1] if count else NO_EVIDENCE

@@ -9,7 +9,7 @@ from collections import Counter
 from typing import Any, Final
 
 from stream.arena.competitor import NO_EVIDENCE
-from stream.contract.events import Event
+from stream.contract.events import SellerEvent
 from stream.core.detector import Detector
 from stream.offline.local_bus import LocalTasks
 
@@ -27,14 +27,14 @@ class Product:
         #: The highest ln R of each staff member.
         self.staff: dict[str, float] = {}
 
-    def learn_one(self, x: Event) -> None:
+    def learn_one(self, x: SellerEvent) -> None:
         """Apply the event in the seller's task."""
         for alert in self._market.apply(x, x.occurred_at.timestamp()):
             self.accused[alert.subject.type, alert.subject.id] += 1
         for one in self._market.concluded_staff():
             self.staff[one.actor_id] = max(self.staff.get(one.actor_id, NO_EVIDENCE), one.max_log_odds())
 
-    def score_one(self, x: Event) -> float:
+    def score_one(self, x: SellerEvent) -> float:
         """Return the highest ln R of the seller's watches."""
         seller = self._market.task_of(x.seller_id).state.sellers.get(x.seller_id)
         return max(NO_EVIDENCE, *seller.log_odds) if seller and seller.log_odds else NO_EVIDENCE

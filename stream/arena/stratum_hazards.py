@@ -20,11 +20,11 @@ from stream.arena.stratum_evidence import ALL_FLIPS, BY_GROUP, YOUNGER, PastFlip
 from stream.contract.events import (
     CRITICAL_STARS,
     ContactAccessed,
-    Event,
     OutreachSent,
     ReviewCreated,
     ReviewDeleted,
     ReviewEdited,
+    SellerEvent,
 )
 
 #: Edges of the age buckets, and of the buckets of the time since a contact.
@@ -137,7 +137,7 @@ class StratumHazards:
         #: By stars: deletions and flips, by weight.
         self._endings = {stars: [_DELETIONS, _FLIPS] for stars in range(1, CRITICAL_STARS + 1)}
 
-    def learn_one(self, x: Event) -> None:
+    def learn_one(self, x: SellerEvent) -> None:
         """Process the next event."""
         now = self._now = max(self._now, x.occurred_at.timestamp() / 86_400)
         self._advance(now)
@@ -163,7 +163,7 @@ class StratumHazards:
                 self._on_flip(review, isinstance(x, ReviewDeleted), now)
             self._end(key, now)
 
-    def score_one(self, x: Event) -> float:
+    def score_one(self, x: SellerEvent) -> float:
         """Return the seller's score after its latest flip."""
         seller = self._sellers.get(x.seller_id)
         return seller.score if seller else NO_EVIDENCE

@@ -21,6 +21,10 @@ Instant = Annotated[dt.datetime, Meta(tz=True)]
 Channel = Literal["message", "refund", "gift_card", "coupon", "replacement", "call", "public_reply"]
 Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")]
 Marketplace = Annotated[str, Meta(min_length=1, max_length=64)]
+Verdict = Literal["confirmed", "explained", "dismissed", "inconclusive"]
+#: Innocent stories.
+Story = Literal["product_fix", "support_practice", "campaign", "review_bomb", "ownership", "data_error", "other"]
+Note = Annotated[str, Meta(min_length=1, max_length=2000)]
 Purpose = Annotated[str, Meta(max_length=256)]
 
 #: Channels that give the reviewer something of value.
@@ -34,10 +38,25 @@ class Event(Struct, frozen=True, kw_only=True, gc=False, tag_field="type", forbi
 
     event_id: EventId
     occurred_at: Instant
+
+    @property
+    def key(self) -> str:
+        """The key of the event's record."""
+        raise NotImplementedError
+
+
+class SellerEvent(Event, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True):
+    """An event of a seller."""
+
     seller_id: Id
 
+    @property
+    def key(self) -> str:
+        """The seller."""
+        return self.seller_id
 
-class ReviewCreated(Event, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True, tag="review.created"):
+
+class ReviewCreated(SellerEvent, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True, tag="review.created"):
     """A review was published."""
 
     review_id: Id
@@ -48,7 +67,7 @@ class ReviewCreated(Event, frozen=True, kw_only=True, gc=False, forbid_unknown_f
     marketplace: Marketplace | None = None
 
 
-class ReviewEdited(Event, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True, tag="review.edited"):
+class ReviewEdited(SellerEvent, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True, tag="review.edited"):
     """An author changed a review. The rating may be the same: then only the text changed."""
 
     review_id: Id
@@ -59,7 +78,7 @@ class ReviewEdited(Event, frozen=True, kw_only=True, gc=False, forbid_unknown_fi
     marketplace: Marketplace | None = None
 
 
-class ReviewDeleted(Event, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True, tag="review.deleted"):
+class ReviewDeleted(SellerEvent, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True, tag="review.deleted"):
     """A review was deleted by its author (a retraction) or removed by the platform (no flip)."""
 
     review_id: Id
@@ -71,7 +90,7 @@ class ReviewDeleted(Event, frozen=True, kw_only=True, gc=False, forbid_unknown_f
     marketplace: Marketplace | None = None
 
 
-class OutreachSent(Event, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True, tag="outreach.sent"):
+class OutreachSent(SellerEvent, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True, tag="outreach.sent"):
     """A seller contacted a reviewer. Without `review_id` it concerns all reviews of that reviewer."""
 
     reviewer_id: Id
@@ -81,7 +100,9 @@ class OutreachSent(Event, frozen=True, kw_only=True, gc=False, forbid_unknown_fi
     currency: Currency | None = None
 
 
-class ContactAccessed(Event, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True, tag="contact.accessed"):
+class ContactAccessed(
+    SellerEvent, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True, tag="contact.accessed"
+):
     """A staff member looked up a reviewer's contact data."""
 
     actor_id: Id
@@ -90,11 +111,71 @@ class ContactAccessed(Event, frozen=True, kw_only=True, gc=False, forbid_unknown
     purpose: Purpose | None = None
 
 
+class CaseSubject(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """Whom a case is about."""
+
+    type: Literal["seller", "staff"]
+    id: Id
+
+
+class CaseEvent(Event, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True):
+    """What people decide and note about a case."""
+
+    case_id: Id
+    subject: CaseSubject
+
+    @property
+    def key(self) -> str:
+        """The subject's id."""
+        return self.subject.id
+
+
+class VerdictRecorded(
+    CaseEvent, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True, tag="verdict.recorded"
+):
+    """An analyst answered a case.
+
+    Attributes:
+        story: What explains the flips; only of the verdict "explained".
+        second_analyst_id: Who has confirmed the verdict.
+        muted_until: Until when the subject raises no alerts; else the usual time of the verdict.
+    """
+
+    verdict: Verdict
+    analyst_id: Id
+    story: Story | None = None
+    second_analyst_id: Id | None = None
+    note: Note | None = None
+    muted_until: Instant | None = None
+
+
+class CaseAssigned(CaseEvent, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True, tag="case.assigned"):
+    """An analyst took a case, or gave it to somebody. Without `assignee_id` nobody has it any more."""
+
+    analyst_id: Id
+    assignee_id: Id | None = None
+
+
+class CaseNoted(CaseEvent, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True, tag="case.noted"):
+    """An analyst wrote a note."""
+
+    analyst_id: Id
+    note: Note
+
+
+class CaseAppealed(CaseEvent, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True, tag="case.appealed"):
+    """Somebody contests the verdict."""
+
+    appellant: Literal["seller", "staff", "platform"]
+    note: Note | None = None
+
+
 #: The event types of each input stream. These unions are the only lists of event types.
 Lifecycle = ReviewCreated | ReviewEdited | ReviewDeleted
 Outreach = OutreachSent
 Access = ContactAccessed
-AnyEvent = Lifecycle | Outreach | Access
+Verdicts = VerdictRecorded | CaseAssigned | CaseNoted | CaseAppealed
+AnyEvent = Lifecycle | Outreach | Access | Verdicts
 
 
 def _types(union: Any) -> tuple[type[Event], ...]:
@@ -107,4 +188,5 @@ STREAMS: Final[dict[str, tuple[type[Event], ...]]] = {
     "lifecycle": _types(Lifecycle),
     "outreach": _types(Outreach),
     "access": _types(Access),
+    "verdicts": _types(Verdicts),
 }

@@ -82,7 +82,7 @@ class Detector:
         alerts = self._handlers.handle(event, at)
         if not alerts:
             return []
-        seller = state.sellers[event.seller_id]
+        seller = state.sellers[event.key]
         state.changed_names[codec.SELLER].add(seller.seller_id)  # its row holds the time of the alert
         flip = codec.flip_row(seller, (seller.flip_count - 1) % MAX_WINDOWS) if seller.flips else b""
         return self._sign(alerts, codec.seller_row(seller) + flip + codec.baseline_row(state.baseline))

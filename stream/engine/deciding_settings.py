@@ -13,17 +13,19 @@ from stream.config import Settings, variable
 from stream.core.model.encoding import StateError
 
 #: Offsets in the state are those of these topics, so they cannot be adopted.
-_READ: Final = ("lifecycle_topic", "outreach_topic", "access_topic", "evidence_topic")
+_READ: Final = ("lifecycle_topic", "outreach_topic", "access_topic", "verdicts_topic", "evidence_topic")
 #: Not here: the settings that only decide when something happens (`checkpoint_seconds`, `max_idle_seconds`), and the
 #: pseudonym key, which the model of the state rows holds.
 _ADOPTABLE: Final = (
     "alerts_topic",
+    "cases_topic",
     "dead_letter_prefix",
     "allowed_lateness_seconds",
     "max_event_bytes",
     "future_seconds",
     "unknown_fields",
     "alert_budget",
+    "four_eyes",
 )
 _READ_VARIABLES: Final = frozenset(variable(Settings, field) for field in _READ)
 _SEE: Final = 'see docs/operations.md, "Settings that belong to the state"'

@@ -86,14 +86,14 @@ class Intake:
         return at
 
     def _check_partition(self, event: Event, partition: int, key: bytes | None) -> None:
-        seller = event.seller_id.encode()
-        if key == seller and partition == partition_of(seller, self.partitions):
+        expected = event.key.encode()
+        if key == expected and partition == partition_of(expected, self.partitions):
             return
-        if key != seller:
+        if key != expected:
             raise Refused(Refusal.WRONG_KEY, wrong_key(key, event))
         raise Refused(
             Refusal.WRONG_PARTITION_COUNT,
             f"The record came in partition {partition}, but Kafka's default partitioner picks "
-            f"{partition_of(seller, self.partitions)} of {self.partitions} for its key: the producer uses another "
+            f"{partition_of(expected, self.partitions)} of {self.partitions} for its key: the producer uses another "
             "partitioner (librdkafka: set partitioner=murmur2_random) or partition count, see docs/partitioning.md.",
         )

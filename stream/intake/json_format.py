@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from stream.contract.events import STREAMS, AnyEvent, Event
+from stream.contract.events import STREAMS, AnyEvent, CaseEvent, Event
 from stream.intake.field_texts import wrong_field, wrong_instant
 from stream.intake.foreign_formats import envelope, not_an_object, not_json, too_large
 from stream.intake.identifiers import check_ids
@@ -42,7 +42,8 @@ class _EventForm:
         self.name = str(kind.__struct_config__.tag)
         self.known = frozenset(("type", *(field.encode_name for field in fields)))
         self.required = tuple(field.encode_name for field in fields if field.required)
-        self.ids = tuple(field.name for field in fields if field.name.endswith("_id"))
+        subject = ("subject.id",) if issubclass(kind, CaseEvent) else ()
+        self.ids = tuple(field.name for field in fields if field.name.endswith("_id")) + subject
         self.ids_of = attrgetter(*self.ids)
 
 

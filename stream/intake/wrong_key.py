@@ -1,4 +1,4 @@
-"""Says what a record's key is if it is not the seller_id of its event, and what its producer has to change.
+"""Says what a record's key is if it is not the key of its event, and what its producer has to change.
 
 Invariant: pure, and only for keys that are refused. A text shows the key shortened, and not at all if it is another
 field of the event or looks like personal data.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from stream.contract.events import Event
+from stream.contract.events import CaseEvent, Event
 from stream.intake.identifiers import personal_data
 
 #: Confluent's frame: 0x00 and the schema's id in 4 bytes.
@@ -19,8 +19,12 @@ _SERIALIZER: Final = "use a serializer of plain text for keys (Kafka Connect: St
 
 
 def wrong_key(key: bytes | None, event: Event) -> str:
-    """Return one sentence about a key that is not the event's seller_id."""
-    return f"{_found(key, event)}. The key must be the event's seller_id as plain text: {_shown(event.seller_id)}."
+    """Return one sentence about a key that is not the event's."""
+    return f"{_found(key, event)}. The key must be the event's {_field(event)} as plain text: {_shown(event.key)}."
+
+
+def _field(event: Event) -> str:
+    return "subject.id" if isinstance(event, CaseEvent) else "seller_id"
 
 
 def _found(key: bytes | None, event: Event) -> str:
@@ -39,17 +43,17 @@ def _found(key: bytes | None, event: Event) -> str:
 
 
 def _what(text: str, event: Event) -> str:
-    bare, seller = text.strip(), event.seller_id
+    bare, expected, field_name = text.strip(), event.key, _field(event)
     if bare[:1] == '"' == bare[-1:] and len(bare) >= _QUOTED:
-        inner = "the seller_id" if bare[1:-1] == seller else "a text"
+        inner = f"the {field_name}" if bare[1:-1] == expected else "a text"
         return f"{inner} in double quotes, as a JSON serializer writes it: {_SERIALIZER}"
     if bare.startswith(("{", "[")):
         shape = "object" if bare.startswith("{") else "array"
-        return f"a JSON {shape}: take the seller_id out of it (Kafka Connect: the transform ExtractField$Key)"
-    if bare == seller:
-        return "the seller_id with white space around it"
-    if bare.casefold() == seller.casefold():
-        return f"the seller_id in other upper and lower case ({_shown(bare)})"
+        return f"a JSON {shape}: take the {field_name} out of it (Kafka Connect: the transform ExtractField$Key)"
+    if bare == expected:
+        return f"the {field_name} with white space around it"
+    if bare.casefold() == expected.casefold():
+        return f"the {field_name} in other upper and lower case ({_shown(bare)})"
     for field in event.__struct_fields__:
         if getattr(event, field) == bare:
             return f"the event's {field}"

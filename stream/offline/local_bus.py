@@ -63,7 +63,7 @@ class LocalTasks(LocalBus):
 
     def apply(self, event: Event, at: float) -> list[Alert]:
         """Apply the next event, at `at` (epoch seconds), and deliver the messages that follow."""
-        task = self.task_of(event.seller_id)
+        task = self.task_of(event.key)
         alerts = task.apply(event, at)
         if not task.outbox:
             return alerts

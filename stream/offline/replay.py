@@ -157,7 +157,7 @@ def _split(file: Iterable[bytes], folder: Path, partitions: int) -> Counter[str]
             line = raw.rstrip(b"\r\n")
             if line:
                 top = head(line)
-                partition = partition_of(top.seller_id, partitions) if top.seller_id else 0
+                partition = partition_of(top.key, partitions) if top.key else 0
                 stream = stream_of(top.type)
                 logs[partition, stream].write(b"%d %s\n" % (number, line))
                 count[_NAMES[stream]] += 1

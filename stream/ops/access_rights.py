@@ -26,7 +26,7 @@ from stream.ops.client import connection
 from stream.rights import MissingRightsError, Operation, Right
 
 Command = Literal[
-    "worker", "feed", "alerts", "watchlist", "state digest", "state rebuild", "state adopt", "dlq list", "dlq replay",
+    "worker", "feed", "alerts", "cases", "verdict", "watchlist", "state digest", "state rebuild", "state adopt", "dlq list", "dlq replay",
     "topics check", "topics create", "unmask", "forget",
 ]  # fmt: skip
 
@@ -138,7 +138,7 @@ def _all_topics(settings: Settings, *operations: Operation) -> list[Right]:
 
 def _worker(settings: Settings) -> list[Right]:
     written = (
-        *(settings.evidence_topic, settings.state_topic, settings.alerts_topic),
+        *(settings.evidence_topic, settings.state_topic, settings.alerts_topic, settings.cases_topic),
         *map(settings.dead_letter_topic, settings.read_topics),
     )
     return [
@@ -163,6 +163,11 @@ _NEEDED: Final[dict[Command, Callable[[Settings], list[Right]]]] = {
     "worker": _worker,
     "feed": lambda settings: _inputs(settings, "Write"),
     "alerts": lambda settings: [Right("Read", "topic", settings.alerts_topic)],
+    "cases": lambda settings: [Right("Read", "topic", settings.cases_topic)],
+    "verdict": lambda settings: [
+        Right("Read", "topic", settings.cases_topic),
+        Right("Write", "topic", settings.verdicts_topic),
+    ],
     "watchlist": lambda settings: [Right("Read", "topic", settings.state_topic)],
     "state digest": lambda settings: [Right("Read", "topic", settings.state_topic)],
     "state rebuild": _rebuild,

@@ -26,12 +26,22 @@ _STREAM_OF_FAMILY: Final[dict[str, int]] = {
 _GZIP: Final = b"\x1f\x8b"
 
 
+class _Subject(msgspec.Struct):
+    id: str | None = None
+
+
 class Head(msgspec.Struct):
     """The fields of a line that decide where it goes."""
 
     type: str = ""
     seller_id: str | None = None
+    subject: _Subject | None = None
     occurred_at: str | None = None
+
+    @property
+    def key(self) -> str | None:
+        """The key of the event's record; None if the line has none."""
+        return self.seller_id if self.subject is None else self.subject.id
 
 
 _decode_head = msgspec.json.Decoder(Head).decode
@@ -75,7 +85,7 @@ def _loose_head(line: bytes) -> Head:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return Head()
     texts = {name: each for name, each in found.items() if isinstance(each, str)} if isinstance(found, dict) else {}
-    return Head(texts.get("type", ""), texts.get("seller_id"), texts.get("occurred_at"))
+    return Head(texts.get("type", ""), texts.get("seller_id"), None, texts.get("occurred_at"))
 
 
 @lru_cache(maxsize=64)  # a file has a handful of event types

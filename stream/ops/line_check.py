@@ -129,7 +129,7 @@ class LineCheck:
         except Refused as refused:
             self.refusals.add(stream, self._number, refused)
             return False
-        place = stream, partition_of(event.seller_id, self._partitions)
+        place = stream, partition_of(event.key, self._partitions)
         if self._sizes is not None:
             self._sizes.add(place[1], event, at)
         latest = self._latest.get(place, -math.inf)

@@ -155,6 +155,11 @@ def topics(settings: Settings) -> list[TopicContract]:
         *_kept_until_read(_HOUR_MS, "alerts", _FOLLOWED_DAYS),
         *_kept(365, _FOLLOWED_DAYS, "`volteface alerts` lacks the alerts before that time"),
     )
+    cases = (
+        _policy("compact", "cases are deleted by age, although they may still be open"),
+        _complete("cases"),
+        _fits_batches(_DEFAULT_BYTES),
+    )
     audit = (
         _policy("delete", "audit records have no key and are refused"),
         _complete("audit records"),
@@ -166,6 +171,7 @@ def topics(settings: Settings) -> list[TopicContract]:
         *(TopicContract(settings.dead_letter_topic(name), 1, dead_letters) for name in settings.read_topics),
         TopicContract(settings.evidence_topic, None, evidence),
         TopicContract(settings.alerts_topic, None, alerts),
+        TopicContract(settings.cases_topic, None, cases),
         TopicContract(settings.audit_topic, 1, audit),
         TopicContract(settings.state_topic, None, state),
     ]

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from stream.config import Settings
-from stream.contract.events import Event
+from stream.contract.events import SellerEvent
 from stream.core.evidence.watches import SELLER_SLACK, STAFF_SLACK, log_threshold
 from stream.offline.calibration.family import Family, Peak, threshold_passing
 from stream.offline.calibration.limits import budget_of, lower_limit, upper_limit
@@ -73,7 +73,7 @@ class AsItWas(msgspec.Struct):
     staff: Outcome | None
 
 
-def as_it_was(settings: Settings, events: Sequence[tuple[float, Event]], partitions: int) -> AsItWas:
+def as_it_was(settings: Settings, events: Sequence[tuple[float, SellerEvent]], partitions: int) -> AsItWas:
     """Run a history through the core once, in the order of event time.
 
     Args:

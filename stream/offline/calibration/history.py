@@ -25,11 +25,11 @@ from stream.contract.events import (
     CRITICAL_STARS,
     STREAMS,
     ContactAccessed,
-    Event,
     OutreachSent,
     ReviewCreated,
     ReviewDeleted,
     ReviewEdited,
+    SellerEvent,
 )
 from stream.intake.intake import Intake
 from stream.intake.refusal import Refused
@@ -63,13 +63,13 @@ class ReviewEvent(NamedTuple):
 
     at: float
     review: ReviewHistory
-    event: Event
+    event: SellerEvent
 
 
-def read(settings: Settings, source: str) -> tuple[list[tuple[float, Event]], int]:
+def read(settings: Settings, source: str) -> tuple[list[tuple[float, SellerEvent]], int]:
     """Return a file's events in the order of event time, all in memory, and the number of refused lines."""
     intake, refused = Intake(settings, partitions=1), 0
-    found: list[tuple[float, int, int, Event]] = []
+    found: list[tuple[float, int, int, SellerEvent]] = []
     with lines(source) as file:
         for raw in file:
             line = raw.rstrip(b"\r\n")
@@ -81,7 +81,8 @@ def read(settings: Settings, source: str) -> tuple[list[tuple[float, Event]], in
             except Refused:
                 refused += 1
             else:
-                found.append((at, _RANK[type(event)], len(found), event))
+                if isinstance(event, SellerEvent):
+                    found.append((at, _RANK[type(event)], len(found), event))
     found.sort()
     return [(at, event) for at, _, _, event in found], refused
 
@@ -97,7 +98,7 @@ class History:
         sellers, strata: Seller and stratum of each critical review.
     """
 
-    def __init__(self, events: Iterable[tuple[float, Event]]) -> None:
+    def __init__(self, events: Iterable[tuple[float, SellerEvent]]) -> None:
         review_events, reviews = _group_by_review(events)
         self.review_events = [
             each for each in review_events if each.review.number is not None or _removes_uncritical(each.event)
@@ -118,7 +119,7 @@ class History:
         )
         return movable / max(len(self.sellers), 1)
 
-    def permuted(self, random: np.random.Generator) -> Iterator[tuple[float, Event]]:
+    def permuted(self, random: np.random.Generator) -> Iterator[tuple[float, SellerEvent]]:
         """Yield times and events with sellers permuted among reviews, and staff among look-ups and among removals."""
         sellers = _shuffle(self.sellers, self._places_of_sellers, random)
         actors = iter(_shuffle(self._actors, self._places_of_actors, random))
@@ -132,7 +133,7 @@ class History:
                 yield at, event
 
 
-def _group_by_review(events: Iterable[tuple[float, Event]]) -> tuple[list[ReviewEvent], list[ReviewHistory]]:
+def _group_by_review(events: Iterable[tuple[float, SellerEvent]]) -> tuple[list[ReviewEvent], list[ReviewHistory]]:
     """Return each event with its review, and the reviews that were critical at some time."""
     reviews: dict[str, ReviewHistory] = {}
     of_reviewer: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
@@ -156,7 +157,7 @@ def _group_by_review(events: Iterable[tuple[float, Event]]) -> tuple[list[Review
     return review_events, critical
 
 
-def _by_review(event: Event, of_reviewer: dict[tuple[str, str], list[str]]) -> Iterator[tuple[str, Event]]:
+def _by_review(event: SellerEvent, of_reviewer: dict[tuple[str, str], list[str]]) -> Iterator[tuple[str, SellerEvent]]:
     """Yield the reviews that an event concerns, each with a copy of the event.
 
     An event type without a review is no label of a review and is left out.
@@ -172,7 +173,7 @@ def _by_review(event: Event, of_reviewer: dict[tuple[str, str], list[str]]) -> I
             yield concerned, msgspec.structs.replace(event, review_id=concerned, event_id=event_id)
 
 
-def _removes_uncritical(event: Event) -> bool:
+def _removes_uncritical(event: SellerEvent) -> bool:
     if not isinstance(event, ReviewDeleted) or event.deleted_by != "platform":
         return False
     return event.rating is not None and event.rating > CRITICAL_STARS

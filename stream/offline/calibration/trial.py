@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from stream.config import Settings
-from stream.contract.events import ContactAccessed, Event, ReviewDeleted, ReviewEdited
+from stream.contract.events import ContactAccessed, ReviewDeleted, ReviewEdited, SellerEvent
 from stream.offline.calibration.family import Family
 from stream.offline.local_bus import LocalTasks
 from stream.ops.trust import TaskSize
@@ -35,7 +35,7 @@ class Trial:
         """Return what each task has to compare; a permutation leaves each seller its number of reviews."""
         return {number: TaskSize.of(task) for number, task in enumerate(self._market.tasks)}
 
-    def run(self, events: Iterable[tuple[float, Event]]) -> None:
+    def run(self, events: Iterable[tuple[float, SellerEvent]]) -> None:
         """Apply all events and note the evidence of all subjects."""
         market = self._market
         for at, event in events:

@@ -1,0 +1,134 @@
+"""The outbound contract: a case, which is one subject with all its alerts and what people decided about it.
+
+Invariant: every field except `position` is a function of the input and the settings, so the same events and verdicts
+give the same cases with the same ids.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from typing import Literal
+
+import msgspec
+
+from stream.contract.alerts import Action, Evidence, Kind, Link, Severity, Subject
+from stream.contract.events import Story, Verdict
+
+CaseState = Literal["open", "decided", "appealed", "closed"]
+Effect = Literal["in_force", "waits_for_second", "same_analyst", "outdated", "superseded"]
+
+
+class CaseAlert(msgspec.Struct, frozen=True):
+    """An alert of a case, in short."""
+
+    alert_id: str
+    kind: Kind
+    raised_at: dt.datetime
+    severity: Severity
+    odds: float
+
+
+class CaseVerdict(msgspec.Struct, frozen=True):
+    """A verdict as it was recorded.
+
+    Attributes:
+        effect: "in_force"; "waits_for_second" if a second analyst must confirm it first; "same_analyst" if it answers
+            an appeal and its analyst gave the verdict that is contested, or its second analyst is the first one;
+            "outdated" if it is older than the verdict in force; "superseded" once a later verdict is in force.
+    """
+
+    event_id: str
+    recorded_at: dt.datetime
+    verdict: Verdict
+    story: Story | None
+    analyst_id: str
+    second_analyst_id: str | None
+    note: str | None
+    effect: Effect
+
+
+class CaseNote(msgspec.Struct, frozen=True):
+    """A note of an analyst, or what the appellant wrote."""
+
+    event_id: str
+    noted_at: dt.datetime
+    author: str
+    note: str
+
+
+class CaseAppeal(msgspec.Struct, frozen=True):
+    """An appeal; `answered_by` is the event of the verdict that answered it."""
+
+    event_id: str
+    appealed_at: dt.datetime
+    appellant: Literal["seller", "staff", "platform"]
+    note: str | None
+    answered_by: str | None
+
+
+class Position(msgspec.Struct, frozen=True):
+    """How much of the input a case reflects.
+
+    Attributes:
+        task: The number of the task that keeps the case.
+        offset: The offset in this task's partition of the verdicts topic below which every event is applied.
+    """
+
+    task: int
+    offset: int
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """One subject with all its alerts, verdicts and notes.
+
+    Attributes:
+        state: "open": waits for a verdict, or for a second analyst. "decided": has a verdict in force. "appealed": the
+            verdict in force is contested. "closed": decided, and the time for an appeal is over.
+        opened_at, updated_at: Event time.
+        severity: The highest of all alerts.
+        kind, evidence, explanation, checks, recommended_action, patterns, model_version, config_digest: Of the latest
+            alert, as they were when it was raised.
+        alerts, verdicts, notes, appeals: The latest 20 each, in order of time.
+        linked: At most 20 other subjects that the alerts name.
+        assignee: The analyst who has the case.
+        due_at: When it should be decided, by its severity; None unless it waits for a verdict.
+        waits_for_second: Whether a verdict waits for a second analyst.
+        muted_until: Until when the subject raises no alerts; None if it may.
+        reopened: Why a decided case is open again; None if it is not.
+        priority: The order of the queue, 0 to 1; the highest comes first.
+        position: How much of the input the case reflects.
+    """
+
+    case_id: str
+    subject: Subject
+    state: CaseState
+    opened_at: dt.datetime
+    updated_at: dt.datetime
+    severity: Severity
+    kind: Kind
+    alerts: list[CaseAlert]
+    evidence: Evidence
+    explanation: str
+    checks: list[str]
+    recommended_action: Action
+    patterns: dict[str, float]
+    model_version: str
+    config_digest: str
+    linked: list[Link]
+    assignee: str | None = None
+    due_at: dt.datetime | None = None
+    waits_for_second: bool = False
+    verdicts: list[CaseVerdict] = []
+    notes: list[CaseNote] = []
+    appeals: list[CaseAppeal] = []
+    muted_until: dt.datetime | None = None
+    reopened: str | None = None
+    priority: float = 0.0
+    position: Position | None = None
+
+
+def case_id(subject: Subject, alert_id: str) -> str:
+    """Return the case's id: a digest of its subject and the alert that opened it (32 hex digits)."""
+    parts = "\x1f".join(("case", subject.type, subject.id, alert_id))
+    return hashlib.blake2b(parts.encode(), digest_size=16).hexdigest()

@@ -1,0 +1,1 @@
+"""Cases: what people decide about accused subjects."""

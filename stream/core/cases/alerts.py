@@ -1,0 +1,117 @@
+"""What an alert does to its subject's case.
+
+Invariant: pure. A case's alerts are in order of time, and its evidence is that of the latest one, in whatever order
+they arrive.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+
+from stream.contract.alerts import Alert, Link, Severity, Subject
+from stream.contract.cases import Case, CaseAlert, CaseVerdict, case_id
+from stream.core.alerting.response import SEVERITIES
+from stream.core.cases.priority import priority_of
+
+#: The most alerts, verdicts, notes and appeals of a case, and the most linked subjects.
+MAX_ENTRIES: Final = 20
+
+
+class DueDays(msgspec.Struct, frozen=True):
+    """Days until a case should be decided, by its severity."""
+
+    critical: int
+    high: int
+    medium: int
+    low: int
+
+    def due_at(self, since: dt.datetime, severity: Severity) -> dt.datetime:
+        """Return when a case that waits since then should be decided."""
+        days: int = getattr(self, severity)
+        return since + dt.timedelta(days=days)
+
+
+def in_force(case: Case) -> CaseVerdict | None:
+    """Return the verdict in force."""
+    return next((verdict for verdict in reversed(case.verdicts) if verdict.effect == "in_force"), None)
+
+
+def opened(subject: Subject, alert: Alert, due_days: DueDays) -> Case:
+    """Return the case that a subject's first alert opens."""
+    case = Case(
+        case_id=case_id(subject, alert.alert_id),
+        subject=subject,
+        state="open",
+        opened_at=alert.raised_at,
+        updated_at=alert.raised_at,
+        severity=alert.severity,
+        alerts=[_short(alert)],
+        linked=alert.evidence.linked[:MAX_ENTRIES],
+        due_at=due_days.due_at(alert.raised_at, alert.severity),
+        **_latest(alert),
+    )
+    return msgspec.structs.replace(case, priority=priority_of(case))
+
+
+def with_alert(case: Case, alert: Alert, due_days: DueDays) -> Case:
+    """Return a case with one more alert. A decided case is open again if the alert is later than its verdict."""
+    alerts = sorted([*case.alerts, _short(alert)], key=lambda one: (one.raised_at, one.alert_id))[-MAX_ENTRIES:]
+    severity = max(case.severity, alert.severity, key=SEVERITIES.index)
+    case = msgspec.structs.replace(
+        case,
+        alerts=alerts,
+        severity=severity,
+        updated_at=max(case.updated_at, alert.raised_at),
+        linked=_merged(case.linked, alert.evidence.linked),
+        **(_latest(alert) if alerts[-1].alert_id == alert.alert_id else {}),
+    )
+    verdict = in_force(case)
+    if case.state == "decided" and verdict is not None and alert.raised_at > verdict.recorded_at:
+        case = msgspec.structs.replace(case, state="open", reopened=_reason(alert, verdict), assignee=None)
+        case = msgspec.structs.replace(case, due_at=due_days.due_at(alert.raised_at, severity))
+    elif case.due_at is not None:
+        since = case.opened_at if case.reopened is None else case.due_at
+        case = msgspec.structs.replace(case, due_at=min(case.due_at, due_days.due_at(since, severity)))
+    return msgspec.structs.replace(case, priority=priority_of(case))
+
+
+def _short(alert: Alert) -> CaseAlert:
+    return CaseAlert(alert.alert_id, alert.kind, alert.raised_at, alert.severity, alert.evidence.odds)
+
+
+def _latest(alert: Alert) -> dict[str, Any]:
+    """Return the fields of a case that are those of its latest alert."""
+    return {
+        "kind": alert.kind,
+        "evidence": alert.evidence,
+        "explanation": alert.explanation,
+        "checks": alert.checks,
+        "recommended_action": alert.recommended_action,
+        "patterns": alert.patterns,
+        "model_version": alert.model_version,
+        "config_digest": alert.config_digest,
+    }
+
+
+def _merged(known: Iterable[Link], found: Iterable[Link]) -> list[Link]:
+    """Return all linked subjects with their largest number of flips, those with most flips first."""
+    links = {(link.type, link.id): link for link in known}
+    for link in found:
+        other = links.get((link.type, link.id))
+        if other is None or other.flips < link.flips:
+            links[link.type, link.id] = link
+    return sorted(links.values(), key=lambda link: (-link.flips, link.type, link.id))[:MAX_ENTRIES]
+
+
+def _reason(alert: Alert, verdict: CaseVerdict) -> str:
+    found, since = alert.evidence, f"{verdict.recorded_at:%Y-%m-%d}"
+    if verdict.verdict == "inconclusive":
+        return f"The verdict of {since} was inconclusive, and there is further evidence."
+    return (
+        f"New evidence after the verdict of {since} ({verdict.verdict}): {found.flips} critical reviews turned where "
+        f"{found.expected:.1f} were expected, and they alone reach the threshold of an alert."
+    )

@@ -1,0 +1,116 @@
+"""The cases of one task: of its sellers, and in the aggregator's task of staff.
+
+Invariant: a subject has at most one case that is not closed. What leaves the book is written once more as a tombstone.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from typing import Final
+
+from stream.contract.alerts import Alert, Subject
+from stream.contract.cases import Case
+from stream.contract.events import CaseEvent
+from stream.core.cases import alerts, transitions
+from stream.core.cases.alerts import DueDays
+from stream.core.cases.transitions import Decision, FourEyes
+from stream.core.model.encoding import decode, encode
+from stream.core.model.strata import FOLLOW_UP_SECONDS
+
+
+class CaseBook:
+    """All cases of a task.
+
+    Args:
+        four_eyes: Which verdicts need a second analyst.
+        due_days: Days until a case should be decided.
+        counts: The task's counts by outcome of an event.
+
+    Attributes:
+        cases: By id.
+        changed: Ids of the rows that have changed since they were last written.
+    """
+
+    def __init__(self, four_eyes: FourEyes, due_days: DueDays, counts: Counter[str]) -> None:
+        self.cases: dict[str, Case] = {}
+        self.changed: set[str] = set()
+        self._four_eyes: Final = four_eyes
+        self._due_days = due_days
+        self._counts = counts
+        #: The latest case of a subject.
+        self._latest: dict[tuple[str, str], str] = {}
+        #: Ids of the cases that have changed since `take_changed` was last called.
+        self._unsent: set[str] = set()
+
+    def on_alert(self, alert: Alert, seller_id: str | None = None) -> None:
+        """Put an alert into its subject's case.
+
+        Args:
+            alert: The alert.
+            seller_id: Of an alert on a product: its seller. A shift of a rating accuses nobody, so it opens no case.
+        """
+        subject = alert.subject if seller_id is None else Subject("seller", seller_id)
+        case = self.cases.get(self._latest.get((subject.type, subject.id), ""))
+        if case is not None and case.state != "closed":
+            self._keep(alerts.with_alert(case, alert, self._due_days))
+        elif seller_id is None:
+            self._keep(alerts.opened(subject, alert, self._due_days))
+
+    def on_event(self, event: CaseEvent) -> Decision | None:
+        """Apply an event of a case; return the decision if a verdict came into force."""
+        case = self.cases.get(event.case_id)
+        if case is None or (case.subject.type, case.subject.id) != (event.subject.type, event.subject.id):
+            self._counts["case_unknown"] += 1
+            return None
+        change = transitions.apply(case, event, self._four_eyes, self._due_days)
+        self._counts[change.outcome] += 1
+        if change.case != case:
+            self._keep(change.case)
+        return change.decision
+
+    def close_and_forget(self, now: float) -> None:
+        """Close decided cases whose time for an appeal is over, and drop those that have been closed for two years.
+
+        Args:
+            now: Epoch seconds.
+        """
+        moment = dt.datetime.fromtimestamp(now, dt.UTC)
+        horizon = dt.datetime.fromtimestamp(now - FOLLOW_UP_SECONDS, dt.UTC)
+        for case in list(self.cases.values()):
+            closed = transitions.closed(case, moment)
+            if closed is not None:
+                self._keep(closed)
+            elif case.state == "closed" and case.updated_at < horizon:
+                del self.cases[case.case_id]
+                subject = case.subject.type, case.subject.id
+                if self._latest.get(subject) == case.case_id:
+                    del self._latest[subject]
+                self.changed.add(case.case_id)
+                self._unsent.add(case.case_id)
+
+    def take_changed(self) -> list[tuple[str, Case | None]]:
+        """Return the cases that have changed since the last call, in order of ids; None for a dropped one."""
+        found = [(name, self.cases.get(name)) for name in sorted(self._unsent)]
+        self._unsent.clear()
+        return found
+
+    def _keep(self, case: Case) -> None:
+        self.cases[case.case_id] = case
+        self._latest[case.subject.type, case.subject.id] = case.case_id
+        self.changed.add(case.case_id)
+        self._unsent.add(case.case_id)
+
+    def row(self, name: str) -> bytes | None:
+        """Return the state row of a case; None if it was dropped."""
+        case = self.cases.get(name)
+        return None if case is None else encode(case)
+
+    def load(self, name: str, value: bytes) -> None:
+        """Restore a case from its state row."""
+        case = decode(value, Case)
+        self.cases[name] = case
+        subject = case.subject.type, case.subject.id
+        known = self.cases.get(self._latest.get(subject, ""))
+        if known is None or known.opened_at <= case.opened_at:
+            self._latest[subject] = name
