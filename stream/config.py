@@ -135,6 +135,11 @@ class Settings(BaseSettings):
         description="which verdicts need a second analyst: none, those on staff, or also confirmations and verdicts on "
         "an appeal",
     )
+    case_due_days: str = Field(
+        "1,3,7,14",
+        pattern=r"^[0-9]{1,3}(,[0-9]{1,3}){3}$",
+        description="days until a case should be decided, for the severities critical, high, medium and low",
+    )
     alert_budget: float = Field(
         3, gt=0, le=1000, description="false alarms allowed per 1,000 subjects a year and watch family"
     )
@@ -167,10 +172,15 @@ class Settings(BaseSettings):
             raise ValueError("it has fewer than 16 characters")
         return value
 
+    @property
+    def marketplace_topics(self) -> tuple[str, str, str]:
+        """The input topics with the ids of reviewers and staff as the marketplace knows them."""
+        return (self.lifecycle_topic, self.outreach_topic, self.access_topic)
+
     @cached_property
     def input_topics(self) -> tuple[str, ...]:
         """The input topics in the order of `events.STREAMS`."""
-        return (self.lifecycle_topic, self.outreach_topic, self.access_topic, self.verdicts_topic)
+        return (*self.marketplace_topics, self.verdicts_topic)
 
     @property
     def read_topics(self) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from stream.core.staff.messages import Forget
 from stream.core.state import codec
 from stream.market import simulate
 from stream.offline.local_bus import LocalTasks
+from tests.analysts import verdict
 
 FILE: Final = Path(__file__).parent / "data" / "state-v1.jsonl.gz"
 #: The key prefixes of all kinds of rows.
@@ -25,7 +26,7 @@ KINDS: Final = frozenset(
     (
         *(codec.META, codec.BASELINE, codec.PATTERNS, codec.PROGRESS, codec.ACCUSED),
         *(codec.REVIEW, codec.SELLER, codec.FLIP, codec.PRODUCT, codec.EVENT_IDS, codec.PENDING_CHANGE),
-        *(codec.CLOSED_REVIEW, codec.STAFF_EXPOSURE, codec.UNCONCLUDED, codec.STAFF_HISTORY),
+        *(codec.CLOSED_REVIEW, codec.STAFF_EXPOSURE, codec.UNCONCLUDED, codec.STAFF_HISTORY, codec.CASE),
     )
 )
 
@@ -63,6 +64,9 @@ def written() -> Saved:
         tasks.apply(typed, typed.occurred_at.timestamp())
         if number == len(events) // 2:
             task.on_message(Forget(reviewer_id=min(review.reviewer_id for review in task.state.reviews.values())))
+        cases = task.state.cases.cases.values()
+        for case in [case for case in cases if case.subject.type == "seller" and not case.verdicts]:
+            tasks.apply(verdict(case, typed.occurred_at, "explained"), typed.occurred_at.timestamp())
         for key, value in task.state.changed():
             if value is None:
                 rows.pop(key, None)

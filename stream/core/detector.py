@@ -12,8 +12,11 @@ import math
 import msgspec
 
 from stream.contract.alerts import Alert
+from stream.contract.cases import Case
 from stream.contract.events import Event
 from stream.core.alerting.policy import AlertPolicy
+from stream.core.case_handlers import CaseHandlers
+from stream.core.cases.rules import CASE_RULES, CaseRules
 from stream.core.event_clock import EventClock
 from stream.core.event_handlers import EventHandlers
 from stream.core.model.encoding import encode
@@ -22,7 +25,7 @@ from stream.core.model.strata import DAY
 from stream.core.risk_set import RiskSet
 from stream.core.staff.history import StaffHistory
 from stream.core.staff.market_totals import MarketTotals
-from stream.core.staff.messages import Conclusion, DayRequest, Forget, Message
+from stream.core.staff.messages import Conclusion, DayRequest, Forget, Message, StaffCaseEvent
 from stream.core.state import codec
 from stream.core.state.deduplication import DeduplicationResult
 from stream.core.state.state import State
@@ -37,6 +40,7 @@ class Detector:
         number: The task's partition number.
         tasks: The number of tasks, that is of partitions.
         pseudonyms: Fingerprint of the pseudonym key; empty if ids are kept as they are.
+        rules: How cases are decided.
 
     Attributes:
         state: The state of the task, with its rows.
@@ -44,14 +48,21 @@ class Detector:
     """
 
     def __init__(
-        self, budget: float, config_digest: str, number: int = 0, tasks: int = 1, pseudonyms: str = ""
+        self,
+        budget: float,
+        config_digest: str,
+        number: int = 0,
+        tasks: int = 1,
+        pseudonyms: str = "",
+        rules: CaseRules = CASE_RULES,
     ) -> None:
-        self.state = State(number, tasks, self._evaluate_staff, pseudonyms)
+        self.state = State(number, tasks, self._evaluate_staff, pseudonyms, rules)
         self.outbox: list[Message] = []
         self._policy = AlertPolicy(budget, config_digest)
         self._risk_set = RiskSet(self.state)
         self._clock = EventClock(self.state, self._risk_set, self.outbox)
-        self._handlers = EventHandlers(self.state, self._risk_set, self._policy)
+        self._cases = CaseHandlers(self.state, self.outbox)
+        self._handlers = EventHandlers(self.state, self._risk_set, self._policy, self._cases)
         self._staff_alerts: list[Alert] = []
 
     def apply(self, event: Event, at: float, late: bool = False) -> list[Alert]:
@@ -84,8 +95,11 @@ class Detector:
             return []
         seller = state.sellers[event.key]
         state.changed_names[codec.SELLER].add(seller.seller_id)  # its row holds the time of the alert
-        flip = codec.flip_row(seller, (seller.flip_count - 1) % MAX_WINDOWS) if seller.flips else b""
-        return self._sign(alerts, codec.seller_row(seller) + flip + codec.baseline_row(state.baseline))
+        flip = codec.flip_row(seller, (seller.flip_count - 1) % MAX_WINDOWS) or b""
+        signed = self._sign(alerts, codec.seller_row(seller) + flip + codec.baseline_row(state.baseline))
+        for alert in signed:
+            state.cases.on_alert(alert, seller.seller_id if alert.subject.type == "product" else None)
+        return signed
 
     def on_message(self, message: Message) -> list[Alert]:
         """Take a message of a task (this one included) or of the `forget` command.
@@ -95,6 +109,9 @@ class Detector:
         """
         if isinstance(message, Conclusion):
             self.state.accused.on_conclusion(message)
+            return []
+        if isinstance(message, StaffCaseEvent):
+            self._cases.on_staff_event(message.event)
             return []
         if isinstance(message, Forget):
             self._risk_set.forget_reviewer(message.reviewer_id)
@@ -114,6 +131,10 @@ class Detector:
         messages = list(self.outbox)
         self.outbox.clear()
         return messages
+
+    def take_cases(self) -> list[tuple[str, Case | None]]:
+        """Return the cases that have changed since the last call, by id; None for one that was dropped."""
+        return self.state.cases.take_changed()
 
     def on_idle(self) -> None:
         """Announce days that the aggregator has asked for: the input is empty, and no task need wait for this one."""
@@ -136,7 +157,10 @@ class Detector:
     def _evaluate_staff(self, history: StaffHistory, market: MarketTotals, day: int, watches: list[int]) -> None:
         alerts = self._policy.evaluate_staff(history, market, day, watches)
         if alerts:
-            self._staff_alerts += self._sign(alerts, encode(history) + encode(market))
+            signed = self._sign(alerts, encode(history) + encode(market))
+            self._staff_alerts += signed
+            for alert in signed:
+                self.state.cases.on_alert(alert)
 
     def _sign(self, alerts: list[Alert], rows: bytes) -> list[Alert]:
         """Give alerts the digest of the rows that they rest on: their subject's and its market's."""

@@ -14,14 +14,20 @@ from stream.contract.alerts import Alert
 from stream.contract.events import (
     CRITICAL_STARS,
     INCENTIVES,
+    CaseAppealed,
+    CaseAssigned,
+    CaseEvent,
+    CaseNoted,
     ContactAccessed,
     Event,
     OutreachSent,
     ReviewCreated,
     ReviewDeleted,
     ReviewEdited,
+    VerdictRecorded,
 )
 from stream.core.alerting.policy import AlertPolicy
+from stream.core.case_handlers import CaseHandlers
 from stream.core.model.strata import DAY
 from stream.core.risk_set import RiskSet
 from stream.core.staff.messages import StaffFinding
@@ -40,12 +46,14 @@ class EventHandlers:
         state: The task's state.
         risk_set: The reviews at risk of that state.
         policy: Raises alerts on sellers and products.
+        cases: Applies what analysts decide.
     """
 
-    def __init__(self, state: State, risk_set: RiskSet, policy: AlertPolicy) -> None:
+    def __init__(self, state: State, risk_set: RiskSet, policy: AlertPolicy, cases: CaseHandlers) -> None:
         self._state = state
         self._risk_set = risk_set
         self._policy = policy
+        self._cases = cases
         self._changed_staff = state.changed_names[codec.STAFF_EXPOSURE]
         self._handlers: dict[type[Event], Callable[[Any, float], list[Alert]]] = {
             ReviewCreated: self._created,
@@ -53,6 +61,10 @@ class EventHandlers:
             ReviewDeleted: self._deleted,
             OutreachSent: self._outreach,
             ContactAccessed: self._access,
+            VerdictRecorded: self._case,
+            CaseAssigned: self._case,
+            CaseNoted: self._case,
+            CaseAppealed: self._case,
         }
 
     def handle(self, event: Event, at: float) -> list[Alert]:
@@ -199,6 +211,10 @@ class EventHandlers:
             self._risk_set.add_lookup(review, event.actor_id, at, bool(event.purpose))
             review.looked_up_at = max(at, review.looked_up_at or at)
             self._risk_set.update(review)
+        return []
+
+    def _case(self, event: CaseEvent, _at: float) -> list[Alert]:
+        self._cases.handle(event)
         return []
 
     def _flip(self, review: Review, event_id: str, at: float, moved: int, retracted: bool) -> list[Alert]:

@@ -26,6 +26,7 @@ _ADOPTABLE: Final = (
     "unknown_fields",
     "alert_budget",
     "four_eyes",
+    "case_due_days",
 )
 _READ_VARIABLES: Final = frozenset(variable(Settings, field) for field in _READ)
 _SEE: Final = 'see docs/operations.md, "Settings that belong to the state"'

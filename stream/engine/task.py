@@ -15,19 +15,21 @@ import msgspec
 
 from stream.config import Settings
 from stream.contract.alerts import Alert
+from stream.contract.cases import Position
 from stream.contract.events import STREAMS, Event
-from stream.core.detector import Detector
 from stream.core.merge import Merge
-from stream.core.model.encoding import ROW_VERSION, decode, encode
+from stream.core.model.encoding import ROW_VERSION, StateError, decode, encode
 from stream.core.staff import messages
 from stream.engine import deciding_settings
 from stream.engine.applied_counts import AppliedCounts
 from stream.engine.checkpoint import POSITION, Checkpoint, CheckpointStore, Committed, PositionRow, RaisedAlert
+from stream.engine.detection import detector_of
 from stream.engine.log_check import Gap, check_ids, check_state_beginning
 from stream.engine.reception import Reception
 from stream.engine.records import (
     alert_record,
     app_id_header,
+    case_record,
     check_foreign,
     dead_letter_of,
     dead_letter_record,
@@ -40,6 +42,7 @@ from stream.intake.refusal import Refusal, Refused
 
 #: The number of the evidence stream: it follows the input streams.
 EVIDENCE: Final = len(STREAMS)
+_VERDICTS: Final = tuple(STREAMS).index("verdicts")
 
 
 class TaskPhase(enum.Enum):
@@ -67,9 +70,7 @@ class Task:
     ) -> None:
         self.partition = partition
         self.phase = TaskPhase.NEW
-        self.detector = Detector(
-            settings.alert_budget, settings.config_digest, partition, intake.partitions, settings.pseudonym_fingerprint
-        )
+        self.detector = detector_of(settings, partition, intake.partitions)
         self.dead: Counter[str] = Counter()
         #: Of the whole state, but for the events with unknown fields: these count from the restore on.
         self.counts = AppliedCounts()
@@ -168,6 +169,8 @@ class Task:
 
     async def _check_logs(self, row: PositionRow | None) -> None:
         """Take the offsets from the position row, once they are known to belong to the logs."""
+        if row is not None and len(row.streams) != len(STREAMS):
+            raise StateError(f"the state has offsets of {len(row.streams)} input topics, and there are {len(STREAMS)}")
         offsets = None if row is None else [*(low_offset for low_offset, _ in row.streams), row.evidence]
         start = await self._store.check_logs(offsets, at_checkpoint=True)
         topic, written = self._settings.state_topic, None if row is None else row.state_beginning
@@ -374,7 +377,7 @@ class Task:
 
         Steps 1 to 3 wait for nothing, so an event that is applied meanwhile belongs to the next checkpoint.
 
-        1. Gather the records: dead letters, alerts, messages to other tasks.
+        1. Gather the records: dead letters, alerts, cases, messages to other tasks.
         2. Gather the offsets, and forget the batches below them.
         3. Gather the changed rows and the position row.
         4. Commit all of it as one transaction.
@@ -393,6 +396,9 @@ class Task:
         limits = self._store.limits
         records = [dead_letter_record(self._settings, letter, limits) for letter in dead_letters]
         records += [alert_record(self._settings, stamp(alert)) for alert, _ in raised]
+        verdicts_offset = self.merge.streams[_VERDICTS].low_offset
+        for name, case in self.detector.take_cases():
+            records.append(case_record(self._settings, name, case, Position(self.partition, verdicts_offset)))
         for message in self.detector.take_outbox():
             records += message_records(self._settings, message, self.detector.state.tasks)
         positions = [stream.position for stream in self.merge.streams]

@@ -39,9 +39,9 @@ def wrong_field(kind: type[Event], document: dict[str, Any]) -> str:
     return "The fields do not fit together."
 
 
-def wrong_instant(value: str) -> str:
-    """Return one sentence about an `occurred_at` that is no RFC 3339 time with an offset, from 1970 to 2999."""
-    return f"occurred_at {_instant_text(value)}."
+def wrong_instant(name: str, value: str) -> str:
+    """Return one sentence about a field that is no RFC 3339 time with an offset, from 1970 to 2999."""
+    return f"{name} {_instant_text(value)}."
 
 
 def _instant_text(value: str) -> str:

@@ -29,6 +29,7 @@ _instant = re.compile(INSTANT).match
 _instant_within = re.compile(
     rb'"occurred_at"[ \t\r\n]*:[ \t\r\n]*"' + INSTANT.removeprefix("^").removesuffix(r"(?!\n)$").encode() + rb'"'
 ).search
+_FURTHER_INSTANTS: Final = frozenset({"muted_until"})
 _exact = msgspec.json.Decoder(AnyEvent)
 _document = msgspec.json.Decoder().decode
 
@@ -45,6 +46,8 @@ class _EventForm:
         subject = ("subject.id",) if issubclass(kind, CaseEvent) else ()
         self.ids = tuple(field.name for field in fields if field.name.endswith("_id")) + subject
         self.ids_of = attrgetter(*self.ids)
+        #: Times besides occurred_at, whose form is checked in the document.
+        self.instants = tuple(name for name in self.known if name in _FURTHER_INSTANTS)
 
 
 class JsonDecoder:
@@ -83,7 +86,7 @@ class JsonDecoder:
             except (msgspec.DecodeError, ValueError, RecursionError):
                 return self._decode_document(stream, value)
             form = self._forms[stream].get(str(event.__struct_config__.tag))
-            if form is not None:
+            if form is not None and not form.instants:
                 check_ids(form.ids, form.ids_of(event))
                 return event
         return self._decode_document(stream, value)
@@ -95,8 +98,9 @@ class JsonDecoder:
         event = _typed(
             form, {name: value for name, value in document.items() if name in form.known} if unknown else document
         )
-        if not _instant(document["occurred_at"]):
-            raise Refused(Refusal.BAD_VALUE, wrong_instant(document["occurred_at"]))
+        for name in ("occurred_at", *form.instants):
+            if document.get(name) is not None and not _instant(document[name]):
+                raise Refused(Refusal.BAD_VALUE, wrong_instant(name, document[name]))
         check_ids(form.ids, form.ids_of(event))
         if unknown:
             self._note_unknown(form, unknown)

@@ -21,9 +21,9 @@ import msgspec
 from stream.config import Settings
 from stream.contract.alerts import Alert
 from stream.contract.events import STREAMS, Event
-from stream.core.detector import Detector
 from stream.core.merge import Merge
 from stream.engine.applied_counts import AppliedCounts
+from stream.engine.detection import detector_of
 from stream.intake.intake import Intake
 from stream.intake.partition import partition_of
 from stream.intake.refusal import Refused
@@ -168,9 +168,7 @@ class _Task:
     """The task of one partition, which reads logs."""
 
     def __init__(self, settings: Settings, folder: Path, partition: int, partitions: int) -> None:
-        self.detector = Detector(
-            settings.alert_budget, settings.config_digest, partition, partitions, settings.pseudonym_fingerprint
-        )
+        self.detector = detector_of(settings, partition, partitions)
         self.refusals = RefusalCounts()
         self.counts = AppliedCounts()
         self._intake = Intake(settings, partitions)

@@ -26,7 +26,8 @@ from stream.ops.client import connection
 from stream.rights import MissingRightsError, Operation, Right
 
 Command = Literal[
-    "worker", "feed", "alerts", "cases", "verdict", "watchlist", "state digest", "state rebuild", "state adopt", "dlq list", "dlq replay",
+    "worker", "feed", "alerts", "cases", "verdict",
+    "watchlist", "state digest", "state rebuild", "state adopt", "dlq list", "dlq replay",
     "topics check", "topics create", "unmask", "forget",
 ]  # fmt: skip
 
@@ -185,7 +186,10 @@ _NEEDED: Final[dict[Command, Callable[[Settings], list[Right]]]] = {
     ],
     "topics check": lambda settings: _all_topics(settings, "Describe", "DescribeConfigs"),
     "topics create": lambda settings: [*_all_topics(settings, "Describe"), Right("Create", "cluster", "")],
-    "unmask": lambda settings: [*_inputs(settings, "Read"), Right("Write", "topic", settings.audit_topic)],
+    "unmask": lambda settings: [
+        *(Right("Read", "topic", name) for name in settings.marketplace_topics),
+        Right("Write", "topic", settings.audit_topic),
+    ],
     "forget": lambda settings: [
         Right("Write", "topic", settings.audit_topic),
         Right("Write", "topic", settings.evidence_topic),

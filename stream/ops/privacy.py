@@ -58,7 +58,7 @@ def unmask(settings: Settings, kafka: KafkaSettings, pseudonyms: Iterable[str], 
 
 def _found(settings: Settings, kafka: KafkaSettings, hashing: Pseudonyms, wanted: set[str]) -> Iterator[Unmasked]:
     # The shortest topic comes first: the look-ups name both reviewers and staff.
-    for topic in (settings.access_topic, settings.lifecycle_topic, settings.outreach_topic):
+    for topic in settings.marketplace_topics:
         with closing(topic_reader.read(kafka, topic, peers=settings.read_topics)) as records:
             while wanted and (record := next(records, None)) is not None:
                 for one in _of(record.value, hashing, wanted):

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stream.config import Settings
-from stream.contract import alerts
+from stream.contract import alerts, cases
 from stream.contract.events import STREAMS, Event
 from stream.intake.identifiers import BLANK, EMAIL, PHONE
 from stream.intake.intake import Intake
@@ -49,7 +49,7 @@ def validator_of(name: str) -> Any:
     return kind(schema_of(name), format_checker=kind.FORMAT_CHECKER)
 
 
-VALIDATORS: Final = {name: validator_of(name) for name in (*STREAM_OF, "alert")}
+VALIDATORS: Final = {name: validator_of(name) for name in (*STREAM_OF, "alert", "case")}
 
 
 def intake_accepts(name: str, document: Document) -> bool:
@@ -210,6 +210,12 @@ VALID_VALUES: Final[dict[str, st.SearchStrategy[Any]]] = {
     "incentive_value": st.one_of(st.integers(0, 10**9), st.floats(0, 1e9)),
     "currency": st.sampled_from(["EUR", "USD"]),
     "purpose": st.text(max_size=256),
+    "subject": st.fixed_dictionaries({"type": st.sampled_from(["seller", "staff"]), "id": plain_ids}),
+    "verdict": st.sampled_from(["confirmed", "explained", "dismissed", "inconclusive"]),
+    "story": st.sampled_from(["product_fix", "support_practice", "campaign", "review_bomb", "other"]),
+    "note": st.text(min_size=1, max_size=2000),
+    "muted_until": times,
+    "appellant": st.sampled_from(["seller", "staff", "platform"]),
 }
 
 
@@ -238,7 +244,21 @@ def nearly_valid(draw: st.DrawFn, name: str) -> Document:
             document.pop(field, None)
         elif change <= 2 and field.endswith("_id"):
             document[field] = draw(odd_ids)
-        elif change <= 2 and field == "occurred_at":
+        elif change <= 2 and field == "subject":
+            document[field] = draw(
+                st.one_of(
+                    odd_values,
+                    st.fixed_dictionaries(
+                        {},
+                        optional={
+                            "type": st.one_of(st.sampled_from(["seller", "staff"]), odd_values),
+                            "id": st.one_of(plain_ids, odd_ids),
+                            "extra": plain_ids,
+                        },
+                    ),
+                )
+            )
+        elif change <= 2 and field in {"occurred_at", "muted_until"}:
             document[field] = draw(odd_times)
         elif change <= 2 and field.endswith(("rating", "value")):
             document[field] = draw(odd_numbers)
@@ -323,6 +343,32 @@ def test_alert_examples() -> None:
         assert json.loads(msgspec.json.encode(alert)) == document
 
 
+def test_case_schema_names_the_fields_and_values_of_cases() -> None:
+    properties = schema_of("case")["properties"]
+    parts: dict[str, type[msgspec.Struct]] = {
+        "alerts": cases.CaseAlert, "verdicts": cases.CaseVerdict, "notes": cases.CaseNote, "appeals": cases.CaseAppeal,
+    }  # fmt: skip
+    described: list[tuple[Document, type[msgspec.Struct]]] = [(schema_of("case"), cases.Case)]
+    described += [(properties[name]["items"], kind) for name, kind in parts.items()]
+    for part, kind in described:
+        assert set(part["properties"]) == set(kind.__struct_fields__)
+        assert set(part["required"]) == {field.name for field in msgspec.structs.fields(kind) if field.required}
+    assert set(properties["state"]["enum"]) == set(get_args(cases.CaseState))
+    assert set(properties["verdicts"]["items"]["properties"]["effect"]["enum"]) == set(get_args(cases.Effect))
+    of_alerts = schema_of("alert")["properties"]
+    for name in ("evidence", "explanation", "checks", "recommended_action", "patterns"):
+        assert properties[name] == of_alerts[name]
+
+
+def test_case_examples() -> None:
+    documents = lines_of(EXAMPLES / "case.v1.jsonl")
+    assert {document["state"] for document in documents} >= {"open", "decided", "appealed"}
+    for document in documents:
+        VALIDATORS["case"].validate(document)
+        case = msgspec.convert(document, cases.Case)
+        assert json.loads(msgspec.json.encode(case)) == document
+
+
 @given(data=st.data())
 @settings(max_examples=100, deadline=None)
 def test_alert_type_and_schema_agree(data: st.DataObject) -> None:
@@ -381,7 +427,7 @@ def test_asyncapi_references_resolve(asyncapi: Document) -> None:
 
 def test_asyncapi_channels_are_the_topics_of_the_settings(asyncapi: Document) -> None:
     # The defaults of the class: the environment of the tests may set other topics.
-    topics = {name: Settings.model_fields[f"{name}_topic"].default for name in (*STREAMS, "alerts")}
+    topics = {name: Settings.model_fields[f"{name}_topic"].default for name in (*STREAMS, "alerts", "cases")}
     prefix = Settings.model_fields["dead_letter_prefix"].default
     expected = topics | {f"{name}DeadLetters": prefix + topics[name] for name in STREAMS}
     assert {name: channel["address"] for name, channel in asyncapi["channels"].items()} == expected

@@ -11,6 +11,7 @@ from stream.core.model.flips import Flip
 from stream.core.staff import messages
 from stream.core.staff.accused import AccusedStaff
 from stream.core.staff.aggregator import Progress
+from stream.core.staff.decisions import StaffDecision
 from stream.core.staff.history import EvidenceHistory, StaffHistory
 from stream.core.staff.market_totals import MarketTotals
 from stream.core.staff.messages import Conclusion, DayReport, DayRequest, Forget, StaffFinding, StaffReport
@@ -57,8 +58,8 @@ def _instance(kind: type[msgspec.Struct], *values: object) -> msgspec.Struct:
         ),
         (_instance(DayRequest, 1, 2), b'{"type":"request","reporter":1,"day":2}'),
         (
-            _instance(Conclusion, 2, [(3, "a1", None)]),
-            b'{"type":"judged","day":2,"accused":[[3,"a1",null]]}',
+            _instance(Conclusion, 2, [(3, "a1", None)], [(4, "a2")]),
+            b'{"type":"judged","day":2,"accused":[[3,"a1",null]],"withdrawn":[[4,"a2"]]}',
         ),
         (_instance(Forget, "u1"), b'{"type":"forget","reviewer_id":"u1"}'),
         (_instance(EvidenceHistory, 1, 2, 3.0, 4.0, [[1.0]], []), _HISTORY),
@@ -66,11 +67,12 @@ def _instance(kind: type[msgspec.Struct], *values: object) -> msgspec.Struct:
             _instance(
                 StaffHistory, 1, "a1", 2.0, _instance(EvidenceHistory, 1, 2, 3.0, 4.0, [[1.0]], []),
                 _instance(EvidenceHistory, 1, 2, 3.0, 4.0, [[1.0]], []), 3.0, 4.0, 5.0, 6.0,
-                [None, 1.0], {"k": 1.0}, None, ["s1"],
+                [None, 1.0], {"k": 1.0}, None, ["s1"], 7.0, True, 8.0,
             ),
             b'{"version":1,"actor_id":"a1","first_seen":2.0,"flips":' + _HISTORY + b',"removals":' + _HISTORY
             + b',"looked_up_flips":3.0,"looked_up_expected":4.0,"removed":5.0,"critical":6.0,"log_odds":[null,1.0],'
-            b'"alerted_at":{"k":1.0},"finding":null,"accused":["s1"]}',
+            b'"alerted_at":{"k":1.0},"finding":null,"accused":["s1"],"verdict_at":7.0,'
+            b'"confirmed":true,"muted_until":8.0}',
         ),
         (
             _instance(MarketTotals, 1, 2, 3.0, 4.0, 5.0, 6.0, [7.0]),
@@ -78,13 +80,17 @@ def _instance(kind: type[msgspec.Struct], *values: object) -> msgspec.Struct:
             b'"marks":[7.0]}',
         ),
         (
-            _instance(Progress, 1, {0: 2}, 3, _instance(MarketTotals, 1, 2, 3.0, 4.0, 5.0, 6.0, [7.0])),
+            _instance(
+                Progress, 1, {0: 2}, 3, _instance(MarketTotals, 1, 2, 3.0, 4.0, 5.0, 6.0, [7.0]),
+                [_instance(StaffDecision, 1.0, "e1", "a1", "confirmed", 2.0)],
+            ),
             b'{"version":1,"through":{"0":2},"judged":3,"market":{"flips":1,"retracted":2,"looked_up_flips":3.0,'
-            b'"looked_up_expected":4.0,"removed":5.0,"critical":6.0,"marks":[7.0]}}',
+            b'"looked_up_expected":4.0,"removed":5.0,"critical":6.0,"marks":[7.0]},'
+            b'"decisions":[[1.0,"e1","a1","confirmed",2.0]]}',
         ),
         (
-            _instance(AccusedStaff, 1, 2, 3, {"a1": None}, [(4, "a2", "s1")]),
-            b'{"version":1,"began":2,"heard":3,"accused":{"a1":null},"coming":[[4,"a2","s1"]]}',
+            _instance(AccusedStaff, 1, 2, 3, {"a1": None}, [(4, "a2", "s1")], [(5, "a3")]),
+            b'{"version":1,"began":2,"heard":3,"accused":{"a1":null},"coming":[[4,"a2","s1"]],"withdrawn":[[5,"a3"]]}',
         ),
     ],
 )  # fmt: skip
@@ -96,7 +102,7 @@ def test_fields_encoded_by_name_keep_their_names(value: msgspec.Struct, document
 def test_keys_of_state_rows_keep_their_prefixes() -> None:
     prefixes = {name: value for name, value in vars(codec).items() if isinstance(value, bytes)}
     assert sorted(prefixes.values()) == sorted(
-        [b"c/", b"m/", b"n/", b"h/", b"g/", b"j/", b"r/", b"s/", b"f/", b"p/", b"d/", b"e/", b"a/", b"w/", b"b/"]
+        [b"c/", b"m/", b"n/", b"h/", b"g/", b"j/", b"r/", b"s/", b"f/", b"p/", b"d/", b"e/", b"a/", b"w/", b"b/", b"k/"]
     )
     assert POSITION == b"o"
     assert set(deciding_settings(Settings())) == {
@@ -104,6 +110,7 @@ def test_keys_of_state_rows_keep_their_prefixes() -> None:
         for name in (
             "LIFECYCLE_TOPIC", "OUTREACH_TOPIC", "ACCESS_TOPIC", "EVIDENCE_TOPIC", "ALERTS_TOPIC", "DEAD_LETTER_PREFIX",
             "ALLOWED_LATENESS_SECONDS", "MAX_EVENT_BYTES", "FUTURE_SECONDS", "UNKNOWN_FIELDS", "ALERT_BUDGET",
+            "VERDICTS_TOPIC", "CASES_TOPIC", "FOUR_EYES", "CASE_DUE_DAYS",
         )
     }  # fmt: skip
 
@@ -112,7 +119,7 @@ def test_the_model_in_the_meta_row_keeps_its_names_and_values() -> None:
     row = MetaRow(1, 2.0, 3, 4, {"applied": 5}, model_of("key"))
     assert msgspec.json.encode(row) == (
         b'[1,2.0,3,4,{"applied":5},{"model version":"1","bands of reviews":"690f40c5","watches":"a5b42e9f",'
-        b'"columns of evidence":"27/7/60","rows and messages":"5","VOLTEFACE_PSEUDONYM_KEY":"key"},-1]'
+        b'"columns of evidence":"27/7/60","rows and messages":"6","VOLTEFACE_PSEUDONYM_KEY":"key"},-1]'
     )
 
 
@@ -123,6 +130,8 @@ def test_evidence_records_keep_their_header_and_types() -> None:
         b'{"type":"request","reporter":1,"day":2}',
         b'{"type":"judged","day":2,"accused":[]}',
         b'{"type":"forget","reviewer_id":"u1"}',
+        b'{"type":"case","event":{"type":"case.noted","event_id":"e1","occurred_at":"2025-01-01T00:00:00Z",'
+        b'"case_id":"c1","subject":{"type":"staff","id":"a1"},"analyst_id":"ana","note":"x"}}',
     ):
         messages.decode_message(document)
 
@@ -178,9 +187,12 @@ SETTINGS = [
     "VOLTEFACE_ALLOWED_LATENESS_SECONDS",
     "VOLTEFACE_APP_ID",
     "VOLTEFACE_AUDIT_TOPIC",
+    "VOLTEFACE_CASES_TOPIC",
+    "VOLTEFACE_CASE_DUE_DAYS",
     "VOLTEFACE_CHECKPOINT_SECONDS",
     "VOLTEFACE_DEAD_LETTER_PREFIX",
     "VOLTEFACE_EVIDENCE_TOPIC",
+    "VOLTEFACE_FOUR_EYES",
     "VOLTEFACE_FUTURE_SECONDS",
     "VOLTEFACE_LIFECYCLE_TOPIC",
     "VOLTEFACE_LOG_LEVEL",
@@ -191,6 +203,7 @@ SETTINGS = [
     "VOLTEFACE_SESSION_TIMEOUT_SECONDS",
     "VOLTEFACE_TRANSACTION_TIMEOUT_SECONDS",
     "VOLTEFACE_UNKNOWN_FIELDS",
+    "VOLTEFACE_VERDICTS_TOPIC",
     "VOLTEFACE_WEB_HOST",
     "VOLTEFACE_WEB_PORT",
 ]

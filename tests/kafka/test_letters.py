@@ -139,7 +139,7 @@ def _checkpoint(group: Group, records: list[Record], rows: int = 0, limits: Reco
         await store.open()
         try:
             content: list[tuple[bytes, bytes | None]] = [(b"x/%d" % number, b"v" * 1000) for number in range(rows)]
-            await store.commit(Checkpoint(content, records, [0, 0, 0, 0]))
+            await store.commit(Checkpoint(content, records, [0, 0, 0, 0, 0]))
         finally:
             await store.close()
 

@@ -9,7 +9,7 @@ import msgspec
 from pydantic import SecretStr
 
 from stream.config import Settings
-from stream.contract.events import STREAMS, AnyEvent, Event, Id, ReviewCreated
+from stream.contract.events import STREAMS, AnyEvent, Id, ReviewCreated, SellerEvent
 from stream.core.detector import Detector
 from stream.intake.pseudonyms import pseudonyms_of
 from stream.offline.calibration.history import History
@@ -18,7 +18,7 @@ from stream.ops.event_files import stream_of
 WHEN = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
 
 
-class SellerLinked(Event, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True, tag="seller.linked"):
+class SellerLinked(SellerEvent, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True, tag="seller.linked"):
     """An event about no review and no reviewer."""
 
     link_id: Id

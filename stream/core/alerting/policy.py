@@ -43,10 +43,13 @@ from stream.core.subjects.seller_evidence import evaluate_seller
 MUTE_SECONDS: Final = 30 * DAY
 
 
-def is_muted(alerted_at: Mapping[str, float], name: str, now: float) -> bool:
-    """Return whether `name` (a kind, for products with the product's id) was alerted within MUTE_SECONDS of `now`."""
+def is_muted(alerted_at: Mapping[str, float], name: str, now: float, since: float) -> bool:
+    """Return whether `name` (a kind, for products with the product's id) was alerted within MUTE_SECONDS of `now`.
+
+    Alerts before `since`, the time of the latest verdict, mute nothing.
+    """
     last_at = alerted_at.get(name)
-    return last_at is not None and now < last_at + MUTE_SECONDS
+    return last_at is not None and last_at >= since and now < last_at + MUTE_SECONDS
 
 
 def _others(watches: Iterable[tuple[Kind, float | None]], reported: Kind) -> list[OtherWatch]:
@@ -104,6 +107,8 @@ class AlertPolicy:
         number = log_odds.index(max(log_odds))
         if log_odds[number] < self._log_thresholds["seller"]:
             return []
+        if seller.verdict is not None and now < seller.verdict.muted_until:
+            return []
         watch, found = SELLER_WATCHES[number], strongest_window(number)
         flips = [flip for flip in seller.flips[found.window :] if flip.group in found.exposed]
         if not flips:  # at a threshold of even odds a window without exposed flips may contribute most
@@ -128,7 +133,7 @@ class AlertPolicy:
             payment=payment_parts(flips, baseline.present_marks(), products()),
             n_linked=n_linked,
         )
-        seller.finding, alerts = self._report(draft, seller.finding, seller.alerted_at)
+        seller.finding, alerts = self._report(draft, seller.finding, seller.alerted_at, seller.evaluated_since())
         return alerts
 
     def evaluate_staff(self, history: StaffHistory, market: MarketTotals, day: int, watches: list[int]) -> list[Alert]:
@@ -151,6 +156,8 @@ class AlertPolicy:
                 strongest = watch, found
         if strongest is None or strongest[1].log_odds < self._log_thresholds["staff"]:
             return []
+        if end_of_day(day) < history.muted_until:
+            return []
         watch, found = strongest
         evidence = watch.evidence(history)
         n_flips, findings = evidence.since_window(found.window)
@@ -172,11 +179,11 @@ class AlertPolicy:
             also=_others(zip((watch.kind for watch in STAFF_WATCHES), history.log_odds, strict=True), watch.kind),
             payment=_staff_payment(findings, market, day) if watch.by_authors else None,
         )
-        history.finding, alerts = self._report(draft, history.finding, history.alerted_at)
+        history.finding, alerts = self._report(draft, history.finding, history.alerted_at, history.evaluated_since())
         return alerts
 
     def _report(
-        self, draft: AlertDraft, finding: Finding | None, alerted_at: dict[str, float]
+        self, draft: AlertDraft, finding: Finding | None, alerted_at: dict[str, float], since: float
     ) -> tuple[Finding | None, list[Alert]]:
         """Raise an alert if a draft reports something new, and note what the subject's finding then is.
 
@@ -186,6 +193,7 @@ class AlertPolicy:
             draft: The subject's strongest evidence, above the threshold.
             finding: What has been reported.
             alerted_at: Of the subject; it is changed.
+            since: The time of the latest verdict, or the first sight (epoch seconds).
         """
         about, log_payment_odds = draft.subject.type, draft.log_payment_odds
         severity = response.severity(
@@ -196,7 +204,7 @@ class AlertPolicy:
         earlier = finding if finding is not None and draft.times[0] <= finding.until else None
         if earlier is not None and response.SEVERITIES.index(severity) <= response.SEVERITIES.index(earlier.severity):
             return msgspec.structs.replace(earlier, until=draft.at), []
-        if earlier is None and is_muted(alerted_at, draft.kind, draft.at):
+        if earlier is None and is_muted(alerted_at, draft.kind, draft.at, since):
             return finding, []
         for kind in (draft.kind, *(other.kind for other in draft.also)):
             alerted_at[kind] = draft.at
@@ -226,7 +234,11 @@ class AlertPolicy:
         """
         kind: Kind = "product.rating_shift"
         name = f"{kind}/{product_id}"
-        if max(seller.log_odds, default=-math.inf) < 0 or is_muted(seller.alerted_at, name, now):
+        if max(seller.log_odds, default=-math.inf) < 0 or is_muted(
+            seller.alerted_at, name, now, seller.evaluated_since()
+        ):
+            return []
+        if seller.verdict is not None and now < seller.verdict.muted_until:
             return []
         seller.alerted_at[name] = now
         evidence = rating_shift_evidence(seller, buffer, event_id, now)

@@ -6,33 +6,19 @@ they arrive.
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
 
-from stream.contract.alerts import Alert, Link, Severity, Subject
+from stream.contract.alerts import Alert, Link, Subject
 from stream.contract.cases import Case, CaseAlert, CaseVerdict, case_id
 from stream.core.alerting.response import SEVERITIES
 from stream.core.cases.priority import priority_of
+from stream.core.cases.rules import CaseRules
 
 #: The most alerts, verdicts, notes and appeals of a case, and the most linked subjects.
 MAX_ENTRIES: Final = 20
-
-
-class DueDays(msgspec.Struct, frozen=True):
-    """Days until a case should be decided, by its severity."""
-
-    critical: int
-    high: int
-    medium: int
-    low: int
-
-    def due_at(self, since: dt.datetime, severity: Severity) -> dt.datetime:
-        """Return when a case that waits since then should be decided."""
-        days: int = getattr(self, severity)
-        return since + dt.timedelta(days=days)
 
 
 def in_force(case: Case) -> CaseVerdict | None:
@@ -40,7 +26,7 @@ def in_force(case: Case) -> CaseVerdict | None:
     return next((verdict for verdict in reversed(case.verdicts) if verdict.effect == "in_force"), None)
 
 
-def opened(subject: Subject, alert: Alert, due_days: DueDays) -> Case:
+def opened(subject: Subject, alert: Alert, rules: CaseRules) -> Case:
     """Return the case that a subject's first alert opens."""
     case = Case(
         case_id=case_id(subject, alert.alert_id),
@@ -51,13 +37,13 @@ def opened(subject: Subject, alert: Alert, due_days: DueDays) -> Case:
         severity=alert.severity,
         alerts=[_short(alert)],
         linked=alert.evidence.linked[:MAX_ENTRIES],
-        due_at=due_days.due_at(alert.raised_at, alert.severity),
+        due_at=rules.due_at(alert.raised_at, alert.severity),
         **_latest(alert),
     )
     return msgspec.structs.replace(case, priority=priority_of(case))
 
 
-def with_alert(case: Case, alert: Alert, due_days: DueDays) -> Case:
+def with_alert(case: Case, alert: Alert, rules: CaseRules) -> Case:
     """Return a case with one more alert. A decided case is open again if the alert is later than its verdict."""
     alerts = sorted([*case.alerts, _short(alert)], key=lambda one: (one.raised_at, one.alert_id))[-MAX_ENTRIES:]
     severity = max(case.severity, alert.severity, key=SEVERITIES.index)
@@ -72,10 +58,10 @@ def with_alert(case: Case, alert: Alert, due_days: DueDays) -> Case:
     verdict = in_force(case)
     if case.state == "decided" and verdict is not None and alert.raised_at > verdict.recorded_at:
         case = msgspec.structs.replace(case, state="open", reopened=_reason(alert, verdict), assignee=None)
-        case = msgspec.structs.replace(case, due_at=due_days.due_at(alert.raised_at, severity))
+        case = msgspec.structs.replace(case, due_at=rules.due_at(alert.raised_at, severity))
     elif case.due_at is not None:
         since = case.opened_at if case.reopened is None else case.due_at
-        case = msgspec.structs.replace(case, due_at=min(case.due_at, due_days.due_at(since, severity)))
+        case = msgspec.structs.replace(case, due_at=min(case.due_at, rules.due_at(since, severity)))
     return msgspec.structs.replace(case, priority=priority_of(case))
 
 

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from typing import Final
 
 from stream.contract.alerts import Alert, Subject
 from stream.contract.cases import Case
 from stream.contract.events import CaseEvent
 from stream.core.cases import alerts, transitions
-from stream.core.cases.alerts import DueDays
-from stream.core.cases.transitions import Decision, FourEyes
+from stream.core.cases.rules import CaseRules
+from stream.core.cases.transitions import Decision
 from stream.core.model.encoding import decode, encode
 from stream.core.model.strata import FOLLOW_UP_SECONDS
 
@@ -23,8 +22,7 @@ class CaseBook:
     """All cases of a task.
 
     Args:
-        four_eyes: Which verdicts need a second analyst.
-        due_days: Days until a case should be decided.
+        rules: How cases are decided.
         counts: The task's counts by outcome of an event.
 
     Attributes:
@@ -32,11 +30,10 @@ class CaseBook:
         changed: Ids of the rows that have changed since they were last written.
     """
 
-    def __init__(self, four_eyes: FourEyes, due_days: DueDays, counts: Counter[str]) -> None:
+    def __init__(self, rules: CaseRules, counts: Counter[str]) -> None:
         self.cases: dict[str, Case] = {}
         self.changed: set[str] = set()
-        self._four_eyes: Final = four_eyes
-        self._due_days = due_days
+        self._rules = rules
         self._counts = counts
         #: The latest case of a subject.
         self._latest: dict[tuple[str, str], str] = {}
@@ -53,9 +50,9 @@ class CaseBook:
         subject = alert.subject if seller_id is None else Subject("seller", seller_id)
         case = self.cases.get(self._latest.get((subject.type, subject.id), ""))
         if case is not None and case.state != "closed":
-            self._keep(alerts.with_alert(case, alert, self._due_days))
+            self._keep(alerts.with_alert(case, alert, self._rules))
         elif seller_id is None:
-            self._keep(alerts.opened(subject, alert, self._due_days))
+            self._keep(alerts.opened(subject, alert, self._rules))
 
     def on_event(self, event: CaseEvent) -> Decision | None:
         """Apply an event of a case; return the decision if a verdict came into force."""
@@ -63,7 +60,7 @@ class CaseBook:
         if case is None or (case.subject.type, case.subject.id) != (event.subject.type, event.subject.id):
             self._counts["case_unknown"] += 1
             return None
-        change = transitions.apply(case, event, self._four_eyes, self._due_days)
+        change = transitions.apply(case, event, self._rules)
         self._counts[change.outcome] += 1
         if change.case != case:
             self._keep(change.case)

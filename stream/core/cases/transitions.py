@@ -13,9 +13,9 @@ import msgspec
 
 from stream.contract.cases import Case, CaseAppeal, CaseNote, CaseVerdict, Effect
 from stream.contract.events import CaseAppealed, CaseAssigned, CaseEvent, CaseNoted, Verdict, VerdictRecorded
-from stream.core.cases.alerts import MAX_ENTRIES, DueDays, in_force
+from stream.core.cases.alerts import MAX_ENTRIES, in_force
+from stream.core.cases.rules import CaseRules
 
-FourEyes = Literal["off", "staff", "on"]
 Outcome = Literal[
     "verdict_in_force",
     "verdict_waits_for_second",
@@ -47,7 +47,7 @@ class Decision(NamedTuple):
     muted_until: dt.datetime | None
 
 
-class Change(NamedTuple):
+class CaseChange(NamedTuple):
     """What an event does: the case after it, the outcome, and the decision if a verdict came into force."""
 
     case: Case
@@ -55,19 +55,19 @@ class Change(NamedTuple):
     decision: Decision | None = None
 
 
-def apply(case: Case, event: CaseEvent, four_eyes: FourEyes, due_days: DueDays) -> Change:
+def apply(case: Case, event: CaseEvent, rules: CaseRules) -> CaseChange:
     """Return what an event does to a case."""
     if case.state == "closed":
-        return Change(case, "case_closed")
+        return CaseChange(case, "case_closed")
     if isinstance(event, VerdictRecorded):
-        change = _verdict(case, event, four_eyes)
+        change = _verdict(case, event, rules)
     elif isinstance(event, CaseAppealed):
-        change = _appeal(case, event, due_days)
+        change = _appeal(case, event, rules)
     elif isinstance(event, CaseAssigned):
-        change = Change(msgspec.structs.replace(case, assignee=event.assignee_id), "case_assigned")
+        change = CaseChange(msgspec.structs.replace(case, assignee=event.assignee_id), "case_assigned")
     else:
         assert isinstance(event, CaseNoted)
-        change = Change(_with_note(case, event, event.analyst_id, event.note), "case_noted")
+        change = CaseChange(_with_note(case, event, event.analyst_id, event.note), "case_noted")
     at = max(case.updated_at, event.occurred_at)
     return change._replace(case=msgspec.structs.replace(change.case, updated_at=at))
 
@@ -80,13 +80,13 @@ def closed(case: Case, now: dt.datetime) -> Case | None:
     return msgspec.structs.replace(case, state="closed")
 
 
-def _needs_second(case: Case, verdict: Verdict, four_eyes: FourEyes) -> bool:
+def _needs_second(case: Case, verdict: Verdict, rules: CaseRules) -> bool:
     if case.subject.type == "staff":
-        return four_eyes != "off"
-    return four_eyes == "on" and (verdict == "confirmed" or case.state == "appealed")
+        return rules.four_eyes != "off"
+    return rules.four_eyes == "on" and (verdict == "confirmed" or case.state == "appealed")
 
 
-def _verdict(case: Case, event: VerdictRecorded, four_eyes: FourEyes) -> Change:
+def _verdict(case: Case, event: VerdictRecorded, rules: CaseRules) -> CaseChange:
     """Record a verdict.
 
     1. A verdict older than the one in force changes nothing.
@@ -97,22 +97,22 @@ def _verdict(case: Case, event: VerdictRecorded, four_eyes: FourEyes) -> Change:
     """
     before = in_force(case)
     if before is not None and event.occurred_at < before.recorded_at:
-        return Change(_logged(case, event, "outdated"), "verdict_outdated")
+        return CaseChange(_logged(case, event, "outdated"), "verdict_outdated")
     if case.state == "appealed" and before is not None and event.analyst_id == before.analyst_id:
-        return Change(_logged(case, event, "same_analyst"), "verdict_of_same_analyst")
+        return CaseChange(_logged(case, event, "same_analyst"), "verdict_of_same_analyst")
     analyst_id, second = event.analyst_id, event.second_analyst_id
     if second == analyst_id:
-        return Change(_logged(case, event, "same_analyst"), "verdict_of_same_analyst")
-    if second is None and _needs_second(case, event.verdict, four_eyes):
+        return CaseChange(_logged(case, event, "same_analyst"), "verdict_of_same_analyst")
+    if second is None and _needs_second(case, event.verdict, rules):
         waiting = case.verdicts[-1] if case.verdicts and case.verdicts[-1].effect == "waits_for_second" else None
         if waiting is None or waiting.verdict != event.verdict or waiting.analyst_id == analyst_id:
             logged = _logged(case, event, "waits_for_second")
-            return Change(msgspec.structs.replace(logged, waits_for_second=True), "verdict_waits_for_second")
+            return CaseChange(msgspec.structs.replace(logged, waits_for_second=True), "verdict_waits_for_second")
         second = waiting.analyst_id
     return _in_force(case, msgspec.structs.replace(event, second_analyst_id=second))
 
 
-def _in_force(case: Case, event: VerdictRecorded) -> Change:
+def _in_force(case: Case, event: VerdictRecorded) -> CaseChange:
     muted_until = event.muted_until
     if muted_until is None and MUTE_DAYS[event.verdict]:
         muted_until = event.occurred_at + dt.timedelta(days=MUTE_DAYS[event.verdict])
@@ -134,7 +134,7 @@ def _in_force(case: Case, event: VerdictRecorded) -> Change:
         due_at=None,
         reopened=None,
     )
-    return Change(decided, "verdict_in_force", Decision(event.verdict, case.evidence.since, muted_until))
+    return CaseChange(decided, "verdict_in_force", Decision(event.verdict, case.evidence.since, muted_until))
 
 
 def _logged(case: Case, event: VerdictRecorded, effect: Effect) -> Case:
@@ -154,18 +154,18 @@ def _logged(case: Case, event: VerdictRecorded, effect: Effect) -> Case:
     return msgspec.structs.replace(case, verdicts=verdicts)
 
 
-def _appeal(case: Case, event: CaseAppealed, due_days: DueDays) -> Change:
+def _appeal(case: Case, event: CaseAppealed, rules: CaseRules) -> CaseChange:
     if in_force(case) is None:
-        return Change(case, "case_has_no_verdict")
+        return CaseChange(case, "case_has_no_verdict")
     appeal = CaseAppeal(event.event_id, event.occurred_at, event.appellant, event.note, None)
     case = msgspec.structs.replace(
         case,
         state="appealed",
         appeals=[*case.appeals, appeal][-MAX_ENTRIES:],
         assignee=None,
-        due_at=due_days.due_at(event.occurred_at, case.severity),
+        due_at=rules.due_at(event.occurred_at, case.severity),
     )
-    return Change(case, "case_appealed")
+    return CaseChange(case, "case_appealed")
 
 
 def _with_note(case: Case, event: CaseEvent, author: str, note: str) -> Case:

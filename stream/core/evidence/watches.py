@@ -47,17 +47,15 @@ SELLER_WATCHES: Final = (
 #: The watch that is evaluated again for insider clients.
 ACCESS_WATCH: Final = [watch.kind for watch in SELLER_WATCHES].index("seller.access_flips")
 #: Flips before the window count half in the level, because sellers change.
-_PAST_WEIGHT: Final = 0.5
+PAST_WEIGHT: Final = 0.5
 SELLER_MODEL: Final = EvidenceModel(
     contrasts=[watch.contrast for watch in SELLER_WATCHES],
     groups=N_GROUPS,
     adjusted=(LOOKED_UP,),
-    past_weight=_PAST_WEIGHT,
+    past_weight=PAST_WEIGHT,
 )
 _CLIENT_CONTRAST: Final = SELLER_WATCHES[ACCESS_WATCH].contrast._replace(level_variance=LEVEL_VARIANCE)
-CLIENT_MODEL: Final = EvidenceModel(
-    contrasts=[_CLIENT_CONTRAST], groups=N_GROUPS, adjusted=(), past_weight=_PAST_WEIGHT
-)
+CLIENT_MODEL: Final = EvidenceModel(contrasts=[_CLIENT_CONTRAST], groups=N_GROUPS, adjusted=(), past_weight=PAST_WEIGHT)
 #: Pseudo-counts (flips, expected) of a seller's level: gamma with mean 1 and shape 2. Measured shapes among honest
 #: sellers of simulated markets and of real events are 1.4 to 2.8 (docs/detection.md).
 SELLER_PRIOR: Final = (2.0, 2.0)

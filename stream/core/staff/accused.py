@@ -36,6 +36,8 @@ class AccusedStaff(
     accused: dict[str, str | None] = msgspec.field(default_factory=dict)
     #: Accusations not in force yet: first day in force, staff member, main seller.
     pending: list[tuple[int, str, str | None]] = msgspec.field(default_factory=list)
+    #: Withdrawals not in force yet: first day in force, staff member.
+    withdrawn: list[tuple[int, str]] = msgspec.field(default_factory=list)
 
     def on_conclusion(self, conclusion: Conclusion) -> None:
         """Take a conclusion."""
@@ -45,6 +47,11 @@ class AccusedStaff(
             for day, actor_id, main_seller in conclusion.accused
         ]
         self.pending = sorted([*self.pending, *added], key=lambda entry: entry[:2])
+        withdrawn = [
+            (max(day, self.first_day or day) + CONCLUSION_DELAY_DAYS, actor_id)
+            for day, actor_id in conclusion.withdrawn
+        ]
+        self.withdrawn = sorted([*self.withdrawn, *withdrawn])
 
     def start(self, day: int) -> None:
         """Note the day of this task's first event."""
@@ -55,9 +62,16 @@ class AccusedStaff(
 
         Call it at an event of that day: the task has then received all conclusions that concern the day.
         """
-        while self.pending and self.pending[0][0] <= day:
-            _, actor_id, main_seller = self.pending.pop(0)
-            self.accused[actor_id] = main_seller
+        while self.pending or self.withdrawn:
+            accused_on = self.pending[0][0] if self.pending else math.inf
+            withdrawn_on = self.withdrawn[0][0] if self.withdrawn else math.inf
+            if min(accused_on, withdrawn_on) > day:
+                break
+            if withdrawn_on <= accused_on:  # a verdict of a day comes before that day's evidence
+                self.accused.pop(self.withdrawn.pop(0)[1], None)
+            else:
+                _, actor_id, main_seller = self.pending.pop(0)
+                self.accused[actor_id] = main_seller
         return self.accused
 
     def events_before(self) -> float:

@@ -7,6 +7,7 @@ concluded already counts in the next conclusion.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from itertools import chain
@@ -18,7 +19,8 @@ from stream.core.baseline.day_sums import forward_decay_weight
 from stream.core.model.encoding import ROW_VERSION, decode, encode
 from stream.core.model.strata import DAY, FOLLOW_UP_SECONDS
 from stream.core.model.sums import total
-from stream.core.staff.history import StaffHistory
+from stream.core.staff.decisions import StaffDecision, apply_decision
+from stream.core.staff.history import StaffHistory, end_of_day
 from stream.core.staff.market_totals import MarketTotals
 from stream.core.staff.messages import Conclusion, DayReport, DayRequest, StaffFinding, StaffReport
 from stream.core.staff.watches import STAFF_WATCHES
@@ -37,6 +39,8 @@ class Progress(msgspec.Struct, kw_only=True, rename={"reported_through": "throug
     concluded_through: int | None = None
     #: Sums over all concluded days of all tasks.
     market: MarketTotals = msgspec.field(default_factory=MarketTotals)
+    #: Verdicts of days that are not concluded.
+    decisions: list[StaffDecision] = msgspec.field(default_factory=list)
 
     def complete_through(self, reporters: int) -> int | None:
         """Return the last day that every reporter has reported; None while one of them has not reported yet."""
@@ -50,6 +54,9 @@ class UnconcludedRow(msgspec.Struct, array_like=True, gc=False):
     message: DayReport
 
 
+#: Day, staff member and main seller; day and staff member: see `Conclusion`.
+_Accused = list[tuple[int, str, str | None]]
+_Withdrawn = list[tuple[int, str]]
 #: Evaluates one staff member at the end of a day: the history, the market, the day, and the numbers of the watches
 #: that have new evidence.
 EvaluateStaff = Callable[[StaffHistory, MarketTotals, int, list[int]], None]
@@ -98,7 +105,14 @@ class StaffAggregator:
             progress.concluded_through is not None and complete_through <= progress.concluded_through
         ):
             return None
-        return Conclusion(day=complete_through, accused=self._conclude_through(complete_through))
+        accused, withdrawn = self._conclude_through(complete_through)
+        return Conclusion(day=complete_through, accused=accused, withdrawn=withdrawn)
+
+    def on_decision(self, decision: StaffDecision) -> None:
+        """Take a verdict that came into force; it counts once its day is concluded."""
+        self.progress.decisions = sorted(
+            [*self.progress.decisions, decision], key=lambda one: (one.at, one.event_id, one.actor_id)
+        )
 
     def requests(self) -> list[DayRequest]:
         """Return requests to the tasks that others are ahead of, each once for a day: an idle task then reports it."""
@@ -112,20 +126,41 @@ class StaffAggregator:
         self._requested.update(dict.fromkeys(behind, furthest))
         return [DayRequest(reporter=reporter, day=furthest) for reporter in behind]
 
-    def _conclude_through(self, complete_through: int) -> list[tuple[int, str, str | None]]:
-        """Conclude all reported days up to a day in order; return the accused, as `Conclusion` announces them."""
+    def _conclude_through(self, complete_through: int) -> tuple[_Accused, _Withdrawn]:
+        """Conclude all reported days up to a day in order; return accusations and withdrawals for a `Conclusion`."""
         days: defaultdict[int, list[str]] = defaultdict(list)
         for name, report in self.unconcluded.items():
             if report.day <= complete_through:
                 days[report.day].append(name)
-        accused: list[tuple[int, str, str | None]] = []
+        accused: _Accused = []
+        withdrawn: _Withdrawn = []
         for day in sorted(days):
+            self._decide_through(day, accused, withdrawn)
             self._reach_day(day)
             day_reports = [self.unconcluded.pop(name) for name in sorted(days[day])]
             self.changed_unconcluded.update(days[day])
             accused += self._conclude_day(day, day_reports)
+        self._decide_through(complete_through, accused, withdrawn)
         self._reach_day(complete_through)
-        return accused
+        return accused, withdrawn
+
+    def _decide_through(self, day: int, accused: _Accused, withdrawn: _Withdrawn) -> None:
+        """Apply the verdicts up to the end of a day; add to the accusations and withdrawals."""
+        progress = self.progress
+        while progress.decisions and progress.decisions[0].at < end_of_day(day):
+            decision = progress.decisions.pop(0)
+            history = self.histories.get(decision.actor_id)
+            if history is None:  # inactive for two years
+                continue
+            apply_decision(history, decision)
+            self.changed_histories.add(decision.actor_id)
+            decided_on = int(decision.at // DAY)
+            if history.confirmed and not history.announced and history.flips.latest:
+                history.announced = [main_seller := history.main_seller()]
+                accused.append((decided_on, decision.actor_id, main_seller))
+            elif decision.verdict in {"explained", "dismissed"} and history.announced:
+                history.announced = []
+                withdrawn.append((decided_on, decision.actor_id))
 
     def _reach_day(self, day: int) -> None:
         """Note that a day is concluded; in a new month, drop the histories of inactive staff.
@@ -141,7 +176,7 @@ class StaffAggregator:
             self._drop_inactive(month * _MONTH_DAYS * DAY - FOLLOW_UP_SECONDS)
         self.progress.concluded_through = day
 
-    def _conclude_day(self, day: int, day_reports: list[DayReport]) -> list[tuple[int, str, str | None]]:
+    def _conclude_day(self, day: int, day_reports: list[DayReport]) -> _Accused:
         """Conclude one day. The reports are sorted by row name, so their order of arrival has no effect."""
         market, day_weight = self.progress.market, forward_decay_weight(day)
         staff: defaultdict[str, list[StaffReport]] = defaultdict(list)
@@ -149,12 +184,15 @@ class StaffAggregator:
             market.add(day_report.sums, day_weight)
             for report in day_report.staff:
                 staff[report.actor_id].append(report)
-        accused: list[tuple[int, str, str | None]] = []
+        accused: _Accused = []
         for actor_id, reports in sorted(staff.items()):
             history = self._add_reports(actor_id, reports, day_weight)
             watches = [n for n, watch in enumerate(STAFF_WATCHES) if any(watch.count(report) for report in reports)]
             self._evaluate(history, market, max(day, self.progress.concluded_through or day), watches)
-            accused_of_flips = any(watch.names_clients and watch.kind in history.alerted_at for watch in STAFF_WATCHES)
+            accused_of_flips = history.confirmed or any(
+                watch.names_clients and history.alerted_at.get(watch.kind, -math.inf) >= history.evaluated_since()
+                for watch in STAFF_WATCHES
+            )
             if accused_of_flips and history.announced != [main_seller := history.main_seller()]:
                 history.announced = [main_seller]
                 accused.append((day, actor_id, main_seller))
@@ -179,10 +217,9 @@ class StaffAggregator:
             history.flips.count += report.flips - len(report.latest)
             history.flips.retracted += report.retracted - len([one for one in report.latest if one.flip.retracted])
             history.removals.count += report.critical - len(report.latest_removed)
-        history.flips.add(_in_order(report.latest for report in reports), history.first_seen, one_window=False)
-        history.removals.add(
-            _in_order(report.latest_removed for report in reports), history.first_seen, one_window=True
-        )
+        since = history.evaluated_since()
+        history.flips.add(_in_order(report.latest for report in reports), since, one_window=False)
+        history.removals.add(_in_order(report.latest_removed for report in reports), since, one_window=True)
         history.flips.expected += total(report.expected for report in reports)
         history.flips.expected_long_run += total(report.expected_long_run for report in reports)
         removed = total(report.removed for report in reports)

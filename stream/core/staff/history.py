@@ -92,6 +92,16 @@ class StaffHistory(msgspec.Struct, kw_only=True, rename={"announced": "accused"}
     finding: Finding | None = None
     #: One element, the main seller of the latest announced accusation; empty before any accusation.
     announced: list[str | None] = msgspec.field(default_factory=list)
+    #: The latest verdict that ended the earlier evidence, in epoch seconds; None before the first.
+    verdict_at: float | None = None
+    #: Whether a verdict confirmed the accusation: it is then not withdrawn.
+    confirmed: bool = False
+    #: Until when no alerts are raised, in epoch seconds; 0 if they may be.
+    muted_until: float = 0.0
+
+    def evaluated_since(self) -> float:
+        """Return since when windows may begin: the first sight, or the latest verdict (epoch seconds)."""
+        return self.first_seen if self.verdict_at is None else self.verdict_at
 
     def main_seller(self) -> str | None:
         """Return the seller that more than three quarters of the kept flips belong to, if there is one."""

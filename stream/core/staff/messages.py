@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from stream.contract.events import Verdicts
 from stream.core.baseline.day_sums import DaySums
 from stream.core.model.flips import Flip
 
@@ -128,6 +129,22 @@ class Conclusion(Broadcast, tag="judged", kw_only=True):
     day: int
     #: Day, staff member, and the seller that more than three quarters of the kept flips belong to, if there is one.
     accused: list[tuple[int, str, str | None]]
+    #: Day and staff member of each accusation that a verdict has withdrawn.
+    withdrawn: list[tuple[int, str]] = []
+
+
+class StaffCaseEvent(msgspec.Struct, tag="case", kw_only=True):
+    """An event of a case about a staff member, from the task whose partition it came in.
+
+    It is sent before that task reports the day of the event, so the aggregator has it when it concludes that day.
+    """
+
+    event: Verdicts
+
+    @property
+    def recipient(self) -> int | None:
+        """The number of the task that receives the message."""
+        return AGGREGATOR
 
 
 class Forget(Broadcast, tag="forget", kw_only=True):
@@ -152,6 +169,6 @@ def staff_parts(reports: Iterable[StaffReport]) -> Iterator[list[StaffReport]]:
     yield part
 
 
-Message = DayReport | DayRequest | Conclusion | Forget
+Message = DayReport | DayRequest | Conclusion | StaffCaseEvent | Forget
 encode_message: Final = msgspec.json.Encoder().encode
 decode_message: Final = msgspec.json.Decoder(Message).decode

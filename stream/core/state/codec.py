@@ -38,6 +38,7 @@ from stream.core.subjects.seller import Seller
 META, BASELINE, PATTERNS, PROGRESS, ACCUSED = b"m/", b"n/", b"h/", b"g/", b"j/"
 REVIEW, SELLER, FLIP, PRODUCT, EVENT_IDS, PENDING_CHANGE = b"r/", b"s/", b"f/", b"p/", b"d/", b"e/"
 CLOSED_REVIEW, STAFF_EXPOSURE, UNCONCLUDED, STAFF_HISTORY = b"c/", b"a/", b"w/", b"b/"
+CASE = b"k/"
 
 
 def review_row(review: Review) -> bytes:
@@ -126,7 +127,7 @@ def seller_row(seller: Seller) -> bytes:
             seller.expected, seller.expected_long_run, seller.unsettled, seller.retracted_by_group,
             seller.looked_up_flips, seller.looked_up_expected, seller.decayed_expected, seller.decayed_at,
             seller.decayed_total, seller.flip_count, seller.log_odds, seller.alerted_at,
-            seller.finding,
+            seller.finding, seller.verdict,
         )
     )  # fmt: skip
 
@@ -164,9 +165,11 @@ def flip_names(seller: Seller) -> list[str]:
     return [flip_name(seller.seller_id, number) for number in range(seller.flip_count - kept, seller.flip_count)]
 
 
-def flip_row(seller: Seller, slot: int) -> bytes:
-    """Encode the kept flip in a slot."""
+def flip_row(seller: Seller, slot: int) -> bytes | None:
+    """Encode the kept flip in a slot; None if that flip is not kept any more."""
     back = (seller.flip_count - 1 - slot) % MAX_WINDOWS + 1  # 1: the latest flip
+    if back > len(seller.flips):
+        return None
     first = len(seller.history) - back * N_COLUMNS
     history = list(seller.history[first : first + N_COLUMNS])
     return encode(FlipRow(ROW_VERSION, seller.flip_count - back, history, seller.flips[-back]))
@@ -175,7 +178,7 @@ def flip_row(seller: Seller, slot: int) -> bytes:
 def load_flips(seller: Seller, rows: list[FlipRow]) -> None:
     """Restore a seller's kept flips; raise StateError if some are missing."""
     rows.sort(key=lambda row: row.number)
-    kept = min(seller.flip_count, MAX_WINDOWS)
+    kept = seller.kept_flips()
     if [row.number for row in rows] != list(range(seller.flip_count - kept, seller.flip_count)):
         raise StateError(f"the state topic holds {len(rows)} of the latest {kept} flips of seller {seller.seller_id}")
     if any(len(row.history) != N_COLUMNS for row in rows):

@@ -1,7 +1,8 @@
 """Deduplication: the identities of the latest events, so that a producer's second delivery is dropped and counted.
 
-An event is identified by its type, its id, its seller and its review; a second delivery has the same time, too. An
-event with a known identity and another time is another event, whose producer has used an id again.
+An event is identified by its type, its id, its seller and its review, or its subject and its case; a second delivery
+has the same time, too. An event with a known identity and another time is another event, whose producer has used an id
+again.
 
 Invariant: the window is bounded, and its rows are a function of the events alone. Full segments never change; only the
 segment that is being filled is written again.
@@ -26,6 +27,7 @@ _DIGEST_BYTES: Final = 10
 _TAGS: Final[dict[type[Event], str]] = {
     kind: str(kind.__struct_config__.tag) for kinds in STREAMS.values() for kind in kinds
 }
+_CASE_EVENTS: Final = frozenset(STREAMS["verdicts"])
 
 
 class DeduplicationResult(enum.Enum):
@@ -101,8 +103,12 @@ def _identity(event: Any) -> bytes:
     A producer may use one id for all reviews of a batch, or for all reviewers of a campaign without reviews. Ids hold
     no spaces, so different events give different texts.
     """
-    about = event.review_id
-    if about is None:
-        about = f"reviewer {event.reviewer_id}"
-    text = f"{_TAGS[type(event)]} {event.event_id} {event.seller_id} {about}"
+    kind = type(event)
+    if kind in _CASE_EVENTS:
+        subject, about = event.subject.id, event.case_id
+    else:
+        subject, about = event.seller_id, event.review_id
+        if about is None:
+            about = f"reviewer {event.reviewer_id}"
+    text = f"{_TAGS[kind]} {event.event_id} {subject} {about}"
     return hashlib.blake2b(text.encode(), digest_size=_DIGEST_BYTES).digest()

@@ -13,6 +13,7 @@ import msgspec
 from stream.core.baseline.day_sums import DaySums
 from stream.core.model.finding import Finding
 from stream.core.model.flips import Flip
+from stream.core.model.verdict_effect import VerdictEffect
 from stream.core.staff.messages import StaffReport
 from stream.core.subjects.patterns import BINS
 
@@ -57,6 +58,7 @@ class SellerRow(msgspec.Struct, array_like=True, gc=False):
     log_odds: list[float]
     alerted_at: dict[str, float]
     finding: Finding | None
+    verdict: VerdictEffect | None = None
 
 
 class FlipRow(msgspec.Struct, array_like=True, gc=False):

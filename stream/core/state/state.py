@@ -12,6 +12,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 
 from stream.core.baseline.baseline import Baseline
+from stream.core.cases.book import CaseBook
+from stream.core.cases.rules import CaseRules
 from stream.core.model.encoding import ROW_VERSION, StateError, decode, encode
 from stream.core.staff.accused import AccusedStaff
 from stream.core.staff.aggregator import EvaluateStaff, StaffAggregator
@@ -37,6 +39,7 @@ class State:
         tasks: The number of tasks.
         evaluate_staff: Called at the end of a day for each staff member with new evidence.
         pseudonyms: Fingerprint of the pseudonym key; empty if ids are kept as they are.
+        rules: How cases are decided.
 
     Attributes:
         clock: The latest event time applied, in epoch seconds; -inf before the first event.
@@ -48,10 +51,13 @@ class State:
         patterns: The pattern model of the task's flips.
         aggregator: Evidence of all tasks against staff; empty in other tasks than the aggregator's.
         accused: The accused staff.
+        cases: The cases of this task's sellers; in the aggregator's task also those of staff.
         timers: When the cells of open reviews change.
     """
 
-    def __init__(self, number: int, tasks: int, evaluate_staff: EvaluateStaff, pseudonyms: str) -> None:
+    def __init__(
+        self, number: int, tasks: int, evaluate_staff: EvaluateStaff, pseudonyms: str, rules: CaseRules
+    ) -> None:
         self.model = model_of(pseudonyms)
         self.number = number
         self.tasks = tasks
@@ -73,6 +79,7 @@ class State:
         self.pending_changes = PendingChanges()
         self.closed_reviews = ClosedReviews()
         self.timers = Timers()
+        self.cases = CaseBook(rules, self.counts)
         #: Names of the rows that have changed, by kind; on the hot path a change is one addition to a set.
         self.changed_names: dict[bytes, set[str]] = {
             codec.META: set(),
@@ -90,6 +97,7 @@ class State:
             codec.ACCUSED: set(),
             codec.UNCONCLUDED: self.aggregator.changed_unconcluded,
             codec.STAFF_HISTORY: self.aggregator.changed_histories,
+            codec.CASE: self.cases.changed,
         }
         self._writers: dict[bytes, Callable[[str], bytes | None]] = {
             codec.META: self._meta_row,
@@ -107,6 +115,7 @@ class State:
             codec.ACCUSED: lambda _: encode(self.accused),
             codec.UNCONCLUDED: self.aggregator.unconcluded_row,
             codec.STAFF_HISTORY: self.aggregator.history_row,
+            codec.CASE: self.cases.row,
         }
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
@@ -176,6 +185,7 @@ class State:
         yield codec.STAFF_EXPOSURE, self.staff
         yield codec.UNCONCLUDED, self.aggregator.unconcluded
         yield codec.STAFF_HISTORY, self.aggregator.histories
+        yield codec.CASE, self.cases.cases
 
     def _is_blank(self) -> bool:
         """Whether the task has applied no event and no message yet."""
@@ -248,7 +258,9 @@ class State:
 
         def meta(_: str, value: bytes) -> None:
             row = codec.meta_of(value, self.model)
-            self.clock, self.deduplicator.count, self.counts = row.clock, row.event_id_count, Counter(row.counts)
+            self.clock, self.deduplicator.count = row.clock, row.event_id_count
+            self.counts.clear()  # others hold this object
+            self.counts.update(row.counts)
             self.announced_through, self.requested_through = row.announced_through, row.requested_through
 
         def accused(_: str, value: bytes) -> None:
@@ -267,6 +279,7 @@ class State:
             codec.PROGRESS: self.aggregator.load_progress,
             codec.UNCONCLUDED: self.aggregator.load_unconcluded,
             codec.STAFF_HISTORY: self.aggregator.load_history,
+            codec.CASE: self.cases.load,
         }
 
     def _load_flips(self, rows: list[tuple[str, bytes]]) -> None:

@@ -18,12 +18,15 @@ from stream.core.model.flip_windows import MAX_WINDOWS, append_row, log_start_pr
 from stream.core.model.flips import Flip
 from stream.core.model.strata import DAY, GROUP_OF, N_GROUPS
 from stream.core.model.sums import total
+from stream.core.model.verdict_effect import VerdictEffect
 from stream.core.subjects.exposure_sums import ExposureSums
 
 #: Memory of the expected flips that set a seller's weight.
 WEIGHT_MEMORY_SECONDS: Final = 60 * DAY
 #: A seller with more than this share of a group's expected rate has no peers there.
 MAX_PEER_SHARE: Final = 0.5
+#: P(honest) of a confirmed cheat: nought but for a rest that keeps quotients of weights finite.
+CONFIRMED_HONEST: Final = 1e-12
 
 
 class Seller:
@@ -44,6 +47,7 @@ class Seller:
         flips: The flips of these rows.
         flip_count: The number of all flips.
         log_odds: ln R of each watch after the latest flip; empty before the first.
+        verdict: What the latest verdict changed; None before the first.
         alerted_at: The time of the latest alert in epoch seconds, by kind (of products: kind and product).
         finding: What alerts have reported about the seller; None before the first.
     """
@@ -70,6 +74,7 @@ class Seller:
         "reviewers",
         "seller_id",
         "unsettled",
+        "verdict",
         "weight",
     )
 
@@ -94,6 +99,7 @@ class Seller:
         self.log_odds: list[float] = []
         self.alerted_at: dict[str, float] = {}
         self.finding: Finding | None = None
+        self.verdict: VerdictEffect | None = None
         self.history = vec[float]()
         self.flips: list[Flip] = []
         self.flip_count = 0
@@ -220,7 +226,7 @@ class Seller:
     def record_flip(self, cell: int, flip: Flip, baseline: Baseline) -> None:
         """Record a flip of a review in `cell`. All strata are settled up to the flip."""
         group = GROUP_OF[cell]
-        last_at = self.flips[-1].at if self.flips else self.first_seen
+        last_at = self.flips[-1].at if self.flips else self.evaluated_since()
         self.history = append_row(
             self.history, [flip.at, log_start_prior(flip.at - last_at), flip.created_at, *self.totals()]
         )
@@ -261,12 +267,26 @@ class Seller:
 
     def is_inactive_since(self, horizon: float) -> bool:
         """Return whether no review is open and the latest flip (or first sight) is before `horizon` (epoch seconds)."""
-        last_at = self.flips[-1].at if self.flips else self.first_seen
+        last_at = self.flips[-1].at if self.flips else self.evaluated_since()
         return not self.exposure and not self.reviewers and last_at < horizon
 
+    def evaluated_since(self) -> float:
+        """Return since when windows may begin: the first sight, or the latest verdict (epoch seconds)."""
+        return self.first_seen if self.verdict is None else self.verdict.since
+
+    def kept_flips(self) -> int:
+        """Return how many of the latest flips are kept: those since the latest verdict, MAX_WINDOWS at most."""
+        return min(self.flip_count - (0 if self.verdict is None else self.verdict.dropped_flips), MAX_WINDOWS)
+
     def totals(self) -> list[float]:
-        """Return flips, expected by peers, expected by the long run, retracted: (4 * N_GROUPS,)."""
-        return [*self.flips_by_group, *self.expected, *self.expected_long_run, *self.retracted_by_group]
+        """Return flips, expected by peers, expected by the long run, retracted: (4 * N_GROUPS,).
+
+        With what the latest verdict added to the seller's past, or removed from it.
+        """
+        totals = [*self.flips_by_group, *self.expected, *self.expected_long_run, *self.retracted_by_group]
+        if self.verdict is None:
+            return totals
+        return [value + past for value, past in zip(totals, self.verdict.past, strict=True)]
 
     def update_weight(self, log_odds: list[float], baseline: Baseline, now: float) -> None:
         """Set the weight from the seller's expected flips and the evidence against it.
@@ -276,7 +296,7 @@ class Seller:
         reviews at risk alike.
 
         Args:
-            log_odds: ln R of each watch.
+            log_odds: ln R of each watch; empty if there is no evidence.
             baseline: The market of the task.
             now: Epoch seconds.
         """
@@ -285,7 +305,9 @@ class Seller:
         self.decayed_expected = self.decayed_expected * decay + expected - self.decayed_total
         self.decayed_at, self.decayed_total = now, expected
         self.log_odds = log_odds
-        honest = 1.0 / (1.0 + math.exp(min(max(log_odds), 700.0)))
+        honest = 1.0 / (1.0 + math.exp(min(max(log_odds, default=-math.inf), 700.0)))
+        if self.verdict is not None and self.verdict.confirmed:
+            honest = CONFIRMED_HONEST
         weight = honest / (1.0 + self.decayed_expected / 2)
         difference = weight - self.weight
         for number in sorted(self.exposure):

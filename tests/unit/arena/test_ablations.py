@@ -12,7 +12,7 @@ from stream.arena.ablations import ABLATIONS, without
 from stream.arena.contest import sorted_events
 from stream.arena.patched_core import Patch, detector
 from stream.arena.product import Product
-from stream.contract.events import Event
+from stream.contract.events import SellerEvent
 from stream.core.detector import Detector
 from stream.market import simulate
 from stream.market.cheats import Run
@@ -27,7 +27,7 @@ DEFAULT = (find("cheats"), Run("cheats", 3, 40, 60))
 
 
 @cache
-def events(scenario: Scenario, run: Run) -> list[Event]:
+def events(scenario: Scenario, run: Run) -> list[SellerEvent]:
     return sorted_events(simulate.make(scenario, run))
 
 
@@ -37,7 +37,7 @@ def product_scores(scenario: Scenario, run: Run) -> list[float]:
     return [score_after(product, event) for event in events(scenario, run)]
 
 
-def score_after(product: Product, event: Event) -> float:
+def score_after(product: Product, event: SellerEvent) -> float:
     product.learn_one(event)
     return product.score_one(event)
 

@@ -16,7 +16,14 @@ from stream.arena.competitor import Competitor
 from stream.arena.contest import sorted_events
 from stream.arena.roster import GROUPS, ROSTER, select
 from stream.arena.shrinkage import eb05
-from stream.contract.events import ContactAccessed, Event, OutreachSent, ReviewCreated, ReviewDeleted, ReviewEdited
+from stream.contract.events import (
+    ContactAccessed,
+    OutreachSent,
+    ReviewCreated,
+    ReviewDeleted,
+    ReviewEdited,
+    SellerEvent,
+)
 from stream.market import simulate
 from stream.market.cheats import Run
 from stream.market.output import Market, MarketBuilder
@@ -35,28 +42,28 @@ class Events:
         self._count += 1
         return {"event_id": f"e{self._count}", "occurred_at": BEGIN + dt.timedelta(days=day), "seller_id": seller}
 
-    def created(self, day: float, review: str, rating: int = 1, seller: str = "s") -> Event:
+    def created(self, day: float, review: str, rating: int = 1, seller: str = "s") -> SellerEvent:
         fields = {"review_id": review, "product_id": "p", "reviewer_id": f"u-{review}", "rating": rating}
         return ReviewCreated(**self._fields(day, seller), **fields)  # type: ignore[arg-type]
 
-    def edited(self, day: float, review: str, rating: int = 5, seller: str = "s") -> Event:
+    def edited(self, day: float, review: str, rating: int = 5, seller: str = "s") -> SellerEvent:
         fields = {"review_id": review, "product_id": "p", "reviewer_id": f"u-{review}", "rating": rating}
         return ReviewEdited(**self._fields(day, seller), **fields)  # type: ignore[arg-type]
 
-    def deleted(self, day: float, review: str, by: str = "author", seller: str = "s") -> Event:
+    def deleted(self, day: float, review: str, by: str = "author", seller: str = "s") -> SellerEvent:
         fields = {"review_id": review, "product_id": "p", "reviewer_id": f"u-{review}", "deleted_by": by}
         return ReviewDeleted(**self._fields(day, seller), **fields)  # type: ignore[arg-type]
 
-    def contacted(self, day: float, review: str, seller: str = "s") -> Event:
+    def contacted(self, day: float, review: str, seller: str = "s") -> SellerEvent:
         fields = {"review_id": review, "reviewer_id": f"u-{review}", "channel": "gift_card"}
         return OutreachSent(**self._fields(day, seller), **fields)  # type: ignore[arg-type]
 
-    def looked_up(self, day: float, review: str, seller: str = "s") -> Event:
+    def looked_up(self, day: float, review: str, seller: str = "s") -> SellerEvent:
         fields = {"review_id": review, "reviewer_id": f"u-{review}", "actor_id": "staff"}
         return ContactAccessed(**self._fields(day, seller), **fields)  # type: ignore[arg-type]
 
 
-def odd_sequences() -> Iterator[list[Event]]:
+def odd_sequences() -> Iterator[list[SellerEvent]]:
     """Yield event sequences that are unlikely in a market, but that a producer may send."""
     make = Events()
     yield [make.deleted(0, "r"), make.created(1, "r"), make.created(2, "r"), make.deleted(3, "r"), make.edited(4, "r")]
@@ -71,7 +78,7 @@ def odd_sequences() -> Iterator[list[Event]]:
     yield [*at_once, *(make.edited(400, f"x{number}") for number in range(300))]
 
 
-def scores(competitor: Competitor, events: list[Event]) -> list[float]:
+def scores(competitor: Competitor, events: list[SellerEvent]) -> list[float]:
     found = []
     for event in events:
         competitor.learn_one(event)
@@ -80,7 +87,7 @@ def scores(competitor: Competitor, events: list[Event]) -> list[float]:
 
 
 @cache
-def small_market() -> tuple[Market, list[Event]]:
+def small_market() -> tuple[Market, list[SellerEvent]]:
     market = simulate.simulate("bribes", 5, 20, 120)
     return market, sorted_events(market)
 

@@ -13,7 +13,7 @@ from stream.arena.competitor import Competitor
 from stream.arena.evaluation import Share, budget_result, first_alarm, operating_point, recall_curve, threshold
 from stream.arena.records import Performance, ScoreTrajectory, StaffScore
 from stream.arena.roster import select
-from stream.contract.events import Event, ReviewDeleted
+from stream.contract.events import ReviewDeleted, SellerEvent
 from stream.market import simulate
 from stream.market.cheats import Run
 from stream.market.output import Market
@@ -82,11 +82,11 @@ class Deletions:
     def __init__(self, _: Market) -> None:
         self.counts: dict[str, float] = {}
 
-    def learn_one(self, x: Event) -> None:
+    def learn_one(self, x: SellerEvent) -> None:
         if isinstance(x, ReviewDeleted):
             self.counts[x.seller_id] = self.counts.get(x.seller_id, 0.0) + 1
 
-    def score_one(self, x: Event) -> float:
+    def score_one(self, x: SellerEvent) -> float:
         return self.counts.get(x.seller_id, 0.0)
 
 

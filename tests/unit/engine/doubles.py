@@ -36,7 +36,7 @@ class InMemoryCheckpointStore:
         self.sent: list[Any] = []
         #: The messages between tasks, as records of the evidence topic.
         self.messages: list[FetchedRecord] = []
-        self.offsets = [0, 0, 0, 0]
+        self.offsets = [0, 0, 0, 0, 0]
         self.fenced = False
 
     async def open(self) -> None:
@@ -49,7 +49,7 @@ class InMemoryCheckpointStore:
         return {}
 
     async def check_logs(self, offsets: list[int] | None, *, at_checkpoint: bool) -> Start:
-        return Start(offsets or [0, 0, 0, 0], [])
+        return Start(offsets or [0, 0, 0, 0, 0], [])
 
     async def check_delivered(self, offsets: list[int], firsts: Mapping[int, int]) -> None:
         pass
@@ -81,7 +81,7 @@ class InMemoryCheckpointStore:
 
 
 class FakePartitionControl:
-    """The stream of reviews is read to its end; the other streams have more records, which have not arrived yet.
+    """The streams of reviews and of verdicts are read to their ends; the other streams have more records, which have not arrived yet.
 
     Attributes:
         paused: The streams that are paused.
@@ -91,7 +91,7 @@ class FakePartitionControl:
         self.paused: set[int] = set()
 
     def at_end(self, stream: int, partition: int) -> bool:
-        return stream == 0
+        return stream in {0, 3}
 
     def position(self, stream: int, partition: int) -> int | None:
         return None

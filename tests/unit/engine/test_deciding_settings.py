@@ -32,14 +32,18 @@ CHANGES = {
     "lifecycle_topic": "x",
     "outreach_topic": "x",
     "access_topic": "x",
+    "verdicts_topic": "x",
     "evidence_topic": "x",
     "alerts_topic": "x",
+    "cases_topic": "x",
     "dead_letter_prefix": "x.",
     "allowed_lateness_seconds": 11,
     "max_event_bytes": 2048,
     "future_seconds": 1,
     "unknown_fields": "refuse",
     "alert_budget": 2.5,
+    "four_eyes": "on",
+    "case_due_days": "1,2,3,4",
 }
 
 
@@ -65,7 +69,11 @@ def test_another_value_is_refused_and_named(field: str) -> None:
     rows = dict(store.rows)
     other = Settings.model_validate({field: CHANGES[field]})
     name = f"VOLTEFACE_{field.upper()}"
-    kind = DifferentTopicsError if field.endswith("_topic") and field != "alerts_topic" else DifferentSettingsError
+    kind = (
+        DifferentTopicsError
+        if field.endswith("_topic") and field not in {"alerts_topic", "cases_topic"}
+        else DifferentSettingsError
+    )
     with pytest.raises(
         kind, match=f"built with {name}=.*, and now it is {CHANGES[field]}; set them back; or, "
     ) as refused:

@@ -22,13 +22,17 @@ from tests.unit.engine.doubles import FetchedRecord, InMemoryCheckpointStore
 
 
 def _records() -> list[list[FetchedRecord]]:
-    """Return the records of a market in one partition, by stream, with garbage among them."""
+    """Return the records of a market in one partition, by stream, with garbage and notes on unknown cases among them."""
     events, _ = simulate.market("bribes", 1, 6, 60)
-    streams: list[list[FetchedRecord]] = [[], [], []]
+    streams: list[list[FetchedRecord]] = [[], [], [], []]
     for number, event in enumerate(events):
-        stream = ("review", "outreach", "contact").index(event["type"].split(".")[0])
+        stream, key = ("review", "outreach", "contact").index(event["type"].split(".")[0]), event["seller_id"]
         for value in (msgspec.json.encode(event), *([b"garbage"] if number % 7 == 0 else [])):
-            streams[stream].append(FetchedRecord(2 * len(streams[stream]), event["seller_id"].encode(), value))
+            streams[stream].append(FetchedRecord(2 * len(streams[stream]), key.encode(), value))
+        if number % 20 == 0:
+            about = {"case_id": "c", "subject": {"type": "seller", "id": key}, "analyst_id": "a", "note": "n"}
+            noted = {"type": "case.noted", "event_id": f"n{number}", "occurred_at": event["occurred_at"]} | about
+            streams[3].append(FetchedRecord(2 * len(streams[3]), key.encode(), msgspec.json.encode(noted)))
     return streams
 
 
@@ -68,7 +72,7 @@ async def _run(count: int) -> Outcome:
     """Restart the task after every `count` events, each time with a few events after its last checkpoint."""
     records, store = _records(), InMemoryCheckpointStore()
     settings = Settings(allowed_lateness_seconds=3600)
-    totals, all_expected = TaskTotals({}, {}, [0, 0, 0], [0, 0, 0], [0, 0, 0], 0), 0.0
+    totals, all_expected = TaskTotals({}, {}, [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], 0), 0.0
     for run in range(1000):
         task = Task(0, settings, Intake(settings, 1), store, time.time)
         await task.restore()

@@ -60,7 +60,7 @@ def _outcome(intake: Intake, mutant: Mutant) -> str:
 def _check_contract(stream: int, key: bytes, at: float, event: Event) -> None:
     """Check the contract independently of its types."""
     assert type(event) in tuple(STREAMS.values())[stream]
-    assert event.seller_id.encode() == key
+    assert event.key.encode() == key
     fields = msgspec.structs.asdict(event)
     for name, value in fields.items():
         if name.endswith("_id") and value is not None:

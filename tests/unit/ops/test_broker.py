@@ -111,7 +111,7 @@ def test_topics_and_feed_work_on_the_mock(tmp_path: Path) -> None:
         kafka = KafkaSettings(bootstrap_servers=mock.bootstrap_servers, mock=True)
         with pytest.raises(SettingsError, match="--partitions 8"):
             topics.create(settings, kafka, 8, 1)
-        assert len(topics.create(settings, kafka, topics.MOCK_PARTITIONS, 1).made) == 11
+        assert len(topics.create(settings, kafka, topics.MOCK_PARTITIONS, 1).made) == 14
         assert topics.check(settings, kafka) == []
         fed = feed(settings, kafka, str(source), None, lambda count: None)
         assert (fed.events, fed.failed) == (1, 0)

@@ -41,7 +41,8 @@ def test_every_topic_of_the_settings_has_one_contract() -> None:
     settings = Settings()
     names = [topic.name for topic in topic_contract.topics(settings)]
     inputs = [*settings.read_topics, *map(settings.dead_letter_topic, settings.read_topics)]
-    assert sorted(names) == sorted([*inputs, settings.alerts_topic, settings.audit_topic, settings.state_topic])
+    written = [settings.alerts_topic, settings.cases_topic, settings.audit_topic, settings.state_topic]
+    assert sorted(names) == sorted([*inputs, *written])
 
 
 @pytest.mark.parametrize(
@@ -99,11 +100,12 @@ def test_each_difference_is_one_line_that_says_what_to_do(topic: str, config: st
     assert "\n" not in problem.text
 
 
-def test_topics_that_somebody_else_made_give_warnings_only_but_for_the_state() -> None:
+def test_topics_that_somebody_else_made_give_warnings_only_but_for_the_compacted_ones() -> None:
     settings = Settings()
+    compacted = {settings.state_topic, settings.cases_topic}
     for topic in topic_contract.topics(settings):
         problems = configuration_problems(topic, _DEFAULTS)
-        assert [each.is_error for each in problems].count(True) == (topic.name == settings.state_topic)
+        assert [each.is_error for each in problems].count(True) == (topic.name in compacted)
 
 
 def test_unlimited_retention_is_long_enough_and_makes_the_kind_of_time_irrelevant() -> None:

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from scipy.stats import poisson
 
-from stream.contract.events import AnyEvent, Event
+from stream.contract.events import AnyEvent, SellerEvent
 from stream.core.evidence.watches import SELLER_SLACK, STAFF_SLACK, log_threshold
 from stream.market import simulate
 from stream.offline.local_bus import LocalTasks
@@ -25,7 +25,7 @@ _decode = msgspec.json.Decoder(AnyEvent).decode
 
 
 @cache
-def honest_market(world: int) -> list[Event]:
+def honest_market(world: int) -> list[SellerEvent]:
     market = simulate.simulate("confounded", 40 + world, SELLERS, DAYS, world)
     assert not market.truth
     return [_decode(line) for line in market.lines]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -48,7 +49,7 @@ class _Reported:
 
     def report(self, draft: AlertDraft) -> bool:
         """Return whether the draft raised an alert."""
-        self.finding, alerts = self.policy._report(draft, self.finding, self.alerted_at)
+        self.finding, alerts = self.policy._report(draft, self.finding, self.alerted_at, -math.inf)
         self.alerts += alerts
         return bool(alerts)
 

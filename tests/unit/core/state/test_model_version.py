@@ -49,7 +49,7 @@ class StoredRows:
         return {}
 
     async def check_logs(self, offsets: list[int] | None, *, at_checkpoint: bool) -> Start:
-        return Start(offsets or [0, 0, 0, 0], [])
+        return Start(offsets or [0, 0, 0, 0, 0], [])
 
     async def check_delivered(self, offsets: list[int], firsts: Mapping[int, int]) -> None: ...
 

@@ -14,13 +14,16 @@ import pytest
 
 from stream.config import Settings
 from stream.contract.events import (
+    Access,
     AnyEvent,
     ContactAccessed,
-    Event,
+    Lifecycle,
+    Outreach,
     OutreachSent,
     ReviewCreated,
     ReviewDeleted,
     ReviewEdited,
+    SellerEvent,
 )
 from stream.core.evidence.watches import SELLER_SLACK
 from stream.core.model.flip_windows import YEAR_SECONDS
@@ -51,7 +54,7 @@ def measured(source: Path, permutations: int = 4, seed: int = 1, partitions: int
     return calibrate(SETTINGS, str(source), partitions, permutations, seed, lambda done: None)
 
 
-def event(kind: str, hours: float, review: str = "r", seller: str = "s", **fields: Any) -> tuple[float, Event]:
+def event(kind: str, hours: float, review: str = "r", seller: str = "s", **fields: Any) -> tuple[float, SellerEvent]:
     about_review = {"review_id": review, "reviewer_id": "u"} | (
         {"product_id": "p"} if kind.startswith("review.") else {}
     )
@@ -62,11 +65,11 @@ def event(kind: str, hours: float, review: str = "r", seller: str = "s", **field
         "seller_id": seller,
         "occurred_at": when.isoformat(),
     }
-    typed: AnyEvent = msgspec.convert({**common, **about_review, **fields}, AnyEvent)
+    typed: SellerEvent = msgspec.convert({**common, **about_review, **fields}, Lifecycle | Outreach | Access)
     return when.timestamp(), typed
 
 
-def owners(events: list[tuple[float, Event]]) -> dict[str, tuple[str, ReviewStratum]]:
+def owners(events: list[tuple[float, SellerEvent]]) -> dict[str, tuple[str, ReviewStratum]]:
     """Return the seller and the stratum of each review by its first event."""
     found: dict[str, tuple[str, ReviewStratum]] = {}
     for _, event in events:
@@ -288,7 +291,7 @@ def test_permuted_app_store_events_alarm_within_the_budget(partitions: int, coun
 
 
 @pytest.fixture(scope="module")
-def cheats() -> list[tuple[float, Event]]:
+def cheats() -> list[tuple[float, SellerEvent]]:
     """A market with cheats, in the order of time."""
     decode = msgspec.json.Decoder(AnyEvent).decode
     events = [decode(line) for line in simulate.simulate("bribes", 2, 120, 150).lines]
@@ -296,7 +299,7 @@ def cheats() -> list[tuple[float, Event]]:
 
 
 @pytest.mark.slow
-def test_the_history_as_it_was_alarms_as_its_replay_does(cheats: list[tuple[float, Event]]) -> None:
+def test_the_history_as_it_was_alarms_as_its_replay_does(cheats: list[tuple[float, SellerEvent]]) -> None:
     found = as_it_was(SETTINGS, cheats, 1).sellers
     assert found
     tasks = LocalTasks(SETTINGS.alert_budget, SETTINGS.config_digest, 1)
@@ -317,7 +320,7 @@ def test_the_history_as_it_was_alarms_as_its_replay_does(cheats: list[tuple[floa
 
 
 @pytest.mark.slow
-def test_the_setting_keeps_the_budget_in_the_history_as_it_was(cheats: list[tuple[float, Event]]) -> None:
+def test_the_setting_keeps_the_budget_in_the_history_as_it_was(cheats: list[tuple[float, SellerEvent]]) -> None:
     """At a budget of 50 three alarms are allowed in these fifty seller-years."""
     wanted = SETTINGS.model_copy(update={"alert_budget": 50.0})
     found = as_it_was(wanted, cheats, 1).sellers
@@ -331,7 +334,7 @@ def test_the_setting_keeps_the_budget_in_the_history_as_it_was(cheats: list[tupl
     assert again.alarms <= found.allowed
 
 
-def test_the_summary_says_what_alarmed_as_it_was(cheats: list[tuple[float, Event]], tmp_path: Path) -> None:
+def test_the_summary_says_what_alarmed_as_it_was(cheats: list[tuple[float, SellerEvent]], tmp_path: Path) -> None:
     source = tmp_path / "events.jsonl"
     source.write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for _, one in cheats))
     text = " ".join(summary(measured(source, permutations=1)))

@@ -1,0 +1,33 @@
+"""The settings of cases: when they should be decided, and which verdicts need a second analyst."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Final, Literal
+
+import msgspec
+
+from stream.contract.alerts import Severity
+from stream.core.alerting.response import SEVERITIES
+
+FourEyes = Literal["off", "staff", "on"]
+
+
+class CaseRules(msgspec.Struct, frozen=True):
+    """How cases are decided.
+
+    Attributes:
+        four_eyes: Which verdicts need a second analyst: none, those on staff, or also confirmations and verdicts on an
+            appeal.
+        due_days: Days until a case should be decided, by severity from the highest to the lowest.
+    """
+
+    four_eyes: FourEyes = "staff"
+    due_days: tuple[int, int, int, int] = (1, 3, 7, 14)
+
+    def due_at(self, since: dt.datetime, severity: Severity) -> dt.datetime:
+        """Return when a case that waits since then should be decided."""
+        return since + dt.timedelta(days=self.due_days[-1 - SEVERITIES.index(severity)])
+
+
+CASE_RULES: Final = CaseRules()
