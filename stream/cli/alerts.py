@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, get_args
 
-import msgspec
 import typer
 
 from stream.cli.connect import committed_tasks, connected_settings
 from stream.cli.input_file import check_output
+from stream.cli.option_values import check_choices, time_of
 from stream.cli.output import fail, print_fields, print_json, print_paragraph, print_table, say, warn
 from stream.contract.alerts import Alert, Kind, Severity
 
@@ -46,9 +45,9 @@ def alerts(
     """Read alerts from Kafka. The list is in the order of time; --json without --limit in the topic's order."""
     from stream.ops import topic_reader
 
-    _check_choices("--kind", kind, _KINDS)
-    _check_choices("--severity", severity, _SEVERITIES)
-    earliest = None if since is None else _time(since)
+    check_choices("--kind", kind, _KINDS)
+    check_choices("--severity", severity, _SEVERITIES)
+    earliest = None if since is None else time_of("--since", since)
     settings, kafka = connected_settings("alerts")
     with closing(topic_reader.alerts(settings, kafka, follow, warn)) as every:
         chosen: Iterator[Alert] = (
@@ -73,24 +72,6 @@ def alerts(
     if not count:
         matching = " with these options" if subject or kind or severity or since else ""
         say(f"no alerts in {settings.alerts_topic}{matching}")
-
-
-def _check_choices(option: str, given: list[str] | None, choices: tuple[str, ...]) -> None:
-    for one in given or ():
-        if one not in choices:
-            raise typer.BadParameter(f"{option} takes {', '.join(choices)}, not {one!r}")
-
-
-def _time(text: str) -> dt.datetime:
-    """Return the time that a person wrote: RFC 3339, or a date, which begins at midnight UTC."""
-    kind: Any
-    for kind in (dt.date, Annotated[dt.datetime, msgspec.Meta(tz=True)]):
-        try:
-            found = msgspec.convert(text, kind)
-        except msgspec.ValidationError:
-            continue
-        return found if isinstance(found, dt.datetime) else dt.datetime.combine(found, dt.time(), dt.UTC)
-    raise typer.BadParameter(f"--since takes a date, or a time with its offset such as 2024-05-01T10:00:00Z: {text!r}")
 
 
 def _print(alert: Alert) -> None:

@@ -51,7 +51,7 @@ def record(
     entry = Audit(
         action=action,
         at=dt.datetime.now(dt.UTC),
-        who=_user(),
+        who=user(),
         host=socket.gethostname(),
         pseudonyms=pseudonyms,
         reason=reason,
@@ -67,8 +67,8 @@ def record(
         ) from None
 
 
-def _user() -> str:
-    """Return the user's name from the operating system: anybody can set the environment's `USER`."""
+def user() -> str:
+    """Return the present user's name from the operating system: anybody can set the environment's `USER`."""
     if os.name != "posix":
         return os.getlogin()
     import pwd  # noqa: PLC0415  # not on every system

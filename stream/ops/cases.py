@@ -1,0 +1,204 @@
+"""Reads cases, finds one by its id, and writes what people decide about it.
+
+Invariant: an event that a worker would refuse is not written, and one that is written counts only once Kafka has
+acknowledged it. What an event does is computed by the function that the worker applies.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+import logging
+import time
+from collections.abc import Callable, Collection, Iterable
+from contextlib import closing
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from kafka import KafkaConsumer, KafkaProducer
+from kafka.errors import KafkaError
+
+from stream.config import KafkaSettings, Settings
+from stream.contract.cases import Case
+from stream.contract.events import STREAMS, CaseEvent
+from stream.core.cases.alerts import DueDays
+from stream.core.cases.transitions import Change, apply
+from stream.intake.intake import Intake
+from stream.intake.refusal import Refused
+from stream.ops import topic_reader
+from stream.ops.client import connection
+from stream.ops.missing_topics import advice
+
+log = logging.getLogger(__name__)
+
+#: The fewest digits of a case id that a command accepts.
+LEAST_DIGITS: Final = 6
+_USUAL_DIGITS: Final = 8
+_ACKNOWLEDGED_SECONDS: Final = 10
+#: A case this far from the Kafka time of its record belongs to a market that is replayed or simulated.
+_REPLAYED: Final = dt.timedelta(days=1)
+#: Due dates do not matter here: no command shows what an event makes of them.
+_ANY_DUE: Final = DueDays(critical=1, high=1, medium=1, low=1)
+_case = msgspec.json.Decoder(Case)
+
+
+class UnknownCaseError(LookupError):
+    """No case, or more than one, has the id; the message is one line for a person."""
+
+
+class UnusableEventError(ValueError):
+    """An event that a worker would refuse; the message says why."""
+
+
+class NotAcknowledgedError(OSError):
+    """Kafka did not acknowledge an event; the message is one line for a person."""
+
+
+class KnownCases(NamedTuple):
+    """What the cases topic holds.
+
+    Attributes:
+        cases: The latest value of each case, by id.
+        shift: The event time of the market minus the time of the clock; zero for a live market.
+    """
+
+    cases: dict[str, Case]
+    shift: dt.timedelta
+
+
+def read(settings: Settings, kafka: KafkaSettings, on_foreign: Callable[[str], None] = log.warning) -> KnownCases:
+    """Read the cases topic to its end; call `on_foreign` for each record that is neither a case nor a tombstone.
+
+    Raises:
+        LookupError: The topic does not exist.
+    """
+    cases: dict[str, Case] = {}
+    written_at: dict[str, int] = {}
+    for record in topic_reader.read(kafka, settings.cases_topic, peers=settings.read_topics):
+        name = (record.key or b"").decode(errors="replace")
+        if record.value is None:
+            cases.pop(name, None)
+            continue
+        problem = None
+        try:
+            case = _case.decode(record.value)
+            if case.case_id != name:
+                problem = "its key is not the id of its case"
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            problem = "its value is not as a case is; another program or version may have written it"
+        if problem is not None:
+            place = f"{record.topic}, partition {record.partition}, offset {record.offset}"
+            on_foreign(f"{place}, is passed over: The record is no case: {problem}.")
+            continue
+        cases[name] = case
+        written_at[name] = -1 if record.timestamp is None else record.timestamp
+    return KnownCases(cases, _shift((case, written_at[name]) for name, case in cases.items()))
+
+
+def _shift(written: Iterable[tuple[Case, int]]) -> dt.timedelta:
+    """Return how far the market's event time is from the clock, by its newest case.
+
+    A worker orders all events by event time, so in a market that is replayed or simulated an event of today would come
+    long after all others: it takes the time that the market has reached.
+
+    Args:
+        written: Cases with the Kafka times of their records (epoch milliseconds). A case is closed long after its
+            latest event, so closed ones do not count.
+    """
+    known = ((case.updated_at, at) for case, at in written if case.state != "closed" and at >= 0)
+    newest = max(known, default=None)
+    if newest is None:
+        return dt.timedelta()
+    updated_at, milliseconds = newest
+    shift = updated_at - dt.datetime.fromtimestamp(milliseconds / 1000, dt.UTC)
+    return shift if abs(shift) > _REPLAYED else dt.timedelta()
+
+
+def find(cases: dict[str, Case], given: str) -> Case:
+    """Return the case with an id, or with an id that begins like this.
+
+    Raises:
+        UnknownCaseError: There is no such case, or more than one.
+    """
+    text = given.strip().lower()
+    if text in cases:
+        return cases[text]
+    digits = max(shown_digits(cases), len(text) + 1)
+    found = sorted(name for name in cases if name.startswith(text))
+    if len(text) >= LEAST_DIGITS and len(found) == 1:
+        return cases[found[0]]
+    own = sorted(name[:digits] for name, case in cases.items() if case.subject.id == given)
+    if own:
+        raise UnknownCaseError(f"{given!r} is a subject and no case: give the id of its case, {' or '.join(own[-5:])}")
+    if len(text) < LEAST_DIGITS:
+        raise UnknownCaseError(f"{given!r} is too short: give at least the first {LEAST_DIGITS} digits of a case's id")
+    if found:
+        names = ", ".join(name[:digits] for name in found[:5])
+        raise UnknownCaseError(f"{given!r} is the beginning of {len(found)} cases ({names}): give more digits")
+    raise UnknownCaseError(f"there is no case {given!r}: {_nearest(cases, text, digits)}")
+
+
+def _nearest(cases: Iterable[str], text: str, digits: int) -> str:
+    """Return the ids whose beginnings resemble a text most, as shown to a person."""
+    by_beginning = {name[: len(text)]: name[:digits] for name in sorted(cases)}
+    near = [by_beginning[each] for each in difflib.get_close_matches(text, by_beginning, 3)]
+    return f"the nearest ids are {', '.join(near)}" if near else "see `volteface cases`"
+
+
+def shown_digits(names: Collection[str]) -> int:
+    """Return how many digits of these case ids to show, so that each one can be given to a command."""
+    digits = _USUAL_DIGITS
+    while len({name[:digits] for name in names}) < len(names):
+        digits += 1
+    return digits
+
+
+def event_time(case: Case, now: dt.datetime, shift: dt.timedelta) -> dt.datetime:
+    """Return the time of an event of a case: now, in the market's event time, and never before the case's own."""
+    return max(now + shift, case.updated_at)
+
+
+def foresee(settings: Settings, case: Case, event: CaseEvent) -> Change:
+    """Return what the worker will make of an event, if nothing else happens to the case before."""
+    return apply(case, event, settings.four_eyes, _ANY_DUE)
+
+
+def check(settings: Settings, event: CaseEvent) -> None:
+    """Raise UnusableEventError if a worker would refuse an event."""
+    intake = Intake(settings, 1)
+    try:
+        intake.check_time(intake.read(list(STREAMS).index("verdicts"), msgspec.json.encode(event)), time.time())
+    except Refused as refused:
+        raise UnusableEventError(refused.detail) from None
+
+
+def record(settings: Settings, kafka: KafkaSettings, event: CaseEvent) -> None:
+    """Write one event of a case, and return once Kafka has acknowledged it.
+
+    Raises:
+        UnusableEventError: A worker would refuse the event; nothing was written.
+        LookupError: The topic does not exist.
+        NotAcknowledgedError: Kafka did not acknowledge the event.
+    """
+    check(settings, event)
+    topic = settings.verdicts_topic
+    with closing(KafkaConsumer(**connection(kafka))) as consumer:  # a producer would create the topic
+        if not consumer.partitions_for_topic(topic):
+            counts = [len(consumer.partitions_for_topic(name) or ()) for name in settings.read_topics]
+            raise LookupError(f"nothing was recorded: topic {topic} does not exist: {advice(counts)}")
+    limit_ms = 1000 * _ACKNOWLEDGED_SECONDS
+    producer = KafkaProducer(
+        **connection(kafka),
+        acks="all", max_block_ms=limit_ms, delivery_timeout_ms=limit_ms, request_timeout_ms=limit_ms // 2,
+    )  # fmt: skip
+    try:
+        sent: Any = producer.send(topic, key=event.key.encode(), value=msgspec.json.encode(event))
+        sent.get(_ACKNOWLEDGED_SECONDS + 1)
+    except KafkaError as error:
+        raise NotAcknowledgedError(
+            f"topic {topic} did not acknowledge the event within {_ACKNOWLEDGED_SECONDS} s ({error}): it may be "
+            f"recorded or not; look at `volteface case {event.case_id}` before you repeat it, and see "
+            "`volteface topics check`"
+        ) from None
+    finally:
+        producer.close(timeout=1)
