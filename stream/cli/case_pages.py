@@ -67,11 +67,12 @@ def queue(cases: Sequence[Case], digits: int, width: int) -> list[str]:
         why = (
             f"{case.kind}, {case.severity}: {found.flips} flips, {found.expected:.1f} expected, odds {odds(found.odds)}"
         )
-        lines += [_row(cells, sizes), f"  {set_cell_size(why, min(cell_len(why), width - 2))}"]
+        more = [why]
         if case.waits_for_second:
-            lines += fold("waits for a second analyst", width)
+            more.append("waits for a second analyst")
         if case.reopened is not None:
-            lines += fold(f"open again: {case.reopened}", width)
+            more.append(f"open again: {case.reopened}")
+        lines += [_row(cells, sizes), *(f"  {_cell(text, width - 2)}".rstrip() for text in more)]
     return lines
 
 
@@ -162,8 +163,12 @@ def _parts(parts: Sequence[EvidencePart], found: float, width: int) -> Iterator[
 
 
 def _review(review: TurnedReview, width: int) -> Iterator[str]:
-    after = "gone" if review.stars_after is None else f"{review.stars_after} stars"
-    what = f"{_time(review.at)} {review.stars_before} to {after}: {review.review_id} of product {review.product_id}"
+    stars = (
+        f"{review.stars_before}, then gone"
+        if review.stars_after is None
+        else f"{review.stars_before} to {review.stars_after}"
+    )
+    what = f"{_time(review.at)} stars {stars}: {review.review_id} of product {review.product_id}"
     yield from fold(what, width, 4)
     before = []
     if review.contact is not None:

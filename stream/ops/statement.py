@@ -194,7 +194,7 @@ def _automation(case: Case, verdict: CaseVerdict, settings: Settings) -> Iterato
         )
     yield Paragraph(found)
     second = "" if verdict.second_analyst_id is None else " A second person agreed."
-    yield Paragraph(f"A person decided, and confirmed the case on {_day(verdict.recorded_at)}.{second}")
+    yield Paragraph(f"A person took the decision: the case was confirmed on {_day(verdict.recorded_at)}.{second}")
     if case.state == "appealed":
         yield Paragraph(f"This decision was contested on {_day(case.appeals[-1].appealed_at)}; there is no answer yet.")
 

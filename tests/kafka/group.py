@@ -118,7 +118,7 @@ class Group:
         self.kafka = kafka
         own = {f"{stream}_topic": f"{name}.{stream}" for stream in STREAMS}
         input_topics = {field: getattr(inputs, field) for field in own} if inputs else own
-        output_topics = {f"{kind}_topic": f"{name}.{kind}" for kind in ("alerts", "evidence", "audit")}
+        output_topics = {f"{kind}_topic": f"{name}.{kind}" for kind in ("alerts", "cases", "evidence", "audit")}
         self.settings = Settings.model_validate({"app_id": name, **output_topics, **input_topics})
         self.folder = folder
         self.workers: list[Worker] = []
@@ -126,7 +126,7 @@ class Group:
 
     @property
     def environment(self) -> dict[str, str]:
-        kinds = ("lifecycle", "outreach", "access", "alerts", "evidence", "audit")
+        kinds = (*STREAMS, "alerts", "cases", "evidence", "audit")
         names = ("app_id", *(f"{kind}_topic" for kind in kinds))
         own = {f"VOLTEFACE_{name.upper()}": getattr(self.settings, name) for name in names}
         return os.environ | own | environment_of(self.kafka)

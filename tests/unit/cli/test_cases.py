@@ -1,0 +1,118 @@
+"""Cases as text: no line is wider than the terminal, ids are literal, and wrong options are wrong use."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import msgspec
+import pytest
+import typer
+from rich.cells import cell_len
+
+from stream.cli import case_pages
+from stream.cli.option_values import days_of
+from stream.contract.alerts import Link
+from stream.contract.cases import Case, CaseAppeal, CaseNote
+from stream.ops.case_report import report
+from tests.example_cases import HOUR, decided, seller_case, staff_case
+from tests.unit.cli.conftest import Invoke
+
+_LONG = "x" * 128
+_WIDE = "店" * 128
+#: Ids of the greatest length; the last one has the most cells after it is escaped.
+HOSTILE = [_LONG, _WIDE, "[red]" * 25, '"><script>' * 12, "\u202e" * 128, "[/acme]"]
+
+
+def _hostile_case(text: str) -> Case:
+    """Return a case in which all that comes from outside is this text."""
+    case = decided(seller_case(text), state="appealed", reopened=text * 3, assignee=text, waits_for_second=True)
+    review = msgspec.structs.replace(case.evidence.reviews[0], review_id=text, product_id=text, looked_up_by=[text] * 3)
+    return msgspec.structs.replace(
+        case,
+        evidence=msgspec.structs.replace(case.evidence, reviews=[review]),
+        linked=[Link("staff", text, 3)],
+        checks=[text],
+        verdicts=[
+            msgspec.structs.replace(case.verdicts[0], analyst_id=text, second_analyst_id=text, note=f"{text}\n{text}")
+        ],
+        notes=[CaseNote("n", case.updated_at, text, text * 9)],
+        appeals=[CaseAppeal("a", case.updated_at + HOUR, "seller", text, None)],
+    )
+
+
+@pytest.mark.parametrize("width", [80, 97, 200])
+@pytest.mark.parametrize("text", HOSTILE)
+def test_no_line_is_wider_than_the_terminal(text: str, width: int) -> None:
+    case = _hostile_case(text)
+    for lines in (case_pages.queue([case, seller_case()], 8, width), case_pages.page(case, width)):
+        assert max(map(cell_len, lines)) <= width
+        assert all(line.isprintable() for line in lines)
+    assert max(map(cell_len, case_pages.precision(report([case]), width))) <= width
+
+
+def test_the_queue_says_who_why_since_when_and_by_whom() -> None:
+    open_case = seller_case(assignee="ana")
+    waiting = staff_case(waits_for_second=True)
+    assert case_pages.queue([open_case, waiting], 8, 80) == [
+        "case      who                       since       due         by          state",
+        f"{open_case.case_id[:8]}  seller seller-0011        2025-05-16  2025-06-13  ana         open",
+        "  seller.contact_flips, critical: 12 flips, 1.5 expected, odds over a million",
+        f"{waiting.case_id[:8]}  staff staff-04            2025-04-20  2025-07-22  nobody      open",
+        "  staff.access_flips, low: 19 flips, 7.8 expected, odds 16.5",
+        "  waits for a second analyst",
+    ]
+
+
+def test_a_page_has_all_sections_and_the_sum_of_the_parts() -> None:
+    lines = case_pages.page(_hostile_case("shop"), 80)
+    titles = [
+        line for before, line in zip(["", *lines], lines, strict=False) if before == "" and not line.startswith(" ")
+    ]
+    assert titles[1:-1] == [
+        "Claim", "Why the odds are what they are", "Marks of payment", "Reviews that turned", "Linked subjects",
+        "Questions for a person", "Alerts", "Verdicts", "Appeals", "Notes",
+    ]  # fmt: skip
+    assert " =+16.35  together: over a million to 1" in lines
+    assert "    2025-05-16 18:23 stars 2 to 4: shop of product shop" in lines
+
+
+def test_an_id_that_is_wider_than_a_line_is_there_completely() -> None:
+    lines = case_pages.page(seller_case(_LONG), 80)
+    assert "".join(lines[1:4]).replace(" ", "").startswith(f"seller{_LONG}")
+
+
+@pytest.mark.parametrize("text", ["30", "-1d", "3 d", "d", "9999d", "1.5d", "30D"])
+def test_a_wrong_number_of_days_is_wrong_use(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match="--mute takes a number of days"):
+        days_of("--mute", text)
+
+
+def test_days_are_read() -> None:
+    assert (days_of("--mute", "30d"), days_of("--mute", "0d")) == (dt.timedelta(days=30), dt.timedelta())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["cases", "--state", "new"], "--state takes open, decided, appealed, closed"),
+        (["cases", "--report", "--subject", "s"], "--report counts all cases"),
+        (["case", "abcdef", "--statement", "out.pdf"], "--statement takes a file"),
+        (["case", "abcdef", "--statement", "out.md", "--json"], "--json and --statement exclude each other"),
+        (["verdict", "abcdef", "guilty"], "VERDICT takes confirmed"),
+        (["verdict", "abcdef", "explained", "--story", "magic"], "--story takes product_fix"),
+        (["verdict", "abcdef", "confirmed", "--story", "campaign"], "it goes with explained, not with confirmed"),
+        (["verdict", "abcdef", "confirmed", "--analyst", "ana", "--second", "ana"], "another analyst than ana"),
+        (["verdict", "abcdef", "confirmed", "--mute", "soon"], "--mute takes a number of days"),
+        (["verdict", "abcdef", "confirmed", "--at", "yesterday"], "--at takes a date"),
+        (["verdict", "abcdef", "confirmed", "--note", "n" * 2001], "2,001 characters"),
+        (["appeal", "abcdef", "--appellant", "neighbour"], "--appellant takes seller, staff, platform"),
+        (["assign", "abcdef", "--to", "ana", "--nobody"], "--to and --nobody exclude each other"),
+        (["note", "abcdef", "  "], "TEXT is empty"),
+    ],
+)
+def test_a_wrong_option_is_wrong_use(arguments: list[str], problem: str, invoke: Invoke) -> None:
+    done: Any = invoke(*arguments)
+    assert (done.exit_code, done.stdout) == (2, "")
+    words = " ".join(line.strip("│ ") for line in done.stderr.splitlines())
+    assert problem in words
