@@ -11,12 +11,12 @@ import difflib
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any, Final, NamedTuple
 
 import msgspec
 from kafka import KafkaConsumer, KafkaProducer
-from kafka.errors import KafkaError
+from kafka.errors import BrokerResponseError, KafkaError
 
 from stream.config import KafkaSettings, Settings
 from stream.contract.cases import Case
@@ -195,10 +195,18 @@ def record(settings: Settings, kafka: KafkaSettings, event: CaseEvent) -> None:
         sent: Any = producer.send(topic, key=event.key.encode(), value=msgspec.json.encode(event))
         sent.get(_ACKNOWLEDGED_SECONDS + 1)
     except KafkaError as error:
-        raise NotAcknowledgedError(
-            f"topic {topic} did not acknowledge the event within {_ACKNOWLEDGED_SECONDS} s ({error}): it may be "
-            f"recorded or not; look at `volteface case {event.case_id}` before you repeat it, and see "
-            "`volteface topics check`"
-        ) from None
+        raise NotAcknowledgedError(_not_acknowledged(topic, event, error)) from None
     finally:
-        producer.close(timeout=1)
+        with suppress(KafkaError):  # while Kafka is away
+            producer.close(timeout=1)
+
+
+def _not_acknowledged(topic: str, event: CaseEvent, error: KafkaError) -> str:
+    """Return what is known of an event that Kafka has refused, or has not answered."""
+    name = type(error).__name__
+    if isinstance(error, BrokerResponseError) and not error.retriable:
+        return f"nothing was recorded: topic {topic} refused the event ({name}): see `volteface topics check`"
+    return (
+        f"topic {topic} did not acknowledge the event within {_ACKNOWLEDGED_SECONDS} s ({name}): it may be recorded or "
+        f"not; look at `volteface case {event.case_id}` before you repeat it"
+    )

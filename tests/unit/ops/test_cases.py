@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import pytest
 
@@ -91,13 +92,13 @@ def test_an_event_is_never_before_its_case() -> None:
     assert cases.event_time(case, _NOW, dt.timedelta(days=1)) == _NOW + dt.timedelta(days=1)
 
 
-def _verdict(case: Case, analyst_id: str = "ana", **fields: object) -> VerdictRecorded:
-    known: dict[str, object] = {
+def _verdict(case: Case, **fields: Any) -> VerdictRecorded:
+    known: dict[str, Any] = {
         "event_id": "e", "occurred_at": case.updated_at, "case_id": case.case_id,
-        "subject": CaseSubject(case.subject.type, case.subject.id),  # type: ignore[arg-type]
-        "verdict": "confirmed", "analyst_id": analyst_id,
+        "subject": CaseSubject(case.subject.type, case.subject.id),  # type: ignore[arg-type]  # no product
+        "verdict": "confirmed", "analyst_id": "ana",
     }  # fmt: skip
-    return VerdictRecorded(**known | fields)  # type: ignore[arg-type]
+    return VerdictRecorded(**known | fields)
 
 
 @pytest.mark.parametrize(
