@@ -9,11 +9,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, get_args
 
+import msgspec
 import pytest
+from kafka import KafkaProducer
 
 from stream.ops import access_rights, topics
 from stream.ops.access_rights import Command
+from stream.ops.client import connection
 from stream.rights import MissingRightsError, Right, described
+from tests.example_cases import seller_case
 from tests.kafka.authorized import Authorized, authorized_broker
 from tests.kafka.group import PARTITIONS, Group, Worker, argv, wait
 
@@ -26,6 +30,8 @@ _ARGUMENTS: Final[dict[Command, tuple[str, ...]]] = {
     "topics check": (),
     "feed": ("--input", "{source}"),
     "alerts": (),
+    "cases": (),
+    "verdict": (seller_case().case_id, "dismissed"),
     "watchlist": (),
     "state digest": (),
     "dlq list": (),
@@ -48,6 +54,9 @@ def kafka() -> Iterator[Authorized]:
 def group(kafka: Authorized, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Group]:
     group = Group("acl", kafka.admin, tmp_path_factory.mktemp("acl"))
     (group.folder / "events.jsonl").write_bytes(_LINE * 3)
+    case = seller_case()
+    with KafkaProducer(**connection(kafka.admin)) as producer:
+        producer.send(group.settings.cases_topic, key=case.case_id.encode(), value=msgspec.json.encode(case)).get(30)
     yield group
     for worker in group.workers:
         worker.kill()
