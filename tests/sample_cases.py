@@ -11,10 +11,11 @@ import msgspec
 from stream.contract.alerts import Alert, Subject
 from stream.contract.cases import Case, CaseVerdict
 from stream.contract.events import Story, Verdict
-from stream.core.cases.alerts import DueDays, opened
+from stream.core.cases.alerts import opened
+from stream.core.cases.rules import CaseRules
 
 _ALERTS: Final = Path(__file__).parents[1] / "schemas" / "examples" / "alert.v1.jsonl"
-_DUE_DAYS: Final = DueDays(critical=3, high=7, medium=14, low=30)
+_RULES: Final = CaseRules(due_days=(3, 7, 14, 30))
 HOUR: Final = dt.timedelta(hours=1)
 
 
@@ -30,13 +31,18 @@ def seller_case(seller_id: str = "seller-0011", **fields: Any) -> Case:
         subject=Subject("seller", seller_id),
         explanation=alert.explanation.replace("seller-0011", seller_id),
     )
-    return msgspec.structs.replace(opened(alert.subject, alert, _DUE_DAYS), **fields)
+    return msgspec.structs.replace(opened(alert.subject, alert, _RULES), **fields)
+
+
+def seller_alert(alert_id: str, at: dt.datetime, seller_id: str = "seller-0011") -> Alert:
+    """Return another alert on the seller of `seller_case`."""
+    return msgspec.structs.replace(_alert(0), alert_id=alert_id, raised_at=at, subject=Subject("seller", seller_id))
 
 
 def staff_case(**fields: Any) -> Case:
     """Return an open case about a staff member."""
     alert = _alert(1)
-    return msgspec.structs.replace(opened(alert.subject, alert, _DUE_DAYS), **fields)
+    return msgspec.structs.replace(opened(alert.subject, alert, _RULES), **fields)
 
 
 def decided(case: Case, verdict: Verdict = "confirmed", story: Story | None = None, **fields: Any) -> Case:

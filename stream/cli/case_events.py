@@ -30,7 +30,7 @@ from stream.contract.events import (
 
 if TYPE_CHECKING:
     from stream.config import Settings
-    from stream.core.cases.transitions import Change
+    from stream.core.cases.transitions import CaseChange
 
 _VERDICTS, _STORIES = get_args(Verdict), get_args(Story)
 _Appellant = Literal["seller", "staff", "platform"]
@@ -85,7 +85,7 @@ def verdict(
     _record(case_id, at, event, _after_verdict)
 
 
-def _after_verdict(settings: Settings, change: Change) -> str:
+def _after_verdict(settings: Settings, change: CaseChange) -> str:
     if change.outcome == "verdict_waits_for_second":
         return (
             f"recorded, but not in force: VOLTEFACE_FOUR_EYES={settings.four_eyes} needs a second analyst, who gives "
@@ -114,7 +114,7 @@ def appeal(
     check_choices("--appellant", [appellant], _APPELLANTS)
     _check_note("--note", note)
 
-    def after(settings: Settings, change: Change) -> str:
+    def after(settings: Settings, change: CaseChange) -> str:
         second = ", confirmed by a second one" if _needs_second_on_appeal(settings, change.case) else ""
         return f"recorded; the worker opens the case again within seconds: another analyst answers the appeal{second}"
 
@@ -138,7 +138,7 @@ def assign(
     who = _analyst(analyst)
     assignee = None if nobody else to or who
 
-    def after(settings: Settings, change: Change) -> str:
+    def after(settings: Settings, change: CaseChange) -> str:
         return f"recorded; within seconds {'nobody' if assignee is None else assignee} has the case"
 
     _record(case_id, at, lambda fields: CaseAssigned(**fields, analyst_id=who, assignee_id=assignee), after)
@@ -154,7 +154,7 @@ def note(
     _check_note("TEXT", text)
     who = _analyst(analyst)
 
-    def after(settings: Settings, change: Change) -> str:
+    def after(settings: Settings, change: CaseChange) -> str:
         return "recorded; within seconds the note is in the case"
 
     _record(case_id, at, lambda fields: CaseNoted(**fields, analyst_id=who, note=text), after)
@@ -164,7 +164,7 @@ def _record(
     given_id: str,
     given_time: str | None,
     event_of: Callable[[dict[str, Any]], CaseEvent],
-    after: Callable[[Settings, Change], str],
+    after: Callable[[Settings, CaseChange], str],
 ) -> None:
     """Write one event of a case and say what follows.
 
@@ -194,7 +194,7 @@ def _record(
     say(f"case {case.case_id[: case_topic.shown_digits(known.cases)]}: {after(settings, change)}{dated}")
 
 
-def _refuse(case: Case, change: Change) -> None:
+def _refuse(case: Case, change: CaseChange) -> None:
     """End if the worker would change nothing."""
     from stream.core.cases.alerts import in_force
 

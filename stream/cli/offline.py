@@ -13,6 +13,7 @@ from stream import config
 from stream.cli.input_file import check_output, reading
 from stream.cli.output import messages, print_json, say, warn
 from stream.contract.alerts import Alert
+from stream.contract.cases import Case
 
 Input = Annotated[str, typer.Option("--input", help="a .jsonl or .jsonl.gz file, or - for standard input")]
 Sort = Annotated[bool, typer.Option("--sort", help="sort the file by occurred_at first")]
@@ -22,6 +23,9 @@ Partitions = Annotated[int, typer.Option(min=1, max=10_000, help="number of part
 def replay(
     source: Input,
     alerts: Annotated[Path | None, typer.Option(help="file for the alerts, one JSON object a line")] = None,
+    cases: Annotated[
+        Path | None, typer.Option(help="file for the cases as they are at the end, one JSON object a line")
+    ] = None,
     partitions: Partitions = 1,
     sort: Sort = False,
 ) -> None:
@@ -29,15 +33,18 @@ def replay(
     from stream.offline.replay import replay as run
     from stream.ops.memory import collect_less_often
 
-    if alerts is not None:
-        check_output(alerts, source)
+    for path in filter(None, (alerts, cases)):
+        check_output(path, source)
     settings, _ = config.load()
     collect_less_often()
     found: list[Alert] = []
+    found_cases: list[Case] = []
     with reading(source):
-        result = run(settings, source, partitions, found.append, sort)
+        result = run(settings, source, partitions, found.append, sort, found_cases.append)
     if alerts is not None:
         alerts.write_bytes(b"".join(msgspec.json.encode(alert) + b"\n" for alert in found))
+    if cases is not None:
+        cases.write_bytes(b"".join(msgspec.json.encode(case) + b"\n" for case in found_cases))
     print_json(result)
     for reason in result.reasons:
         warn(reason)

@@ -15,12 +15,11 @@ def detector_of(settings: Settings, partition: int, partitions: int) -> Detector
         partition: The number of the task.
         partitions: The number of tasks.
     """
-    critical, high, medium, low = map(int, settings.case_due_days.split(","))
     return Detector(
         settings.alert_budget,
         settings.config_digest,
         partition,
         partitions,
         settings.pseudonym_fingerprint,
-        CaseRules(settings.four_eyes, (critical, high, medium, low)),
+        CaseRules.of_texts(settings.four_eyes, settings.case_due_days),
     )

@@ -20,6 +20,7 @@ import msgspec
 
 from stream.config import Settings
 from stream.contract.alerts import Alert
+from stream.contract.cases import Case
 from stream.contract.events import STREAMS, Event
 from stream.core.merge import Merge
 from stream.engine.applied_counts import AppliedCounts
@@ -57,6 +58,7 @@ class Result(msgspec.Struct, kw_only=True):
     late: int
     flips: int
     alerts: int
+    cases: int
     seconds: float
     events_per_second: float
     unknown_fields: int
@@ -68,7 +70,12 @@ class Result(msgspec.Struct, kw_only=True):
 
 
 def replay(
-    settings: Settings, source: str, partitions: int, on_alert: Callable[[Alert], None], sort: bool = False
+    settings: Settings,
+    source: str,
+    partitions: int,
+    on_alert: Callable[[Alert], None],
+    sort: bool = False,
+    on_case: Callable[[Case], None] = lambda _: None,
 ) -> Result:
     """Run the tasks of all partitions to the ends of their logs.
 
@@ -78,6 +85,7 @@ def replay(
         partitions: The number of tasks.
         on_alert: Called with each alert.
         sort: Whether the file is sorted by occurred_at first; the numbers of lines are then those of the sorted file.
+        on_case: Called at the end with each case, in order of opening.
     """
     begun = time.monotonic()
     total: Counter[str] = Counter()
@@ -103,6 +111,12 @@ def replay(
         lateness_seconds=settings.allowed_lateness_seconds,
     )
     doubts = trust.of_input(quality) + trust.of_tasks(sizes, partitions)
+    cases = sorted(
+        (case for task in tasks for case in task.detector.state.cases.cases.values()),
+        key=lambda case: (case.opened_at, case.case_id),
+    )
+    for case in cases:
+        on_case(case)
     seconds = time.monotonic() - begun
     return Result(
         events=read.total(),
@@ -111,6 +125,7 @@ def replay(
         late=total["late"],
         flips=total["upgraded"] + total["retracted"],
         alerts=total["alerts"],
+        cases=len(cases),
         seconds=seconds,
         events_per_second=read.total() / seconds,
         unknown_fields=total["unknown_fields"],

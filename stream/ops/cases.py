@@ -21,8 +21,8 @@ from kafka.errors import BrokerResponseError, KafkaError
 from stream.config import KafkaSettings, Settings
 from stream.contract.cases import Case
 from stream.contract.events import STREAMS, CaseEvent
-from stream.core.cases.alerts import DueDays
-from stream.core.cases.transitions import Change, apply
+from stream.core.cases.rules import CaseRules
+from stream.core.cases.transitions import CaseChange, apply
 from stream.intake.intake import Intake
 from stream.intake.refusal import Refused
 from stream.ops import topic_reader
@@ -37,8 +37,6 @@ _USUAL_DIGITS: Final = 8
 _ACKNOWLEDGED_SECONDS: Final = 10
 #: A case this far from the Kafka time of its record belongs to a market that is replayed or simulated.
 _REPLAYED: Final = dt.timedelta(days=1)
-#: Due dates do not matter here: no command shows what an event makes of them.
-_ANY_DUE: Final = DueDays(critical=1, high=1, medium=1, low=1)
 _case = msgspec.json.Decoder(Case)
 
 
@@ -158,9 +156,9 @@ def event_time(case: Case, now: dt.datetime, shift: dt.timedelta) -> dt.datetime
     return max(now + shift, case.updated_at)
 
 
-def foresee(settings: Settings, case: Case, event: CaseEvent) -> Change:
+def foresee(settings: Settings, case: Case, event: CaseEvent) -> CaseChange:
     """Return what the worker will make of an event, if nothing else happens to the case before."""
-    return apply(case, event, settings.four_eyes, _ANY_DUE)
+    return apply(case, event, CaseRules.of_texts(settings.four_eyes, settings.case_due_days))
 
 
 def check(settings: Settings, event: CaseEvent) -> None:

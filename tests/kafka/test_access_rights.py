@@ -17,9 +17,9 @@ from stream.ops import access_rights, topics
 from stream.ops.access_rights import Command
 from stream.ops.client import connection
 from stream.rights import MissingRightsError, Right, described
-from tests.example_cases import seller_case
 from tests.kafka.authorized import Authorized, authorized_broker
 from tests.kafka.group import PARTITIONS, Group, Worker, argv, wait
+from tests.sample_cases import seller_case
 
 pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("authorized")]
 

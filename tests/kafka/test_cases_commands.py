@@ -26,8 +26,8 @@ from stream.intake.partition import partition_of
 from stream.ops import cases, topic_reader
 from stream.ops.broker import Broker
 from stream.ops.client import connection
-from tests.example_cases import HOUR, decided, seller_case, staff_case
 from tests.kafka.group import PARTITIONS, Group, argv, configure
+from tests.sample_cases import HOUR, decided, seller_case, staff_case
 
 pytestmark = pytest.mark.kafka
 _VERDICTS = list(STREAMS).index("verdicts")

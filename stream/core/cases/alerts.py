@@ -47,13 +47,15 @@ def with_alert(case: Case, alert: Alert, rules: CaseRules) -> Case:
     """Return a case with one more alert. A decided case is open again if the alert is later than its verdict."""
     alerts = sorted([*case.alerts, _short(alert)], key=lambda one: (one.raised_at, one.alert_id))[-MAX_ENTRIES:]
     severity = max(case.severity, alert.severity, key=SEVERITIES.index)
+    # A shift of a product's rating is evidence about its effect, and accuses nobody.
+    accusations = [one.alert_id for one in alerts if one.kind != "product.rating_shift"]
     case = msgspec.structs.replace(
         case,
         alerts=alerts,
         severity=severity,
         updated_at=max(case.updated_at, alert.raised_at),
         linked=_merged(case.linked, alert.evidence.linked),
-        **(_latest(alert) if alerts[-1].alert_id == alert.alert_id else {}),
+        **(_latest(alert) if accusations[-1:] == [alert.alert_id] else {}),
     )
     verdict = in_force(case)
     if case.state == "decided" and verdict is not None and alert.raised_at > verdict.recorded_at:

@@ -25,6 +25,12 @@ class CaseRules(msgspec.Struct, frozen=True):
     four_eyes: FourEyes = "staff"
     due_days: tuple[int, int, int, int] = (1, 3, 7, 14)
 
+    @classmethod
+    def of_texts(cls, four_eyes: FourEyes, due_days: str) -> CaseRules:
+        """Return the rules that two settings make; `due_days` are four numbers with commas between."""
+        critical, high, medium, low = map(int, due_days.split(","))
+        return cls(four_eyes, (critical, high, medium, low))
+
     def due_at(self, since: dt.datetime, severity: Severity) -> dt.datetime:
         """Return when a case that waits since then should be decided."""
         return since + dt.timedelta(days=self.due_days[-1 - SEVERITIES.index(severity)])

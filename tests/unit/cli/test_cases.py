@@ -15,7 +15,7 @@ from stream.cli.option_values import days_of
 from stream.contract.alerts import Link
 from stream.contract.cases import Case, CaseAppeal, CaseNote
 from stream.ops.case_report import report
-from tests.example_cases import HOUR, decided, seller_case, staff_case
+from tests.sample_cases import HOUR, decided, seller_case, staff_case
 from tests.unit.cli.conftest import Invoke
 
 _LONG = "x" * 128

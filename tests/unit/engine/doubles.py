@@ -81,7 +81,7 @@ class InMemoryCheckpointStore:
 
 
 class FakePartitionControl:
-    """The streams of reviews and of verdicts are read to their ends; the other streams have more records, which have not arrived yet.
+    """The streams of reviews and of verdicts are read to their ends; the others have records that have not arrived yet.
 
     Attributes:
         paused: The streams that are paused.

@@ -22,7 +22,7 @@ from tests.unit.engine.doubles import FetchedRecord, InMemoryCheckpointStore
 
 
 def _records() -> list[list[FetchedRecord]]:
-    """Return the records of a market in one partition, by stream, with garbage and notes on unknown cases among them."""
+    """Return the records of a market in one partition by stream, with garbage and notes on unknown cases among them."""
     events, _ = simulate.market("bribes", 1, 6, 60)
     streams: list[list[FetchedRecord]] = [[], [], [], []]
     for number, event in enumerate(events):

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import beta
 
 from stream.ops.case_report import PrecisionRow, interval, report
-from tests.example_cases import decided, seller_case, staff_case
+from tests.sample_cases import decided, seller_case, staff_case
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from stream.contract.cases import Case
 from stream.contract.events import CaseSubject, VerdictRecorded
 from stream.ops import cases
 from stream.ops.cases import UnknownCaseError, find, shown_digits
-from tests.example_cases import decided, seller_case, staff_case
+from tests.sample_cases import decided, seller_case, staff_case
 
 _ANA = "a1b2c3d4" + "0" * 24
 _BEN = "a1b2c3d5" + "0" * 24

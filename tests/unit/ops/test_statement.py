@@ -17,7 +17,7 @@ from stream.contract.cases import Case, CaseAppeal, CaseNote
 from stream.core.model.strata import CONTACT_DAYS
 from stream.ops import statement
 from stream.ops.statement import NoStatementError, html, markdown
-from tests.example_cases import HOUR, decided, seller_case, staff_case
+from tests.sample_cases import HOUR, decided, seller_case, staff_case
 
 #: Each would become markup, a link, a cell, a list or a script if it were not escaped.
 HOSTILE = [
