@@ -1,6 +1,6 @@
 """What metrics and health show of a worker's tasks.
 
-Invariant: read only, at a cost that does not grow with the number of events.
+Invariant: read only, at a cost that grows with the number of subjects and cases, and not with the number of events.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from stream.core.staff.history import end_of_day
 from stream.engine.task import Task, TaskPhase
 from stream.engine.task_runner import TaskRunner
 from stream.intake.refusal import Refusal
+from stream.ops.case_samples import CaseCounts
 from stream.ops.task_samples import INCOMPLETE, FamilyView, TaskView
 from stream.trust_watch import TrustWatch
 
@@ -78,6 +79,7 @@ def _view(runner: TaskRunner, settings: Settings, tail: Tail, doubts: Collection
             "staff_judged_timestamp_seconds": end_of_day(judged) if judged is not None else 0.0,
             "blocked": float(task.blocked),
         },
+        cases=CaseCounts.of(detector.state.cases.cases.values()),
         doubts=doubts,
     )
 

@@ -16,6 +16,10 @@ _PAST_YEAR = f"sum({held('volteface_alerts_past_year', 'task, family')})"
 _ALLOWED = f"sum({held('volteface_alerts_allowed_per_year', 'task, family')})"
 _EXPECTED = f"sum(rate({task('volteface_expected_flips_total')}[$__rate_interval]))"
 
+_WAITING = 'state=~"open|appealed"'
+_CONFIRMED = app("app_id_kind_severity:volteface_confirmed_verdicts:sum")
+_DECISIVE = app("app_id_kind_severity:volteface_decisive_verdicts:sum")
+
 _RETRACTED = total(_FLIPS, 'kind="retracted"')
 _RETRACTED_SHARE = or_zero(f"sum(rate({_RETRACTED}[6h])) / sum(rate({total(_FLIPS)}[6h]))", _AT_RISK)
 
@@ -168,6 +172,46 @@ _ALERTS: Final[Row] = (
     ],
 )
 
+_CASES: Final[Row] = (
+    "Cases",
+    [
+        graph(
+            "Cases that wait, by severity",
+            "Cases that are open or appealed. The budget allows few of them to be false; `volteface cases` lists them.",
+            "short",
+            {"{{severity}}": f"sum by (severity) ({total('app_id_state_severity:volteface_cases:sum', _WAITING)})"},
+            stacked=True,
+        ),
+        graph(
+            "Verdicts in force",
+            "Cases by the verdict in force.",
+            "short",
+            {"{{verdict}}": f"sum by (verdict) ({total('app_id_kind_severity_verdict:volteface_case_verdicts:sum')})"},
+            stacked=True,
+        ),
+        graph(
+            "Measured precision",
+            "Confirmed verdicts divided by confirmed, explained and dismissed ones, with the 90 % interval. Beside it"
+            " the precision that the budget promises at least: 1 - allowed false alarms / alerts of the past year.",
+            "percentunit",
+            {
+                "confirmed": f"sum({_CONFIRMED}) / sum({_DECISIVE})",
+                "upper end": app("app_id:volteface_precision:upper"),
+                "lower end": app("app_id:volteface_precision:lower"),
+                "promised": f"clamp_min(1 - {_ALLOWED} / {_PAST_YEAR}, 0)",
+            },
+            runbooks=["VoltefacePrecisionLow"],
+        ),
+        graph(
+            "Explained cases, by story",
+            "Which innocent stories explained the flips of accused subjects.",
+            "short",
+            {"{{story}}": f"sum by (story) ({held('volteface_explained_cases', 'task, story')})"},
+            stacked=True,
+        ),
+    ],
+)
+
 _EVIDENCE: Final[Row] = (
     "Evidence",
     [
@@ -251,4 +295,4 @@ _INPUT: Final[Row] = (
     ],
 )
 
-ROWS: Final = (_AT_A_GLANCE, _FLIP_PANELS, _ALERTS, _EVIDENCE, _STATE, _INPUT)
+ROWS: Final = (_AT_A_GLANCE, _FLIP_PANELS, _ALERTS, _CASES, _EVIDENCE, _STATE, _INPUT)

@@ -80,7 +80,7 @@ _AT_A_GLANCE: Final[Row] = (
             " the market.",
             "short",
             f"round({app('app_id:volteface_alerts:increase1d')})",
-            runbooks=["VoltefaceAlertFlood"],
+            runbooks=["VoltefaceAlertFlood", "VoltefacePrecisionLow"],
             drill_down=True,
         ),
     ],

@@ -16,6 +16,8 @@ from typing import Final, NamedTuple
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, UnknownMetricFamily
 
+from stream.ops import case_samples
+from stream.ops.case_samples import CASE_OUTCOMES, CaseCounts
 from stream.ops.trust import REASONS
 
 _QUANTILES: Final = (0.5, 0.9, 0.99, 1.0)
@@ -35,6 +37,7 @@ class _Total(NamedTuple):
 
 _TOTALS: Final = (
     _Total("events", "Events by outcome; each event has one", "outcome", ("applied", "duplicate")),
+    _Total("case_events", "Events of cases by outcome", "outcome", CASE_OUTCOMES),
     _Total("flips", "Flips by kind", "kind", ("upgraded", "retracted")),
     _Total(
         "closed_reviews",
@@ -91,6 +94,7 @@ class TaskView(NamedTuple):
     pattern_scores: Sequence[int]
     #: By the names of _GAUGES.
     gauges: Mapping[str, float]
+    cases: CaseCounts
     #: Of trust.REASONS, why the outcome cannot be trusted.
     doubts: Collection[str] = ()
 
@@ -114,6 +118,7 @@ def samples(
     yield from _totals(named)
     yield from _input(named, {str(partition): lag for partition, lag in sorted(stopped_lag.items())})
     yield from _subjects(named)
+    yield from case_samples.samples({task: view.cases for task, view in named.items()})
     yield _doubtful(named)
 
 

@@ -48,11 +48,15 @@ class CaseBook:
             seller_id: Of an alert on a product: its seller. A shift of a rating accuses nobody, so it opens no case.
         """
         subject = alert.subject if seller_id is None else Subject("seller", seller_id)
-        case = self.cases.get(self._latest.get((subject.type, subject.id), ""))
+        case = self.latest(subject)
         if case is not None and case.state != "closed":
             self._keep(alerts.with_alert(case, alert, self._rules))
         elif seller_id is None:
             self._keep(alerts.opened(subject, alert, self._rules))
+
+    def latest(self, subject: Subject) -> Case | None:
+        """Return the latest case of a subject."""
+        return self.cases.get(self._latest.get((subject.type, subject.id), ""))
 
     def on_event(self, event: CaseEvent) -> Decision | None:
         """Apply an event of a case; return the decision if a verdict came into force."""

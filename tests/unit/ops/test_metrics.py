@@ -11,6 +11,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from stream.contract.alerts import Alert
+from stream.ops.case_samples import CaseCounts
 from stream.ops.metrics import Metrics
 from stream.ops.task_samples import _GAUGES, FamilyView, TaskView
 
@@ -19,6 +20,7 @@ _ALERTS = Path(__file__).parents[3] / "schemas" / "examples" / "alert.v1.jsonl"
 
 def _view(evidence: list[float]) -> TaskView:
     return TaskView(
+        cases=CaseCounts({("open", "low"): 2}, {("seller.flips", "low", "confirmed"): 1}, {"campaign": 3}),
         counts=Counter({"applied": 10, "duplicate": 2, "late": 1, "upgraded": 3, "retracted": 1, "alerts": 1}),
         dead={"reviews.lifecycle.v1/undecodable": 4, "a/b/future": 1},
         foreign_messages=6,

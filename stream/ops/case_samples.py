@@ -1,0 +1,71 @@
+"""Metrics of cases: how many there are, what was decided, and which innocent stories were found.
+
+Invariant: gauges of the present cases, so sums over tasks are right whatever worker runs a task.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, NamedTuple, get_args
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+
+from stream.contract.alerts import Severity
+from stream.contract.cases import Case, CaseState
+from stream.contract.events import Story
+from stream.core.cases.transitions import Outcome
+
+#: What an event of a case may do, in the counts of a task.
+CASE_OUTCOMES: Final[tuple[str, ...]] = (*get_args(Outcome), "case_unknown")
+_STATES: Final = get_args(CaseState)
+_SEVERITIES: Final = get_args(Severity)
+_STORIES: Final = get_args(Story)
+
+
+class CaseCounts(NamedTuple):
+    """The cases of a task.
+
+    Attributes:
+        states: Number of cases by state and severity.
+        verdicts: Number of cases by kind, severity and the verdict in force.
+        stories: Number of explained cases by story.
+    """
+
+    states: Mapping[tuple[str, str], int]
+    verdicts: Mapping[tuple[str, str, str], int]
+    stories: Mapping[str, int]
+
+    @classmethod
+    def of(cls, cases: Iterable[Case]) -> CaseCounts:
+        """Count cases."""
+        states, verdicts, stories = Counter[tuple[str, str]](), Counter[tuple[str, str, str]](), Counter[str]()
+        for case in cases:
+            states[case.state, case.severity] += 1
+            for verdict in case.verdicts:
+                if verdict.effect == "in_force":
+                    verdicts[case.kind, case.severity, verdict.verdict] += 1
+                    if verdict.verdict == "explained":
+                        stories[verdict.story or "other"] += 1
+        return cls(states, verdicts, stories)
+
+
+def samples(counts: Mapping[str, CaseCounts]) -> Iterator[Metric]:
+    """Yield the samples of the tasks' cases, by the task's number."""
+    cases = GaugeMetricFamily("volteface_cases", "Cases by state", labels=["task", "state", "severity"])
+    verdicts = GaugeMetricFamily(
+        "volteface_case_verdicts", "Cases by the verdict in force", labels=["task", "kind", "severity", "verdict"]
+    )
+    stories = GaugeMetricFamily(
+        "volteface_explained_cases", "Cases explained by an innocent story", labels=["task", "story"]
+    )
+    for task, counted in counts.items():
+        for state in _STATES:
+            for severity in _SEVERITIES:
+                cases.add_metric([task, state, severity], counted.states.get((state, severity), 0))
+        for labels, count in sorted(counted.verdicts.items()):
+            verdicts.add_metric([task, *labels], count)
+        for story in _STORIES:
+            stories.add_metric([task, story], counted.stories.get(story, 0))
+    yield from (cases, verdicts, stories)
