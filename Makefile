@@ -8,7 +8,7 @@
 # make clean       remove everything that make made
 # Python 3.11 or newer is the only requirement at the start: make installs uv.
 .DEFAULT_GOAL := help
-.PHONY: help install run lint check test dashboards simulate faults stack stack-test image-test soak bench arena clean
+.PHONY: help install run lint check test dashboards simulate faults stack stack-test image-test soak bench arena verdicts clean
 
 PYTHON ?= python3
 UV := .venv/bin/uv
@@ -85,6 +85,9 @@ soak: install
 arena: install
 	@mkdir -p dist
 	$(BIN)/volteface arena --out docs --lines dist/arena.jsonl --kinds all,$(REAL_EVENTS) --as-is $(REAL_EVENTS)
+
+verdicts: install
+	$(BIN)/python -m tests.verdict_trial
 
 bench: install .venv-bench/.installed
 	$(BIN)/python -m tests.bench

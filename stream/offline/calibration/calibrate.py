@@ -15,6 +15,7 @@ import numpy as np
 from stream.config import Settings
 from stream.core.evidence.watches import SELLER_SLACK, STAFF_SLACK
 from stream.offline.calibration.as_it_was import AsItWas, as_it_was
+from stream.offline.calibration.confirmed import without_confirmed
 from stream.offline.calibration.family import Family, FamilyResult
 from stream.offline.calibration.history import History, read
 from stream.offline.calibration.trial import Trial
@@ -27,6 +28,9 @@ class Calibration(msgspec.Struct, kw_only=True):
     permutations: int
     partitions: int
     refused: int
+    #: Confirmed cheats, whose events are left out.
+    confirmed_sellers: int
+    confirmed_staff: int
     reviews: int
     #: What each task has to compare, by partition number, and why that is too little.
     tasks: dict[str, TaskSize]
@@ -53,7 +57,9 @@ def calibrate(
         seed: Of the permutations.
         progress: Called with the number of permutations done.
     """
-    events, refused = read(settings, source)
+    read_events, refused = read(settings, source)
+    honest = without_confirmed(read_events, settings.four_eyes)
+    events = honest.events
     history = History(events)
     sellers, staff = Family(SELLER_SLACK), Family(STAFF_SLACK)
     sizes: dict[int, TaskSize] = {}
@@ -68,6 +74,8 @@ def calibrate(
         permutations=permutations,
         partitions=partitions,
         refused=refused,
+        confirmed_sellers=len(honest.sellers),
+        confirmed_staff=len(honest.staff),
         reviews=len(history.sellers),
         tasks={str(partition): size for partition, size in sizes.items()},
         reasons=[doubt.text for doubt in of_tasks(sizes, partitions)],

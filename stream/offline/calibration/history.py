@@ -25,6 +25,7 @@ from stream.contract.events import (
     CRITICAL_STARS,
     STREAMS,
     ContactAccessed,
+    Event,
     OutreachSent,
     ReviewCreated,
     ReviewDeleted,
@@ -66,10 +67,10 @@ class ReviewEvent(NamedTuple):
     event: SellerEvent
 
 
-def read(settings: Settings, source: str) -> tuple[list[tuple[float, SellerEvent]], int]:
+def read(settings: Settings, source: str) -> tuple[list[tuple[float, Event]], int]:
     """Return a file's events in the order of event time, all in memory, and the number of refused lines."""
     intake, refused = Intake(settings, partitions=1), 0
-    found: list[tuple[float, int, int, SellerEvent]] = []
+    found: list[tuple[float, int, int, Event]] = []
     with lines(source) as file:
         for raw in file:
             line = raw.rstrip(b"\r\n")
@@ -81,8 +82,7 @@ def read(settings: Settings, source: str) -> tuple[list[tuple[float, SellerEvent
             except Refused:
                 refused += 1
             else:
-                if isinstance(event, SellerEvent):
-                    found.append((at, _RANK[type(event)], len(found), event))
+                found.append((at, _RANK[type(event)], len(found), event))
     found.sort()
     return [(at, event) for at, _, _, event in found], refused
 

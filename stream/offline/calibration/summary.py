@@ -11,6 +11,11 @@ from stream.offline.calibration.limits import upper_limit
 def summary(result: Calibration) -> list[str]:
     """Return the result as sentences for a person."""
     lines = [f"{result.reviews:,} critical reviews, {result.comparable:.0%} of them comparable with another seller's."]
+    if result.confirmed_sellers or result.confirmed_staff:
+        lines.append(
+            f"Left out: {result.confirmed_sellers:,} sellers and {result.confirmed_staff:,} staff members, whom verdicts "
+            "confirmed."
+        )
     for name, one in (("Sellers", result.sellers), ("Staff", result.staff)):
         lines.append(f"{name}: {_describe(one) if one else 'none in this history.'}")
     if result.alert_budget is not None:

@@ -31,6 +31,7 @@ from stream.market import simulate
 from stream.offline.calibration import calibrate as calibration
 from stream.offline.calibration.as_it_was import AsItWas, as_it_was
 from stream.offline.calibration.calibrate import Calibration, calibrate
+from stream.offline.calibration.confirmed import without_confirmed
 from stream.offline.calibration.family import Family, FamilyResult, Peak
 from stream.offline.calibration.history import History, ReviewStratum, read
 from stream.offline.calibration.summary import summary
@@ -79,8 +80,45 @@ def owners(events: list[tuple[float, SellerEvent]]) -> dict[str, tuple[str, Revi
     return found
 
 
+def _history(source: Path) -> History:
+    return History(without_confirmed(read(SETTINGS, str(source))[0], "staff").events)
+
+
+def test_confirmed_cheats_leave_the_history(tmp_path: Path) -> None:
+    source = tmp_path / "cheats.jsonl"
+    simulated = simulate.simulate("bribes", 2, 60, 120)
+    source.write_bytes(b"".join(line.rstrip(b"\n") + b"\n" for line in simulated.lines))
+    cheat = next(cheat.seller_id for cheat in simulated.truth if cheat.seller_id)
+    last = max(at for at, _ in read(SETTINGS, str(source))[0])
+    subjects = (("confirmed", "seller", cheat, None), ("confirmed", "seller", "seller-0040", None),
+                ("dismissed", "seller", "seller-0040", None), ("confirmed", "staff", "staff-1", None))  # fmt: skip
+    with source.open("ab") as out:
+        for number, (answer, kind, name, second) in enumerate(subjects):
+            when = dt.datetime.fromtimestamp(last + number, dt.UTC).isoformat()
+            event: dict[str, object] = {
+                "type": "verdict.recorded",
+                "event_id": f"v{number}",
+                "occurred_at": when,
+                "case_id": "c",
+            }
+            event |= {"subject": {"type": kind, "id": name}, "verdict": answer, "analyst_id": "ana"}
+            out.write(msgspec.json.encode(event | {"second_analyst_id": second}) + b"\n")
+    events = read(SETTINGS, str(source))[0]
+    honest = without_confirmed(events, "staff")
+    assert honest.sellers == {cheat}
+    assert not honest.staff
+    assert cheat not in {event.seller_id for _, event in honest.events}
+    assert len(honest.events) == len(
+        [one for _, one in events if isinstance(one, SellerEvent) and one.seller_id != cheat]
+    )
+    assert without_confirmed(events, "off").staff == {"staff-1"}
+    found = measured(source, permutations=1)
+    assert (found.confirmed_sellers, found.confirmed_staff) == (1, 0)
+    assert "Left out: 1 sellers and 0 staff members" in " ".join(summary(found))
+
+
 def test_a_permutation_keeps_each_sellers_strata_and_moves_whole_reviews(honest: Path) -> None:
-    history = History(read(SETTINGS, str(honest))[0])
+    history = _history(honest)
     before = owners([(review_event.at, review_event.event) for review_event in history.review_events])
     permuted = list(history.permuted(np.random.default_rng(1)))
     after = owners(permuted)
@@ -247,7 +285,8 @@ def test_each_subject_year_has_its_own_peak() -> None:
 def test_the_summary_names_the_setting_or_the_lack_of_history() -> None:
     def text(sellers: FamilyResult, staff: FamilyResult | None, setting: float | None) -> str:
         found = Calibration(
-            permutations=1, partitions=1, refused=0, reviews=9, tasks={}, reasons=[], comparable=1, sellers=sellers,
+            permutations=1, partitions=1, refused=0, confirmed_sellers=0, confirmed_staff=0, reviews=9,
+            tasks={}, reasons=[], comparable=1, sellers=sellers,
             staff=staff, alert_budget=setting, as_it_was=AsItWas(None, None),
         )  # fmt: skip
         return " ".join(summary(found))
@@ -281,7 +320,7 @@ _PERMUTATIONS = [(1, 14), (4, 10)]
 @pytest.mark.parametrize(("partitions", "count"), _PERMUTATIONS)
 def test_permuted_app_store_events_alarm_within_the_budget(partitions: int, count: int) -> None:
     """Real reviews. A rare alarm is possible: there was one in 189 permutations, 5,089 seller-years."""
-    history, sellers, staff = History(read(SETTINGS, str(DATA))[0]), Family(SELLER_SLACK), Family(1)
+    history, sellers, staff = _history(DATA), Family(SELLER_SLACK), Family(1)
     for number in range(count):
         trial = Trial(SETTINGS, partitions, sellers, staff)
         trial.run(history.permuted(np.random.default_rng([1, number])))
