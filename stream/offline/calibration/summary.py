@@ -13,8 +13,8 @@ def summary(result: Calibration) -> list[str]:
     lines = [f"{result.reviews:,} critical reviews, {result.comparable:.0%} of them comparable with another seller's."]
     if result.confirmed_sellers or result.confirmed_staff:
         lines.append(
-            f"Left out: {result.confirmed_sellers:,} sellers and {result.confirmed_staff:,} staff members, whom verdicts "
-            "confirmed."
+            f"Left out: {result.confirmed_sellers:,} sellers and {result.confirmed_staff:,} staff members, whom "
+            "verdicts confirmed."
         )
     for name, one in (("Sellers", result.sellers), ("Staff", result.staff)):
         lines.append(f"{name}: {_describe(one) if one else 'none in this history.'}")
