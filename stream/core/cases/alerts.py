@@ -46,24 +46,24 @@ def opened(subject: Subject, alert: Alert, rules: CaseRules) -> Case:
 def with_alert(case: Case, alert: Alert, rules: CaseRules) -> Case:
     """Return a case with one more alert. A decided case is open again if the alert is later than its verdict."""
     alerts = sorted([*case.alerts, _short(alert)], key=lambda one: (one.raised_at, one.alert_id))[-MAX_ENTRIES:]
-    severity = max(case.severity, alert.severity, key=SEVERITIES.index)
+    due_at = rules.due_at(alert.raised_at, alert.severity)
     # A shift of a product's rating is evidence about its effect, and accuses nobody.
     accusations = [one.alert_id for one in alerts if one.kind != "product.rating_shift"]
     case = msgspec.structs.replace(
         case,
         alerts=alerts,
-        severity=severity,
+        severity=max(case.severity, alert.severity, key=SEVERITIES.index),
         updated_at=max(case.updated_at, alert.raised_at),
         linked=_merged(case.linked, alert.evidence.linked),
         **(_latest(alert) if accusations[-1:] == [alert.alert_id] else {}),
     )
-    verdict = in_force(case)
-    if case.state == "decided" and verdict is not None and alert.raised_at > verdict.recorded_at:
-        case = msgspec.structs.replace(case, state="open", reopened=_reason(alert, verdict), assignee=None)
-        case = msgspec.structs.replace(case, due_at=rules.due_at(alert.raised_at, severity))
+    verdict = in_force(case) if case.state == "decided" and alert.alert_id in accusations else None
+    if verdict is not None and alert.raised_at > verdict.recorded_at:
+        case = msgspec.structs.replace(
+            case, state="open", reopened=_reason(alert, verdict), assignee=None, due_at=due_at
+        )
     elif case.due_at is not None:
-        since = case.opened_at if case.reopened is None else case.due_at
-        case = msgspec.structs.replace(case, due_at=min(case.due_at, rules.due_at(since, severity)))
+        case = msgspec.structs.replace(case, due_at=min(case.due_at, due_at))
     return msgspec.structs.replace(case, priority=priority_of(case))
 
 

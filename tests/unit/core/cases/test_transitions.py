@@ -193,6 +193,8 @@ def test_a_rating_shift_joins_a_case_and_is_not_its_evidence() -> None:
     after = with_alert(case, shift, _RULES["staff"])
     assert [one.kind for one in after.alerts] == [case.kind, "product.rating_shift"]
     assert after.explanation == case.explanation
+    decided, _ = _after(case, verdict(case, _at(case, 0.5), "dismissed"))
+    assert with_alert(decided, shift, _RULES["staff"]).state == "decided"
 
 
 def test_a_decided_case_is_closed_when_no_appeal_is_possible_any_more() -> None:
