@@ -63,7 +63,12 @@ def _view(runner: TaskRunner, settings: Settings, tail: Tail, doubts: Collection
         counts=totals.counts,
         dead={**no_dead_letters, **totals.dead},
         records=dict(zip(topics, totals.records, strict=True)),
-        last_arrivals={topics[stream]: at for stream, at in runner.last_arrivals.items() if stream < len(topics)},
+        # Not of the verdicts: people write them, so their silence means nothing.
+        last_arrivals={
+            topic: runner.last_arrivals[stream]
+            for stream, topic in enumerate(settings.marketplace_topics)
+            if stream in runner.last_arrivals
+        },
         foreign_messages=totals.foreign_messages,
         unknown_fields=task.counts.unknown_fields,
         lag_records=lag_records,

@@ -116,6 +116,9 @@ def test_a_verdict_closes_a_case_and_the_seller_stays_silent_until_new_flips(gro
         if dt.datetime.fromisoformat(alert["raised_at"]) > decided_at:
             assert dt.datetime.fromisoformat(alert["evidence"]["since"]) > decided_at
     metrics = worker.page("/metrics")
+    arrivals = [line for line in metrics.splitlines() if line.startswith("volteface_last_record_timestamp_seconds{")]
+    assert arrivals
+    assert not [line for line in arrivals if group.settings.verdicts_topic in line]  # no rule expects them regularly
     assert (
         sum(float(line.split()[-1]) for line in metrics.splitlines() if line.startswith("volteface_explained_cases{"))
         == 1
