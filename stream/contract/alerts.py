@@ -83,6 +83,8 @@ class TurnedReview(msgspec.Struct, frozen=True):
     Attributes:
         stars_after: None if the review was deleted or removed.
         looked_up_by: Staff members who looked its author up in the 30 days before.
+        value_offered: Whether the seller offered something of value at any time before, in the latest contact or an
+            earlier one.
     """
 
     review_id: str
@@ -92,6 +94,7 @@ class TurnedReview(msgspec.Struct, frozen=True):
     stars_after: int | None
     contact: Contact | None
     looked_up_by: list[str]
+    value_offered: bool = False
 
 
 class Payment(msgspec.Struct, frozen=True):
@@ -159,7 +162,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """One accusation.
 
     Attributes:
-        finding_id: The same in all alerts on one subject whose windows overlap.
+        finding_id: The same in all alerts on one subject between which the evidence stayed above the threshold.
         supersedes: The earlier alert of the finding that this one takes the place of, with a higher severity.
         kind: The watch with the strongest evidence.
         raised_at: Event time of the trigger; for staff the end of the day.

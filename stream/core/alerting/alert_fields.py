@@ -204,7 +204,9 @@ def _turned(flip: Flip) -> TurnedReview:
     if flip.contact_hours is not None:
         contact = Contact(flip.contact_hours, flip.channel, flip.incentive_value, flip.currency)
     stars = flip.stars_before, flip.stars_after
-    return TurnedReview(flip.review_id, flip.product_id, utc(flip.at), *stars, contact, list(flip.actor_ids))
+    return TurnedReview(
+        flip.review_id, flip.product_id, utc(flip.at), *stars, contact, list(flip.actor_ids), flip.incentive
+    )
 
 
 def top_links(kind: SubjectType, names: Iterable[str]) -> list[Link]:

@@ -55,7 +55,9 @@ _TEXTS: Final[dict[PartName | MarkName | Literal["spread"], Callable[[Numbers, s
         "smaller evidence counts."
     ),
     "deletions": lambda n, turned: (
-        f"{n['deleted']:.0f} of the {n['flips']:.0f} were deleted by their authors; of peers' reviews that turned, "
+        "Removals are no deletions by authors, so these say nothing."
+        if n["peers_share"] == 0
+        else f"{n['deleted']:.0f} of the {n['flips']:.0f} were deleted by their authors; of peers' reviews that turned, "
         f"{100 * n['peers_share']:.0f} % were."
     ),
     "variants": lambda n, turned: (

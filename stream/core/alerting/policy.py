@@ -110,13 +110,15 @@ class AlertPolicy:
         if seller.verdict is not None and now < seller.verdict.muted_until:
             return []
         watch, found = SELLER_WATCHES[number], strongest_window(number)
-        flips = [flip for flip in seller.flips[found.window :] if flip.group in found.exposed]
+        window_flips = seller.flips[found.window :]
+        are_linked = linked[found.window :] if number == ACCESS_WATCH and linked else [False] * len(window_flips)
+        exposed = [pair for pair in zip(window_flips, are_linked, strict=True) if pair[0].group in found.exposed]
+        # The evidence on an insider's client counts the linked flips only.
+        as_client = any(part.name == "insider_client" for part in found.parts)
+        flips = [flip for flip, is_linked in exposed if is_linked or not as_client]
         if not flips:  # at a threshold of even odds a window without exposed flips may contribute most
             return []
-        n_linked = 0
-        if number == ACCESS_WATCH and linked:
-            in_window = zip(seller.flips[found.window :], linked[found.window :], strict=True)
-            n_linked = len([flip for flip, is_linked in in_window if is_linked and flip.group in found.exposed])
+        n_linked = len([flip for flip, is_linked in exposed if is_linked])
         draft = AlertDraft(
             kind=watch.kind,
             subject=Subject("seller", seller.seller_id),

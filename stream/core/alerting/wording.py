@@ -64,7 +64,10 @@ def render(
     if evidence.payment is not None:
         sentences.append(_payment(evidence.payment))
     if n_linked:
-        sentences.append(f"Staff accused over other sellers looked up {n_linked} of these reviews.")
+        sentences.append(
+            f"Staff accused over other sellers looked up {n_linked} of these reviews, so more than an investigation "
+            "may be recommended."
+        )
     if earlier is not None:
         day = dt.datetime.fromtimestamp(earlier.raised_at, dt.UTC)
         sentences.append(
@@ -104,8 +107,10 @@ def _payment(payment: Payment) -> str:
     because = "" if strongest is None else f": {strongest.text[0].lower()}{strongest.text[1:]}"
     if payment.odds >= PAYMENT_ODDS:
         return f"The changes look bought, {_odds(payment.odds)} to 1{because}"
-    if payment.odds > 1 / PAYMENT_ODDS:
+    if payment.odds >= 1:
         return f"Nothing clearly shows that they were bought ({payment.odds:.1f} to 1)."
+    if payment.odds > 1 / PAYMENT_ODDS:
+        return f"The marks of payment speak rather against it ({1 / payment.odds:.1f} to 1)."
     return f"The changes do not look bought, {_odds(1 / payment.odds)} to 1{because}"
 
 

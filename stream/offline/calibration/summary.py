@@ -37,8 +37,8 @@ def _as_it_was(name: str, one: Outcome) -> list[str]:
     flips = "" if one.flips is None else f" with {one.flips:,} flips"
     lines = [
         f"As it was: {one.alarms} alarms on {name}, where the budget allows {one.allowed:.2f}, in "
-        f"{one.subject_years:,.0f} subject-years{flips}; by chance {one.alarms_at_least:.1f} to "
-        f"{one.alarms_at_most:.1f} (90 %)."
+        f"{one.subject_years:,.0f} subject-years{flips}. So many come at a true rate of {one.alarms_at_least:.1f} to "
+        f"{one.alarms_at_most:.1f} (90 % interval)."
     ]
     sizes = [size for size in one.by_size if size.alarms]
     if sizes:
