@@ -13,7 +13,6 @@ from typing import Final
 
 from aiokafka import TopicPartition
 
-from stream.config import Settings
 from stream.contract.events import STREAMS
 from stream.core.model.encoding import decode
 from stream.engine.checkpoint import POSITION, PositionRow
@@ -21,12 +20,10 @@ from stream.engine.log_check import Gap, LogError
 from stream.engine.task import Task
 from tests.simulation.checkpoint_store import SimulatedCheckpointStore
 from tests.simulation.feed import Feed
-from tests.simulation.input_markets import InputMarket, InputRecord
+from tests.simulation.input_markets import SETTINGS, InputMarket, InputRecord
 from tests.simulation.kafka_log import Log
 from tests.simulation.worker import FAILURES, Reports, SimulatedTaskRunner, Worker, new_runner, revoke
 
-#: A large budget of false alarms, so that small markets have alerts too.
-SETTINGS: Final = Settings(app_id="simulated", alert_budget=1000)
 _EVIDENCE: Final = len(STREAMS)
 #: A run without further faults must finish within this number of rounds over all tasks.
 MAX_ROUNDS: Final = 300

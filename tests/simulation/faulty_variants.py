@@ -18,7 +18,8 @@ from stream.engine.record_limits import RecordLimits
 from stream.engine.records import Record
 from stream.engine.task import Task
 from tests.simulation.checkpoint_store import SimulatedCheckpointStore
-from tests.simulation.cluster import SETTINGS, Variant
+from tests.simulation.cluster import Variant
+from tests.simulation.input_markets import SETTINGS
 from tests.simulation.kafka_log import FencedError, Log, Producer, Rows
 
 
@@ -69,6 +70,33 @@ class NonTransactionalMessages(SimulatedCheckpointStore):
             raise FencedError
         else:
             self.log.append(self.destination(record), record.key, record.value, tuple(record.headers))
+
+
+class NonTransactionalCases(SimulatedCheckpointStore):
+    """Sends the cases at once, outside the transaction."""
+
+    def send(self, record: Record) -> None:
+        if record.topic != SETTINGS.cases_topic:
+            super().send(record)
+        elif self.producer.fenced:
+            raise FencedError
+        else:
+            self.log.append(self.destination(record), record.key, record.value, tuple(record.headers))
+
+
+class LostCases(SimulatedCheckpointStore):
+    """Loses the cases of its first checkpoint that has any."""
+
+    _lost: Checkpoint | None = None
+
+    async def _write(self, checkpoint: Checkpoint) -> None:
+        if self._lost is None and any(record.topic == SETTINGS.cases_topic for record in checkpoint.records):
+            self._lost = checkpoint
+        await super()._write(checkpoint)
+
+    def send(self, record: Record) -> None:
+        if self._lost is None or record not in self._lost.records or record.topic != SETTINGS.cases_topic:
+            super().send(record)
 
 
 class UnboundedMerge:
@@ -148,6 +176,8 @@ FAULTY_VARIANTS: Final[dict[str, tuple[Variant, str | None, int]]] = {
     "a former owner is not fenced": (Variant(log=UnfencedLog), None, 20),
     "a restore reads uncommitted rows": (Variant(store=ReadUncommittedStore), None, 20),
     "messages outside the transaction": (Variant(store=NonTransactionalMessages), "removals", 25),
+    "cases outside the transaction": (Variant(store=NonTransactionalCases), None, 20),
+    "the cases of a checkpoint are lost": (Variant(store=LostCases), None, 20),
     "messages are read before they are committed": (Variant(read_committed=False), "removals", 25),
     "tasks do not wait for conclusions": (Variant(change=do_not_wait), "accused", 20),
     "expired records are not reported": (

@@ -1,4 +1,4 @@
-"""The input of a run: small seeded markets with many flips, with garbage and repeated records among the events.
+"""The input of a run: small seeded markets with many flips, and verdicts of analysts; garbage and repeated records.
 
 Invariant: a market depends only on its scenario and its number, and is simulated once. Most uncritical reviews without
 further events are left out: they are nine tenths of the events and decide nothing.
@@ -15,12 +15,19 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from stream.config import Settings
+from stream.contract.events import STREAMS, AnyEvent
 from stream.intake.partition import partition_of
 from stream.market.cheats import Run
 from stream.market.scenarios import Cheats, Delivery, Scenario
 from stream.market.simulate import make
-from stream.ops.event_files import stream_of
+from stream.offline.local_bus import LocalTasks
+from stream.ops.event_files import head, stream_of
+from tests.market_verdicts import among, case_events
+from tests.simulation.small_trees import small_trees
 
+#: A large budget of false alarms, so that small markets have alerts too.
+SETTINGS: Final = Settings(app_id="simulated", alert_budget=1000)
 DAY: Final = 86_400.0
 #: Number of different markets of a scenario; a seed takes one of them.
 VARIANTS: Final = 8
@@ -31,6 +38,7 @@ _REPEATED_SHARE: Final = 0.02
 _REPEATED_WITHIN: Final = 300
 #: Percentage of the uncritical reviews that are kept.
 _KEPT_PERCENT: Final = 3
+_decode: Final = msgspec.json.Decoder(AnyEvent).decode
 
 
 class MarketSpec(NamedTuple):
@@ -96,8 +104,11 @@ def input_market(scenario: str, number: int) -> InputMarket:
     """Return the market of a scenario and a number."""
     spec, chance = MARKET_SPECS[scenario], Random(number)
     market = make(spec.scenario, Run(scenario, number + 1, spec.sellers, spec.days, 0))
+    cheats = {cheat.actor_id or cheat.seller_id for cheat in market.truth}
+    relevant = list(_relevant([line.rstrip() for line in market.lines]))
+    lines = _with_verdicts(relevant, spec.partition_count, cheats, number)
     records: list[InputRecord] = []
-    for record in _relevant([line.rstrip() for line in market.lines], spec.partition_count):
+    for record in [_record(line, spec.partition_count) for line in lines]:
         records.append(record)
         if chance.random() < _GARBAGE_SHARE:
             records.append(_garbage(chance, record, spec.partition_count)._replace(valid=False))
@@ -107,7 +118,27 @@ def input_market(scenario: str, number: int) -> InputMarket:
     return InputMarket(scenario, number, spec.partition_count, records)
 
 
-def _relevant(lines: list[bytes], partition_count: int) -> Iterator[InputRecord]:
+def _with_verdicts(lines: list[bytes], partition_count: int, cheats: set[str], number: int) -> list[bytes]:
+    """Return a market with what analysts send about its cases."""
+    with small_trees():
+        tasks = LocalTasks(SETTINGS.alert_budget, SETTINGS.config_digest, partition_count)
+        sent = case_events([_decode(line) for line in lines], tasks, cheats, Random(number), disorder=True)
+    return among(lines, _time, [(at, msgspec.json.encode(event)) for at, event in sent])
+
+
+def _time(line: bytes) -> dt.datetime:
+    return dt.datetime.fromisoformat(head(line).occurred_at or "")
+
+
+def _record(line: bytes, partition_count: int) -> InputRecord:
+    """Return the record that a producer makes of an event."""
+    top = head(line)
+    assert top.key is not None
+    partition = partition_of(top.key, partition_count)
+    return InputRecord(_time(line).timestamp(), stream_of(top.type), partition, top.key.encode(), line)
+
+
+def _relevant(lines: list[bytes]) -> Iterator[bytes]:
     """Yield the events of critical, edited and deleted reviews, and of a few others."""
     events: list[dict[str, Any]] = [msgspec.json.decode(line) for line in lines]
     relevant = {
@@ -119,10 +150,7 @@ def _relevant(lines: list[bytes], partition_count: int) -> Iterator[InputRecord]
     for line, event in zip(lines, events, strict=True):
         review_id = event.get("review_id")
         if review_id in relevant or review_id is None or zlib.crc32(review_id.encode()) % 100 < _KEPT_PERCENT:
-            at = dt.datetime.fromisoformat(event["occurred_at"]).timestamp()
-            seller = event["seller_id"]
-            partition = partition_of(seller, partition_count)
-            yield InputRecord(at, stream_of(event["type"]), partition, seller.encode(), line)
+            yield line
 
 
 def _garbage(chance: Random, valid: InputRecord, partition_count: int) -> InputRecord:
@@ -136,7 +164,7 @@ def _garbage(chance: Random, valid: InputRecord, partition_count: int) -> InputR
             valid._replace(key=None, value=None),
             valid._replace(key=b"nobody"),
             valid._replace(partition=(valid.partition + 1) % partition_count),
-            valid._replace(stream=(valid.stream + 1) % 3),
+            valid._replace(stream=(valid.stream + 1) % len(STREAMS)),
             valid._replace(value=valid.value.replace(year + b"0", year + b"8")),
         )
     )

@@ -12,7 +12,8 @@ from typing import Final
 from aiokafka import TopicPartition
 
 from stream.engine.task import TaskPhase
-from tests.simulation.cluster import SETTINGS, Cluster
+from tests.simulation.cluster import Cluster
+from tests.simulation.input_markets import SETTINGS
 
 #: All troubles; those in which records may be lost are the last two.
 TROUBLES: Final = (
@@ -62,7 +63,10 @@ class KafkaTroubles:
         return self._chance.randrange(self._cluster.market.partition_count)
 
     def _compact(self) -> None:
-        """Compact the state topic, also while it is read; no reader is slower than `delete.retention.ms`."""
+        """Compact the cases topic, and the state topic also while it is read.
+
+        No reader is slower than `delete.retention.ms`.
+        """
         number = self._partition()
         reading = any(
             runner.task.partition == number and runner.task.phase is TaskPhase.RESTORING
@@ -70,6 +74,7 @@ class KafkaTroubles:
             for runner in worker.runners
         )
         self._cluster.log.partitions[TopicPartition(SETTINGS.state_topic, number)].compact(not reading)
+        self._cluster.log.partitions[TopicPartition(SETTINGS.cases_topic, number)].compact()
         self._cluster.count("compaction while the state is read" if reading else "compaction")
 
     def _expire_read(self) -> None:

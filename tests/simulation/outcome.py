@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from random import Random
 from types import MappingProxyType
@@ -18,13 +18,15 @@ from typing import Any, Final
 import msgspec
 from aiokafka import TopicPartition
 
+from stream.contract.cases import Case
 from stream.engine.record_limits import RecordLimits
 from stream.engine.task import Task
 from stream.intake.dead_letters import DeadLetter, Part, incoming
+from tests.simulation.case_records import case_problems, latest_cases, unplaced, written
 from tests.simulation.checkpoint_store import ReadOnlyCheckpointStore
-from tests.simulation.cluster import SETTINGS, Cluster, Variant
-from tests.simulation.input_markets import InputMarket, InputRecord, input_market
-from tests.simulation.kafka_log import Log, LogRecord
+from tests.simulation.cluster import Cluster, Variant
+from tests.simulation.input_markets import SETTINGS, InputMarket, InputRecord, input_market
+from tests.simulation.kafka_log import Log
 from tests.simulation.small_trees import small_trees
 from tests.simulation.worker import run_to_end, shared_intake
 
@@ -46,6 +48,10 @@ class Outcome(msgspec.Struct):
     alerts: list[bytes]
     #: Dead letters, each with its count.
     dead_letters: Counter[tuple[Any, ...]]
+    #: By id, the cases that the cases topic holds.
+    cases: dict[str, Case]
+    #: What a reader of the cases topic must not see; the same of every run.
+    case_problems: list[str]
 
     @property
     def alert_ids(self) -> list[str]:
@@ -66,18 +72,16 @@ def read_outcome(log: Log, partition_count: int, since: Mapping[TopicPartition, 
         task = Task(partition, SETTINGS, shared_intake(SETTINGS, partition_count), store, lambda: 0.0)
         run_to_end(task.restore())
         tasks.append(task)
+    written_cases = latest_cases(written(log, SETTINGS.cases_topic, since))
     return Outcome(
         digests=[task.detector.state.digest() for task in tasks],
         counts=[_counts(task) for task in tasks],
         days=[task.detector.state.announced_through for task in tasks],
-        alerts=sorted(record.value or b"" for record in _written(log, SETTINGS.alerts_topic, since)),
+        alerts=sorted(record.value or b"" for record in written(log, SETTINGS.alerts_topic, since)),
         dead_letters=_dead_letters(log, since),
+        cases={name: unplaced(case) for name, case in written_cases.items()},
+        case_problems=case_problems(log, written_cases, tasks, since),
     )
-
-
-def _written(log: Log, topic: str, since: Mapping[TopicPartition, int]) -> Iterator[LogRecord]:
-    for tp in sorted(tp for tp in log.partitions if tp.topic == topic):
-        yield from (record for record in log.partitions[tp].committed() if record.offset >= since.get(tp, 0))
 
 
 def _counts(task: Task) -> tuple[int, int, int]:
@@ -96,7 +100,7 @@ def _dead_letters(log: Log, since: Mapping[TopicPartition, int]) -> Counter[tupl
     """
     found: Counter[tuple[Any, ...]] = Counter()
     for topic in SETTINGS.read_topics:
-        for record in _written(log, SETTINGS.dead_letter_topic(topic), since):
+        for record in written(log, SETTINGS.dead_letter_topic(topic), since):
             letter = incoming(record.key, record.value, record.headers)
             parts = tuple(_digest(letter, part) for part in _PARTS)
             found[letter.topic, letter.partition, letter.reason, letter.detail, parts] += 1
@@ -140,7 +144,7 @@ def differences(market: InputMarket, processed: list[InputRecord], found: Outcom
         expected = clean_outcome(market.scenario, market.number)
     else:
         expected = _clean_outcome(market._replace(records=processed))
-    problems = list(_count_differences(found, expected, len(processed)))
+    problems = [*_count_differences(found, expected, len(processed)), *found.case_problems]
     repeated = [name for name, count in Counter(found.alert_ids).items() if count > 1]
     if repeated:
         problems.append(f"alerts committed more than once: {repeated}")
@@ -157,6 +161,11 @@ def differences(market: InputMarket, processed: list[InputRecord], found: Outcom
         problems.append(f"alerts: {found.alert_ids}, of a clean run {expected.alert_ids}")
     elif found.alerts != expected.alerts:
         problems.append("alerts have the same ids and other contents")
+    if found.cases != expected.cases:
+        different = sorted(
+            name for name in found.cases.keys() | expected.cases if found.cases.get(name) != expected.cases.get(name)
+        )
+        problems.append(f"cases differ from those of a clean run: {different}")
     return problems
 
 

@@ -12,9 +12,9 @@ from aiokafka import TopicPartition
 
 from stream.contract.alerts import Alert
 from stream.offline.replay import replay
-from tests.simulation.cluster import SETTINGS, Variant
+from tests.simulation.cluster import Variant
 from tests.simulation.faulty_variants import FAULTY_VARIANTS, HARMLESS_VARIANT
-from tests.simulation.input_markets import MARKET_SPECS, input_market
+from tests.simulation.input_markets import MARKET_SPECS, SETTINGS, input_market
 from tests.simulation.kafka_log import FencedError, Log
 from tests.simulation.kafka_troubles import TROUBLES
 from tests.simulation.outcome import clean_outcome
