@@ -12,7 +12,9 @@ from random import Random
 from typing import Any, Final, NamedTuple, TypeVar
 
 from stream.arena.analysts import SimulatedAnalysts, answered
+from stream.contract.alerts import Alert
 from stream.contract.events import CaseAppealed, CaseAssigned, CaseEvent, CaseNoted, Event, VerdictRecorded
+from stream.core.model.strata import DAY
 from stream.offline.local_bus import LocalTasks
 
 T = TypeVar("T")
@@ -24,6 +26,23 @@ _DELAY_DAYS: Final = (1, 2, 5)
 _HOUR: Final = dt.timedelta(hours=1)
 
 
+class ConcludingTasks(LocalTasks):
+    """Tasks that conclude each day, also if some of them have no events: as idle tasks do on a real Kafka."""
+
+    _day = -1
+
+    def apply(self, event: Event, at: float) -> list[Alert]:
+        """Apply the next event; on a new day, let the tasks without events announce the days before it."""
+        alerts = super().apply(event, at)
+        if int(at // DAY) > self._day:
+            self._day = int(at // DAY)
+            for _ in range(2):  # the aggregator asks for the days, the others announce them
+                for task in self.tasks:
+                    task.on_idle()
+                alerts += self.deliver()
+        return alerts
+
+
 class SentEvent(NamedTuple):
     """An event of an analyst, and when it arrives among the market's events (event time)."""
 
@@ -32,7 +51,7 @@ class SentEvent(NamedTuple):
 
 
 def case_events(
-    events: Iterable[Event], tasks: LocalTasks, cheats: Collection[str], chance: Random, disorder: bool
+    events: Iterable[Event], tasks: ConcludingTasks, cheats: Collection[str], chance: Random, disorder: bool
 ) -> list[SentEvent]:
     """Return what analysts send about a market, in order of arrival.
 

@@ -21,9 +21,8 @@ from stream.intake.partition import partition_of
 from stream.market.cheats import Run
 from stream.market.scenarios import Cheats, Delivery, Scenario
 from stream.market.simulate import make
-from stream.offline.local_bus import LocalTasks
 from stream.ops.event_files import head, stream_of
-from tests.market_verdicts import among, case_events
+from tests.market_verdicts import ConcludingTasks, among, case_events
 from tests.simulation.small_trees import small_trees
 
 #: A large budget of false alarms, so that small markets have alerts too.
@@ -121,7 +120,7 @@ def input_market(scenario: str, number: int) -> InputMarket:
 def _with_verdicts(lines: list[bytes], partition_count: int, cheats: set[str], number: int) -> list[bytes]:
     """Return a market with what analysts send about its cases."""
     with small_trees():
-        tasks = LocalTasks(SETTINGS.alert_budget, SETTINGS.config_digest, partition_count)
+        tasks = ConcludingTasks(SETTINGS.alert_budget, SETTINGS.config_digest, partition_count)
         sent = case_events([_decode(line) for line in lines], tasks, cheats, Random(number), disorder=True)
     return among(lines, _time, [(at, msgspec.json.encode(event)) for at, event in sent])
 
