@@ -1,7 +1,8 @@
 """Markets processed by workers that crash, freeze, stop and join, on a Kafka that fails and has ordinary troubles.
 
-Each round has a market, a group and topics of its own. At its end, state, alerts and dead letters must equal those of a
-clean replay of all records that did not expire unread. The first round that differs ends the run and prints its seed.
+Each round has a market with verdicts, a group and topics of its own. At its end, state, alerts, cases and dead letters
+must equal those of a clean replay of all records that did not expire unread. The first round that differs ends the run
+and prints its seed.
 The environment variable MINUTES sets the duration (30), SEED (1) the choices, KAFKA_VERSION the broker's version.
 """
 
@@ -24,8 +25,9 @@ from tests.faults.fault_schedule import FaultSchedule, is_idle, stop_all
 from tests.faults.kafka_troubles import KafkaTroubles, reported_gaps
 from tests.faults.outcome import assert_equals
 from tests.faults.restricted import RestrictedBroker
-from tests.faults.round_inputs import RoundInputs, with_garbage
+from tests.faults.round_inputs import RoundInputs, with_garbage, with_verdicts
 from tests.faults.summary import Summary
+from tests.kafka.cases import by_id
 from tests.kafka.group import Group, Worker, replay
 
 MINUTES: Final = float(os.environ.get("MINUTES", "30"))
@@ -67,9 +69,12 @@ class Round:
 
     def run(self) -> str:
         """Run the market, its second part after the first part is done; return one line about the outcome."""
-        file = self._folder / "market.jsonl"
-        simulate.write(self.scenario, self.seed, 100, 160, file, self._folder / "truth.jsonl")
-        lines = with_garbage(file.read_bytes().splitlines(), self.chance)
+        file, truth = self._folder / "market.jsonl", self._folder / "truth.jsonl"
+        simulate.write(self.scenario, self.seed, 100, 160, file, truth)
+        # A verdict that is late must not be in another part than the ones before it: see below.
+        disorder = self.scenario == "dirty"
+        events = with_verdicts(file.read_bytes().splitlines(), truth, self.group.settings, self.chance, disorder)
+        lines = with_garbage(events, self.chance)
         # At the end of a part the tasks apply all events that they hold for reordering, which a replay does not do.
         first = len(lines) if self.scenario == "dirty" else len(lines) * (self._number % 3 + 6) // 10
         self._faults.max_workers = self.conditions.max_workers
@@ -114,9 +119,11 @@ class Round:
         Worker(self.group)
         self.group.wait_for_state(expected)
         stop_all(self.group)
-        assert_equals(self.group, expected, ids, self.troubles.written_since)
+        cases = by_id((self._folder / "cases.jsonl").read_text().splitlines())
+        assert_equals(self.group, expected, ids, cases, self.troubles.written_since)
         failed = sum(worker.process.returncode not in (0, -9, -15) for worker in self.group.workers)
-        return f"{len(ids)} alerts, {missing} records expired unread, {failed} workers ended by themselves"
+        found = f"{len(ids)} alerts, {len(cases)} cases, {missing} records expired unread"
+        return f"{found}, {failed} workers ended by themselves"
 
 
 def main() -> int:

@@ -177,7 +177,7 @@ class KafkaTroubles:
         self._wait_for_empty_group()
         self._group.command("state", "rebuild")
         settings = self._group.settings
-        written = [settings.alerts_topic, *map(settings.dead_letter_topic, settings.read_topics)]
+        written = [settings.alerts_topic, settings.cases_topic, *map(settings.dead_letter_topic, settings.read_topics)]
         with closing(KafkaConsumer(**connection(self._broker.administrator))) as consumer:
             for topic in written:
                 partitions = [TopicPartition(topic, n) for n in consumer.partitions_for_topic(topic)]

@@ -5,6 +5,7 @@ Invariant: one producer sends to a partition, without transactions, so a record'
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -13,15 +14,19 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+import msgspec
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
-from stream.contract.events import STREAMS
+from stream.config import Settings
+from stream.contract.events import STREAMS, AnyEvent
 from stream.intake.header_names import RawName
 from stream.intake.partition import partition_of
 from stream.ops.client import connection
 from stream.ops.event_files import head, stream_of
 from tests.kafka.group import PARTITIONS, Group
+from tests.market_verdicts import ConcludingTasks, among, case_events
 
+_decode: Final = msgspec.json.Decoder(AnyEvent).decode
 CODECS: Final = (None, "gzip", "snappy", "lz4", "zstd")
 #: One record in this many has odd headers, and one line in this many is garbage that makes a large dead letter.
 _ODD_HEADERS_EVERY: Final = 50
@@ -41,9 +46,30 @@ def with_garbage(lines: Iterable[bytes], chance: Random) -> list[bytes]:
         found.append(line)
         if chance.randrange(_GARBAGE_EVERY) == 0:
             padding = "x" * chance.randrange(_GARBAGE_BYTES)
-            event = {"type": "review.burned", "seller_id": head(line).seller_id, "padding": padding}
+            event = {"type": "review.burned", "seller_id": head(line).key, "padding": padding}
             found.append(json.dumps(event).encode())
     return found
+
+
+def with_verdicts(lines: list[bytes], truth: Path, settings: Settings, chance: Random, disorder: bool) -> list[bytes]:
+    """Return a market with what analysts send about its cases.
+
+    Args:
+        lines: The market's events in order of arrival.
+        truth: The file that names the cheats.
+        settings: Of the workers.
+        chance: Chooses what analysts send.
+        disorder: Whether some verdicts come after a later one of the same case.
+    """
+    tasks = ConcludingTasks(settings.alert_budget, settings.config_digest, PARTITIONS)
+    found = [json.loads(line) for line in truth.read_text().splitlines()]
+    cheats = {cheat.get("actor_id") or cheat["seller_id"] for cheat in found}
+    sent = case_events([_decode(line) for line in lines], tasks, cheats, chance, disorder)
+    return among(lines, _time, [(at, msgspec.json.encode(event)) for at, event in sent])
+
+
+def _time(line: bytes) -> dt.datetime:
+    return dt.datetime.fromisoformat(head(line).occurred_at or "")
 
 
 class RoundInputs:
@@ -78,13 +104,13 @@ class RoundInputs:
         self._check_ends()
 
     def _send(self, producer: KafkaProducer, stream: int, line: bytes) -> None:
-        seller = head(line).seller_id
-        assert seller is not None
-        number = partition_of(seller, PARTITIONS)
+        key = head(line).key
+        assert key is not None
+        number = partition_of(key, PARTITIONS)
         odd = self._odd_headers and self._chance.randrange(_ODD_HEADERS_EVERY) == 0
         headers = self._chance.choice(_HEADERS) if odd else []
         topic = self._group.settings.input_topics[stream]
-        producer.send(topic, value=line, key=seller.encode(), partition=number, headers=headers)
+        producer.send(topic, value=line, key=key.encode(), partition=number, headers=headers)
         self._sent[stream, number].append(line)
 
     def _check_ends(self) -> None:

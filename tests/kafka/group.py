@@ -89,9 +89,9 @@ def configure(kafka: KafkaSettings, topic: str, **configs: str) -> None:
 
 
 def replay(events: Path, folder: Path) -> tuple[dict[str, Any], list[str]]:
-    """Run `volteface replay` on a file; return its output and the ids of its alerts."""
+    """Run `volteface replay` on a file; return its output and the ids of its alerts, and write `cases.jsonl`."""
     alerts = folder / "alerts.jsonl"
-    options = ("--partitions", str(PARTITIONS), "--alerts", str(alerts))
+    options = ("--partitions", str(PARTITIONS), "--alerts", str(alerts), "--cases", str(folder / "cases.jsonl"))
     output = command(os.environ, "replay", "--input", str(events), *options)
     return json.loads(output), alert_ids(alerts.read_text())
 

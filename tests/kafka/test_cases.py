@@ -16,6 +16,7 @@ from stream.arena.analysts import SimulatedAnalysts, answered
 from stream.contract.events import AnyEvent, CaseEvent, Event
 from stream.market import simulate
 from stream.offline.local_bus import LocalTasks
+from tests.kafka.cases import by_id
 from tests.kafka.group import PARTITIONS, Group, Worker, alert_ids, command, wait
 
 pytestmark = pytest.mark.kafka
@@ -46,18 +47,12 @@ def _replayed(
 ) -> tuple[dict[str, Any], list[str], dict[str, Any]]:
     options = ("--alerts", str(folder / "a.jsonl"), "--cases", str(folder / "c.jsonl"), "--partitions", str(PARTITIONS))
     output = json.loads(command(environment, "replay", "--input", str(events), *options))
-    return output, alert_ids((folder / "a.jsonl").read_text()), _by_id((folder / "c.jsonl").read_text())
-
-
-def _by_id(lines: str) -> dict[str, Any]:
-    """Return cases by their ids, without the position, which is no function of the input."""
-    cases = [json.loads(line) for line in lines.splitlines()]
-    return {case["case_id"]: {**case, "position": None} for case in cases}
+    return output, alert_ids((folder / "a.jsonl").read_text()), by_id((folder / "c.jsonl").read_text().splitlines())
 
 
 def _cases(group: Group) -> dict[str, Any]:
     states = [word for state in ("open", "decided", "appealed", "closed") for word in ("--state", state)]
-    return _by_id(group.command("cases", "--json", *states))
+    return by_id(group.command("cases", "--json", *states).splitlines())
 
 
 def test_three_kills_amid_verdicts_equal_a_replay(group: Group, tmp_path: Path) -> None:
