@@ -57,8 +57,8 @@ _TEXTS: Final[dict[PartName | MarkName | Literal["spread"], Callable[[Numbers, s
     "deletions": lambda n, turned: (
         "Removals are no deletions by authors, so these say nothing."
         if n["peers_share"] == 0
-        else f"{n['deleted']:.0f} of the {n['flips']:.0f} were deleted by their authors; of peers' reviews that turned, "
-        f"{100 * n['peers_share']:.0f} % were."
+        else f"{n['deleted']:.0f} of the {n['flips']:.0f} were deleted by their authors; of peers' reviews that "
+        f"turned, {100 * n['peers_share']:.0f} % were."
     ),
     "variants": lambda n, turned: (
         f"It is not known which reviews a payer leaves alone: the mean of {len(n)} comparisons counts."
