@@ -84,7 +84,7 @@ def _view(runner: TaskRunner, settings: Settings, tail: Tail, doubts: Collection
             "staff_judged_timestamp_seconds": end_of_day(judged) if judged is not None else 0.0,
             "blocked": float(task.blocked),
         },
-        cases=CaseCounts.of(detector.state.cases.cases.values()),
+        cases=CaseCounts.of(detector.state.cases),
         doubts=doubts,
     )
 

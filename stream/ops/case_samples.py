@@ -6,15 +6,16 @@ Invariant: gauges of the present cases, so sums over tasks are right whatever wo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple, get_args
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
 from stream.contract.alerts import Severity
-from stream.contract.cases import Case, CaseState
+from stream.contract.cases import CaseState
 from stream.contract.events import Story
+from stream.core.cases.book import CaseBook
 from stream.core.cases.transitions import Outcome
 
 #: What an event of a case may do, in the counts of a task.
@@ -31,24 +32,26 @@ class CaseCounts(NamedTuple):
         states: Number of cases by state and severity.
         verdicts: Number of cases by kind, severity and the verdict in force.
         stories: Number of explained cases by story.
+        log_losses: Of the order of the queue, by "learned" and "odds"; empty while there are too few verdicts.
     """
 
     states: Mapping[tuple[str, str], int]
     verdicts: Mapping[tuple[str, str, str], int]
     stories: Mapping[str, int]
+    log_losses: Mapping[str, float]
 
     @classmethod
-    def of(cls, cases: Iterable[Case]) -> CaseCounts:
-        """Count cases."""
+    def of(cls, book: CaseBook) -> CaseCounts:
+        """Count the cases of a task."""
         states, verdicts, stories = Counter[tuple[str, str]](), Counter[tuple[str, str, str]](), Counter[str]()
-        for case in cases:
+        for case in book.cases.values():
             states[case.state, case.severity] += 1
             for verdict in case.verdicts:
                 if verdict.effect == "in_force":
                     verdicts[case.kind, case.severity, verdict.verdict] += 1
                     if verdict.verdict == "explained":
                         stories[verdict.story or "other"] += 1
-        return cls(states, verdicts, stories)
+        return cls(states, verdicts, stories, book.queue.log_losses())
 
 
 def samples(counts: Mapping[str, CaseCounts]) -> Iterator[Metric]:
@@ -60,6 +63,12 @@ def samples(counts: Mapping[str, CaseCounts]) -> Iterator[Metric]:
     stories = GaugeMetricFamily(
         "volteface_explained_cases", "Cases explained by an innocent story", labels=["task", "story"]
     )
+    losses = GaugeMetricFamily(
+        "volteface_priority_log_loss",
+        "Mean log loss over the latest verdicts of the learned probability and of the odds alone; the learned one "
+        "orders the queue while it is lower. No sample before there are enough verdicts",
+        labels=["task", "model"],
+    )
     for task, counted in counts.items():
         for state in _STATES:
             for severity in _SEVERITIES:
@@ -68,4 +77,6 @@ def samples(counts: Mapping[str, CaseCounts]) -> Iterator[Metric]:
             verdicts.add_metric([task, *labels], count)
         for story in _STORIES:
             stories.add_metric([task, story], counted.stories.get(story, 0))
-    yield from (cases, verdicts, stories)
+        for model, loss in counted.log_losses.items():
+            losses.add_metric([task, model], loss)
+    yield from (cases, verdicts, stories, losses)

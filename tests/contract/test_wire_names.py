@@ -102,7 +102,25 @@ def test_fields_encoded_by_name_keep_their_names(value: msgspec.Struct, document
 def test_keys_of_state_rows_keep_their_prefixes() -> None:
     prefixes = {name: value for name, value in vars(codec).items() if isinstance(value, bytes)}
     assert sorted(prefixes.values()) == sorted(
-        [b"c/", b"m/", b"n/", b"h/", b"g/", b"j/", b"r/", b"s/", b"f/", b"p/", b"d/", b"e/", b"a/", b"w/", b"b/", b"k/"]
+        [
+            b"c/",
+            b"m/",
+            b"n/",
+            b"h/",
+            b"g/",
+            b"j/",
+            b"r/",
+            b"s/",
+            b"f/",
+            b"p/",
+            b"d/",
+            b"e/",
+            b"a/",
+            b"w/",
+            b"b/",
+            b"k/",
+            b"q/",
+        ]
     )
     assert POSITION == b"o"
     assert set(deciding_settings(Settings())) == {
@@ -243,6 +261,7 @@ METRICS = [
     "volteface_late_events",
     "volteface_partitions",
     "volteface_pattern_score",
+    "volteface_priority_log_loss",
     "volteface_products",
     "volteface_records",
     "volteface_restore_seconds",

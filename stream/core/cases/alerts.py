@@ -14,7 +14,6 @@ import msgspec
 from stream.contract.alerts import Alert, Link, Subject
 from stream.contract.cases import Case, CaseAlert, CaseVerdict, case_id
 from stream.core.alerting.response import SEVERITIES
-from stream.core.cases.priority import priority_of
 from stream.core.cases.rules import CaseRules
 
 #: The most alerts, verdicts, notes and appeals of a case, and the most linked subjects.
@@ -28,7 +27,7 @@ def in_force(case: Case) -> CaseVerdict | None:
 
 def opened(subject: Subject, alert: Alert, rules: CaseRules) -> Case:
     """Return the case that a subject's first alert opens."""
-    case = Case(
+    return Case(
         case_id=case_id(subject, alert.alert_id),
         subject=subject,
         state="open",
@@ -40,7 +39,6 @@ def opened(subject: Subject, alert: Alert, rules: CaseRules) -> Case:
         due_at=rules.due_at(alert.raised_at, alert.severity),
         **_latest(alert),
     )
-    return msgspec.structs.replace(case, priority=priority_of(case))
 
 
 def with_alert(case: Case, alert: Alert, rules: CaseRules) -> Case:
@@ -64,7 +62,7 @@ def with_alert(case: Case, alert: Alert, rules: CaseRules) -> Case:
         )
     elif case.due_at is not None:
         case = msgspec.structs.replace(case, due_at=min(case.due_at, due_at))
-    return msgspec.structs.replace(case, priority=priority_of(case))
+    return case
 
 
 def _short(alert: Alert) -> CaseAlert:

@@ -8,10 +8,14 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 
+import msgspec
+
 from stream.contract.alerts import Alert, Subject
 from stream.contract.cases import Case
 from stream.contract.events import CaseEvent
 from stream.core.cases import alerts, transitions
+from stream.core.cases.priority import priority_of
+from stream.core.cases.queue_model import QueueModel
 from stream.core.cases.rules import CaseRules
 from stream.core.cases.transitions import Decision
 from stream.core.model.encoding import decode, encode
@@ -28,11 +32,13 @@ class CaseBook:
     Attributes:
         cases: By id.
         changed: Ids of the rows that have changed since they were last written.
+        queue: What verdicts have taught about the order of the cases.
     """
 
     def __init__(self, rules: CaseRules, counts: Counter[str]) -> None:
         self.cases: dict[str, Case] = {}
         self.changed: set[str] = set()
+        self.queue = QueueModel()
         self._rules = rules
         self._counts = counts
         #: The latest case of a subject.
@@ -66,6 +72,8 @@ class CaseBook:
             return None
         change = transitions.apply(case, event, self._rules)
         self._counts[change.outcome] += 1
+        if change.decision is not None:
+            self.queue.learn(case, change.decision.verdict)
         if change.case != case:
             self._keep(change.case)
         return change.decision
@@ -97,6 +105,8 @@ class CaseBook:
         return found
 
     def _keep(self, case: Case) -> None:
+        if case.state in {"open", "appealed"}:  # others keep the place at which they were decided
+            case = msgspec.structs.replace(case, priority=priority_of(case, self.queue.probability(case)))
         self.cases[case.case_id] = case
         self._latest[case.subject.type, case.subject.id] = case.case_id
         self.changed.add(case.case_id)

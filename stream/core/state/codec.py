@@ -38,7 +38,7 @@ from stream.core.subjects.seller import Seller
 META, BASELINE, PATTERNS, PROGRESS, ACCUSED = b"m/", b"n/", b"h/", b"g/", b"j/"
 REVIEW, SELLER, FLIP, PRODUCT, EVENT_IDS, PENDING_CHANGE = b"r/", b"s/", b"f/", b"p/", b"d/", b"e/"
 CLOSED_REVIEW, STAFF_EXPOSURE, UNCONCLUDED, STAFF_HISTORY = b"c/", b"a/", b"w/", b"b/"
-CASE = b"k/"
+CASE, QUEUE_MODEL = b"k/", b"q/"
 
 
 def review_row(review: Review) -> bytes:

@@ -98,6 +98,7 @@ class State:
             codec.UNCONCLUDED: self.aggregator.changed_unconcluded,
             codec.STAFF_HISTORY: self.aggregator.changed_histories,
             codec.CASE: self.cases.changed,
+            codec.QUEUE_MODEL: self.cases.queue.changed,
         }
         self._writers: dict[bytes, Callable[[str], bytes | None]] = {
             codec.META: self._meta_row,
@@ -116,6 +117,7 @@ class State:
             codec.UNCONCLUDED: self.aggregator.unconcluded_row,
             codec.STAFF_HISTORY: self.aggregator.history_row,
             codec.CASE: self.cases.row,
+            codec.QUEUE_MODEL: self.cases.queue.row,
         }
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
@@ -186,6 +188,7 @@ class State:
         yield codec.UNCONCLUDED, self.aggregator.unconcluded
         yield codec.STAFF_HISTORY, self.aggregator.histories
         yield codec.CASE, self.cases.cases
+        yield codec.QUEUE_MODEL, self.cases.queue.names()
 
     def _is_blank(self) -> bool:
         """Whether the task has applied no event and no message yet."""
@@ -280,6 +283,7 @@ class State:
             codec.UNCONCLUDED: self.aggregator.load_unconcluded,
             codec.STAFF_HISTORY: self.aggregator.load_history,
             codec.CASE: self.cases.load,
+            codec.QUEUE_MODEL: self.cases.queue.load,
         }
 
     def _load_flips(self, rows: list[tuple[str, bytes]]) -> None:

@@ -15,7 +15,7 @@ from types import ModuleType
 
 
 @contextmanager
-def _packages_not_run(*packages: str) -> Iterator[None]:
+def packages_not_run(*packages: str) -> Iterator[None]:
     """Make these packages importable, with the modules in them, but do not run the packages themselves."""
     # Packages that are imported already stay as they are.
     added = [name for name in packages if name not in sys.modules]
@@ -32,7 +32,7 @@ def _packages_not_run(*packages: str) -> Iterator[None]:
             del sys.modules[name]
 
 
-with _packages_not_run("river.anomaly", "river.drift", "river.tree"):
+with packages_not_run("river.anomaly", "river.drift", "river.tree"):
     from river.anomaly.hst import HalfSpaceTrees
     from river.drift.adwin import ADWIN
 

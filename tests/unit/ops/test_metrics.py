@@ -20,7 +20,12 @@ _ALERTS = Path(__file__).parents[3] / "schemas" / "examples" / "alert.v1.jsonl"
 
 def _view(evidence: list[float]) -> TaskView:
     return TaskView(
-        cases=CaseCounts({("open", "low"): 2}, {("seller.flips", "low", "confirmed"): 1}, {"campaign": 3}),
+        cases=CaseCounts(
+            {("open", "low"): 2},
+            {("seller.flips", "low", "confirmed"): 1},
+            {"campaign": 3},
+            {"learned": 0.25, "odds": 0.5},
+        ),
         counts=Counter({"applied": 10, "duplicate": 2, "late": 1, "upgraded": 3, "retracted": 1, "alerts": 1}),
         dead={"reviews.lifecycle.v1/undecodable": 4, "a/b/future": 1},
         foreign_messages=6,
@@ -68,6 +73,8 @@ def test_the_page_has_the_counts_of_the_tasks() -> None:
     assert found["volteface_evidence_log_odds{family=sellers,quantile=0.5}"] == -1.0
     assert found["volteface_evidence_log_odds{family=sellers,quantile=1.0}"] == 1.5
     assert found["volteface_evidence_log_odds{family=staff,quantile=1.0}"] == 0.5
+    assert found["volteface_priority_log_loss{model=learned}"] == 0.25
+    assert found["volteface_priority_log_loss{model=odds}"] == 0.5
     assert found["volteface_alerts_allowed_per_year{family=sellers}"] == 2
     assert found["volteface_subjects{family=staff}"] == 5
     assert any(name.startswith("volteface_build_info{model_version=") for name in found)
