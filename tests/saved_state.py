@@ -66,8 +66,8 @@ def written() -> Saved:
         if number == len(events) // 2:
             task.on_message(Forget(reviewer_id=min(review.reviewer_id for review in task.state.reviews.values())))
         cases = task.state.cases.cases.values()
-        for case in [case for case in cases if case.subject.type == "seller" and not case.verdicts]:
-            tasks.apply(verdict(case, typed.occurred_at, "explained"), typed.occurred_at.timestamp())
+        for case in [case for case in cases if not case.verdicts]:
+            tasks.apply(verdict(case, typed.occurred_at, "confirmed", second="ben"), typed.occurred_at.timestamp())
         for key, value in task.state.changed():
             if value is None:
                 rows.pop(key, None)
