@@ -72,7 +72,8 @@ class CaseBook:
             return None
         change = transitions.apply(case, event, self._rules)
         self._counts[change.outcome] += 1
-        if change.decision is not None:
+        # Not of staff: their verdicts come from other tasks, in an order that differs from run to run.
+        if change.decision is not None and case.subject.type == "seller":
             self.queue.learn(case, change.decision.verdict)
         if change.case != case:
             self._keep(change.case)
@@ -106,7 +107,8 @@ class CaseBook:
 
     def _keep(self, case: Case) -> None:
         if case.state in {"open", "appealed"}:  # others keep the place at which they were decided
-            case = msgspec.structs.replace(case, priority=priority_of(case, self.queue.probability(case)))
+            learned = self.queue.probability(case) if case.subject.type == "seller" else None
+            case = msgspec.structs.replace(case, priority=priority_of(case, learned))
         self.cases[case.case_id] = case
         self._latest[case.subject.type, case.subject.id] = case.case_id
         self.changed.add(case.case_id)
