@@ -6,6 +6,7 @@ they arrive.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -44,7 +45,7 @@ def opened(subject: Subject, alert: Alert, rules: CaseRules) -> Case:
 def with_alert(case: Case, alert: Alert, rules: CaseRules) -> Case:
     """Return a case with one more alert. A decided case is open again if the alert is later than its verdict."""
     alerts = sorted([*case.alerts, _short(alert)], key=lambda one: (one.raised_at, one.alert_id))[-MAX_ENTRIES:]
-    due_at = rules.due_at(alert.raised_at, alert.severity)
+    due_at = rules.due_at(max(alert.raised_at, _appealed_at(case) or alert.raised_at), alert.severity)
     # A shift of a product's rating is evidence about its effect, and accuses nobody.
     accusations = [one.alert_id for one in alerts if one.kind != "product.rating_shift"]
     case = msgspec.structs.replace(
@@ -63,6 +64,11 @@ def with_alert(case: Case, alert: Alert, rules: CaseRules) -> Case:
     elif case.due_at is not None:
         case = msgspec.structs.replace(case, due_at=min(case.due_at, due_at))
     return case
+
+
+def _appealed_at(case: Case) -> dt.datetime | None:
+    """Return since when an appeal waits for its answer; an alert from before it may come after it."""
+    return case.appeals[-1].appealed_at if case.state == "appealed" else None
 
 
 def _short(alert: Alert) -> CaseAlert:

@@ -185,6 +185,19 @@ def test_the_order_of_arrival_of_alerts_does_not_matter() -> None:
     assert one == other
 
 
+def test_an_appeal_and_an_earlier_alert_commute() -> None:
+    case, rules = staff_case(), _RULES["staff"]
+    decided, _ = _after(case, verdict(case, _at(case, 1), "confirmed", second="ben"))
+    alert = msgspec.structs.replace(
+        seller_alert("f" * 32, _at(case, 0.5)), subject=case.subject, kind=case.kind, severity="critical"
+    )
+    contested = appeal(case, _at(case, 2))
+    one = with_alert(_after(decided, contested)[0], alert, rules)
+    other, _ = _after(with_alert(decided, alert, rules), contested)
+    assert one == other
+    assert one.due_at == _at(case, 2) + dt.timedelta(days=1)
+
+
 def test_a_rating_shift_joins_a_case_and_is_not_its_evidence() -> None:
     case = seller_case()
     shift = msgspec.structs.replace(
