@@ -72,8 +72,7 @@ class CaseBook:
             return None
         change = transitions.apply(case, event, self._rules)
         self._counts[change.outcome] += 1
-        # Not of staff: their verdicts come from other tasks, in an order that differs from run to run.
-        if change.decision is not None and case.subject.type == "seller":
+        if change.decision is not None:
             self.queue.learn(case, change.decision.verdict)
         if change.case != case:
             self._keep(change.case)
@@ -107,8 +106,7 @@ class CaseBook:
 
     def _keep(self, case: Case) -> None:
         if case.state in {"open", "appealed"}:  # others keep the place at which they were decided
-            learned = self.queue.probability(case) if case.subject.type == "seller" else None
-            case = msgspec.structs.replace(case, priority=priority_of(case, learned))
+            case = msgspec.structs.replace(case, priority=priority_of(case, self.queue.probability(case)))
         self.cases[case.case_id] = case
         self._latest[case.subject.type, case.subject.id] = case.case_id
         self.changed.add(case.case_id)

@@ -1,8 +1,8 @@
-"""What verdicts teach about the order of a task's queue.
+"""What verdicts on a task's sellers teach about the order of its queue.
 
-Invariant: a function of the task's cases and verdicts in their order. The learned probability is used only while it has
-predicted the latest verdicts better than the odds alone, each before it was learned from. So a few verdicts change no
-order.
+Invariant: a function of the sellers' cases and verdicts, in order of event time. Staff keep the odds' order: verdicts
+on them come from other tasks, between other events than in a replay. The learned probability is used only while it has
+predicted the latest verdicts better than the odds alone, each before it was learned from.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class QueueModelRow(msgspec.Struct, array_like=True, gc=False):
 
 
 class QueueModel:
-    """Learns the probability that a case is confirmed.
+    """Learns the probability that a seller's case is confirmed.
 
     Attributes:
         changed: Names of the rows that have changed since they were last written: "", the only one.
@@ -71,7 +71,7 @@ class QueueModel:
                 case answered to and fro is not a number of verdicts.
             verdict: The verdict.
         """
-        confirmed = _TAUGHT.get(verdict)
+        confirmed = _TAUGHT.get(verdict) if case.subject.type == "seller" else None
         before = in_force(case)
         corrected = _TAUGHT.get(before.verdict) if before is not None and case.state == "decided" else None
         if confirmed is None or confirmed is corrected:
@@ -85,8 +85,11 @@ class QueueModel:
         self.changed.add("")
 
     def probability(self, case: Case) -> float | None:
-        """Return the learned probability that a case is confirmed; None while the odds alone are as good."""
-        losses = self.log_losses()
+        """Return the learned probability that a seller's case is confirmed.
+
+        None for staff, and while the odds alone are as good.
+        """
+        losses = self.log_losses() if case.subject.type == "seller" else {}
         if not losses or losses["learned"] >= losses["odds"]:
             return None
         return 1.0 / (1.0 + math.exp(-self._get_regressions().log_odds(features_of(case))[1]))

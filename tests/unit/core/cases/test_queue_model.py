@@ -167,6 +167,16 @@ def test_an_inconclusive_verdict_teaches_nothing() -> None:
     assert (model.names(), model.changed) == ([], set())
 
 
+def test_staff_teach_nothing_and_keep_the_odds_order() -> None:
+    """Verdicts on staff reach the aggregator's task between other events than in a replay."""
+    model = _taught(100)
+    before = model.row("")
+    model.learn(staff_case(), "confirmed")
+    assert model.row("") == before
+    assert model.probability(seller_case()) is not None
+    assert model.probability(staff_case()) is None
+
+
 def test_the_same_case_answered_to_and_fro_is_not_a_number_of_verdicts() -> None:
     model, case = QueueModel(), _case(0, 5.0, True)
     model.learn(case, "confirmed")
