@@ -111,7 +111,7 @@ class Detector:
             self.state.accused.on_conclusion(message)
             return []
         if isinstance(message, StaffCaseEvent):
-            self._cases.on_staff_event(message.event)
+            self._cases.on_staff_event(message)
             return []
         if isinstance(message, Forget):
             self._risk_set.forget_reviewer(message.reviewer_id)
@@ -134,7 +134,15 @@ class Detector:
 
     def take_cases(self) -> list[tuple[str, Case | None]]:
         """Return the cases that have changed since the last call, by id; None for one that was dropped."""
-        return self.state.cases.take_changed()
+        return [(name, None if case is None else self._shown(case)) for name, case in self.state.cases.take_changed()]
+
+    def shown_cases(self) -> list[Case]:
+        """Return all cases, those of staff with the events of days that are not concluded."""
+        return [self._shown(case) for case in self.state.cases.cases.values()]
+
+    def _shown(self, case: Case) -> Case:
+        held = self.state.aggregator.progress.held
+        return self.state.cases.shown(case, [one.event for one in held]) if held else case
 
     def on_idle(self) -> None:
         """Announce days that the aggregator has asked for: the input is empty, and no task need wait for this one."""

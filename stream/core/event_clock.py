@@ -75,7 +75,7 @@ class EventClock:
         period = baseline.day_started_at // _DROP_INACTIVE_SECONDS
         baseline.advance_day(now)
         state.timers.sweep(len(state.reviews))
-        state.cases.close_and_forget(baseline.day_started_at)
+        state.cases.close_and_forget(baseline.day_started_at, "seller")
         # The period is taken from the midnight and not from the first event after it, which depends on whether the task
         # had to wait at that midnight.
         if baseline.day_started_at // _DROP_INACTIVE_SECONDS != period:

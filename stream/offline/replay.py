@@ -112,7 +112,7 @@ def replay(
     )
     doubts = trust.of_input(quality) + trust.of_tasks(sizes, partitions)
     cases = sorted(
-        (case for task in tasks for case in task.detector.state.cases.cases.values()),
+        (case for task in tasks for case in task.detector.shown_cases()),
         key=lambda case: (case.opened_at, case.case_id),
     )
     for case in cases:

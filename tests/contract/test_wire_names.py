@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import msgspec
 import pytest
 
 from stream.config import KafkaSettings, Settings, variable
+from stream.contract.events import CaseNoted, CaseSubject
 from stream.core.baseline.day_sums import DaySums
 from stream.core.model.flips import Flip
 from stream.core.staff import messages
 from stream.core.staff.accused import AccusedStaff
 from stream.core.staff.aggregator import Progress
-from stream.core.staff.decisions import StaffDecision
+from stream.core.staff.decisions import HeldCaseEvent
 from stream.core.staff.history import EvidenceHistory, StaffHistory
 from stream.core.staff.market_totals import MarketTotals
-from stream.core.staff.messages import Conclusion, DayReport, DayRequest, Forget, StaffFinding, StaffReport
+from stream.core.staff.messages import (
+    Conclusion,
+    DayReport,
+    DayRequest,
+    Forget,
+    StaffCaseEvent,
+    StaffFinding,
+    StaffReport,
+)
 from stream.core.state import codec
 from stream.core.state.model_version import model_of
 from stream.core.state.rows import MetaRow
@@ -30,6 +41,12 @@ _FLIP = Flip(1.0, 0.5, "r1", "p1", 4.0, True, False, 2.0, 4, ("a1",), True, 1, N
 _SUMS = b'{"flips":1,"retracted":2,"looked_up_flips":3.0,"looked_up_expected":4.0,"removed":5,"critical":6,'
 _SUMS += b'"marks":[7.0]}'
 _HISTORY = b'{"count":1,"retracted":2,"expected":3.0,"expected_long":4.0,"history":[[1.0]],"latest":[]}'
+
+
+_NOTED = CaseNoted(
+    event_id="e1", occurred_at=dt.datetime(2026, 1, 1, tzinfo=dt.UTC), case_id="c1",
+    subject=CaseSubject("staff", "a1"), analyst_id="ana", note="Asked.",
+)  # fmt: skip
 
 
 def _instance(kind: type[msgspec.Struct], *values: object) -> msgspec.Struct:
@@ -61,6 +78,7 @@ def _instance(kind: type[msgspec.Struct], *values: object) -> msgspec.Struct:
             _instance(Conclusion, 2, [(3, "a1", None)], [(4, "a2")]),
             b'{"type":"judged","day":2,"accused":[[3,"a1",null]],"withdrawn":[[4,"a2"]]}',
         ),
+        (_instance(StaffCaseEvent, _NOTED, 4), b'{"type":"case","event":' + msgspec.json.encode(_NOTED) + b',"day":4}'),
         (_instance(Forget, "u1"), b'{"type":"forget","reviewer_id":"u1"}'),
         (_instance(EvidenceHistory, 1, 2, 3.0, 4.0, [[1.0]], []), _HISTORY),
         (
@@ -82,11 +100,11 @@ def _instance(kind: type[msgspec.Struct], *values: object) -> msgspec.Struct:
         (
             _instance(
                 Progress, 1, {0: 2}, 3, _instance(MarketTotals, 1, 2, 3.0, 4.0, 5.0, 6.0, [7.0]),
-                [_instance(StaffDecision, 1.0, "e1", "a1", "confirmed", 2.0)],
+                [HeldCaseEvent(4, _NOTED)],
             ),
             b'{"version":1,"through":{"0":2},"judged":3,"market":{"flips":1,"retracted":2,"looked_up_flips":3.0,'
             b'"looked_up_expected":4.0,"removed":5.0,"critical":6.0,"marks":[7.0]},'
-            b'"decisions":[[1.0,"e1","a1","confirmed",2.0]]}',
+            b'"decisions":[[4,' + msgspec.json.encode(_NOTED) + b"]]}",
         ),
         (
             _instance(AccusedStaff, 1, 2, 3, {"a1": None}, [(4, "a2", "s1")], [(5, "a3")]),
@@ -149,7 +167,7 @@ def test_evidence_records_keep_their_header_and_types() -> None:
         b'{"type":"judged","day":2,"accused":[]}',
         b'{"type":"forget","reviewer_id":"u1"}',
         b'{"type":"case","event":{"type":"case.noted","event_id":"e1","occurred_at":"2025-01-01T00:00:00Z",'
-        b'"case_id":"c1","subject":{"type":"staff","id":"a1"},"analyst_id":"ana","note":"x"}}',
+        b'"case_id":"c1","subject":{"type":"staff","id":"a1"},"analyst_id":"ana","note":"x"},"day":4}',
     ):
         messages.decode_message(document)
 

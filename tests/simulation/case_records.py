@@ -52,7 +52,7 @@ def case_problems(
         tasks: The tasks with their committed state.
         since: By partition, the offset of the first record that counts.
     """
-    kept = {name: (task.partition, case) for task in tasks for name, case in task.detector.state.cases.cases.items()}
+    kept = {case.case_id: (task.partition, case) for task in tasks for case in task.detector.shown_cases()}
     problems = [f"case {name} is in the topic and in no state" for name in sorted(latest.keys() - kept)]
     for name, (partition, case) in sorted(kept.items()):
         record = latest.get(name)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
+from collections.abc import Iterable
 
 import msgspec
 
-from stream.contract.alerts import Alert, Subject
+from stream.contract.alerts import Alert, Subject, SubjectType
 from stream.contract.cases import Case
 from stream.contract.events import CaseEvent
 from stream.core.cases import alerts, transitions
@@ -78,15 +79,16 @@ class CaseBook:
             self._keep(change.case)
         return change.decision
 
-    def close_and_forget(self, now: float) -> None:
+    def close_and_forget(self, now: float, subject_type: SubjectType) -> None:
         """Close decided cases whose time for an appeal is over, and drop those that have been closed for two years.
 
         Args:
             now: Epoch seconds.
+            subject_type: Of the cases: sellers' by the task's event clock, staff members' by the concluded days.
         """
         moment = dt.datetime.fromtimestamp(now, dt.UTC)
         horizon = dt.datetime.fromtimestamp(now - FOLLOW_UP_SECONDS, dt.UTC)
-        for case in list(self.cases.values()):
+        for case in [case for case in self.cases.values() if case.subject.type == subject_type]:
             closed = transitions.closed(case, moment)
             if closed is not None:
                 self._keep(closed)
@@ -97,6 +99,20 @@ class CaseBook:
                     del self._latest[subject]
                 self.changed.add(case.case_id)
                 self._unsent.add(case.case_id)
+
+    def show(self, name: str) -> None:
+        """Let `take_changed` return a case although its row has not changed."""
+        if name in self.cases:
+            self._unsent.add(name)
+
+    def shown(self, case: Case, events: Iterable[CaseEvent]) -> Case:
+        """Return a case as it will be after events that are not applied yet."""
+        for event in events:
+            if (event.case_id, event.subject.type, event.subject.id) == (
+                case.case_id, case.subject.type, case.subject.id
+            ):  # fmt: skip
+                case = transitions.apply(case, event, self._rules).case
+        return case
 
     def take_changed(self) -> list[tuple[str, Case | None]]:
         """Return the cases that have changed since the last call, in order of ids; None for a dropped one."""

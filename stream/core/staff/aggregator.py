@@ -15,12 +15,13 @@ from typing import Final
 
 import msgspec
 
+from stream.contract.events import CaseEvent
 from stream.core.baseline.day_sums import forward_decay_weight
 from stream.core.model.encoding import ROW_VERSION, decode, encode
 from stream.core.model.strata import DAY, FOLLOW_UP_SECONDS
 from stream.core.model.sums import total
-from stream.core.staff.decisions import StaffDecision, apply_decision
-from stream.core.staff.history import StaffHistory, end_of_day
+from stream.core.staff.decisions import HeldCaseEvent, StaffDecision, apply_decision
+from stream.core.staff.history import StaffHistory
 from stream.core.staff.market_totals import MarketTotals
 from stream.core.staff.messages import Conclusion, DayReport, DayRequest, StaffFinding, StaffReport
 from stream.core.staff.watches import STAFF_WATCHES
@@ -29,7 +30,10 @@ from stream.core.staff.watches import STAFF_WATCHES
 _MONTH_DAYS: Final = 30
 
 
-class Progress(msgspec.Struct, kw_only=True, rename={"reported_through": "through", "concluded_through": "judged"}):
+_PROGRESS_NAMES: Final = {"reported_through": "through", "concluded_through": "judged", "held": "decisions"}
+
+
+class Progress(msgspec.Struct, kw_only=True, rename=_PROGRESS_NAMES):
     """How far each reporter has reported, and how far this aggregator has concluded."""
 
     version: int
@@ -39,8 +43,8 @@ class Progress(msgspec.Struct, kw_only=True, rename={"reported_through": "throug
     concluded_through: int | None = None
     #: Sums over all concluded days of all tasks.
     market: MarketTotals = msgspec.field(default_factory=MarketTotals)
-    #: Verdicts of days that are not concluded.
-    decisions: list[StaffDecision] = msgspec.field(default_factory=list)
+    #: Events of the cases of staff, of days that are not concluded.
+    held: list[HeldCaseEvent] = msgspec.field(default_factory=list)
 
     def complete_through(self, reporters: int) -> int | None:
         """Return the last day that every reporter has reported; None while one of them has not reported yet."""
@@ -60,6 +64,8 @@ _Withdrawn = list[tuple[int, str]]
 #: Evaluates one staff member at the end of a day: the history, the market, the day, and the numbers of the watches
 #: that have new evidence.
 EvaluateStaff = Callable[[StaffHistory, MarketTotals, int, list[int]], None]
+#: Applies an event to a staff member's case; returns the decision if a verdict came into force.
+DecideStaff = Callable[[CaseEvent], StaffDecision | None]
 
 
 class StaffAggregator:
@@ -68,6 +74,8 @@ class StaffAggregator:
     Args:
         reporters: The number of tasks.
         evaluate: Called at the end of each day for each staff member with a new flip or removal of a critical review.
+        decide: Called with each event of a staff member's case, in order of days.
+        close: Closes the cases of staff whose time for an appeal is over, at a time in epoch seconds.
 
     Attributes:
         progress: How far reports and conclusions have come.
@@ -76,7 +84,9 @@ class StaffAggregator:
         changed_unconcluded, changed_histories: Names of the rows that have changed since they were last written.
     """
 
-    def __init__(self, reporters: int, evaluate: EvaluateStaff) -> None:
+    def __init__(
+        self, reporters: int, evaluate: EvaluateStaff, decide: DecideStaff, close: Callable[[float], None]
+    ) -> None:
         self.progress = Progress(version=ROW_VERSION)
         self.histories: dict[str, StaffHistory] = {}
         self.unconcluded: dict[str, DayReport] = {}
@@ -86,6 +96,8 @@ class StaffAggregator:
         self._requested: dict[int, int] = {}
         self._reporters = reporters
         self._evaluate = evaluate
+        self._decide = decide
+        self._close = close
 
     def on_report(self, report: DayReport) -> Conclusion | None:
         """Take a report.
@@ -108,11 +120,12 @@ class StaffAggregator:
         accused, withdrawn = self._conclude_through(complete_through)
         return Conclusion(day=complete_through, accused=accused, withdrawn=withdrawn)
 
-    def on_decision(self, decision: StaffDecision) -> None:
-        """Take a verdict that came into force; it counts once its day is concluded."""
-        self.progress.decisions = sorted(
-            [*self.progress.decisions, decision], key=lambda one: (one.at, one.event_id, one.actor_id)
-        )
+    def on_case_event(self, held: HeldCaseEvent) -> None:
+        """Take an event of a staff member's case; it counts once its day is concluded.
+
+        One task sends all events of a staff member, so they stay in their order; that of others has no effect.
+        """
+        self.progress.held = sorted([*self.progress.held, held], key=lambda one: (one.day, one.event.subject.id))
 
     def requests(self) -> list[DayRequest]:
         """Return requests to the tasks that others are ahead of, each once for a day: an idle task then reports it."""
@@ -145,22 +158,24 @@ class StaffAggregator:
         return accused, withdrawn
 
     def _decide_through(self, day: int, accused: _Accused, withdrawn: _Withdrawn) -> None:
-        """Apply the verdicts up to the end of a day; add to the accusations and withdrawals."""
-        progress = self.progress
-        while progress.decisions and progress.decisions[0].at < end_of_day(day):
-            decision = progress.decisions.pop(0)
-            history = self.histories.get(decision.actor_id)
-            if history is None:  # inactive for two years
+        """Apply the events of cases up to the end of a day; add to the accusations and withdrawals."""
+        held = self.progress.held
+        while held and held[0].day <= day:
+            decided_on, event = held[0].day, held.pop(0).event
+            self._close(decided_on * DAY)
+            decision = self._decide(event)
+            history = None if decision is None else self.histories.get(decision.actor_id)
+            if decision is None or history is None:  # no verdict in force; inactive for two years
                 continue
             apply_decision(history, decision)
             self.changed_histories.add(decision.actor_id)
-            decided_on = int(decision.at // DAY)
             if history.confirmed and not history.announced and history.flips.latest:
                 history.announced = [main_seller := history.main_seller()]
                 accused.append((decided_on, decision.actor_id, main_seller))
             elif decision.verdict in {"explained", "dismissed"} and history.announced:
                 history.announced = []
                 withdrawn.append((decided_on, decision.actor_id))
+        self._close(day * DAY)
 
     def _reach_day(self, day: int) -> None:
         """Note that a day is concluded; in a new month, drop the histories of inactive staff.

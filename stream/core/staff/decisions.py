@@ -1,27 +1,36 @@
 """What a verdict changes in what is believed of a staff member.
 
-Invariant: a verdict counts from the end of its day on, because staff are evaluated by the day. So its effect does not
-depend on when the verdict reaches the aggregator within that day.
+Invariant: an event of a case counts from the end of its day on, because staff are evaluated by the day. So its effect
+does not depend on when it reaches the aggregator: in a backlog that may be weeks before the alert that it answers.
 """
 
 from __future__ import annotations
 
 import msgspec
 
-from stream.contract.events import Verdict
+from stream.contract.events import Verdict, Verdicts
 from stream.core.staff.history import StaffHistory
 
 
-class StaffDecision(msgspec.Struct, array_like=True, frozen=True):
+class HeldCaseEvent(msgspec.Struct, array_like=True, frozen=True):
+    """An event of a staff member's case whose day is not concluded.
+
+    Attributes:
+        day: The day of the event clock of the task that applied it: a late event belongs to a later day than its own.
+    """
+
+    day: int
+    event: Verdicts
+
+
+class StaffDecision(msgspec.Struct, frozen=True):
     """A verdict on a staff member that came into force.
 
     Attributes:
         at, muted_until: Epoch seconds; `muted_until` is 0 if alerts may be raised.
-        event_id: The verdict's event.
     """
 
     at: float
-    event_id: str
     actor_id: str
     verdict: Verdict
     muted_until: float

@@ -136,10 +136,12 @@ class Conclusion(Broadcast, tag="judged", kw_only=True):
 class StaffCaseEvent(msgspec.Struct, tag="case", kw_only=True):
     """An event of a case about a staff member, from the task whose partition it came in.
 
-    It is sent before that task reports the day of the event, so the aggregator has it when it concludes that day.
+    It is sent before that task reports that day, so the aggregator has it when it concludes that day.
     """
 
     event: Verdicts
+    #: The day of the sending task's event clock.
+    day: int
 
     @property
     def recipient(self) -> int | None:

@@ -7,16 +7,19 @@ not stored.
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 
+from stream.contract.events import CaseEvent
 from stream.core.baseline.baseline import Baseline
 from stream.core.cases.book import CaseBook
 from stream.core.cases.rules import CaseRules
 from stream.core.model.encoding import ROW_VERSION, StateError, decode, encode
 from stream.core.staff.accused import AccusedStaff
 from stream.core.staff.aggregator import EvaluateStaff, StaffAggregator
+from stream.core.staff.decisions import StaffDecision
 from stream.core.staff.exposure import StaffExposure
 from stream.core.state import codec
 from stream.core.state.closed_reviews import ClosedReviews
@@ -73,13 +76,15 @@ class State:
         self.products: dict[str, ProductRating] = {}
         self.staff: dict[str, StaffExposure] = {}
         self.patterns = FlipPatterns()
-        self.aggregator = StaffAggregator(tasks, evaluate_staff)
         self.accused = AccusedStaff(version=ROW_VERSION)
         self.deduplicator = Deduplicator()
         self.pending_changes = PendingChanges()
         self.closed_reviews = ClosedReviews()
         self.timers = Timers()
-        self.cases = CaseBook(rules, self.counts)
+        self.cases = cases = CaseBook(rules, self.counts)
+        self.aggregator = StaffAggregator(
+            tasks, evaluate_staff, self._decide_staff, lambda now: cases.close_and_forget(now, "staff")
+        )
         #: Names of the rows that have changed, by kind; on the hot path a change is one addition to a set.
         self.changed_names: dict[bytes, set[str]] = {
             codec.META: set(),
@@ -119,6 +124,15 @@ class State:
             codec.CASE: self.cases.row,
             codec.QUEUE_MODEL: self.cases.queue.row,
         }
+
+    def _decide_staff(self, event: CaseEvent) -> StaffDecision | None:
+        """Apply an event of a staff member's case; return the decision if a verdict came into force."""
+        decision = self.cases.on_event(event)
+        self.cases.show(event.case_id)  # it was shown before with this event, and may be another now
+        if decision is None:
+            return None
+        muted_until = seconds(decision.muted_until)
+        return StaffDecision(event.occurred_at.timestamp(), event.subject.id, decision.verdict, muted_until)
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
         """Return the rows that have changed since the last call (None: removed), in order of kind and name."""
@@ -312,3 +326,8 @@ class State:
             review.update_cell(self.clock)
             review.seller.add_review(review.reviewer_id, name)
         self.timers.fill(self.reviews.values())
+
+
+def seconds(time: dt.datetime | None) -> float:
+    """Return a time in epoch seconds; 0 for none."""
+    return 0.0 if time is None else time.timestamp()

@@ -17,8 +17,10 @@ from stream.contract.events import AnyEvent, Event, Verdict
 from stream.core.cases.rules import CaseRules
 from stream.core.detector import Detector
 from stream.core.evidence.watches import PAST_WEIGHT
+from stream.core.model.encoding import encode
 from stream.core.model.strata import DAY
 from stream.core.staff.accused import CONCLUSION_DELAY_DAYS
+from stream.core.staff.messages import Message, StaffCaseEvent
 from stream.core.subjects.seller import Seller
 from stream.market import simulate
 from stream.offline.local_bus import LocalTasks
@@ -43,6 +45,7 @@ class _Run:
         answer: The verdict; None for no analyst.
         tasks: The number of tasks.
         second, muted_until: Of the verdicts.
+        detector: The class of the detectors.
     """
 
     def __init__(
@@ -52,8 +55,9 @@ class _Run:
         tasks: int = 1,
         second: str | None = "ben",
         muted_until: dt.datetime | None = None,
+        detector: type[Detector] = Detector,
     ) -> None:
-        self.tasks = LocalTasks(3.0, "digest", tasks)
+        self.tasks = LocalTasks(3.0, "digest", tasks, detector)
         self.alerts: list[Alert] = []
         self.decided_at: dict[str, dt.datetime] = {}
         for event in events:
@@ -235,6 +239,53 @@ def test_a_confirmed_insider_stays_accused(events: list[Event]) -> None:
     confirmed = [history for history in histories.values() if history.confirmed]
     assert confirmed
     assert all(history.announced for history in confirmed if history.flips.latest)
+
+
+class _Recorded(Detector):
+    """Remembers the messages that it receives."""
+
+    received: list[Message]
+
+    def on_message(self, message: Message) -> list[Alert]:
+        self.received = [*getattr(self, "received", []), message]
+        return super().on_message(message)
+
+
+def _aggregator_after(messages: list[Message]) -> Detector:
+    aggregator = Detector(3.0, "digest", 0, 4)
+    for message in messages:
+        aggregator.on_message(message)
+    return aggregator
+
+
+def test_events_of_staff_cases_may_come_before_the_alert_that_they_answer(events: list[Event]) -> None:
+    """In a backlog a task is weeks ahead of the conclusions, so what it sends arrives before earlier alerts."""
+    run = _Run(events, "confirmed", 4, detector=_Recorded)
+    aggregator = run.tasks.tasks[0]
+    assert isinstance(aggregator, _Recorded)
+    received = aggregator.received
+    sent = [message for message in received if isinstance(message, StaffCaseEvent)]
+    assert sent
+    in_order = _aggregator_after(received)
+    early = _aggregator_after([*sent, *(message for message in received if message not in sent)])
+    assert early.state.digest() == in_order.state.digest()
+    assert early.shown_cases() == in_order.shown_cases()
+    assert any(case.state == "decided" for case in early.shown_cases())
+
+
+def test_an_event_of_a_staff_case_is_shown_before_its_day_is_concluded(unanswered: _Run) -> None:
+    aggregator = unanswered.tasks.tasks[0]
+    case = next(case for case in aggregator.shown_cases() if case.subject.type == "staff")
+    detector = Detector(3.0, "digest")
+    detector.state.restore([(b"k/" + case.case_id.encode(), encode(case))])
+    at = case.updated_at + _SECOND
+    message = StaffCaseEvent(event=verdict(case, at, "confirmed", second="ben"), day=int(at.timestamp() // DAY))
+    assert detector.on_message(message) == []
+    (shown,) = detector.take_cases()
+    assert shown[1] is not None
+    assert [each.effect for each in shown[1].verdicts] == ["in_force"]
+    assert detector.state.cases.cases[case.case_id].state == "open"
+    assert detector.take_cases() == []
 
 
 def test_the_number_of_tasks_does_not_change_what_a_verdict_on_staff_does(events: list[Event]) -> None:

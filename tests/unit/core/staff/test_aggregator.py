@@ -84,7 +84,7 @@ class Outcome:
     def __init__(self) -> None:
         self.evaluated: list[tuple[str, int, int, float]] = []
         self.conclusions: list[Conclusion] = []
-        self.aggregator = StaffAggregator(REPORTERS, self._evaluate)
+        self.aggregator = StaffAggregator(REPORTERS, self._evaluate, lambda _: None, lambda _: None)
 
     def _evaluate(self, history: StaffHistory, market: MarketTotals, day: int, watches: list[int]) -> None:
         assert [STAFF_WATCHES[number].kind for number in watches][-1] == "staff.removals"
