@@ -186,7 +186,9 @@ class Cluster:
         return found
 
     def run_guarded(self, worker: Worker, runner: SimulatedTaskRunner, work: Callable[[], object]) -> None:
-        """Run `work`; if it fails, drop the task runner and require a rebalance."""
+        """Run `work`, unless the worker has ended; if it fails, drop the task runner and require a rebalance."""
+        if runner not in worker.runners:
+            return
         try:
             work()
         except FAILURES as error:
@@ -206,6 +208,7 @@ class Cluster:
         """The process ends with all its task runners, each at its present point."""
         for runner in worker.runners:
             runner.drop()
+        worker.runners.clear()
         self.workers.remove(worker)
         self.rebalance_needed = True
 

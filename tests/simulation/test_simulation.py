@@ -6,11 +6,13 @@ Invariant: the seeds are fixed, so a result is always the same; `make simulate` 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from aiokafka import TopicPartition
 
 from stream.contract.alerts import Alert
+from stream.contract.cases import Case, Effect
 from stream.offline.replay import replay
 from tests.simulation.cluster import Variant
 from tests.simulation.faulty_variants import FAULTY_VARIANTS, HARMLESS_VARIANT
@@ -71,15 +73,16 @@ def test_compaction_keeps_the_latest_of_each_key() -> None:
     assert [(record.offset, record.value) for record in log.committed_records("t")] == [(4, b"2")]
 
 
-@pytest.mark.parametrize("scenario", sorted(MARKET_SPECS.keys() - {"accused"}))
+@pytest.mark.parametrize("scenario", sorted(MARKET_SPECS))
 def test_a_clean_run_equals_a_replay_of_the_same_records(scenario: str, tmp_path: Path) -> None:
-    market, source, found = input_market(scenario, 1), tmp_path / "events.jsonl", list[Alert]()
+    market, source, found, cases = input_market(scenario, 1), tmp_path / "events.jsonl", list[Alert](), list[Case]()
     # A file has neither keys nor partitions, so a replay would accept garbage that intake refuses by these.
     source.write_bytes(b"\n".join(record.value for record in market.records if record.value and record.valid))
     with small_trees():
-        result = replay(SETTINGS, str(source), market.partition_count, found.append)
+        result = replay(SETTINGS, str(source), market.partition_count, found.append, on_case=cases.append)
     expected = clean_outcome(scenario, 1)
     assert list(result.state_digest.values()) == expected.digests
+    assert {case.case_id: case for case in cases} == expected.cases
     assert sorted(alert.alert_id for alert in found) == sorted(expected.alert_ids)
 
 
@@ -89,6 +92,16 @@ def test_scenarios_have_alerts_dead_letters_and_duplicates(scenario: str) -> Non
     assert outcome.alerts
     assert outcome.dead_letters
     assert any(duplicates for _, duplicates, _ in outcome.counts)
+
+
+def test_the_markets_have_cases_with_every_kind_of_verdict() -> None:
+    cases = [
+        case for name, number in (("access", 4), ("accused", 2)) for case in clean_outcome(name, number).cases.values()
+    ]
+    assert {"seller", "staff"} == {case.subject.type for case in cases}
+    assert {verdict.effect for case in cases for verdict in case.verdicts} == set(get_args(Effect))
+    assert any(case.notes for case in cases)
+    assert any(case.appeals for case in cases)
 
 
 def _failures(seeds: range, scenario: str | None = None, variant: Variant = CORRECT_VARIANT) -> dict[int, list[str]]:
