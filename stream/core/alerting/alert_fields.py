@@ -56,6 +56,7 @@ class AlertDraft(NamedTuple):
         also: Other watches on the subject whose odds are at least even.
         payment: What each mark of payment adds; None if the flips are no changes by authors.
         n_linked: Flips whose reviews were looked up by staff accused over other sellers.
+        confirmed: Whether a verdict has confirmed the seller as a cheat.
     """
 
     kind: Kind
@@ -72,6 +73,7 @@ class AlertDraft(NamedTuple):
     also: list[OtherWatch]
     payment: list[parts.Part] | None
     n_linked: int = 0
+    confirmed: bool = False
 
     @property
     def log_payment_odds(self) -> float | None:

@@ -134,6 +134,7 @@ class AlertPolicy:
             also=_others(zip((watch.kind for watch in SELLER_WATCHES), log_odds, strict=True), watch.kind),
             payment=payment_parts(flips, baseline.present_marks(), products()),
             n_linked=n_linked,
+            confirmed=seller.verdict is not None and seller.verdict.confirmed,
         )
         seller.finding, alerts = self._report(draft, seller.finding, seller.alerted_at, seller.evaluated_since())
         return alerts
@@ -201,7 +202,7 @@ class AlertPolicy:
         severity = response.severity(
             draft.window_evidence.log_odds - self._log_thresholds[about],
             None if log_payment_odds is None else odds_of(log_payment_odds),
-            insider=about == "staff" or draft.n_linked > 0,
+            supported=about == "staff" or draft.n_linked > 0 or draft.confirmed,
         )
         earlier = finding if finding is not None and draft.times[0] <= finding.until else None
         if earlier is not None and response.SEVERITIES.index(severity) <= response.SEVERITIES.index(earlier.severity):
@@ -252,7 +253,9 @@ class AlertPolicy:
     def _from_draft(self, draft: AlertDraft, severity: Severity, earlier: Finding | None) -> Alert:
         """Render a draft; see `_report`."""
         evidence = flip_evidence(draft, self._log_thresholds[draft.subject.type])
-        sentence = wording.render(draft.kind, draft.subject, evidence, draft.by_authors, earlier, draft.n_linked)
+        sentence = wording.render(
+            draft.kind, draft.subject, evidence, draft.by_authors, earlier, draft.n_linked, draft.confirmed
+        )
         return self._alert(draft.kind, draft.subject, draft.at, severity, evidence, draft.patterns, sentence, earlier)
 
     def _alert(

@@ -17,13 +17,14 @@ SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
 _UNSUPPORTED: Final[Severity] = "medium"
 
 
-def severity(log_excess: float, payment_odds: float | None, insider: bool) -> Severity:
+def severity(log_excess: float, payment_odds: float | None, supported: bool) -> Severity:
     """Return the severity of an alert: steps at factors of 10, 100 and 10,000 above the threshold.
 
     Args:
         log_excess: ln R above its threshold.
         payment_odds: How many times as likely the marks of payment are if the flips were paid for; None if unknown.
-        insider: Whether the alert is about staff, or staff accused over other sellers looked the reviews up.
+        supported: Whether more than the flips speaks against the subject: the alert is about staff, staff accused over
+            other sellers looked the reviews up, or a verdict has confirmed the seller as a cheat.
     """
     found: Severity = "critical"
     if log_excess < 2.3:
@@ -32,7 +33,7 @@ def severity(log_excess: float, payment_odds: float | None, insider: bool) -> Se
         found = "medium"
     elif log_excess < 9.2:
         found = "high"
-    if insider or (payment_odds is not None and payment_odds >= PAYMENT_ODDS):
+    if supported or (payment_odds is not None and payment_odds >= PAYMENT_ODDS):
         return found
     return min(found, _UNSUPPORTED, key=SEVERITIES.index)
 

@@ -44,6 +44,7 @@ def render(
     by_authors: bool,
     earlier: Finding | None = None,
     n_linked: int = 0,
+    confirmed: bool = False,
 ) -> str:
     """Return the explanation of an alert on a seller or a staff member; what weighs most comes first.
 
@@ -52,6 +53,7 @@ def render(
         by_authors: Whether the reviews' authors changed them, or the platform removed them.
         earlier: What the alert adds to; None for a new finding.
         n_linked: Flips whose reviews were looked up by staff accused over other sellers.
+        confirmed: Whether a verdict has confirmed the seller as a cheat.
     """
     counted = _count(kind, evidence)
     sentences = [f"{_SUBJECTS[subject.type]} {subject.id}: {counted}."]
@@ -68,6 +70,8 @@ def render(
             f"Staff accused over other sellers looked up {n_linked} of these reviews, so more than an investigation "
             "may be recommended."
         )
+    if confirmed:
+        sentences.append("An earlier verdict confirmed the seller, so more than an investigation may be recommended.")
     if earlier is not None:
         day = dt.datetime.fromtimestamp(earlier.raised_at, dt.UTC)
         sentences.append(

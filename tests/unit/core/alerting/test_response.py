@@ -20,11 +20,11 @@ _EXAMPLES = Path(__file__).parents[4] / "schemas" / "examples" / "alert.v1.jsonl
 def test_odds_of_a_change_alone_are_never_more_than_medium(
     log_excess: float, supported: Severity, unsupported: Severity
 ) -> None:
-    assert severity(log_excess, 10.0, insider=False) == supported
-    assert severity(log_excess, None, insider=True) == supported
-    assert severity(log_excess, 0.01, insider=True) == supported
+    assert severity(log_excess, 10.0, supported=False) == supported
+    assert severity(log_excess, None, supported=True) == supported
+    assert severity(log_excess, 0.01, supported=True) == supported
     for odds in (None, 0.01, 9.9):
-        assert severity(log_excess, odds, insider=False) == unsupported
+        assert severity(log_excess, odds, supported=False) == unsupported
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,20 @@ def test_a_confirmed_cheat_counts_nothing_until_a_later_verdict(events: list[Eve
     assert seller.weight == pytest.approx(1 / (1 + seller.decayed_expected / 2))
 
 
+def test_a_confirmed_sellers_later_alerts_may_be_severe_without_marks_of_payment() -> None:
+    run = _run("confirmed")
+    later = [
+        alert
+        for alert in run.alerts
+        if alert.subject.type == "seller" and alert.raised_at > run.decided_at[alert.subject.id]
+    ]
+    assert later
+    for alert in later:
+        assert "An earlier verdict confirmed the seller" in alert.explanation
+    first = [alert for alert in run.alerts if alert.subject.type == "seller" and alert not in later]
+    assert not any("An earlier verdict" in alert.explanation for alert in first)
+
+
 def test_the_weight_at_risk_is_that_of_the_sellers_after_any_verdict(events: list[Event]) -> None:
     for answer in ("confirmed", "explained", "inconclusive"):
         state = _run(answer).tasks.tasks[0].state
