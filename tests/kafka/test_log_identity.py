@@ -185,7 +185,7 @@ def _check_delivered(group: Group, offset: int, first: int) -> None:
         store = KafkaCheckpointStore(0, group.settings, group.kafka, RecordLimits(), no_topic_ids)
         await store.open()
         try:
-            await store.check_delivered([offset, 0, 0, 0], {0: first})
+            await store.check_delivered([offset, 0, 0, 0, 0], {0: first})
         finally:
             await store.close()
 
@@ -219,7 +219,7 @@ def test_a_former_owner_that_was_frozen_amid_its_first_restore_does_not_tell_of_
         await former.open()
         assert [rows async for rows in former.read()] == []
         await owner.open()
-        await owner.commit(Checkpoint([(b"o", b"a state")], [], [1, 0, 0, 0]))
+        await owner.commit(Checkpoint([(b"o", b"a state")], [], [1, 0, 0, 0, 0]))
         try:
             await former.check_logs(None, at_checkpoint=True)
         finally:
