@@ -42,7 +42,8 @@ from stream.intake.refusal import Refusal, Refused
 
 #: The number of the evidence stream: it follows the input streams.
 EVIDENCE: Final = len(STREAMS)
-_VERDICTS: Final = tuple(STREAMS).index("verdicts")
+#: The number of the stream of verdicts.
+VERDICTS: Final = tuple(STREAMS).index("verdicts")
 
 
 class TaskPhase(enum.Enum):
@@ -396,7 +397,7 @@ class Task:
         limits = self._store.limits
         records = [dead_letter_record(self._settings, letter, limits) for letter in dead_letters]
         records += [alert_record(self._settings, stamp(alert)) for alert, _ in raised]
-        verdicts_offset = self.merge.streams[_VERDICTS].low_offset
+        verdicts_offset = self.merge.streams[VERDICTS].low_offset
         for name, case in self.detector.take_cases():
             records.append(case_record(self._settings, name, case, Position(self.partition, verdicts_offset)))
         for message in self.detector.take_outbox():

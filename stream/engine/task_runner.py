@@ -19,7 +19,7 @@ from stream.contract.alerts import Alert
 from stream.engine.checkpoint import RaisedAlert
 from stream.engine.log_check import Gap
 from stream.engine.stalled_streams import StalledStreams
-from stream.engine.task import EVIDENCE, Task
+from stream.engine.task import EVIDENCE, VERDICTS, Task
 
 log = structlog.get_logger()
 
@@ -127,7 +127,11 @@ class TaskRunner:
 
     def _idle(self, stream: int) -> bool:
         """Return whether the merge need not wait for a stream that has no event."""
-        idle_seconds = time.monotonic() - max(self._received_at[stream], self._active_since)
+        since = self._received_at[stream]
+        # People write verdicts: that events come again does not mean that a verdict is on its way with them.
+        if stream != VERDICTS:
+            since = max(since, self._active_since)
+        idle_seconds = time.monotonic() - since
         if idle_seconds < self._settings.max_idle_seconds:
             return False
         if self._partitions.at_end(stream, self.task.partition):

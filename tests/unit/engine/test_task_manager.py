@@ -13,7 +13,7 @@ from stream.config import Settings
 from stream.core.staff.messages import DayRequest, encode_message
 from stream.engine.checkpoint import Checkpoint
 from stream.engine.records import app_id_header
-from stream.engine.task import EVIDENCE, Task
+from stream.engine.task import EVIDENCE, VERDICTS, Task
 from stream.engine.task_runner import TaskRunner
 from stream.intake.intake import Intake
 from tests.unit.engine.doubles import FakePartitionControl, FetchedRecord, InMemoryCheckpointStore, NullTaskMetrics
@@ -167,3 +167,18 @@ def test_a_task_without_input_commits_its_messages_at_once() -> None:
 
     (report,) = asyncio.run(sent_in_answer())
     assert b'"writer":1,"day":7,"through":7' in report
+
+
+def test_events_that_come_again_make_no_task_wait_for_verdicts() -> None:
+    """Else a backlog stands still for `max_idle_seconds` after each pause of the fetched partitions."""
+
+    class AllAtEnd(FakePartitionControl):
+        def at_end(self, stream: int, partition: int) -> bool:
+            return True
+
+    settings = Settings(max_idle_seconds=60)
+    task = Task(0, settings, Intake(settings, 1), SlowCheckpointStore(), time.time)
+    runner = TaskRunner(task, settings, AllAtEnd(), NullTaskMetrics())
+    runner._received_at = [time.monotonic() - 120] * len(runner._received_at)
+    runner.take(0, _records({"type": "review.created", "product_id": "p", "rating": 1}, 0))
+    assert [runner._idle(stream) for stream in (1, 2, VERDICTS)] == [False, False, True]
