@@ -5,6 +5,7 @@
 # make simulate    random faults on a simulated log    make faults      faults on a real Kafka
 # make stack       Kafka, workers and Prometheus       make soak        half an hour of it, with restarts
 # make stack-test  the tests of the stack              make image-test  the tests of the container image
+# make verdicts    what verdicts do to later alerts
 # make clean       remove everything that make made
 # Python 3.11 or newer is the only requirement at the start: make installs uv.
 .DEFAULT_GOAL := help
