@@ -122,7 +122,9 @@ def appeal(
 
 
 def _needs_second_on_appeal(settings: Settings, case: Case) -> bool:
-    return settings.four_eyes == "on" or (settings.four_eyes == "staff" and case.subject.type == "staff")
+    from stream.core.cases.rules import CaseRules
+
+    return CaseRules(settings.four_eyes).needs_second(case.subject.type, "dismissed", on_appeal=True)
 
 
 def assign(

@@ -7,12 +7,12 @@ give the same cases with the same ids.
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from typing import Literal
 
 import msgspec
 
 from stream.contract.alerts import Action, Evidence, Kind, Link, Severity, Subject
+from stream.contract.alerts import alert_id as digest_of
 from stream.contract.events import Story, Verdict
 
 CaseState = Literal["open", "decided", "appealed", "closed"]
@@ -49,7 +49,7 @@ class CaseVerdict(msgspec.Struct, frozen=True):
 
 
 class CaseNote(msgspec.Struct, frozen=True):
-    """A note of an analyst, or what the appellant wrote."""
+    """A note of an analyst."""
 
     event_id: str
     noted_at: dt.datetime
@@ -130,5 +130,4 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 
 def case_id(subject: Subject, alert_id: str) -> str:
     """Return the case's id: a digest of its subject and the alert that opened it (32 hex digits)."""
-    parts = "\x1f".join(("case", subject.type, subject.id, alert_id))
-    return hashlib.blake2b(parts.encode(), digest_size=16).hexdigest()
+    return digest_of("case", subject, alert_id)

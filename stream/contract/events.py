@@ -190,3 +190,5 @@ STREAMS: Final[dict[str, tuple[type[Event], ...]]] = {
     "access": _types(Access),
     "verdicts": _types(Verdicts),
 }
+#: The number of the stream of verdicts.
+VERDICTS: Final = tuple(STREAMS).index("verdicts")

@@ -16,7 +16,7 @@ import msgspec
 from stream.config import Settings
 from stream.contract.alerts import Alert
 from stream.contract.cases import Position
-from stream.contract.events import STREAMS, Event
+from stream.contract.events import STREAMS, VERDICTS, Event
 from stream.core.merge import Merge
 from stream.core.model.encoding import ROW_VERSION, StateError, decode, encode
 from stream.core.staff import messages
@@ -42,8 +42,6 @@ from stream.intake.refusal import Refusal, Refused
 
 #: The number of the evidence stream: it follows the input streams.
 EVIDENCE: Final = len(STREAMS)
-#: The number of the stream of verdicts.
-VERDICTS: Final = tuple(STREAMS).index("verdicts")
 
 
 class TaskPhase(enum.Enum):

@@ -16,10 +16,11 @@ import structlog
 
 from stream.config import Settings
 from stream.contract.alerts import Alert
+from stream.contract.events import VERDICTS
 from stream.engine.checkpoint import RaisedAlert
 from stream.engine.log_check import Gap
 from stream.engine.stalled_streams import StalledStreams
-from stream.engine.task import EVIDENCE, VERDICTS, Task
+from stream.engine.task import EVIDENCE, Task
 
 log = structlog.get_logger()
 

@@ -15,6 +15,7 @@ from prometheus_client.metrics_core import Metric
 from stream.contract.alerts import Severity
 from stream.contract.cases import CaseState
 from stream.contract.events import Story
+from stream.core.cases.alerts import in_force
 from stream.core.cases.book import CaseBook
 from stream.core.cases.transitions import Outcome
 
@@ -46,11 +47,11 @@ class CaseCounts(NamedTuple):
         states, verdicts, stories = Counter[tuple[str, str]](), Counter[tuple[str, str, str]](), Counter[str]()
         for case in book.cases.values():
             states[case.state, case.severity] += 1
-            for verdict in case.verdicts:
-                if verdict.effect == "in_force":
-                    verdicts[case.kind, case.severity, verdict.verdict] += 1
-                    if verdict.verdict == "explained":
-                        stories[verdict.story or "other"] += 1
+            verdict = in_force(case)
+            if verdict is not None:
+                verdicts[case.kind, case.severity, verdict.verdict] += 1
+                if verdict.verdict == "explained":
+                    stories[verdict.story or "other"] += 1
         return cls(states, verdicts, stories, book.queue.log_losses())
 
 

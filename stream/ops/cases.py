@@ -20,7 +20,7 @@ from kafka.errors import BrokerResponseError, KafkaError
 
 from stream.config import KafkaSettings, Settings
 from stream.contract.cases import Case
-from stream.contract.events import STREAMS, CaseEvent
+from stream.contract.events import VERDICTS, CaseEvent
 from stream.core.cases.rules import CaseRules
 from stream.core.cases.transitions import CaseChange, apply
 from stream.intake.intake import Intake
@@ -85,8 +85,7 @@ def read(settings: Settings, kafka: KafkaSettings, on_foreign: Callable[[str], N
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             problem = "its value is not as a case is; another program or version may have written it"
         if problem is not None:
-            place = f"{record.topic}, partition {record.partition}, offset {record.offset}"
-            on_foreign(f"{place}, is passed over: The record is no case: {problem}.")
+            on_foreign(f"{topic_reader.place(record)}, is passed over: The record is no case: {problem}.")
             continue
         cases[name] = case
         written_at[name] = -1 if record.timestamp is None else record.timestamp
@@ -165,7 +164,7 @@ def check(settings: Settings, event: CaseEvent) -> None:
     """Raise UnusableEventError if a worker would refuse an event."""
     intake = Intake(settings, 1)
     try:
-        intake.check_time(intake.read(list(STREAMS).index("verdicts"), msgspec.json.encode(event)), time.time())
+        intake.check_time(intake.read(VERDICTS, msgspec.json.encode(event)), time.time())
     except Refused as refused:
         raise UnusableEventError(refused.detail) from None
 

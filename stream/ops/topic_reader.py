@@ -100,12 +100,13 @@ def alerts(
         try:
             alert = decode_alert(record.value)
         except NotAnAlertError as error:
-            on_foreign(f"{_place(record)}, is passed over: The record is no alert: {error}.")
+            on_foreign(f"{place(record)}, is passed over: The record is no alert: {error}.")
         else:
             yield alert
 
 
-def _place(record: Any) -> str:
+def place(record: Any) -> str:
+    """Return where a record is, in words."""
     return f"{record.topic}, partition {record.partition}, offset {record.offset}"
 
 
@@ -133,7 +134,7 @@ def dead_letters(
         try:
             letter = incoming(record.key, record.value, headers)
         except NotADeadLetterError as error:
-            on_foreign(f"{_place(record)}, is passed over: {error}")
+            on_foreign(f"{place(record)}, is passed over: {error}")
         else:
             yield StoredLetter(record.partition, record.offset, _time(record), letter)
 

@@ -68,7 +68,7 @@ class CaseBook:
     def on_event(self, event: CaseEvent) -> Decision | None:
         """Apply an event of a case; return the decision if a verdict came into force."""
         case = self.cases.get(event.case_id)
-        if case is None or (case.subject.type, case.subject.id) != (event.subject.type, event.subject.id):
+        if case is None or not _is_about(case, event):
             self._counts["case_unknown"] += 1
             return None
         change = transitions.apply(case, event, self._rules)
@@ -108,9 +108,7 @@ class CaseBook:
     def shown(self, case: Case, events: Iterable[CaseEvent]) -> Case:
         """Return a case as it will be after events that are not applied yet."""
         for event in events:
-            if (event.case_id, event.subject.type, event.subject.id) == (
-                case.case_id, case.subject.type, case.subject.id
-            ):  # fmt: skip
+            if _is_about(case, event):
                 case = transitions.apply(case, event, self._rules).case
         return case
 
@@ -141,3 +139,8 @@ class CaseBook:
         known = self.cases.get(self._latest.get(subject, ""))
         if known is None or known.opened_at <= case.opened_at:
             self._latest[subject] = name
+
+
+def _is_about(case: Case, event: CaseEvent) -> bool:
+    about = event.case_id, event.subject.type, event.subject.id
+    return about == (case.case_id, case.subject.type, case.subject.id)

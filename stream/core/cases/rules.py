@@ -7,7 +7,8 @@ from typing import Final, Literal
 
 import msgspec
 
-from stream.contract.alerts import Severity
+from stream.contract.alerts import Severity, SubjectType
+from stream.contract.events import Verdict
 from stream.core.alerting.response import SEVERITIES
 
 FourEyes = Literal["off", "staff", "on"]
@@ -30,6 +31,12 @@ class CaseRules(msgspec.Struct, frozen=True):
         """Return the rules that two settings make; `due_days` are four numbers with commas between."""
         critical, high, medium, low = map(int, due_days.split(","))
         return cls(four_eyes, (critical, high, medium, low))
+
+    def needs_second(self, subject_type: SubjectType, verdict: Verdict, *, on_appeal: bool) -> bool:
+        """Return whether a verdict needs a second analyst."""
+        if subject_type == "staff":
+            return self.four_eyes != "off"
+        return self.four_eyes == "on" and (verdict == "confirmed" or on_appeal)
 
     def due_at(self, since: dt.datetime, severity: Severity) -> dt.datetime:
         """Return when a case that waits since then should be decided."""

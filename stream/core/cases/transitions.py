@@ -67,7 +67,7 @@ def apply(case: Case, event: CaseEvent, rules: CaseRules) -> CaseChange:
         change = CaseChange(msgspec.structs.replace(case, assignee=event.assignee_id), "case_assigned")
     else:
         assert isinstance(event, CaseNoted)
-        change = CaseChange(_with_note(case, event, event.analyst_id, event.note), "case_noted")
+        change = CaseChange(_with_note(case, event), "case_noted")
     at = max(case.updated_at, event.occurred_at)
     return change._replace(case=msgspec.structs.replace(change.case, updated_at=at))
 
@@ -78,12 +78,6 @@ def closed(case: Case, now: dt.datetime) -> Case | None:
     if case.state != "decided" or verdict is None or verdict.recorded_at + dt.timedelta(days=APPEAL_DAYS) > now:
         return None
     return msgspec.structs.replace(case, state="closed")
-
-
-def _needs_second(case: Case, verdict: Verdict, rules: CaseRules) -> bool:
-    if case.subject.type == "staff":
-        return rules.four_eyes != "off"
-    return rules.four_eyes == "on" and (verdict == "confirmed" or case.state == "appealed")
 
 
 def _verdict(case: Case, event: VerdictRecorded, rules: CaseRules) -> CaseChange:
@@ -103,7 +97,8 @@ def _verdict(case: Case, event: VerdictRecorded, rules: CaseRules) -> CaseChange
     analyst_id, second = event.analyst_id, event.second_analyst_id
     if second == analyst_id:
         return CaseChange(_logged(case, event, "same_analyst"), "verdict_of_same_analyst")
-    if second is None and _needs_second(case, event.verdict, rules):
+    on_appeal = case.state == "appealed"
+    if second is None and rules.needs_second(case.subject.type, event.verdict, on_appeal=on_appeal):
         waiting = case.verdicts[-1] if case.verdicts and case.verdicts[-1].effect == "waits_for_second" else None
         if waiting is None or waiting.verdict != event.verdict or waiting.analyst_id == analyst_id:
             logged = _logged(case, event, "waits_for_second")
@@ -168,6 +163,6 @@ def _appeal(case: Case, event: CaseAppealed, rules: CaseRules) -> CaseChange:
     return CaseChange(case, "case_appealed")
 
 
-def _with_note(case: Case, event: CaseEvent, author: str, note: str) -> Case:
-    notes = [*case.notes, CaseNote(event.event_id, event.occurred_at, author, note)]
+def _with_note(case: Case, event: CaseNoted) -> Case:
+    notes = [*case.notes, CaseNote(event.event_id, event.occurred_at, event.analyst_id, event.note)]
     return msgspec.structs.replace(case, notes=notes[-MAX_ENTRIES:])

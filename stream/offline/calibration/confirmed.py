@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from stream.contract.events import ContactAccessed, Event, ReviewDeleted, SellerEvent, VerdictRecorded
-from stream.core.cases.rules import FourEyes
+from stream.core.cases.rules import CaseRules, FourEyes
 
 
 class Honest(NamedTuple):
@@ -58,6 +58,5 @@ def without_confirmed(events: Iterable[tuple[float, Event]], four_eyes: FourEyes
 
 def _counts(event: VerdictRecorded, four_eyes: FourEyes) -> bool:
     """Return whether a verdict may be in force; a second analyst must be named where one is needed."""
-    about_staff = event.subject.type == "staff"
-    needs_second = (four_eyes == "on" and event.verdict == "confirmed") or (four_eyes != "off" and about_staff)
+    needs_second = CaseRules(four_eyes).needs_second(event.subject.type, event.verdict, on_appeal=False)
     return not needs_second or event.second_analyst_id not in {None, event.analyst_id}

@@ -10,10 +10,11 @@ from typing import Any
 import structlog
 
 from stream.config import Settings
+from stream.contract.events import VERDICTS
 from stream.core.staff.messages import DayRequest, encode_message
 from stream.engine.checkpoint import Checkpoint
 from stream.engine.records import app_id_header
-from stream.engine.task import EVIDENCE, VERDICTS, Task
+from stream.engine.task import EVIDENCE, Task
 from stream.engine.task_runner import TaskRunner
 from stream.intake.intake import Intake
 from tests.unit.engine.doubles import FakePartitionControl, FetchedRecord, InMemoryCheckpointStore, NullTaskMetrics
