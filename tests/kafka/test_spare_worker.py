@@ -5,6 +5,8 @@ aiokafka's limit for a consumer that fetches nothing is 300 s; here it is a few 
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -92,10 +94,13 @@ async def ask():
     worker = Worker(group, program=[*_PROGRAM[:2], ask + _PROGRAM[2]])
     try:
         wait(worker.ready, 60, "the worker did not start")
-        broker.kill()
+        # Frozen first: with a coordinator that it knows to be away, the client would not begin to join.
+        assert broker.pid is not None
+        os.kill(broker.pid, signal.SIGSTOP)
         rejoin.touch()
         wait(lambda: not worker.ready(), 30, "the worker did not ask for a new assignment")
         rejoin.unlink()
+        broker.kill()
         time.sleep(2 * _IDLE_SECONDS)
         broker.start()
         wait(worker.ready, 60, "the worker did not join the group again")
