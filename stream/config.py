@@ -222,6 +222,102 @@ class Settings(BaseSettings):
         return hashlib.blake2b(msgspec.json.encode(deciding), digest_size=8).hexdigest()
 
 
+class ConsoleSettings(BaseSettings):
+    """The settings of the analysts' console only (`VOLTEFACE_...`)."""
+
+    model_config = SettingsConfigDict(env_prefix="VOLTEFACE_", **_COMMON)
+
+    console_host: str = Field("127.0.0.1", min_length=1, description="address of the console")
+    console_port: int = Field(8080, ge=1, le=65535, description="port of the console")
+    console_auth: Literal["local", "oidc", "proxy"] = Field(
+        "local",
+        description="how the console recognizes people: one local user, on a loopback address only; an OpenID Connect "
+        "issuer; or a header of an authenticating proxy",
+    )
+    console_user: str | None = Field(
+        None, description="the analyst, for the authentication `local`; by default the operating system's user"
+    )
+    console_trusted: str = Field(
+        "",
+        description="addresses or networks of the proxies whose headers are believed, separated by commas, for the "
+        "authentication `proxy`",
+    )
+    console_user_header: str = Field(
+        "X-Forwarded-User",
+        pattern=r"^[A-Za-z0-9-]{1,64}$",
+        description="header with the user, for the authentication `proxy`",
+    )
+    console_roles_header: str = Field(
+        "X-Forwarded-Groups",
+        pattern=r"^[A-Za-z0-9-]{1,64}$",
+        description="header with the user's groups, separated by commas, for the authentication `proxy`",
+    )
+    console_oidc_issuer: str | None = Field(None, description="address of the OpenID Connect issuer")
+    console_oidc_client_id: str | None = Field(None, description="the console's client id at the issuer")
+    console_oidc_client_secret: SecretStr | None = Field(None, description="the console's client secret at the issuer")
+    console_oidc_user_claim: str = Field("preferred_username", min_length=1, description="claim that names the analyst")
+    console_oidc_roles_claim: str = Field("groups", min_length=1, description="claim with the user's groups or roles")
+    console_viewers: str = Field(
+        "viewer", description="groups whose members may read, separated by commas; `*` stands for everybody"
+    )
+    console_analysts: str = Field("analyst", description="groups whose members may also decide, separated by commas")
+    console_leads: str = Field(
+        "lead", description="groups whose members may also give cases to others, separated by commas"
+    )
+    console_public_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^/?#\s]+$",
+        description="the address under which browsers reach the console; with https its cookies are sent over TLS only",
+    )
+    console_secret: SecretStr | None = Field(
+        None,
+        description="secret of the session cookies, at least 32 characters, the same for all consoles of one address; "
+        "by default a new one at each start, which logs everybody out",
+    )
+    console_data: str | None = Field(
+        None, description="folder of the read model; by default a temporary one, built again at each start"
+    )
+    console_lease_minutes: float = Field(
+        30,
+        ge=1,
+        le=1440,
+        description="how long a case that somebody took is kept for this analyst without a sign of work",
+    )
+    console_metrics_urls: str = Field(
+        "http://127.0.0.1:6066/metrics",
+        description="addresses of the workers' metrics, separated by commas, for the line of health; a name with "
+        "several addresses stands for all of them",
+    )
+    review_url: str | None = Field(
+        None,
+        pattern=r"^https?://\S+$",
+        description="address of a review on the marketplace, with places for {review_id}, {product_id}, {seller_id}",
+    )
+    grafana_url: str | None = Field(
+        None, pattern=r"^https?://\S+$", description="address of Grafana, for links to panels"
+    )
+
+    @field_validator("console_secret")
+    @classmethod
+    def _hard_to_guess(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(_utf8(value).get_secret_value()) < 32:
+            raise ValueError("it has fewer than 32 characters")
+        return value
+
+
+#: All kinds of settings.
+KINDS: Final[tuple[type[BaseSettings], ...]] = (Settings, KafkaSettings, ConsoleSettings)
+
+
+def load_console() -> ConsoleSettings:
+    """Read the console's own settings.
+
+    Raises:
+        SettingsError: A setting is bad.
+    """
+    return _load(ConsoleSettings)
+
+
 def load() -> tuple[Settings, KafkaSettings]:
     """Read all settings from the environment and `.env`.
 
@@ -244,10 +340,10 @@ def _check_names() -> None:
     Variables that resemble no setting are left alone: Kubernetes sets `VOLTEFACE_SERVICE_HOST` and others for a service
     of the name `volteface`.
     """
-    for kind in (Settings, KafkaSettings):
-        names = {variable(kind, field) for field in kind.model_fields}
+    for prefix in dict.fromkeys(variable(kind, "") for kind in KINDS):
+        names = {variable(kind, field) for kind in KINDS for field in kind.model_fields}
         given = (name.upper() for name in (*os.environ, *dotenv_values(_ENV_FILE)))
-        for name in sorted({name for name in given if name.startswith(variable(kind, ""))} - names):
+        for name in sorted({name for name in given if name.startswith(prefix)} - names):
             resembling = difflib.get_close_matches(name, names, 1, _RESEMBLANCE)
             if resembling:
                 raise SettingsError(f"{name} is not a setting: is {resembling[0]} meant? See `volteface settings`")

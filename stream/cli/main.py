@@ -12,7 +12,19 @@ import typer
 from kafka.errors import KafkaError
 
 from stream import config
-from stream.cli import alerts, case_events, cases, dead_letters, development, offline, privacy, state, topics, worker
+from stream.cli import (
+    alerts,
+    case_events,
+    cases,
+    console,
+    dead_letters,
+    development,
+    offline,
+    privacy,
+    state,
+    topics,
+    worker,
+)
 from stream.cli.help import Command, Program
 from stream.cli.output import finish_output, prepare_output, say
 
@@ -29,7 +41,15 @@ cli.add_typer(state.group, name="state")
 for command in (
     *(worker.worker, worker.feed, worker.settings),
     *(alerts.alerts, alerts.watchlist, alerts.plot),
-    *(cases.cases, cases.case, case_events.verdict, case_events.appeal, case_events.assign, case_events.note),
+    *(
+        console.console,
+        cases.cases,
+        cases.case,
+        case_events.verdict,
+        case_events.appeal,
+        case_events.assign,
+        case_events.note,
+    ),
     *(offline.replay, offline.calibrate),
     *(development.market, development.arena, development.broker),
     *(privacy.unmask, privacy.forget),

@@ -26,7 +26,7 @@ from stream.ops.client import connection
 from stream.rights import MissingRightsError, Operation, Right
 
 Command = Literal[
-    "worker", "feed", "alerts", "cases", "verdict",
+    "worker", "feed", "alerts", "cases", "verdict", "console",
     "watchlist", "state digest", "state rebuild", "state adopt", "dlq list", "dlq replay",
     "topics check", "topics create", "unmask", "forget",
 ]  # fmt: skip
@@ -168,6 +168,14 @@ _NEEDED: Final[dict[Command, Callable[[Settings], list[Right]]]] = {
     "verdict": lambda settings: [
         Right("Read", "topic", settings.cases_topic),
         Right("Write", "topic", settings.verdicts_topic),
+    ],
+    "console": lambda settings: [
+        *(
+            Right("Read", "topic", name)
+            for name in (settings.cases_topic, settings.alerts_topic, settings.verdicts_topic)
+        ),
+        Right("Write", "topic", settings.verdicts_topic),
+        Right("Write", "topic", settings.audit_topic),
     ],
     "watchlist": lambda settings: [Right("Read", "topic", settings.state_topic)],
     "state digest": lambda settings: [Right("Read", "topic", settings.state_topic)],

@@ -1,4 +1,4 @@
-"""The audit trail: who unmasked or erased ids, when, on which machine, and why.
+"""The audit trail: who unmasked or erased ids, or read a staff member's case, when, on which machine, and why.
 
 Invariant: Kafka acknowledges the audit record before the action starts. Without the acknowledgement there is no action.
 """
@@ -25,10 +25,13 @@ class AuditError(OSError):
     """The audit record could not be written; the message is one line for a person."""
 
 
+Action = Literal["unmask", "forget", "read_case"]
+
+
 class Audit(msgspec.Struct, kw_only=True):
     """One record of the audit topic."""
 
-    action: Literal["unmask", "forget"]
+    action: Action
     at: dt.datetime
     who: str
     host: str
@@ -39,11 +42,12 @@ class Audit(msgspec.Struct, kw_only=True):
 def record(
     settings: Settings,
     kafka: KafkaSettings,
-    action: Literal["unmask", "forget"],
+    action: Action,
     pseudonyms: list[str],
     reason: str | None,
+    who: str | None = None,
 ) -> None:
-    """Write the record of an action that the present user is about to take.
+    """Write the record of an action that somebody is about to take: by default the operating system's user.
 
     Raises:
         AuditError: Kafka did not acknowledge the record.
@@ -51,7 +55,7 @@ def record(
     entry = Audit(
         action=action,
         at=dt.datetime.now(dt.UTC),
-        who=user(),
+        who=user() if who is None else who,
         host=socket.gethostname(),
         pseudonyms=pseudonyms,
         reason=reason,

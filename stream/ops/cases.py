@@ -107,7 +107,17 @@ def _shift(written: Iterable[tuple[Case, int]]) -> dt.timedelta:
     if newest is None:
         return dt.timedelta()
     updated_at, milliseconds = newest
-    shift = updated_at - dt.datetime.fromtimestamp(milliseconds / 1000, dt.UTC)
+    return shift_of(updated_at, milliseconds / 1000)
+
+
+def shift_of(updated_at: dt.datetime, written_at: float) -> dt.timedelta:
+    """Return how far a market's event time is from the clock, if it is replayed or simulated; else zero.
+
+    Args:
+        updated_at: The event time of the market's newest case.
+        written_at: The time of its record, in epoch seconds.
+    """
+    shift = updated_at - dt.datetime.fromtimestamp(written_at, dt.UTC)
     return shift if abs(shift) > _REPLAYED else dt.timedelta()
 
 

@@ -1,0 +1,69 @@
+"""Puts the console together: the one place that knows all its parts.
+
+Invariant: every route comes from `routes.RULES`; the middleware recognizes the user before any of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from starlette.applications import Starlette
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.templating import Jinja2Templates
+
+from stream.console.actions import Actions
+from stream.console.bulk import BulkJobs
+from stream.console.case_view import factor
+from stream.console.pages import Pages, instant
+from stream.console.routes import RULES
+from stream.console.services import Services
+from stream.console.streams import Streams
+from stream.console.taking import Taking
+from stream.ops.statement import odds
+
+_HERE: Final = Path(__file__).parent
+
+
+def application(services: Services, middleware: list[Any]) -> Starlette:
+    """Return the console.
+
+    Args:
+        services: What it consists of.
+        middleware: What recognizes users and protects the routes, the outermost first.
+    """
+    templates = Jinja2Templates(_HERE / "templates")
+    templates.env.globals.update(odds=odds, factor=factor)
+    templates.env.filters.update(instant=instant, words=lambda text: text.replace("_", " "))
+    templates.env.trim_blocks = templates.env.lstrip_blocks = True
+    pages = Pages(services, templates)
+    owners = {
+        "pages": pages,
+        "actions": Actions(services, pages, Taking(services), BulkJobs()),
+        "streams": Streams(services),
+    }
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        services.live.begin()
+        services.source.start()
+        services.health.start()
+        yield
+        services.live.end()
+        services.health.stop()
+        services.source.stop()
+
+    routes: list[Any] = []
+    for rule in RULES:
+        owner, name = rule.endpoint.split(".")
+        routes.append(Route(rule.path, getattr(owners[owner], name), methods=[rule.method]))
+    static = Mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
+    return Starlette(
+        routes=[*routes, static],
+        middleware=middleware,
+        lifespan=lifespan,
+        exception_handlers={404: lambda request, error: pages.missing(request)},
+    )

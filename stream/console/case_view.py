@@ -1,0 +1,175 @@
+"""What a case's page shows, as plain values for its template.
+
+Invariant: pure. Every number is a field of the case; the parts add up to the odds that are shown.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+from stream.console import pictures
+from stream.contract.alerts import EvidencePart, TurnedReview
+from stream.contract.cases import Case, CaseVerdict
+from stream.contract.events import CaseAppealed, CaseAssigned, CaseEvent, CaseNoted, VerdictRecorded
+from stream.ops.statement import odds
+
+#: What each group of parts answers, in the order of the page.
+_GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
+    ("Against peers", ("count", "baseline_uncertainty", "long_run")),
+    ("Against its own past and its other reviews", ("own_level", "controls")),
+    ("Deletions", ("deletions",)),
+    ("Innocent explanations, and what they leave", ("arrival_cluster", "burst", "alternatives")),
+    ("Before any evidence", ("start", "other_starts")),
+)
+_REST: Final = "Further parts"
+
+
+class Bar(NamedTuple):
+    """One part of the odds as a bar.
+
+    Attributes:
+        share: Of the widest bar, -1 to 1.
+        factor: How many times the odds are multiplied.
+    """
+
+    part: EvidencePart
+    share: float
+    factor: str
+
+
+class BarGroup(NamedTuple):
+    """Parts that answer one question, and their sum."""
+
+    title: str
+    bars: list[Bar]
+    log_odds: float
+    factor: str
+
+
+def factor(log_odds: float) -> str:
+    """Return what a part does to the odds, in words."""
+    if abs(log_odds) < math.log(1.05):
+        return "no change"
+    times = math.exp(min(abs(log_odds), 50.0))
+    shown = f"{times:.1f}" if times < 10 else f"{times:,.0f}" if times < 1e6 else "over a million"
+    return f"{'×' if log_odds > 0 else '÷'} {shown}"
+
+
+def groups(parts: Sequence[EvidencePart]) -> list[BarGroup]:
+    """Return the parts of the odds in groups."""
+    widest = max((abs(part.log_odds) for part in parts), default=1.0) or 1.0
+    known = {name for _, names in _GROUPS for name in names}
+    wanted = [*_GROUPS, (_REST, tuple(sorted({part.name for part in parts} - known)))]
+    found: list[BarGroup] = []
+    for title, names in wanted:
+        bars = [Bar(part, part.log_odds / widest, factor(part.log_odds)) for part in parts if part.name in names]
+        if bars:
+            together = math.fsum(bar.part.log_odds for bar in bars)
+            found.append(BarGroup(title, bars, together, factor(together)))
+    return found
+
+
+class Step(NamedTuple):
+    """One step on a review's way to its change.
+
+    Attributes:
+        hours_before: The change; None if it is not known.
+    """
+
+    name: str
+    text: str
+    hours_before: float | None
+
+
+def steps(review: TurnedReview) -> list[Step]:
+    """Return what happened to a review, in order: looked up, contacted, offered, turned."""
+    found = [Step("looked up", f"by {actor}", None) for actor in review.looked_up_by]
+    contact = review.contact
+    if contact is not None:
+        found.append(Step("contacted", (contact.channel or "contact").replace("_", " "), contact.hours_before))
+        if contact.incentive_value is not None:
+            offered = f"{contact.incentive_value:g} {contact.currency or ''}".strip()
+            found.append(Step("offered", offered, contact.hours_before))
+    if review.value_offered and (contact is None or contact.incentive_value is None):
+        found.append(Step("offered", "something of value", None))
+    after = "deleted" if review.stars_after is None else f"to {review.stars_after} stars"
+    found.append(Step("turned", f"{review.stars_before} {after}", 0.0))
+    return found
+
+
+def badges(case: Case) -> list[str]:
+    """Return what an analyst should see at once in a list."""
+    found = case.evidence
+    names = {part.name for part in found.parts}
+    shown = [
+        ("insider", "insider_client" in names or any(link.type == "staff" for link in case.linked)),
+        ("deletions", any(part.name == "deletions" and part.log_odds > 1 for part in found.parts)),
+        ("incentives", found.incentives > 0),
+        ("came back", case.reopened is not None),
+        ("second analyst", case.waits_for_second),
+        ("appeal", case.state == "appealed"),
+    ]
+    return [name for name, holds in shown if holds]
+
+
+def claim(case: Case) -> str:
+    """Return the claim in one line."""
+    found = case.evidence
+    what = "were removed" if case.kind == "staff.removals" else "turned"
+    return f"{found.flips} critical reviews {what}, {found.expected:.1f} expected since {found.since:%d %b %Y}"
+
+
+class LogEntry(NamedTuple):
+    """An entry of a case's log."""
+
+    at: dt.datetime
+    who: str
+    what: str
+    note: str | None
+
+
+def log_entries(case: Case, events: Iterable[CaseEvent]) -> list[LogEntry]:
+    """Return everything that happened to a case, the latest first: its alerts, and every event of an analyst."""
+    entries = [
+        LogEntry(
+            alert.raised_at, "Volteface", f"alert {alert.kind}, {alert.severity}, odds {odds(alert.odds)} to 1", None
+        )
+        for alert in case.alerts
+    ]
+    effects = {verdict.event_id: verdict for verdict in case.verdicts}
+    entries += [_entry(event, effects.get(event.event_id)) for event in events]
+    return sorted(entries, key=lambda entry: entry.at, reverse=True)
+
+
+def _entry(event: CaseEvent, verdict: CaseVerdict | None) -> LogEntry:
+    if isinstance(event, VerdictRecorded):
+        story = f" ({event.story.replace('_', ' ')})" if event.story else ""
+        effect = "" if verdict is None else f": {verdict.effect.replace('_', ' ')}"
+        return LogEntry(event.occurred_at, event.analyst_id, f"verdict {event.verdict}{story}{effect}", event.note)
+    if isinstance(event, CaseAssigned):
+        to = "gave the case back" if event.assignee_id is None else f"gave the case to {event.assignee_id}"
+        what = "took the case" if event.assignee_id == event.analyst_id else to
+        return LogEntry(event.occurred_at, event.analyst_id, what, None)
+    if isinstance(event, CaseNoted):
+        return LogEntry(event.occurred_at, event.analyst_id, "noted", event.note)
+    assert isinstance(event, CaseAppealed)
+    return LogEntry(event.occurred_at, event.appellant, "contested the verdict", event.note)
+
+
+def marks(case: Case) -> list[pictures.Mark]:
+    """Return contacts and verdicts, for the picture of the evidence."""
+    found = [
+        pictures.Mark(
+            review.at - dt.timedelta(hours=review.contact.hours_before), 1, "contact",
+            f"contact ({review.contact.channel}) about {review.review_id}",
+        )
+        for review in case.evidence.reviews
+        if review.contact is not None
+    ]  # fmt: skip
+    found += [
+        pictures.Mark(one.recorded_at, 2, "verdict", f"{one.verdict} by {one.analyst_id}") for one in case.verdicts
+    ]
+    return found

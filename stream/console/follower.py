@@ -1,0 +1,198 @@
+"""Follows the topics of cases, alerts and verdicts into the read model.
+
+Invariant: only committed records, and each batch in one transaction with its positions. Topics that were created again
+have another id: then the rows are thrown away and read again.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from typing import Any, Final
+
+import msgspec
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+
+from stream.config import KafkaSettings, Settings
+from stream.console.read_model import Changes, ReadModel, RecordedEvent
+from stream.contract.cases import Case
+from stream.contract.events import CaseEvent, Verdicts
+from stream.ops.alert_records import NotAnAlertError, decode_alert
+from stream.ops.client import connection
+from stream.ops.missing_topics import advice
+from stream.ops.topic_reader import place
+
+log = logging.getLogger(__name__)
+
+_POLL_MS: Final = 200
+#: The most records of one transaction of the read model.
+_MAX_RECORDS: Final = 5_000
+_RETRY_SECONDS: Final = 2.0
+#: How often the topics' ends, and their ids, are asked for.
+_ENDS_SECONDS: Final = 2.0
+_IDS_SECONDS: Final = 20.0
+_case = msgspec.json.Decoder(Case)
+_event = msgspec.json.Decoder(Verdicts)
+
+
+class Follower:
+    """A thread that reads the topics.
+
+    Args:
+        settings, kafka: Which topics, and how to reach Kafka.
+        read_model: Where rows go.
+        on_change: Called in the thread with the ids of the cases that a batch has changed.
+
+    Attributes:
+        problem: Why nothing can be read at present, as a line for a person; None if all is well.
+        lag: Records that wait to be read.
+        refused: Records that are none of the contract.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        kafka: KafkaSettings,
+        read_model: ReadModel,
+        on_change: Callable[[Sequence[str]], None],
+    ) -> None:
+        self._settings, self._kafka = settings, kafka
+        self._read_model, self._on_change = read_model, on_change
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
+        self.problem: str | None = "the topics are being read for the first time"
+        self.lag = 0
+        self.refused = 0
+        #: When the ends were asked for that have been read last (`time.monotonic`).
+        self._complete_at = float("-inf")
+
+    @property
+    def topics(self) -> tuple[str, str, str]:
+        """The topics that it reads."""
+        return self._settings.cases_topic, self._settings.alerts_topic, self._settings.verdicts_topic
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop, and wait until the thread has ended."""
+        self._stop.set()
+        self._thread.join(10)
+
+    def complete_since(self, at: float) -> bool:
+        """Return whether everything that was written before a time (`time.monotonic`) is in the read model."""
+        return self._complete_at > at
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._follow()
+            except (KafkaError, LookupError, OSError) as error:
+                self.problem = str(error) if isinstance(error, LookupError) else f"Kafka cannot be read: {error}"
+                log.warning("%s", self.problem)
+                self._stop.wait(_RETRY_SECONDS)
+            except Exception:
+                self.problem = "the read model has failed; see the log"
+                log.exception("follower_failed")
+                self._stop.wait(_RETRY_SECONDS)
+        self._read_model.close()
+
+    def _follow(self) -> None:
+        """Read until the topics are no longer those that were there at the start.
+
+        1. Throw the rows away if they follow from other topics.
+        2. Go on at the stored positions.
+        3. Write each batch with its positions, then report what changed.
+        """
+        origin = self._topic_ids()
+        self._read_model.begin_from(origin)
+        consumer = KafkaConsumer(
+            **connection(self._kafka), isolation_level="read_committed", auto_offset_reset="earliest",
+            enable_auto_commit=False, fetch_max_bytes=16 * 2**20, max_partition_fetch_bytes=4 * 2**20,
+            check_crcs=not self._kafka.mock,  # the mock's transaction markers have no checksum
+        )  # fmt: skip
+        with closing(consumer):
+            partitions = self._partitions(consumer)
+            consumer.assign(partitions)
+            positions = self._read_model.positions()
+            asked_at = ids_at = time.monotonic()
+            ends = consumer.end_offsets(partitions)
+            for tp in partitions:
+                stored = positions.get((tp.topic, tp.partition))
+                if stored is None:
+                    consumer.seek_to_beginning(tp)
+                else:
+                    consumer.seek(tp, stored)
+            while not self._stop.is_set():
+                polled = consumer.poll(timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
+                next_offsets = {(tp.topic, tp.partition): consumer.position(tp) for tp in partitions}
+                self._apply([record for records in polled.values() for record in records], next_offsets)
+                self.lag = sum(max(ends[tp] - next_offsets[tp.topic, tp.partition], 0) for tp in partitions)
+                if self.lag == 0:
+                    self.problem, self._complete_at = None, asked_at
+                if time.monotonic() - ids_at > _IDS_SECONDS:
+                    ids_at = time.monotonic()
+                    if self._topic_ids() != origin:
+                        log.warning("a topic was created again: cases are read anew")
+                        return
+                if time.monotonic() - asked_at > _ENDS_SECONDS:
+                    asked_at = time.monotonic()
+                    ends = consumer.end_offsets(partitions)
+
+    def _topic_ids(self) -> dict[str, str]:
+        if self._kafka.mock:  # it gives no ids
+            return dict.fromkeys(self.topics, "")
+        with closing(KafkaAdminClient(**connection(self._kafka))) as admin:
+            found = {topic["name"]: topic for topic in admin.describe_topics(list(self.topics))}
+        missing = [name for name in self.topics if name not in found or found[name]["error_code"]]
+        if missing:
+            raise LookupError(f"topic {missing[0]} cannot be read: {advice([])}")
+        return {name: str(found[name]["topic_id"]) for name in self.topics}
+
+    def _partitions(self, consumer: Any) -> list[TopicPartition]:
+        found: list[TopicPartition] = []
+        for topic in self.topics:
+            numbers = consumer.partitions_for_topic(topic)
+            if not numbers:
+                raise LookupError(f"topic {topic} does not exist: {advice([])}")
+            found += [TopicPartition(topic, number) for number in sorted(numbers)]
+        return found
+
+    def _apply(self, records: Sequence[Any], next_offsets: dict[tuple[str, int], int]) -> None:
+        """Write what some records say; without records the positions stay, because markers alone change nothing."""
+        if not records:
+            return
+        changes = Changes({}, [], [], next_offsets)
+        for record in records:
+            try:
+                self._add(changes, record)
+            except (msgspec.DecodeError, NotAnAlertError, UnicodeDecodeError, RecursionError) as error:
+                self.refused += 1
+                log.warning("%s, is passed over: %s", place(record), error)
+        self._read_model.write(changes)
+        changed = {*changes.cases, *(found.event.case_id for found in changes.events)}
+        if changed:
+            self._on_change(sorted(changed))
+
+    def _add(self, changes: Changes, record: Any) -> None:
+        if record.topic == self._settings.cases_topic:
+            name = (record.key or b"").decode()
+            if record.value is None:
+                changes.cases[name] = None
+                return
+            case = _case.decode(record.value)
+            if case.case_id != name:
+                raise msgspec.DecodeError("the record's key is not the id of its case")
+            changes.cases[name] = case, record.timestamp / 1000
+        elif record.topic == self._settings.alerts_topic:
+            changes.alerts.append(decode_alert(record.value))
+        else:
+            event: CaseEvent = _event.decode(record.value)
+            at = dt.datetime.fromtimestamp(record.timestamp / 1000, dt.UTC)
+            changes.events.append(RecordedEvent(event, record.partition, record.offset, at))

@@ -1,0 +1,150 @@
+"""The line of health above the queue: lag, dead letters, alerts against the budget, measured precision.
+
+Invariant: a page never waits for it. A thread asks the workers' metrics; what they do not answer is shown as unknown.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import socket
+import threading
+import urllib.request
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit, urlunsplit
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from stream.config import ConsoleSettings, Settings
+from stream.console.read_model import ReadModel
+from stream.ops.case_report import interval
+
+log = logging.getLogger(__name__)
+
+_EVERY_SECONDS: Final = 5.0
+_TIMEOUT_SECONDS: Final = 2.0
+_MAX_WORKERS: Final = 64
+#: Metrics of the workers that the line shows.
+_NAMES: Final = frozenset(
+    ("volteface_lag_records", "volteface_dead_letters_total", "volteface_alerts_allowed_per_year")
+)
+
+
+class Item(NamedTuple):
+    """One figure of the line.
+
+    Attributes:
+        is_well: None if the figure is not known.
+        link: Its panel in Grafana.
+    """
+
+    name: str
+    text: str
+    is_well: bool | None
+    link: str | None
+
+
+class Health:
+    """Keeps the figures.
+
+    Args:
+        settings, console: The settings.
+        read_model: The cases.
+    """
+
+    def __init__(self, settings: Settings, console: ConsoleSettings, read_model: ReadModel) -> None:
+        self._settings, self._console, self._read_model = settings, console, read_model
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="health", daemon=True)
+        self._figures: Counter[str] | None = None
+        self._report: tuple[int, int] = (0, 0)
+        self._alerts = 0
+
+    def start(self) -> None:
+        """Begin to ask."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop."""
+        self._stop.set()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._figures = _read(self._console.console_metrics_urls.split(","))
+            try:
+                self._count()
+            except Exception:
+                log.exception("health_failed")
+            self._stop.wait(_EVERY_SECONDS)
+        self._read_model.close()
+
+    def _count(self) -> None:
+        answers: Counter[str] = Counter()
+        for row in self._read_model.counts("verdict"):
+            answers[row["verdict"] or ""] += row["n"]
+        confirmed = answers["confirmed"]
+        self._report = confirmed, confirmed + answers["explained"] + answers["dismissed"]
+        latest = self._read_model.latest()
+        now = dt.datetime.now(dt.UTC) if latest is None else latest[0]
+        self._alerts = self._read_model.alerts_since(now - dt.timedelta(days=365))
+
+    def line(self) -> list[Item]:
+        """Return the figures."""
+        figures = self._figures
+        confirmed, answered = self._report
+        low, high = interval(confirmed, answered)
+        precision = f"{confirmed} of {answered} confirmed" if answered else "no verdicts yet"
+        between = f" (90 %: {100 * low:.0f} to {100 * high:.0f} %)" if answered else ""
+        if figures is None:
+            known = [Item("lag", "unknown: no worker answers", None, self._panel("operations"))]
+            allowed = None
+        else:
+            lag, letters = figures["volteface_lag_records"], figures["volteface_dead_letters_total"]
+            allowed = figures["volteface_alerts_allowed_per_year"]
+            known = [
+                Item("lag", f"{lag:,.0f} events wait", lag < 10_000, self._panel("operations")),
+                Item("dead letters", f"{letters:,.0f}", letters == 0, self._panel("operations")),
+            ]
+        budget = "" if allowed is None else f", the budget allows {allowed:,.1f} false ones"
+        return [
+            *known,
+            Item("alerts of a year", f"{self._alerts:,}{budget}", None, self._panel("integrity")),
+            Item("precision", precision + between, None, self._panel("integrity")),
+        ]
+
+    def _panel(self, dashboard: str) -> str | None:
+        base = self._console.grafana_url
+        return None if base is None else f"{base.rstrip('/')}/d/volteface-{dashboard}"
+
+
+def _read(urls: Iterable[str]) -> Counter[str] | None:
+    """Return the sums of the workers' metrics; None if no worker answers."""
+    found: Counter[str] = Counter()
+    answered = False
+    for url in list(_addresses(url.strip() for url in urls if url.strip()))[:_MAX_WORKERS]:
+        try:
+            with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as answer:
+                page = answer.read().decode()
+        except (OSError, ValueError):
+            continue
+        answered = True
+        for family in text_string_to_metric_families(page):
+            for sample in family.samples:
+                if sample.name in _NAMES:
+                    found[sample.name] += sample.value  # type: ignore[assignment]  # counts of records are whole
+    return found if answered else None
+
+
+def _addresses(urls: Iterable[str]) -> Iterable[str]:
+    """Yield an address for each host that a name stands for."""
+    for url in urls:
+        parts = urlsplit(url)
+        try:
+            hosts = {one[4][0] for one in socket.getaddrinfo(parts.hostname, parts.port or 80, type=socket.SOCK_STREAM)}
+        except OSError:
+            continue
+        for host in sorted(map(str, hosts)):
+            name = f"[{host}]" if ":" in host else host
+            yield urlunsplit(parts._replace(netloc=f"{name}:{parts.port or 80}"))

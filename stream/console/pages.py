@@ -1,0 +1,184 @@
+"""The pages that are read: the queue, a case, a subject, the statement of reasons, help.
+
+Invariant: a page never waits for Kafka. Everything comes from the read model.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any, Final
+from uuid import uuid4
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.templating import Jinja2Templates
+
+from stream.console import case_view, pictures
+from stream.console.access import User
+from stream.console.decisions import MAX_NOTE, STORIES, VERDICTS
+from stream.console.queue_filter import KINDS, ORDERS, PAGE_SIZE, SEVERITIES, STATES, SUBJECT_TYPES, QueueFilter
+from stream.console.services import Services
+from stream.contract.cases import Case
+from stream.core.cases.alerts import in_force
+from stream.ops import statement
+
+_STATEMENT_TYPES: Final = {"html": ("text/html", statement.html), "md": ("text/markdown", statement.markdown)}
+
+
+class Pages:
+    """Draws pages.
+
+    Args:
+        services: What the console consists of.
+        templates: The pages' templates.
+    """
+
+    def __init__(self, services: Services, templates: Jinja2Templates) -> None:
+        self._services, self._templates = services, templates
+
+    def render(self, request: Request, name: str, status: int = 200, **values: Any) -> Response:
+        """Return a page."""
+        return self._templates.TemplateResponse(
+            request,
+            name,
+            {"user": user_of(request), "services": self._services, "csrf": request.state.csrf, **values},
+            status_code=status,
+        )
+
+    def queue(self, request: Request) -> Response:
+        """Show the cases that a filter selects."""
+        chosen = QueueFilter.of(request.query_params)
+        where, order, values = chosen.sql()
+        model = self._services.read_model
+        total = model.count(where, values)
+        cases = model.select(where, order, values, PAGE_SIZE, (chosen.page - 1) * PAGE_SIZE)
+        pages = max(1, -(-total // PAGE_SIZE))
+        return self.render(
+            request,
+            "queue.html",
+            chosen=chosen,
+            total=total,
+            pages=pages,
+            rows=[
+                (case, case_view.claim(case), pictures.sparkline(case.evidence), case_view.badges(case))
+                for case in cases
+            ],
+            choices={
+                "state": STATES,
+                "kind": KINDS,
+                "severity": SEVERITIES,
+                "subject_type": SUBJECT_TYPES,
+                "order": ORDERS,
+            },
+            health=self._services.health.line(),
+            stories=STORIES,
+            event_id=uuid4().hex,
+            now=self._services.market_now(),
+        )
+
+    def case(self, request: Request) -> Response:
+        """Show a case."""
+        case = self._services.read_model.case(request.path_params["case_id"])
+        if case is None:
+            return self.missing(request)
+        self._services.note_reading(user_of(request), case)
+        model = self._services.read_model
+        linked = model.cases_of(link.id for link in case.linked) if case.linked else {}
+        return self.render(
+            request,
+            "case.html",
+            case=case,
+            claim=case_view.claim(case),
+            badges=case_view.badges(case),
+            picture=pictures.evidence(case, case_view.marks(case)),
+            groups=case_view.groups(case.evidence.parts),
+            payment=[] if case.evidence.payment is None else case_view.groups(case.evidence.payment.parts),
+            reviews=[(review, case_view.steps(review)) for review in case.evidence.reviews],
+            linked=[(link, linked.get(link.id, [])) for link in case.linked],
+            entries=case_view.log_entries(case, [found.event for found in model.events_of(case.case_id)]),
+            in_force=in_force(case),
+            waiting=next((one for one in reversed(case.verdicts) if one.effect == "waits_for_second"), None),
+            done=self._done(request, case),
+            verdicts=VERDICTS,
+            stories=STORIES,
+            max_note=MAX_NOTE,
+            event_ids=[uuid4().hex for _ in range(4)],
+            now=self._services.market_now(),
+        )
+
+    def _done(self, request: Request, case: Case) -> str | None:
+        """Return what has become of the event that the page's address names."""
+        event_id = request.query_params.get("done", "")
+        if not event_id:
+            return None
+        applied = {
+            *(one.event_id for one in case.verdicts),
+            *(one.event_id for one in case.notes),
+            *(one.event_id for one in case.appeals),
+        }
+        if event_id in applied or self._services.read_model.event(event_id) is not None:
+            return "applied" if event_id in applied else "recorded"
+        return "pending"
+
+    def subject(self, request: Request) -> Response:
+        """Show the cases of a seller or a staff member, and the cases that name it."""
+        subject_id = request.path_params["subject_id"]
+        model = self._services.read_model
+        own = model.cases_of([subject_id]).get(subject_id, [])
+        for case in own:
+            self._services.note_reading(user_of(request), case)
+        where, _, values = QueueFilter(state="all", text=subject_id).sql()
+        naming = [
+            case for case in model.select(where, "updated_at DESC", values, PAGE_SIZE) if case.subject.id != subject_id
+        ]
+        return self.render(request, "subject.html", subject_id=subject_id, own=_rows(own), naming=_rows(naming))
+
+    def statement(self, request: Request) -> Response:
+        """Return the statement of reasons of a confirmed case."""
+        case = self._services.read_model.case(request.path_params["case_id"])
+        if case is None:
+            return self.missing(request)
+        kind, write = _STATEMENT_TYPES["md" if request.query_params.get("format") == "md" else "html"]
+        try:
+            text = write(case, self._services.settings)
+        except statement.NoStatementError as error:
+            return self.message(request, "There is no statement of reasons", str(error), 409)
+        headers = {}
+        if "download" in request.query_params:
+            end = "md" if kind == "text/markdown" else "html"
+            headers["Content-Disposition"] = f'attachment; filename="statement-{case.case_id[:8]}.{end}"'
+        return Response(text, media_type=f"{kind}; charset=utf-8", headers=headers)
+
+    def help(self, request: Request) -> Response:
+        """Show the keys, the terms and the rules."""
+        return self.render(request, "help.html", settings=self._services.settings)
+
+    def missing(self, request: Request) -> Response:
+        """Say that a page does not exist."""
+        return self.message(
+            request, "Not found", "There is no such case or page. A closed case is forgotten two years later.", 404
+        )
+
+    def message(self, request: Request, title: str, text: str, status: int) -> Response:
+        """Show a sentence in place of a page."""
+        return self.render(request, "message.html", status, title=title, text=text)
+
+    def state_of_event(self, request: Request) -> Response:
+        """Return whether an event was recorded, as one word: recorded, absent, or pending while that is not known."""
+        return PlainTextResponse(self._services.state_of_event(request.path_params["event_id"]))
+
+
+def user_of(request: Request) -> User:
+    """Return the user that the middleware has recognized."""
+    user: User = request.state.user
+    return user
+
+
+def _rows(cases: Sequence[Case]) -> list[tuple[Case, str, Any, list[str]]]:
+    return [(case, case_view.claim(case), pictures.sparkline(case.evidence), case_view.badges(case)) for case in cases]
+
+
+def instant(at: dt.datetime | None, form: str = "%d %b %Y %H:%M") -> str:
+    """Return a time in UTC, for templates."""
+    return "" if at is None else f"{at.astimezone(dt.UTC):{form}}"

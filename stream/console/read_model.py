@@ -1,0 +1,291 @@
+"""The read model of the console: cases and the events of analysts, in SQLite.
+
+Invariant: rows and the positions in the topics that they follow from change in one transaction, so a console that was
+killed goes on where its rows end. The file can be thrown away: it is built again from the topics.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, NamedTuple, get_args
+
+import msgspec
+
+from stream.contract.alerts import Alert, Severity
+from stream.contract.cases import Case
+from stream.contract.events import CaseEvent, Verdicts
+
+#: Changes with the tables: a file with another version is thrown away.
+SCHEMA_VERSION: Final = 1
+_SEVERITIES: Final[tuple[str, ...]] = get_args(Severity)
+_SCHEMA: Final = """
+CREATE TABLE origin (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE positions (
+    topic TEXT, partition INTEGER, next_offset INTEGER NOT NULL, PRIMARY KEY (topic, partition)
+) WITHOUT ROWID;
+CREATE TABLE cases (
+    case_id TEXT PRIMARY KEY, subject_type TEXT NOT NULL, subject_id TEXT NOT NULL, state TEXT NOT NULL,
+    severity INTEGER NOT NULL, kind TEXT NOT NULL, assignee TEXT, waits_for_second INTEGER NOT NULL,
+    due_at REAL, updated_at REAL NOT NULL, written_at REAL NOT NULL, priority REAL NOT NULL, verdict TEXT, story TEXT,
+    document BLOB NOT NULL
+);
+CREATE INDEX cases_queue ON cases (state, priority DESC, due_at, case_id);
+CREATE INDEX cases_due ON cases (state, due_at, priority DESC, case_id);
+CREATE INDEX cases_subject ON cases (subject_id);
+CREATE INDEX cases_assignee ON cases (assignee, state);
+CREATE INDEX cases_answers ON cases (verdict, kind, severity, story);
+CREATE TABLE ids (id TEXT, case_id TEXT, PRIMARY KEY (id, case_id)) WITHOUT ROWID;
+CREATE INDEX ids_of_cases ON ids (case_id);
+CREATE TABLE events (
+    event_id TEXT PRIMARY KEY, case_id TEXT NOT NULL, partition INTEGER NOT NULL, record_offset INTEGER NOT NULL,
+    recorded_at REAL NOT NULL, document BLOB NOT NULL
+);
+CREATE INDEX events_of_cases ON events (case_id, recorded_at);
+CREATE TABLE alerts (alert_id TEXT PRIMARY KEY, raised_at REAL NOT NULL);
+CREATE INDEX alerts_by_time ON alerts (raised_at);
+"""
+_case = msgspec.json.Decoder(Case)
+_event = msgspec.json.Decoder(Verdicts)
+
+
+class RecordedEvent(NamedTuple):
+    """An event of a case, as it is in the log.
+
+    Attributes:
+        partition, offset: Where it is in the verdicts topic.
+        recorded_at: The time of its record.
+    """
+
+    event: CaseEvent
+    partition: int
+    offset: int
+    recorded_at: dt.datetime
+
+
+class Changes(NamedTuple):
+    """What a batch of records changes.
+
+    Attributes:
+        cases: The latest value of each case by id, with the time of its record; None: the case is forgotten.
+        events: Events of analysts.
+        alerts: Alerts.
+        positions: By topic and partition, the offset after the last record that was read.
+    """
+
+    cases: dict[str, tuple[Case, float] | None]
+    events: list[RecordedEvent]
+    alerts: list[Alert]
+    positions: dict[tuple[str, int], int]
+
+
+class ReadModel:
+    """Cases and events in SQLite: one thread writes, any thread reads.
+
+    Args:
+        path: The file; it is created if it does not exist.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._threads = threading.local()
+        self._writing = threading.Lock()
+        if self._version() != SCHEMA_VERSION:
+            self._create()
+
+    def _version(self) -> int:
+        if not self._path.exists():
+            return 0
+        try:
+            return int(self._connection().execute("PRAGMA user_version").fetchone()[0])
+        except sqlite3.DatabaseError:  # no database, or a damaged one
+            return -1
+
+    def _create(self) -> None:
+        self.close()
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{self._path}{suffix}").unlink(missing_ok=True)
+        self._connection().executescript(f"{_SCHEMA}PRAGMA user_version = {SCHEMA_VERSION};")
+
+    def _connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._threads, "connection", None)
+        if connection is None:
+            connection = sqlite3.connect(self._path, timeout=30, isolation_level=None)
+            connection.row_factory = sqlite3.Row
+            connection.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA cache_size = -65536;")
+            self._threads.connection = connection
+        return connection
+
+    def close(self) -> None:
+        """Close the connection of the calling thread."""
+        connection: sqlite3.Connection | None = getattr(self._threads, "connection", None)
+        if connection is not None:
+            connection.close()
+            self._threads.connection = None
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        connection = self._connection()
+        with self._writing:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+
+    def begin_from(self, origin: dict[str, str]) -> None:
+        """Keep the rows if they follow from this origin; throw them away if they follow from another one.
+
+        Args:
+            origin: What the rows follow from: the ids of the topics by name, or the names of files.
+        """
+        found = {row["name"]: row["value"] for row in self._connection().execute("SELECT name, value FROM origin")}
+        if found == origin:
+            return
+        self._create()
+        with self._transaction() as connection:
+            connection.executemany("INSERT INTO origin VALUES (?, ?)", origin.items())
+
+    def positions(self) -> dict[tuple[str, int], int]:
+        """Return the offset after the last record that was read, by topic and partition."""
+        rows = self._connection().execute("SELECT topic, partition, next_offset FROM positions")
+        return {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+
+    def write(self, changes: Changes) -> None:
+        """Write what a batch of records changes, all of it or nothing."""
+        with self._transaction() as connection:
+            names = [(name,) for name in changes.cases]
+            connection.executemany("DELETE FROM ids WHERE case_id = ?", names)
+            forgotten = [(name,) for name, found in changes.cases.items() if found is None]
+            connection.executemany("DELETE FROM cases WHERE case_id = ?", forgotten)
+            connection.executemany("DELETE FROM events WHERE case_id = ?", forgotten)
+            kept = [found for found in changes.cases.values() if found is not None]
+            connection.executemany(
+                f"INSERT OR REPLACE INTO cases VALUES ({', '.join('?' * 15)})",
+                (_row(case, written_at) for case, written_at in kept),
+            )
+            connection.executemany(
+                "INSERT OR IGNORE INTO ids VALUES (?, ?)",
+                ((name, case.case_id) for case, _ in kept for name in _ids(case)),
+            )
+            connection.executemany(
+                "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?)", map(_event_row, changes.events)
+            )
+            connection.executemany(
+                "INSERT OR IGNORE INTO alerts VALUES (?, ?)",
+                ((alert.alert_id, alert.raised_at.timestamp()) for alert in changes.alerts),
+            )
+            connection.executemany(
+                "INSERT OR REPLACE INTO positions VALUES (?, ?, ?)",
+                ((topic, partition, offset) for (topic, partition), offset in changes.positions.items()),
+            )
+
+    def case(self, case_id: str) -> Case | None:
+        """Return a case."""
+        row = self._connection().execute("SELECT document FROM cases WHERE case_id = ?", (case_id,)).fetchone()
+        return None if row is None else _case.decode(row["document"])
+
+    def cases_of(self, subjects: Iterable[str]) -> dict[str, list[Case]]:
+        """Return the cases of some subjects, by the subject's id, the latest first."""
+        names = sorted(set(subjects))
+        rows = self._connection().execute(
+            f"SELECT document FROM cases WHERE subject_id IN ({', '.join('?' * len(names))}) ORDER BY updated_at DESC",
+            names,
+        )
+        found: dict[str, list[Case]] = {}
+        for row in rows:
+            case = _case.decode(row["document"])
+            found.setdefault(case.subject.id, []).append(case)
+        return found
+
+    def select(self, where: str, order: str, values: Sequence[Any], limit: int, offset: int = 0) -> list[Case]:
+        """Return the cases that a condition selects; `where` and `order` are texts of this program only."""
+        rows = self._connection().execute(
+            f"SELECT document FROM cases WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?", (*values, limit, offset)
+        )
+        return [_case.decode(row["document"]) for row in rows]
+
+    def count(self, where: str, values: Sequence[Any]) -> int:
+        """Return how many cases a condition selects; `where` is a text of this program only."""
+        found = self._connection().execute(f"SELECT count(*) FROM cases WHERE {where}", tuple(values)).fetchone()
+        return int(found[0])
+
+    def counts(self, *columns: str) -> list[sqlite3.Row]:
+        """Return how many cases there are for each combination of values of some columns, as the column `n`."""
+        names = ", ".join(columns)
+        return self._connection().execute(f"SELECT {names}, count(*) AS n FROM cases GROUP BY {names}").fetchall()
+
+    def events_of(self, case_id: str) -> list[RecordedEvent]:
+        """Return all events of a case, in the order of their records."""
+        rows = self._connection().execute(
+            "SELECT * FROM events WHERE case_id = ? ORDER BY recorded_at, record_offset", (case_id,)
+        )
+        return list(map(_recorded, rows))
+
+    def event(self, event_id: str) -> RecordedEvent | None:
+        """Return an event."""
+        row = self._connection().execute("SELECT * FROM events WHERE event_id = ?", (event_id,)).fetchone()
+        return None if row is None else _recorded(row)
+
+    def alerts_since(self, at: dt.datetime) -> int:
+        """Return how many alerts were raised since a time."""
+        query = "SELECT count(*) FROM alerts WHERE raised_at >= ?"
+        return int(self._connection().execute(query, (at.timestamp(),)).fetchone()[0])
+
+    def latest(self) -> tuple[dt.datetime, float] | None:
+        """Return the time of the newest event of a case that is not closed, and the time of its record."""
+        row = (
+            self._connection()
+            .execute(
+                "SELECT updated_at, written_at FROM cases WHERE state != 'closed' AND written_at >= 0 "
+                "ORDER BY updated_at DESC, written_at DESC LIMIT 1"
+            )
+            .fetchone()
+        )
+        return None if row is None else (dt.datetime.fromtimestamp(row["updated_at"], dt.UTC), row["written_at"])
+
+
+def _row(case: Case, written_at: float) -> tuple[Any, ...]:
+    verdict = next((one for one in reversed(case.verdicts) if one.effect == "in_force"), None)
+    return (
+        case.case_id,
+        case.subject.type,
+        case.subject.id,
+        case.state,
+        _SEVERITIES.index(case.severity),
+        case.kind,
+        case.assignee,
+        case.waits_for_second,
+        None if case.due_at is None else case.due_at.timestamp(),
+        case.updated_at.timestamp(),
+        written_at,
+        case.priority,
+        None if verdict is None else verdict.verdict,
+        None if verdict is None else verdict.story,
+        msgspec.json.encode(case),
+    )
+
+
+def _ids(case: Case) -> set[str]:
+    """Return the ids that lead to a case in a search."""
+    found = {case.subject.id, *(alert.alert_id for alert in case.alerts), *(link.id for link in case.linked)}
+    for review in case.evidence.reviews:
+        found |= {review.review_id, review.product_id, *review.looked_up_by}
+    return found
+
+
+def _event_row(found: RecordedEvent) -> tuple[Any, ...]:
+    event = found.event
+    at = found.recorded_at.timestamp()
+    return (event.event_id, event.case_id, found.partition, found.offset, at, msgspec.json.encode(event))
+
+
+def _recorded(row: sqlite3.Row) -> RecordedEvent:
+    at = dt.datetime.fromtimestamp(row["recorded_at"], dt.UTC)
+    return RecordedEvent(_event.decode(row["document"]), row["partition"], row["record_offset"], at)

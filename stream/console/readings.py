@@ -1,0 +1,48 @@
+"""Who has read which staff member's case: records of the audit topic.
+
+Invariant: the record is acknowledged before the page is shown. One record a user, case and hour.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from threading import Lock
+from typing import Final
+
+from stream.config import KafkaSettings, Settings
+from stream.console.access import User
+from stream.contract.cases import Case
+from stream.ops import audit
+
+_EVERY_SECONDS: Final = 3600.0
+_MAX_KNOWN: Final = 10_000
+
+
+class AuditedReadings:
+    """Writes who reads staff cases to the audit topic.
+
+    Args:
+        settings, kafka: Which topic, and how to reach Kafka.
+    """
+
+    def __init__(self, settings: Settings, kafka: KafkaSettings) -> None:
+        self._settings, self._kafka = settings, kafka
+        self._lock = Lock()
+        self._known: OrderedDict[tuple[str, str], float] = OrderedDict()
+
+    def note(self, user: User, case: Case) -> None:
+        """Write that a user is about to read a case.
+
+        Raises:
+            AuditError: Kafka did not acknowledge the record: the case must not be shown.
+        """
+        name, now = (user.id, case.case_id), time.monotonic()
+        with self._lock:
+            if now - self._known.get(name, float("-inf")) < _EVERY_SECONDS:
+                return
+        audit.record(self._settings, self._kafka, "read_case", [case.subject.id], f"case {case.case_id}", who=user.id)
+        with self._lock:
+            self._known[name] = now
+            while len(self._known) > _MAX_KNOWN:
+                self._known.popitem(last=False)

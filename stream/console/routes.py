@@ -1,0 +1,48 @@
+"""Every route of the console with the role that it needs. The one list of what is served, and to whom.
+
+Invariant: a route that is not in this list does not exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from stream.console.access import Role
+
+
+class RouteRule(NamedTuple):
+    """A route.
+
+    Attributes:
+        endpoint: The name of what answers, as `object.method`.
+        role: What its user must be at least; None: anybody, also without a login.
+    """
+
+    method: str
+    path: str
+    endpoint: str
+    role: Role | None
+
+
+RULES: Final[tuple[RouteRule, ...]] = (
+    RouteRule("GET", "/", "pages.queue", "viewer"),
+    RouteRule("GET", "/cases/{case_id}", "pages.case", "viewer"),
+    RouteRule("GET", "/cases/{case_id}/statement", "pages.statement", "analyst"),
+    RouteRule("GET", "/subjects/{subject_id:path}", "pages.subject", "viewer"),
+    RouteRule("GET", "/help", "pages.help", "viewer"),
+    RouteRule("GET", "/live", "streams.live", "viewer"),
+    RouteRule("GET", "/decisions/{event_id}", "pages.state_of_event", "viewer"),
+    RouteRule("GET", "/bulk/{job_id}", "actions.job", "analyst"),
+    RouteRule("POST", "/cases/{case_id}/verdict", "actions.verdict", "analyst"),
+    RouteRule("POST", "/cases/{case_id}/assign", "actions.assign", "analyst"),
+    RouteRule("POST", "/cases/{case_id}/note", "actions.note", "analyst"),
+    RouteRule("POST", "/cases/{case_id}/appeal", "actions.appeal", "analyst"),
+    RouteRule("POST", "/next", "actions.take_next", "analyst"),
+    RouteRule("POST", "/bulk", "actions.bulk", "analyst"),
+    RouteRule("POST", "/bulk/{job_id}/undo", "actions.undo", "analyst"),
+    RouteRule("GET", "/health/live", "streams.alive", None),
+    RouteRule("GET", "/health/ready", "streams.ready", None),
+    RouteRule("GET", "/metrics", "streams.metrics", None),
+)
+Endpoint = Callable[..., Any]

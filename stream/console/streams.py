@@ -1,0 +1,53 @@
+"""What programs read: server-sent events, health and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+
+from stream.console.live import TooManyPagesError
+from stream.console.services import Services
+
+
+class Streams:
+    """Answers programs.
+
+    Args:
+        services: What the console consists of.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def live(self, _: Request) -> Response:
+        """Stream what has changed."""
+        stream = self._services.live.stream()
+        try:
+            first = await anext(stream)
+        except TooManyPagesError:
+            return PlainTextResponse("too many pages are open", 503)
+
+        async def events() -> AsyncIterator[str]:
+            yield first
+            async for each in stream:
+                yield each
+
+        return StreamingResponse(
+            events(), media_type="text/event-stream", headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        )
+
+    async def alive(self, _: Request) -> Response:
+        """Say that the event loop makes progress."""
+        return JSONResponse({"alive": True})
+
+    async def ready(self, _: Request) -> Response:
+        """Say whether the cases are up to date."""
+        problem = self._services.source.problem
+        return JSONResponse({"ready": problem is None, "problem": problem}, 200 if problem is None else 503)
+
+    async def metrics(self, _: Request) -> Response:
+        """Return the metrics."""
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
