@@ -20,7 +20,7 @@ def reading(source: str) -> Iterator[None]:
         source: The file, or `-` for standard input.
     """
     if source != "-":
-        _check(Path(source))
+        check_input(Path(source))
     try:
         yield
     except EOFError:
@@ -33,8 +33,8 @@ def reading(source: str) -> Iterator[None]:
         fail(f"{source} cannot be read: {error.strerror}")
 
 
-def _check(path: Path) -> None:
-    """Check without opening it: a named pipe can be opened only once."""
+def check_input(path: Path) -> None:
+    """End with exit code 1 if a file cannot be read. It is not opened: a named pipe can be opened only once."""
     if not path.exists():
         fail(f"{path} cannot be read: there is no such file")
     if path.is_dir():

@@ -7,10 +7,8 @@ is written once is not written again: its id comes with the form.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, get_args
-
-import msgspec
 
 from stream.config import Settings
 from stream.console.access import User
@@ -55,10 +53,14 @@ class Decisions:
         settings: The rules of cases.
         read_model: The cases.
         journal: Where events go.
+        market_now: Returns the present time in the market's event time.
     """
 
-    def __init__(self, settings: Settings, read_model: ReadModel, journal: Journal) -> None:
+    def __init__(
+        self, settings: Settings, read_model: ReadModel, journal: Journal, market_now: Callable[[], dt.datetime]
+    ) -> None:
         self._settings, self._read_model, self._journal = settings, read_model, journal
+        self._market_now = market_now
 
     def verdict(self, user: User, case_id: str, form: Mapping[str, str]) -> Done:
         """Record a verdict.
@@ -126,9 +128,7 @@ class Decisions:
         return case
 
     def _now(self, case: Case) -> dt.datetime:
-        latest = self._read_model.latest()
-        shift = dt.timedelta() if latest is None else case_topic.shift_of(*latest)
-        return case_topic.event_time(case, dt.datetime.now(dt.UTC), shift)
+        return max(self._market_now(), case.updated_at)
 
     @staticmethod
     def _common(case: Case, form: Mapping[str, str], at: dt.datetime) -> dict[str, Any]:
@@ -184,8 +184,3 @@ def _limited(text: str) -> str:
     if len(text) > MAX_NOTE:
         raise RefusedError(f"The note has {len(text):,} characters with the answers; at most {MAX_NOTE:,} are kept.")
     return text
-
-
-def encoded(event: CaseEvent) -> bytes:
-    """Return an event as JSON."""
-    return msgspec.json.encode(event)

@@ -23,6 +23,7 @@ from stream.console.read_model import Changes, ReadModel, RecordedEvent
 from stream.contract.cases import Case
 from stream.contract.events import CaseEvent, Verdicts
 from stream.ops.alert_records import NotAnAlertError, decode_alert
+from stream.ops.cases import shift_of
 from stream.ops.client import connection
 from stream.ops.missing_topics import advice
 from stream.ops.topic_reader import place
@@ -88,6 +89,11 @@ class Follower:
     def complete_since(self, at: float) -> bool:
         """Return whether everything that was written before a time (`time.monotonic`) is in the read model."""
         return self._complete_at > at
+
+    def market_now(self) -> dt.datetime:
+        """Return the present time in the market's event time, which is the clock's unless the market is replayed."""
+        latest, now = self._read_model.latest(), dt.datetime.now(dt.UTC)
+        return now if latest is None else now + shift_of(*latest)
 
     def _run(self) -> None:
         while not self._stop.is_set():

@@ -11,13 +11,13 @@ import socket
 import threading
 import urllib.request
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from stream.config import ConsoleSettings, Settings
+from stream.config import ConsoleSettings
 from stream.console.read_model import ReadModel
 from stream.ops.case_report import interval
 
@@ -50,12 +50,13 @@ class Health:
     """Keeps the figures.
 
     Args:
-        settings, console: The settings.
+        console: The settings.
         read_model: The cases.
+        market_now: Returns the present time in the market's event time.
     """
 
-    def __init__(self, settings: Settings, console: ConsoleSettings, read_model: ReadModel) -> None:
-        self._settings, self._console, self._read_model = settings, console, read_model
+    def __init__(self, console: ConsoleSettings, read_model: ReadModel, market_now: Callable[[], dt.datetime]) -> None:
+        self._console, self._read_model, self._market_now = console, read_model, market_now
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="health", daemon=True)
         self._figures: Counter[str] | None = None
@@ -86,8 +87,7 @@ class Health:
             answers[row["verdict"] or ""] += row["n"]
         confirmed = answers["confirmed"]
         self._report = confirmed, confirmed + answers["explained"] + answers["dismissed"]
-        latest = self._read_model.latest()
-        now = dt.datetime.now(dt.UTC) if latest is None else latest[0]
+        now = self._market_now()
         self._alerts = self._read_model.alerts_since(now - dt.timedelta(days=365))
 
     def line(self) -> list[Item]:

@@ -74,7 +74,7 @@ class Pages:
             health=self._services.health.line(),
             stories=STORIES,
             event_id=uuid4().hex,
-            now=self._services.market_now(),
+            now=self._services.source.market_now(),
         )
 
     def case(self, request: Request) -> Response:
@@ -104,7 +104,7 @@ class Pages:
             stories=STORIES,
             max_note=MAX_NOTE,
             event_ids=[uuid4().hex for _ in range(4)],
-            now=self._services.market_now(),
+            now=self._services.source.market_now(),
         )
 
     def _done(self, request: Request, case: Case) -> str | None:

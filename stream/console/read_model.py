@@ -49,6 +49,7 @@ CREATE INDEX events_of_cases ON events (case_id, recorded_at);
 CREATE TABLE alerts (alert_id TEXT PRIMARY KEY, raised_at REAL NOT NULL);
 CREATE INDEX alerts_by_time ON alerts (raised_at);
 """
+_TABLES: Final = ("origin", "positions", "cases", "ids", "events", "alerts")
 _case = msgspec.json.Decoder(Case)
 _event = msgspec.json.Decoder(Verdicts)
 
@@ -106,6 +107,7 @@ class ReadModel:
             return -1
 
     def _create(self) -> None:
+        """Create the tables in a new file. No other thread uses the read model yet."""
         self.close()
         for suffix in ("", "-wal", "-shm"):
             Path(f"{self._path}{suffix}").unlink(missing_ok=True)
@@ -148,8 +150,9 @@ class ReadModel:
         found = {row["name"]: row["value"] for row in self._connection().execute("SELECT name, value FROM origin")}
         if found == origin:
             return
-        self._create()
         with self._transaction() as connection:
+            for table in _TABLES:
+                connection.execute(f"DELETE FROM {table}")
             connection.executemany("INSERT INTO origin VALUES (?, ?)", origin.items())
 
     def positions(self) -> dict[tuple[str, int], int]:

@@ -20,7 +20,6 @@ from stream.console.live import Live
 from stream.console.read_model import ReadModel
 from stream.contract.alerts import TurnedReview
 from stream.contract.cases import Case
-from stream.ops import cases as case_topic
 
 _MAX_UNCERTAIN: Final = 1_000
 
@@ -47,6 +46,9 @@ class Source(Protocol):
 
     def complete_since(self, at: float) -> bool:
         """Return whether everything that was written before a time (`time.monotonic`) is in the read model."""
+
+    def market_now(self) -> dt.datetime:
+        """Return the present time in the market's event time."""
 
 
 class ReadingLog(Protocol):
@@ -103,12 +105,6 @@ class Services:
         for name, value in names.items():
             template = template.replace(f"{{{name}}}", quote(value, safe=""))
         return template
-
-    def market_now(self) -> dt.datetime:
-        """Return the present time in the market's event time."""
-        latest = self.read_model.latest()
-        now = dt.datetime.now(dt.UTC)
-        return now if latest is None else now + case_topic.shift_of(*latest)
 
     def writing(self, event_id: str, at: float) -> None:
         """Keep since when it is uncertain whether an event was recorded."""
