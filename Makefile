@@ -53,7 +53,7 @@ lint: install
 	$(BIN)/lint-imports
 
 check: lint
-	$(BIN)/pytest -q -m "not kafka and not slow and not stack and not image" --numprocesses=auto --dist=worksteal
+	$(BIN)/pytest -q -m "not kafka and not browser and not slow and not stack and not image" --numprocesses=auto --dist=worksteal
 
 test: lint
 	$(BIN)/pytest -q -m "not stack and not image" --numprocesses=$(PROCESSES) --dist=loadgroup

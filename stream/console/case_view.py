@@ -10,7 +10,10 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
+import msgspec
+
 from stream.console import pictures
+from stream.console.read_model import RecordedEvent
 from stream.contract.alerts import EvidencePart, TurnedReview
 from stream.contract.cases import Case, CaseVerdict
 from stream.contract.events import CaseAppealed, CaseAssigned, CaseEvent, CaseNoted, VerdictRecorded
@@ -25,6 +28,7 @@ _GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("Before any evidence", ("start", "other_starts")),
 )
 _REST: Final = "Further parts"
+_APPLIED_WITHIN: Final = dt.timedelta(minutes=1)
 
 
 class Bar(NamedTuple):
@@ -157,6 +161,25 @@ def _entry(event: CaseEvent, verdict: CaseVerdict | None) -> LogEntry:
         return LogEntry(event.occurred_at, event.analyst_id, "noted", event.note)
     assert isinstance(event, CaseAppealed)
     return LogEntry(event.occurred_at, event.appellant, "contested the verdict", event.note)
+
+
+def with_pending_assignee(case: Case, events: Sequence[RecordedEvent], now: dt.datetime) -> Case:
+    """Return a case with the assignee that the log names, also if no worker has applied the event yet.
+
+    Args:
+        case: The case.
+        events: All its events, in the order of the log.
+        now: The time of the clock.
+    """
+    for found in reversed(events):
+        if isinstance(found.event, CaseAssigned):
+            position = case.position
+            if position is not None and position.task == found.partition:
+                is_pending = found.offset >= position.offset
+            else:  # an event about a staff member comes in any partition
+                is_pending = found.recorded_at > now - _APPLIED_WITHIN
+            return msgspec.structs.replace(case, assignee=found.event.assignee_id) if is_pending else case
+    return case
 
 
 def marks(case: Case) -> list[pictures.Mark]:

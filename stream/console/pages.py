@@ -84,6 +84,8 @@ class Pages:
             return self.missing(request)
         self._services.note_reading(user_of(request), case)
         model = self._services.read_model
+        events = model.events_of(case.case_id)
+        case = case_view.with_pending_assignee(case, events, dt.datetime.now(dt.UTC))
         linked = model.cases_of(link.id for link in case.linked) if case.linked else {}
         return self.render(
             request,
@@ -96,7 +98,7 @@ class Pages:
             payment=[] if case.evidence.payment is None else case_view.groups(case.evidence.payment.parts),
             reviews=[(review, case_view.steps(review)) for review in case.evidence.reviews],
             linked=[(link, linked.get(link.id, [])) for link in case.linked],
-            entries=case_view.log_entries(case, [found.event for found in model.events_of(case.case_id)]),
+            entries=case_view.log_entries(case, [found.event for found in events]),
             in_force=in_force(case),
             waiting=next((one for one in reversed(case.verdicts) if one.effect == "waits_for_second"), None),
             done=self._done(request, case),

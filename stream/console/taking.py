@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import datetime as dt
 import time
+from collections.abc import Sequence
 from threading import Lock
 from typing import Final
 from uuid import uuid4
 
 from stream.console.access import User
+from stream.console.case_view import with_pending_assignee
 from stream.console.queue_filter import QueueFilter
+from stream.console.read_model import RecordedEvent
 from stream.console.services import Services
 from stream.contract.cases import Case
 from stream.contract.events import CaseAssigned
@@ -50,7 +53,7 @@ class Taking:
             if case is None:
                 return None
             try:
-                if case.assignee == user.id or self._take(user, case):
+                if self._take(user, case):
                     return case.case_id
             finally:
                 with self._lock:
@@ -58,7 +61,7 @@ class Taking:
         return None
 
     def _reserve(self, user: User, chosen: QueueFilter) -> Case | None:
-        """Return the first free case; the user's own unfinished one is not free for others, and comes first for him."""
+        """Return the first free case, and keep it from others of this console."""
         where, order, values = chosen.sql()
         cases = self._services.read_model.select(where, order, values, _CANDIDATES)
         with self._lock:
@@ -73,14 +76,15 @@ class Taking:
 
         A case that waits for a second analyst is not offered to the first one.
         """
+        events = self._services.read_model.events_of(case.case_id)
+        case = with_pending_assignee(case, events, dt.datetime.now(dt.UTC))
         first = next((one for one in reversed(case.verdicts) if one.effect == "waits_for_second"), None)
         if case.state not in {"open", "appealed"} or (first is not None and first.analyst_id == user.id):
             return False
-        return case.assignee is None or (case.assignee != user.id and self._lease_is_over(case))
+        return case.assignee is None or (case.assignee != user.id and self._lease_is_over(events))
 
-    def _lease_is_over(self, case: Case) -> bool:
+    def _lease_is_over(self, events: Sequence[RecordedEvent]) -> bool:
         """Return whether somebody took a case himself and did nothing with it since."""
-        events = self._services.read_model.events_of(case.case_id)
         if not events or not isinstance(events[-1].event, CaseAssigned):
             return False
         latest = events[-1]

@@ -1,0 +1,182 @@
+"""The pages of the console in a real browser, over a replay's outcome."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser import Console, open_page, violations
+from tests.console.conftest import LONG, MARKUP
+
+pytestmark = pytest.mark.browser
+
+
+def _seller_case(page: Page) -> None:
+    """Open the first seller's case."""
+    page.goto("/?subject_type=seller")
+    page.locator(".row .open").first.click()
+    expect(page.locator("#claim")).to_be_visible()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_on_any_page(browser: Browser, console: Console, axe_source: str, theme: Any) -> None:
+    with open_page(browser, console.url, color_scheme=theme, bypass_csp=True) as page:
+        page.goto("/")
+        case = page.locator(".row").first.get_attribute("data-href")
+        subject = page.locator(".row .open bdi").first.inner_text()
+        for path in ("/", "/?text=nothing", "/?state=decided", "/help", case, f"/subjects/{subject}", "/no-such-page"):
+            page.goto(path)
+            assert violations(page, axe_source) == [], path
+
+
+@pytest.mark.parametrize("size", [(360, 740), (640, 450)])
+def test_no_page_is_wider_than_a_small_screen(browser: Browser, console: Console, size: tuple[int, int]) -> None:
+    """640 x 450 is a screen of 1280 x 900 at 200 % zoom."""
+    with open_page(browser, console.url, viewport={"width": size[0], "height": size[1]}) as page:
+        page.goto("/?state=all")
+        addresses = [row.get_attribute("data-href") or "" for row in page.locator(".row").all()]
+        assert len(addresses) >= 3
+        for path in ("/?state=all", "/help", *addresses):
+            page.goto(path)
+            assert page.evaluate("document.documentElement.scrollWidth") <= size[0], path
+
+
+def test_hostile_ids_show_as_text(browser: Browser, console: Console) -> None:
+    with open_page(browser, console.url) as page:
+        for hostile in (MARKUP, LONG):
+            page.goto("/?state=all")
+            row = page.locator(".row", has=page.locator(".open bdi", has_text=hostile)).first
+            expect(row.locator(".open bdi")).to_have_text(hostile)
+            row.locator(".open").click()
+            expect(page.locator("h1 bdi")).to_have_text(hostile)
+            assert page.title() != "666"
+            page.locator("h1 a").click()
+            expect(page.locator("h1 bdi")).to_have_text(hostile)
+            page.fill("#search", hostile)
+            page.keyboard.press("Enter")
+            expect(page.locator(".row .open bdi", has_text=hostile)).to_have_count(1)
+            assert page.locator("main script").count() == 0
+
+
+def test_the_parts_of_the_odds_add_up_to_the_number_shown(browser: Browser, console: Console) -> None:
+    with open_page(browser, console.url) as page:
+        _seller_case(page)
+        parts = [float(text) for text in page.locator("#odds > ul:not(.payment) .ln").all_inner_texts()]
+        shown = page.locator("#odds .together").inner_text()
+        assert sum(parts) == pytest.approx(float(shown.split("logarithms: ")[1].split(";")[0]), abs=0.05)
+
+
+def test_three_keys_decide_a_case_and_a_replay_takes_the_decision(
+    browser: Browser, console: Console, tmp_path: Path
+) -> None:
+    with open_page(browser, console.url) as page:
+        page.goto("/?subject_type=seller")
+        page.keyboard.press("n")
+        page.wait_for_url("**/cases/*")
+        case_id = page.url.rpartition("/")[2]
+        page.keyboard.press("1")
+        page.keyboard.press("Enter")
+        expect(page.locator("#message")).to_contain_text("Recorded and applied")
+        expect(page.locator("p.state")).to_contain_text("decided")
+        expect(page.locator("#log")).to_contain_text("verdict confirmed: in force")
+        page.keyboard.press("q")
+        expect(page.locator(f"#row-{case_id}")).to_have_count(0)
+    decisions = tmp_path / "market.decisions.jsonl"
+    kinds = [json.loads(line)["type"] for line in decisions.read_text().splitlines()]
+    assert kinds == ["case.assigned", "verdict.recorded"]
+    both = (tmp_path / "market.jsonl").read_bytes() + decisions.read_bytes()
+    cases = tmp_path / "cases.jsonl"
+    subprocess.run(
+        [sys.executable, "-m", "stream.cli", "replay", "--input", "-", "--cases", str(cases)],
+        input=both, check=True, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    replayed = {line["case_id"]: line for line in map(json.loads, cases.read_text().splitlines())}
+    assert replayed[case_id]["state"] == "decided"
+    assert replayed[case_id]["verdicts"][0]["analyst_id"] == "ana"
+
+
+def test_a_second_pair_of_eyes_is_demanded_for_staff(browser: Browser, console: Console) -> None:
+    with open_page(browser, console.url) as page:
+        page.goto("/?subject_type=staff")
+        page.locator(".row .open").first.click()
+        page.keyboard.press("1")
+        page.keyboard.press("Enter")
+        expect(page.locator("#facts")).to_contain_text("A second analyst must give the same verdict")
+        expect(page.locator("p.state")).to_contain_text("open")
+
+
+def test_an_explained_case_needs_its_story_and_what_is_typed_stays(browser: Browser, console: Console) -> None:
+    with open_page(browser, console.url) as page:
+        _seller_case(page)
+        page.fill("form[action$=verdict] [name=note]", "Tickets 811 to 823.")
+        page.evaluate("document.querySelector('form[action$=verdict]').noValidate = true")
+        page.keyboard.press("Escape")
+        page.locator("[name=verdict][value=explained]").check()
+        page.locator("button.primary", has_text="Record").click()
+        expect(page.locator("#message")).to_contain_text("choose one")
+        assert page.input_value("form[action$=verdict] [name=note]") == "Tickets 811 to 823."
+        page.select_option("[name=story]", "product_fix")
+        page.locator("[name=check-0][value=yes]").check()
+        page.locator("button.primary", has_text="Record").click()
+        expect(page.locator("#log")).to_contain_text("verdict explained (product fix)")
+        expect(page.locator("#log blockquote").first).to_contain_text("yes.")
+        expect(page.locator("#log blockquote").first).to_contain_text("Tickets 811 to 823.")
+
+
+def test_the_state_of_a_list_is_in_its_address_and_back_works(browser: Browser, console: Console) -> None:
+    with open_page(browser, console.url) as page:
+        page.goto("/")
+        page.select_option("[name=subject_type]", "seller")
+        page.locator(".filters button").click()
+        assert "subject_type=seller" in page.url
+        before = page.locator(".row").count()
+        page.keyboard.press("j")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/cases/*")
+        page.go_back()
+        assert "subject_type=seller" in page.url
+        expect(page.locator(".row")).to_have_count(before)
+
+
+def test_bulk_decisions_can_be_undone_for_ten_seconds(browser: Browser, console: Console, tmp_path: Path) -> None:
+    decisions = tmp_path / "market.decisions.jsonl"
+    with open_page(browser, console.url) as page:
+        page.goto("/?subject_type=seller")
+        for box in page.locator("[name=case]").all():
+            box.check()
+        page.locator("button[value=explain]").click()
+        expect(page.locator("#bulk")).to_contain_text("in 9 s", timeout=5_000)
+        page.locator("#bulk button").click()
+        expect(page.locator("#bulk")).to_contain_text("nothing was recorded")
+        assert not decisions.exists()
+        page.locator("button[value=explain]").click()
+        expect(page.locator("#bulk")).to_contain_text("recorded.", timeout=15_000)
+        expect(page.locator(".row")).to_have_count(0)
+    assert {json.loads(line)["story"] for line in decisions.read_text().splitlines()} == {"product_fix"}
+
+
+def test_times_are_in_the_viewers_zone_with_utc_beside(browser: Browser, console: Console) -> None:
+    with open_page(browser, console.url, timezone_id="Asia/Tokyo", locale="en-GB") as page:
+        _seller_case(page)
+        time = page.locator("#reviews time").first
+        utc = (time.get_attribute("title") or "").removesuffix(" UTC")
+        assert utc[-5:] != time.inner_text()[-5:]
+        hours = int(utc[-5:-3]), int(time.inner_text()[-5:-3])
+        assert (hours[0] + 9) % 24 == hours[1]
+
+
+def test_the_keys_are_shown(browser: Browser, console: Console) -> None:
+    with open_page(browser, console.url) as page:
+        page.goto("/")
+        page.keyboard.press("?")
+        expect(page.locator("#keys")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(page.locator("#keys")).to_be_hidden()
+        page.keyboard.press("/")
+        assert page.evaluate("document.activeElement.id") == "search"
