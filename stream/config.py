@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import ipaddress
 import os
 import re
 from functools import cached_property
@@ -29,6 +30,9 @@ _SERVER: Final = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9.
 #: The share of equal characters (`difflib`) from which an unknown variable counts as a misspelt setting: one or two
 #: wrong characters, or two that are swapped.
 _RESEMBLANCE: Final = 0.93
+
+
+IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class SettingsError(Exception):
@@ -239,8 +243,8 @@ class ConsoleSettings(BaseSettings):
     )
     console_trusted: str = Field(
         "",
-        description="addresses or networks of the proxies whose headers are believed, separated by commas, for the "
-        "authentication `proxy`",
+        description="addresses or networks of the proxies whose headers are believed, separated by commas: for the "
+        "authentication `proxy`; for `oidc` only X-Forwarded-For, to count logins",
     )
     console_user_header: str = Field(
         "X-Forwarded-User",
@@ -250,13 +254,28 @@ class ConsoleSettings(BaseSettings):
     console_roles_header: str = Field(
         "X-Forwarded-Groups",
         pattern=r"^[A-Za-z0-9-]{1,64}$",
-        description="header with the user's groups, separated by commas, for the authentication `proxy`",
+        description="header with the user's groups, separated by commas or |, for the authentication `proxy`",
     )
-    console_oidc_issuer: str | None = Field(None, description="address of the OpenID Connect issuer")
+    console_oidc_issuer: str | None = Field(
+        None,
+        pattern=r"^https?://[^?#\s]+$",
+        description="address of the OpenID Connect issuer, with https unless it is on this machine",
+    )
     console_oidc_client_id: str | None = Field(None, description="the console's client id at the issuer")
     console_oidc_client_secret: SecretStr | None = Field(None, description="the console's client secret at the issuer")
-    console_oidc_user_claim: str = Field("preferred_username", min_length=1, description="claim that names the analyst")
-    console_oidc_roles_claim: str = Field("groups", min_length=1, description="claim with the user's groups or roles")
+    console_oidc_scopes: str = Field(
+        "openid profile", min_length=1, description="what the console asks the issuer for, separated by blanks"
+    )
+    console_oidc_user_claim: str = Field(
+        "preferred_username",
+        min_length=1,
+        description="claim that names the analyst; a user must not be able to change it",
+    )
+    console_oidc_roles_claim: str = Field(
+        "groups",
+        min_length=1,
+        description="claim with the user's groups or roles; dots lead into objects: realm_access.roles",
+    )
     console_viewers: str = Field(
         "viewer", description="groups whose members may read, separated by commas; `*` stands for everybody"
     )
@@ -267,7 +286,8 @@ class ConsoleSettings(BaseSettings):
     console_public_url: str | None = Field(
         None,
         pattern=r"^https?://[^/?#\s]+$",
-        description="the address under which browsers reach the console; with https its cookies are sent over TLS only",
+        description="the address under which browsers reach the console, without a path; with https its cookies are "
+        "sent over TLS only",
     )
     console_secret: SecretStr | None = Field(
         None,
@@ -297,6 +317,24 @@ class ConsoleSettings(BaseSettings):
         None, pattern=r"^https?://\S+$", description="address of Grafana, for links to panels"
     )
 
+    @cached_property
+    def trusted_networks(self) -> tuple[IpNetwork, ...]:
+        """The networks of the proxies whose headers are believed."""
+        return tuple(ipaddress.ip_network(each.strip()) for each in self.console_trusted.split(",") if each.strip())
+
+    @field_validator("console_trusted")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        for each in filter(None, map(str.strip, value.split(","))):
+            if not ipaddress.ip_network(each).prefixlen:
+                raise ValueError(f"{each} is every address: anybody could name himself as any user")
+        return value
+
+    @field_validator("console_oidc_client_secret")
+    @classmethod
+    def _can_be_sent(cls, value: SecretStr | None) -> SecretStr | None:
+        return value if value is None else _utf8(value)
+
     @field_validator("console_secret")
     @classmethod
     def _hard_to_guess(cls, value: SecretStr | None) -> SecretStr | None:
@@ -304,6 +342,13 @@ class ConsoleSettings(BaseSettings):
             raise ValueError("it has fewer than 32 characters")
         return value
 
+
+#: What each authentication of the console needs.
+_NEEDED: Final[dict[str, tuple[str, ...]]] = {
+    "local": (),
+    "proxy": ("console_trusted",),
+    "oidc": ("console_oidc_issuer", "console_oidc_client_id", "console_oidc_client_secret"),
+}
 
 #: All kinds of settings.
 KINDS: Final[tuple[type[BaseSettings], ...]] = (Settings, KafkaSettings, ConsoleSettings)
@@ -313,9 +358,14 @@ def load_console() -> ConsoleSettings:
     """Read the console's own settings.
 
     Raises:
-        SettingsError: A setting is bad.
+        SettingsError: A setting is bad, or one that the authentication needs is not set.
     """
-    return _load(ConsoleSettings)
+    console = _load(ConsoleSettings)
+    for field in _NEEDED[console.console_auth]:
+        if not getattr(console, field):
+            name, chosen = variable(ConsoleSettings, field), console.console_auth
+            raise SettingsError(f"{name} is not set: VOLTEFACE_CONSOLE_AUTH={chosen} needs it")
+    return console
 
 
 def load() -> tuple[Settings, KafkaSettings]:

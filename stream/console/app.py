@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
@@ -28,23 +30,28 @@ from stream.ops.statement import odds
 _HERE: Final = Path(__file__).parent
 
 
-def application(services: Services, middleware: list[Any]) -> Starlette:
+def application(services: Services, middleware: list[Any], login: object | None = None) -> Starlette:
     """Return the console.
 
     Args:
         services: What it consists of.
         middleware: What recognizes users and protects the routes, the outermost first.
+        login: What logs users in; None if the console does not do that.
     """
     templates = Jinja2Templates(_HERE / "templates")
     templates.env.globals.update(odds=odds, factor=factor)
     templates.env.filters.update(instant=instant, words=lambda text: text.replace("_", " "))
     templates.env.trim_blocks = templates.env.lstrip_blocks = True
     pages = Pages(services, templates)
-    owners = {
+    owners: dict[str, object] = {
         "pages": pages,
         "actions": Actions(services, pages, Taking(services), BulkJobs()),
         "streams": Streams(services),
+        **({} if login is None else {"login": login}),
     }
+
+    def missing(request: Request, _: Exception) -> Response:
+        return pages.missing(request) if hasattr(request.state, "user") else PlainTextResponse("Not found.", 404)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -59,11 +66,13 @@ def application(services: Services, middleware: list[Any]) -> Starlette:
     routes: list[Any] = []
     for rule in RULES:
         owner, name = rule.endpoint.split(".")
+        if owner not in owners:
+            continue
         routes.append(Route(rule.path, getattr(owners[owner], name), methods=[rule.method]))
     static = Mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
     return Starlette(
         routes=[*routes, static],
         middleware=middleware,
         lifespan=lifespan,
-        exception_handlers={404: lambda request, error: pages.missing(request)},
+        exception_handlers={404: missing},
     )

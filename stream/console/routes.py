@@ -15,7 +15,7 @@ class RouteRule(NamedTuple):
     """A route.
 
     Attributes:
-        endpoint: The name of what answers, as `object.method`.
+        endpoint: The name of what answers, as `object.method`. `login` is there only if the console logs users in.
         role: What its user must be at least; None: anybody, also without a login.
     """
 
@@ -41,6 +41,10 @@ RULES: Final[tuple[RouteRule, ...]] = (
     RouteRule("POST", "/next", "actions.take_next", "analyst"),
     RouteRule("POST", "/bulk", "actions.bulk", "analyst"),
     RouteRule("POST", "/bulk/{job_id}/undo", "actions.undo", "analyst"),
+    RouteRule("GET", "/login", "login.begin", None),
+    RouteRule("GET", "/login/return", "login.finish", None),
+    RouteRule("POST", "/logout", "login.logout", "viewer"),
+    RouteRule("GET", "/logged-out", "login.logged_out", None),
     RouteRule("GET", "/health/live", "streams.alive", None),
     RouteRule("GET", "/health/ready", "streams.ready", None),
     RouteRule("GET", "/metrics", "streams.metrics", None),

@@ -6,18 +6,22 @@ Invariant: every request passes here before a page sees it. What is not allowed 
 from __future__ import annotations
 
 import hmac
-import secrets
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlencode
 
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from stream.console.access import Authenticator
-from stream.console.routes import RULES
+from stream.console import request_bodies, sessions
+from stream.console.access import Authenticator, RefusedUserError, User
+from stream.console.addresses import is_own_page
+from stream.console.rate_limits import TokenBuckets, too_often
+from stream.console.routes import RULES, RouteRule
 
 _CSP: Final = "; ".join(
     (
@@ -34,10 +38,11 @@ _HEADERS: Final = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 _SAFE: Final = frozenset(("GET", "HEAD"))
+_STATIC: Final = "/static/"
 
 
 class SecurityHeaders:
-    """Adds the headers that tell browsers what a page may do."""
+    """Adds the headers that tell browsers what a page may do; the outermost part, so that errors have them, too."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -50,11 +55,22 @@ class SecurityHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
-                if not scope["path"].startswith("/static/"):
+                if not scope["path"].startswith(_STATIC):
                     headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
         await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
+
+
+class _RefusedRequest(Exception):  # noqa: N818  # an outcome, not an error of the program
+    """A request that does not pass."""
+
+    def __init__(self, response: Response) -> None:
+        self.response = response
+
+
+def _refused(text: str, status: int) -> _RefusedRequest:
+    return _RefusedRequest(PlainTextResponse(text, status))
 
 
 class Guard:
@@ -63,10 +79,19 @@ class Guard:
     Args:
         app: What serves the request then.
         authenticator: Recognizes users.
+        public: The address under which browsers reach the console, if the settings name it.
+        writes: How often a user may send a form.
     """
 
-    def __init__(self, app: ASGIApp, authenticator: Authenticator) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        authenticator: Authenticator,
+        public: str | None = None,
+        writes: TokenBuckets | None = None,
+    ) -> None:
         self._app, self._authenticator = app, authenticator
+        self._public, self._writes = public, writes
         self._routes = [(Route(rule.path, _nothing, methods=[rule.method]), rule) for rule in RULES]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,54 +99,92 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request = Request(scope, receive)
-        response = await self._refusal(request)
-        await (self._app if response is None else response)(scope, request.receive, send)
+        try:
+            body = await self._check(Request(scope, receive))
+        except _RefusedRequest as refused:
+            await refused.response(scope, receive, send)
+            return
+        await self._app(scope, receive if body is None else request_bodies.replayed(body, receive), send)
 
-    async def _refusal(self, request: Request) -> Response | None:
-        rule = next((rule for route, rule in self._routes if route.matches(request.scope)[0] is Match.FULL), None)
-        if request.url.path.startswith("/static/") or (rule is not None and rule.role is None):
+    async def _check(self, request: Request) -> bytes | None:
+        """Return the body of a request that may pass, if it had to be read for that."""
+        rule = self._rule(request)
+        if request.scope["path"].startswith(_STATIC) or (rule is not None and rule.role is None):
             return None
-        user = self._authenticator.user_of(request)
-        if user is None:
-            login = self._authenticator.login_path
-            if login is None:
-                return PlainTextResponse("You are not known here: the proxy must name its user.", 401)
-            if request.method in _SAFE and "hx-request" not in request.headers:
-                return RedirectResponse(login, 303)
-            return PlainTextResponse("Log in again.", 401)
+        user = self._user(request)
         request.state.user = user
-        request.state.csrf = _csrf_token(request)
-        if rule is not None and rule.role is not None and not user.may(rule.role):
-            return PlainTextResponse(f"This needs the role {rule.role}; you are {user.role}.", 403)
-        if request.method not in _SAFE and not await _is_own(request):
-            return PlainTextResponse("The form is from another page, or too old: load the page again.", 403)
-        return None
+        request.state.csrf = sessions.form_token(request)
+        if rule is None or rule.role is None:  # the application says that it has no such page
+            return None
+        if not user.may(rule.role):
+            raise _refused(f"This needs the role {rule.role}; you are {user.role}.", 403)
+        return None if request.method in _SAFE else await self._checked_form(request, user)
+
+    def _rule(self, request: Request) -> RouteRule | None:
+        return next((rule for route, rule in self._routes if route.matches(request.scope)[0] is Match.FULL), None)
+
+    def _user(self, request: Request) -> User:
+        try:
+            user = self._authenticator.user_of(request)
+        except RefusedUserError as error:
+            raise _refused(str(error), 403) from None
+        if user is not None:
+            return user
+        login = self._authenticator.login_path
+        if login is None:
+            raise _refused("You are not known here: the proxy must name its user.", 401)
+        if _is_navigation(request):
+            asked = quote(request.scope["path"]) + "?" * bool(request.url.query) + request.url.query
+            raise _RefusedRequest(RedirectResponse(f"{login}?{urlencode({'next': asked})}", 303))
+        raise _refused("Log in again.", 401)
+
+    async def _checked_form(self, request: Request, user: User) -> bytes:
+        """Return the body of a form that comes from a page of this console, by its origin and its token."""
+        strange = _refused("The form is from another page, or too old: load the page again.", 403)
+        if not is_own_page(request.headers, self._public):
+            raise strange
+        wait = 0 if self._writes is None else self._writes.take(user.id)
+        if wait:
+            raise _RefusedRequest(too_often(wait))
+        body = await _body(request)
+        given = request.headers.get("x-csrf-token")
+        if given is None:
+            given = await _field(request, body, "csrf")
+        if not hmac.compare_digest(given.encode(errors="replace"), request.state.csrf.encode()):
+            raise strange
+        return body
+
+
+async def _body(request: Request) -> bytes:
+    try:
+        return await request_bodies.read(request.scope, request.receive)
+    except request_bodies.TooLargeError:
+        most = f"{request_bodies.MAX_BYTES // 1024} KiB"
+        raise _refused(f"The form is too large: at most {most} are accepted.", 413) from None
+    except TimeoutError:
+        raise _refused("The form did not come in time.", 408) from None
+    except ClientDisconnect:
+        raise _refused("The form did not come.", 400) from None
+
+
+async def _field(request: Request, body: bytes, name: str) -> str:
+    """Return a field of a form; the request stays unread for others."""
+    try:
+        async with Request(request.scope, request_bodies.replayed(body, request.receive)).form() as form:
+            return str(form.get(name, ""))
+    except (HTTPException, MultiPartException):
+        raise _refused("The form cannot be read.", 400) from None
+
+
+def _is_navigation(request: Request) -> bool:
+    """Return whether a browser would show the answer as a page, and not pass it to a script."""
+    return (
+        request.method in _SAFE
+        and "hx-request" not in request.headers
+        and request.headers.get("sec-fetch-mode", "navigate") == "navigate"
+        and "text/event-stream" not in request.headers.get("accept", "")
+    )
 
 
 async def _nothing(_: Request) -> Response:
     return Response()
-
-
-def _csrf_token(request: Request) -> str:
-    """Return the token that a form of this session must send back."""
-    token: str = request.session.setdefault("csrf", secrets.token_urlsafe(24))
-    return token
-
-
-async def _is_own(request: Request) -> bool:
-    """Return whether a form comes from a page of this console: by its origin and its token."""
-    if not _same_origin(request.headers, request):
-        return False
-    given = request.headers.get("x-csrf-token")
-    if given is None:
-        form = await request.form()
-        given = str(form.get("csrf", ""))
-    return hmac.compare_digest(given.encode(), request.state.csrf.encode())
-
-
-def _same_origin(headers: Headers, request: Request) -> bool:
-    if headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
-        return False
-    origin = headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == request.url.netloc
