@@ -77,10 +77,11 @@ class Console:
         self.port = int(environment.get("VOLTEFACE_CONSOLE_PORT", 0)) or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / f"console-{self.port}.log"
+        own = {"VOLTEFACE_CONSOLE_PORT": str(self.port)}
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "stream.cli", "console", *arguments],
-                env=os.environ | {"VOLTEFACE_CONSOLE_USER": "ana"} | environment | {"VOLTEFACE_CONSOLE_PORT": str(self.port)},
+                env=os.environ | {"VOLTEFACE_CONSOLE_USER": "ana"} | environment | own,
                 stdout=out, stderr=out,
             )  # fmt: skip
 

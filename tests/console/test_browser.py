@@ -156,7 +156,7 @@ def test_bulk_decisions_can_be_undone_for_ten_seconds(browser: Browser, console:
         expect(page.locator("#bulk")).to_contain_text("nothing was recorded")
         assert not decisions.exists()
         page.locator("button[value=explain]").click()
-        expect(page.locator("#bulk")).to_contain_text("recorded.", timeout=15_000)
+        expect(page.locator("#bulk")).to_contain_text("cases: 3 recorded.", timeout=15_000)
         expect(page.locator(".row")).to_have_count(0)
     assert {json.loads(line)["story"] for line in decisions.read_text().splitlines()} == {"product_fix"}
 
