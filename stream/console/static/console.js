@@ -96,11 +96,16 @@ document.addEventListener("htmx:sendError", (event) => {
 });
 document.addEventListener("htmx:responseError", (event) => {
   const status = event.detail.xhr.status;
-  if (status === 401) location.reload();
+  if (status === 401) say("You are no longer logged in. Log in in another tab, then send the form again.", "refused");
   else say(`The console answered with an error (${status}). Load the page again; if it stays, see the console's log.`, "refused");
 });
 document.addEventListener("htmx:load", (event) => localTimes(event.target));
 document.addEventListener("DOMContentLoaded", () => localTimes(document));
+// What somebody is typing is never drawn again.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  const fields = event.target.matches("[data-keep]") ? [...event.target.querySelectorAll("input, textarea")] : [];
+  if (fields.some((field) => field.value !== field.defaultValue || field === document.activeElement)) event.preventDefault();
+});
 // A list that is drawn again keeps its marks and the place of the keyboard.
 document.addEventListener("htmx:beforeSwap", (event) => {
   if (event.target.id !== "list") return;
