@@ -100,8 +100,8 @@ class GroupRoles:
             settings = [variable(ConsoleSettings, field) for field in _SETTINGS.values()]
             raise RefusedUserError(
                 f"You are logged in as {user_id}, and have no role in this console. Your groups, as the {sender} names "
-                f"them: {shown}{more}. {settings[0]}, {settings[1]} and {settings[2]} say which groups may do what; {setting} "
-                "says where your groups are."
+                f"them: {shown}{more}. {settings[0]}, {settings[1]} and {settings[2]} say which groups may do what; "
+                f"{setting} says where your groups are."
             )
         return User(user_id, role)
 

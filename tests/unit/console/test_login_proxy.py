@@ -27,7 +27,7 @@ def ask(tmp_path: Path) -> Iterator[Ask]:
         def send(headers: Headers, path: str = "/", **settings: Any) -> httpx.Response:
             chosen = {"console_auth": "proxy", "console_trusted": "127.0.0.1", **settings}
             address = stack.enter_context(served(Console(tmp_path, [seller_case()], **chosen).app()))
-            return httpx.get(f"{address}{path}", headers=headers, trust_env=False)  # type: ignore[arg-type]
+            return httpx.get(f"{address}{path}", headers=headers, trust_env=False)
 
         yield send
 

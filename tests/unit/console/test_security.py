@@ -143,9 +143,7 @@ def test_a_declared_length_is_refused_without_reading(start: Start, length: str)
     cookies = session_cookie(site.console.settings, csrf=CSRF)
     name, value = next(iter(cookies.items()))
     parts = urlsplit(site.address)
-    request = (
-        f"POST {NOTE} HTTP/1.1\r\nHost: {parts.netloc}\r\nCookie: {name}={value}\r\nContent-Length: {length}\r\n\r\n"
-    )
+    lines = [f"POST {NOTE} HTTP/1.1", f"Host: {parts.netloc}", f"Cookie: {name}={value}", f"Content-Length: {length}"]
     with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=10) as connection:
         connection.sendall("\r\n".join([*lines, "", ""]).encode())
         assert connection.recv(100).split()[1] in {b"413", b"400"}
