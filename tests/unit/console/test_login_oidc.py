@@ -47,6 +47,7 @@ class Site:
             console_auth="oidc", console_port=self._port, console_oidc_issuer=self.issuer.address,
             console_oidc_client_id=CLIENT, console_oidc_client_secret=SecretStr(CLIENT_SECRET), **settings,
         )  # fmt: skip
+        self.console = console
         self.settings: ConsoleSettings = console.settings
         if issuer_runs:
             self.start_issuer()
