@@ -94,13 +94,14 @@ class GroupRoles:
         known = sorted(set(groups))
         role = self.role_of(known)
         if role is None:
-            shown = ", ".join(group[:_MAX_ID] for group in known[:_MAX_SHOWN]) or "none"
+            names = (group[:_MAX_ID].encode(errors="replace").decode() for group in known[:_MAX_SHOWN])
+            shown = ", ".join(names) or "none"
             more = f" and {len(known) - _MAX_SHOWN} more" if len(known) > _MAX_SHOWN else ""
-            names = [variable(ConsoleSettings, field) for field in _SETTINGS.values()]
+            settings = [variable(ConsoleSettings, field) for field in _SETTINGS.values()]
             raise RefusedUserError(
                 f"You are logged in as {user_id}, and have no role in this console. Your groups, as the {sender} names "
-                f"them: {shown}{more}. {names[0]}, {names[1]} and {names[2]} say which groups may do what; {setting} "
-                "says where your groups are."
+                f"them: {shown}{more}. {settings[0]}, {settings[1]} and {settings[2]} say which groups may do what; "
+                f"{setting} says where your groups are."
             )
         return User(user_id, role)
 

@@ -10,7 +10,6 @@ from typing import Any, Final, Literal, NamedTuple, get_args
 from urllib.parse import urlencode
 
 from stream.contract.alerts import Kind, Severity, SubjectType
-from stream.contract.cases import CaseState
 
 #: "waiting" are the cases that wait for a person: open and appealed.
 State = Literal["waiting", "open", "appealed", "decided", "closed", "all"]
@@ -27,14 +26,6 @@ _ORDERS: Final[dict[Order, str]] = {
     "priority": "priority DESC, due_at, case_id",
     "due": "due_at IS NULL, due_at, priority DESC, case_id",
     "updated": "updated_at DESC, case_id",
-}
-_SELECTED: Final[dict[State, tuple[CaseState, ...]]] = {
-    "waiting": ("open", "appealed"),
-    "open": ("open",),
-    "appealed": ("appealed",),
-    "decided": ("decided",),
-    "closed": ("closed",),
-    "all": (),
 }
 
 
@@ -87,10 +78,11 @@ class QueueFilter(NamedTuple):
         """Return the condition, the order and the values of the condition."""
         conditions: list[str] = []
         values: list[Any] = []
-        states = _SELECTED[self.state]
-        if states:
-            conditions.append(f"state IN ({', '.join('?' * len(states))})")
-            values += states
+        if self.state == "waiting":
+            conditions.append("is_waiting = 1")
+        elif self.state != "all":
+            conditions.append("state = ?")
+            values.append(self.state)
         for column, value in (("kind", self.kind), ("subject_type", self.subject_type)):
             if value:
                 conditions.append(f"{column} = ?")
@@ -104,7 +96,10 @@ class QueueFilter(NamedTuple):
             conditions.append("assignee = ?")
             values.append(self.assignee)
         if self.text:
-            conditions.append("(case_id IN (SELECT case_id FROM ids WHERE id = ?) OR case_id GLOB ?)")
+            conditions.append(
+                "case_id IN (SELECT case_id FROM ids WHERE id = ? "
+                "UNION SELECT case_id FROM cases WHERE case_id BETWEEN ? AND ?)"
+            )
             digits = self.text.lower()
-            values += [self.text, f"{digits}*" if digits.isascii() and digits.isalnum() else self.text]
+            values += [self.text, digits, f"{digits}g"]  # no digit of an id comes after f
         return " AND ".join(conditions) or "1", _ORDERS[self.order], values

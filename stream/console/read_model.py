@@ -21,7 +21,7 @@ from stream.contract.cases import Case
 from stream.contract.events import CaseEvent, Verdicts
 
 #: Changes with the tables: a file with another version is thrown away.
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 _SEVERITIES: Final[tuple[str, ...]] = get_args(Severity)
 _SCHEMA: Final = """
 CREATE TABLE origin (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -31,14 +31,16 @@ CREATE TABLE positions (
 CREATE TABLE cases (
     case_id TEXT PRIMARY KEY, subject_type TEXT NOT NULL, subject_id TEXT NOT NULL, state TEXT NOT NULL,
     severity INTEGER NOT NULL, kind TEXT NOT NULL, assignee TEXT, waits_for_second INTEGER NOT NULL,
-    due_at REAL, updated_at REAL NOT NULL, written_at REAL NOT NULL, priority REAL NOT NULL, verdict TEXT, story TEXT,
-    document BLOB NOT NULL
+    due_at REAL, updated_at REAL NOT NULL, written_at REAL NOT NULL, priority REAL NOT NULL, verdict TEXT,
+    is_waiting INTEGER NOT NULL
 );
-CREATE INDEX cases_queue ON cases (state, priority DESC, due_at, case_id);
-CREATE INDEX cases_due ON cases (state, due_at, priority DESC, case_id);
-CREATE INDEX cases_subject ON cases (subject_id);
-CREATE INDEX cases_assignee ON cases (assignee, state);
-CREATE INDEX cases_answers ON cases (verdict, kind, severity, story);
+CREATE INDEX cases_by_priority ON cases (is_waiting, priority DESC, due_at, case_id);
+CREATE INDEX cases_by_due ON cases (is_waiting, due_at IS NULL, due_at, priority DESC, case_id);
+CREATE INDEX cases_by_update ON cases (updated_at DESC, case_id);
+CREATE INDEX cases_of_subjects ON cases (subject_id);
+CREATE INDEX cases_by_verdict ON cases (verdict);
+CREATE INDEX cases_by_state ON cases (state, severity);
+CREATE TABLE documents (case_id TEXT PRIMARY KEY, document BLOB NOT NULL);
 CREATE TABLE ids (id TEXT, case_id TEXT, PRIMARY KEY (id, case_id)) WITHOUT ROWID;
 CREATE INDEX ids_of_cases ON ids (case_id);
 CREATE TABLE events (
@@ -49,7 +51,7 @@ CREATE INDEX events_of_cases ON events (case_id, recorded_at);
 CREATE TABLE alerts (alert_id TEXT PRIMARY KEY, raised_at REAL NOT NULL);
 CREATE INDEX alerts_by_time ON alerts (raised_at);
 """
-_TABLES: Final = ("origin", "positions", "cases", "ids", "events", "alerts")
+_TABLES: Final = ("origin", "positions", "cases", "documents", "ids", "events", "alerts")
 _case = msgspec.json.Decoder(Case)
 _event = msgspec.json.Decoder(Verdicts)
 
@@ -167,11 +169,16 @@ class ReadModel:
             connection.executemany("DELETE FROM ids WHERE case_id = ?", names)
             forgotten = [(name,) for name, found in changes.cases.items() if found is None]
             connection.executemany("DELETE FROM cases WHERE case_id = ?", forgotten)
+            connection.executemany("DELETE FROM documents WHERE case_id = ?", forgotten)
             connection.executemany("DELETE FROM events WHERE case_id = ?", forgotten)
             kept = [found for found in changes.cases.values() if found is not None]
             connection.executemany(
-                f"INSERT OR REPLACE INTO cases VALUES ({', '.join('?' * 15)})",
+                f"INSERT OR REPLACE INTO cases VALUES ({', '.join('?' * 14)})",
                 (_row(case, written_at) for case, written_at in kept),
+            )
+            connection.executemany(
+                "INSERT OR REPLACE INTO documents VALUES (?, ?)",
+                ((case.case_id, msgspec.json.encode(case)) for case, _ in kept),
             )
             connection.executemany(
                 "INSERT OR IGNORE INTO ids VALUES (?, ?)",
@@ -191,14 +198,15 @@ class ReadModel:
 
     def case(self, case_id: str) -> Case | None:
         """Return a case."""
-        row = self._connection().execute("SELECT document FROM cases WHERE case_id = ?", (case_id,)).fetchone()
+        row = self._connection().execute("SELECT document FROM documents WHERE case_id = ?", (case_id,)).fetchone()
         return None if row is None else _case.decode(row["document"])
 
     def cases_of(self, subjects: Iterable[str]) -> dict[str, list[Case]]:
         """Return the cases of some subjects, by the subject's id, the latest first."""
         names = sorted(set(subjects))
         rows = self._connection().execute(
-            f"SELECT document FROM cases WHERE subject_id IN ({', '.join('?' * len(names))}) ORDER BY updated_at DESC",
+            "SELECT document FROM cases JOIN documents USING (case_id) "
+            f"WHERE subject_id IN ({', '.join('?' * len(names))}) ORDER BY updated_at DESC",
             names,
         )
         found: dict[str, list[Case]] = {}
@@ -209,10 +217,16 @@ class ReadModel:
 
     def select(self, where: str, order: str, values: Sequence[Any], limit: int, offset: int = 0) -> list[Case]:
         """Return the cases that a condition selects; `where` and `order` are texts of this program only."""
+        # The narrow rows are searched and sorted first: documents of all cases would be a hundred times as much.
         rows = self._connection().execute(
-            f"SELECT document FROM cases WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?", (*values, limit, offset)
+            f"SELECT case_id FROM cases WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?", (*values, limit, offset)
         )
-        return [_case.decode(row["document"]) for row in rows]
+        names = [row["case_id"] for row in rows]
+        documents = self._connection().execute(
+            f"SELECT case_id, document FROM documents WHERE case_id IN ({', '.join('?' * len(names))})", names
+        )
+        found = {row["case_id"]: row["document"] for row in documents}
+        return [_case.decode(found[name]) for name in names if name in found]
 
     def count(self, where: str, values: Sequence[Any]) -> int:
         """Return how many cases a condition selects; `where` is a text of this program only."""
@@ -270,8 +284,7 @@ def _row(case: Case, written_at: float) -> tuple[Any, ...]:
         written_at,
         case.priority,
         None if verdict is None else verdict.verdict,
-        None if verdict is None else verdict.story,
-        msgspec.json.encode(case),
+        case.state in {"open", "appealed"},
     )
 
 
