@@ -77,6 +77,18 @@ class Contact(msgspec.Struct, frozen=True):
     currency: str | None
 
 
+class LookUp(msgspec.Struct, frozen=True):
+    """A staff member's latest look-up of a review's author before the review turned.
+
+    Attributes:
+        has_purpose: Whether the look-up names a purpose. What it names is not kept.
+    """
+
+    actor_id: str
+    hours_before: float
+    has_purpose: bool
+
+
 class TurnedReview(msgspec.Struct, frozen=True):
     """A review that turned, or that the platform removed.
 
@@ -85,6 +97,10 @@ class TurnedReview(msgspec.Struct, frozen=True):
         looked_up_by: Staff members who looked its author up in the 30 days before.
         value_offered: Whether the seller offered something of value at any time before, in the latest contact or an
             earlier one.
+        written_at: When the review was created; None if its creation was not seen (an edit made it critical, or it was
+            kept by a version without this field).
+        look_ups: The latest look-up by each of `looked_up_by`, in the same order, at most 8; empty if the flip was kept
+            by a version without this field.
     """
 
     review_id: str
@@ -95,6 +111,8 @@ class TurnedReview(msgspec.Struct, frozen=True):
     contact: Contact | None
     looked_up_by: list[str]
     value_offered: bool = False
+    written_at: dt.datetime | None = None
+    look_ups: list[LookUp] = []
 
 
 class Payment(msgspec.Struct, frozen=True):
@@ -116,6 +134,28 @@ class OtherWatch(msgspec.Struct, frozen=True):
     odds: float
 
 
+class ProductEffect(msgspec.Struct, frozen=True):
+    """What the flips of a seller's alert do to the displayed rating of one product.
+
+    Known is what the seller's task has received since it began: a product that other sellers of other tasks sell, or
+    that had reviews before, may display other numbers.
+
+    Attributes:
+        flips: Of the alert's flips, those of this product.
+        reviews: Reviews that the product displays at the time of the alert: created, and not deleted or removed.
+        rating: The mean of their stars; None without reviews.
+        rating_without: What the mean would be without these flips: each upgraded review back at its stars before, each
+            deleted one back in with its stars. Of a review that turned twice only the latest flip is undone. What
+            happened to a review after it turned is not followed.
+    """
+
+    product_id: str
+    flips: int
+    reviews: int
+    rating: float | None
+    rating_without: float | None
+
+
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """What the alert rests on: the window with the strongest evidence, from `since` to the trigger.
 
@@ -127,7 +167,12 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         parts: What the odds consist of: the log odds of all parts add up to the natural log of `odds`.
         payment: Whether the flips look bought; None for removals by the platform and for rating shifts.
         threshold: The R that the watch had to reach.
-        stars_moved: Stars that the flips added to displayed ratings.
+        stars_moved: The stars that the flips add, as a sum: of an upgrade its new minus its old stars, of a deleted or
+            removed review the displayed rating of its product just before minus its stars, 0 at least. A rating shift
+            counts all changes that raised a review's stars, flips or not.
+        products: Of a seller's alert, what the flips do to the displayed ratings: at most 20 products, those with most
+            flips first. A product is left out if the task does not keep it any more (no rating event in two years), or
+            if its sums cannot be those of reviews (reviews from before the task began were changed).
         upgraded, retracted: The two kinds of flips.
         incentives: Flips after something of value was offered.
         review_ids: The latest 50 reviews that flipped.
@@ -156,6 +201,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     event_ids: list[str]
     series: list[Point]
     linked: list[Link]
+    products: list[ProductEffect] = []
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):

@@ -34,7 +34,7 @@ from stream.core.staff.messages import StaffFinding
 from stream.core.state import codec
 from stream.core.state.state import State
 from stream.core.subjects.patterns import flip_features
-from stream.core.subjects.product_rating import ProductRating
+from stream.core.subjects.product_rating import DriftBuffer, ProductRating
 from stream.core.subjects.reviews import Review, review_name
 from stream.core.subjects.seller import Seller
 
@@ -100,7 +100,7 @@ class EventHandlers:
             state.counts["known_review"] += 1
             return []
         state.counts["overtaken_review"] += 1
-        review.created_at = at
+        review.created_at, review.creation_seen = at, True
         self._risk_set.update(review)
         return self._record_rating(review.product_id, event.seller_id, 1, review.rating, 0.0, event.event_id)
 
@@ -223,10 +223,11 @@ class EventHandlers:
         product = state.products.get(review.product_id)
         stars_won = max(0.0, product.rating - review.rating) if retracted and product else float(moved)
         stars = -review.rating if retracted else moved
-        reviews = -1 if retracted else 0
+        # Before the evaluation: an alert shows the rating after this flip.
+        buffer = self._rate(review.product_id, -1 if retracted else 0, stars, stars_won)
         if review.excluded:
             self._risk_set.remove(review)
-            return self._record_rating(review.product_id, seller.seller_id, reviews, stars, stars_won, event_id)
+            return self._rating_shift(review.product_id, seller.seller_id, buffer, event_id)
         exposures = [lookup.staff for lookup in review.lookups]
         flip = review.to_flip(now, stars_won, retracted, None if retracted else review.rating + moved)
         state.counts["retracted" if retracted else "upgraded"] += 1
@@ -242,6 +243,7 @@ class EventHandlers:
             now,
             percentile,
             lambda: self._open_products(seller),
+            state.products,
         )
         for exposure in exposures:
             finding = StaffFinding(seller.seller_id, event_id, percentile, flip)
@@ -249,7 +251,7 @@ class EventHandlers:
             self._changed_staff.add(exposure.actor_id)
         self._risk_set.remove(review)
         state.changed_names[codec.FLIP].add(codec.flip_name(seller.seller_id, seller.flip_count - 1))
-        alerts += self._record_rating(review.product_id, seller.seller_id, reviews, stars, stars_won, event_id)
+        alerts += self._rating_shift(review.product_id, seller.seller_id, buffer, event_id)
         return alerts
 
     def _open_products(self, seller: Seller) -> Counter[str]:
@@ -266,7 +268,11 @@ class EventHandlers:
     def _record_rating(
         self, product_id: str, seller_id: str, reviews: int, stars: int, stars_won: float, event_id: str
     ) -> list[Alert]:
-        """Change a product's displayed rating, and raise an alert if changed reviews have shifted it.
+        """Change a product's displayed rating, and raise an alert if changed reviews have shifted it: see `_rate`."""
+        return self._rating_shift(product_id, seller_id, self._rate(product_id, reviews, stars, stars_won), event_id)
+
+    def _rate(self, product_id: str, reviews: int, stars: int, stars_won: float) -> DriftBuffer | None:
+        """Change a product's displayed rating; return its drift buffer if changed reviews have shifted it.
 
         Args:
             reviews: Change of the number of reviews: 1, 0 or -1.
@@ -278,7 +284,11 @@ class EventHandlers:
         if product is None:
             product = state.products[product_id] = ProductRating()
         state.changed_names[codec.PRODUCT].add(product_id)
-        buffer = product.record(state.clock, reviews, stars, stars_won)
+        return product.record(state.clock, reviews, stars, stars_won)
+
+    def _rating_shift(self, product_id: str, seller_id: str, buffer: DriftBuffer | None, event_id: str) -> list[Alert]:
+        """Raise an alert about a product's rating shift, if there is one: `buffer` is what `_rate` returned."""
+        state = self._state
         seller = state.sellers.get(seller_id) if buffer else None
         if buffer is None or seller is None:
             return []

@@ -49,6 +49,7 @@ class RiskSet:
             return
         seller = state.get_or_add_seller(event.seller_id)
         review = Review(event.review_id, seller, event.product_id, event.reviewer_id, rating, created_at)
+        review.creation_seen = isinstance(event, ReviewCreated)
         state.reviews[review.name] = review
         seller.add_review(review.reviewer_id, review.name)
         bombed_before = seller.arrivals.bombed

@@ -343,6 +343,23 @@ def test_alert_examples() -> None:
         assert json.loads(msgspec.json.encode(alert)) == document
 
 
+def test_alerts_of_earlier_versions_are_read() -> None:
+    """Without every field that is not required: a consumer still reads the alerts of before."""
+    for document in lines_of(EXAMPLES / "alert.v1.jsonl"):
+        later = {"also", "parts", "payment", "reviews", "products"}
+        earlier = document | {"evidence": {k: v for k, v in document["evidence"].items() if k not in later}}
+        VALIDATORS["alert"].validate(earlier)
+        assert msgspec.convert(earlier, alerts.Alert).evidence.products == []
+        reviews = [
+            {k: v for k, v in review.items() if k not in {"value_offered", "written_at", "look_ups"}}
+            for review in document["evidence"]["reviews"]
+        ]
+        earlier["evidence"]["reviews"] = reviews
+        VALIDATORS["alert"].validate(earlier)
+        (review, *_) = msgspec.convert(earlier, alerts.Alert).evidence.reviews
+        assert (review.written_at, review.look_ups) == (None, [])
+
+
 def test_case_schema_names_the_fields_and_values_of_cases() -> None:
     properties = schema_of("case")["properties"]
     parts: dict[str, type[msgspec.Struct]] = {

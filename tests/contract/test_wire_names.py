@@ -37,7 +37,9 @@ from stream.intake.refusal import Refusal
 from stream.intake.settlements import settlement
 from stream.ops.metrics import Metrics
 
-_FLIP = Flip(1.0, 0.5, "r1", "p1", 4.0, True, False, 2.0, 4, ("a1",), True, 1, None, "message", 5.0, "USD")
+_FLIP = Flip(
+    1.0, 0.5, "r1", "p1", 4.0, True, False, 2.0, 4, ("a1",), True, 1, None, "message", 5.0, "USD", ((6.0, False),), True
+)  # fmt: skip
 _SUMS = b'{"flips":1,"retracted":2,"looked_up_flips":3.0,"looked_up_expected":4.0,"removed":5,"critical":6,'
 _SUMS += b'"marks":[7.0]}'
 _HISTORY = b'{"count":1,"retracted":2,"expected":3.0,"expected_long":4.0,"history":[[1.0]],"latest":[]}'
@@ -65,7 +67,8 @@ def _instance(kind: type[msgspec.Struct], *values: object) -> msgspec.Struct:
             ),
             b'{"actor_id":"a1","first_seen":5.0,"flips":6,"retracted":7,'
             b'"expected":8.0,"expected_long":9.0,"looked_up_flips":10.0,"looked_up_expected":11.0,'
-            b'"latest":[["s1","e1",0.5,[1.0,0.5,"r1","p1",4.0,true,false,2.0,4,["a1"],true,1,null,"message",5.0,"USD"]]],"removed":12,"critical":13,'
+            b'"latest":[["s1","e1",0.5,[1.0,0.5,"r1","p1",4.0,true,false,2.0,4,["a1"],true,1,null,"message",5.0,"USD",[[6.0,false]],true]]],'
+            b'"removed":12,"critical":13,'
             b'"latest_removed":[]}',
         ),
         (_instance(DaySums, 1, 2, 3.0, 4.0, 5, 6, [7.0]), _SUMS),
@@ -115,6 +118,11 @@ def _instance(kind: type[msgspec.Struct], *values: object) -> msgspec.Struct:
 def test_fields_encoded_by_name_keep_their_names(value: msgspec.Struct, document: bytes) -> None:
     assert msgspec.json.encode(value) == document
     assert msgspec.json.decode(document, type=type(value)) == value
+
+
+def test_a_flip_of_earlier_versions_is_read() -> None:
+    earlier = msgspec.json.encode([*msgspec.to_builtins(_FLIP)][:16])
+    assert msgspec.json.decode(earlier, type=Flip) == msgspec.structs.replace(_FLIP, look_ups=(), creation_seen=False)
 
 
 def test_keys_of_state_rows_keep_their_prefixes() -> None:

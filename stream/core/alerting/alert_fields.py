@@ -11,24 +11,27 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from statistics import median
-from typing import Final, NamedTuple
+from typing import Final
 
 from stream.contract.alerts import (
     Contact,
     Evidence,
     EvidencePart,
-    Kind,
     Link,
+    LookUp,
     OtherWatch,
     Payment,
     Point,
-    Subject,
+    ProductEffect,
     SubjectType,
     TurnedReview,
 )
 from stream.core.alerting import part_texts
+from stream.core.alerting.alert_draft import AlertDraft
+from stream.core.alerting.product_effects import product_effects
 from stream.core.evidence import parts
 from stream.core.evidence.evidence import WindowEvidence
+from stream.core.evidence.watches import SELLER_WATCHES
 from stream.core.model.flips import Flip
 from stream.core.model.sums import total
 from stream.core.subjects.product_rating import DriftBuffer
@@ -39,46 +42,6 @@ MAX_REVIEW_IDS: Final = 50
 MAX_LINKS: Final = 20
 #: Odds are cut off here, so that JSON can hold them.
 MAX_LOG_ODDS: Final = 300.0
-
-
-class AlertDraft(NamedTuple):
-    """What a watch found about a subject, before it is rendered.
-
-    Attributes:
-        n_flips: Flips in the strongest window that the subject may be accused of.
-        flips: The latest of them, as many as the state keeps.
-        linked: Other subjects that these flips belong to.
-        times: Times of all flips of the window (epoch seconds), one for each point of `window_evidence.series`.
-        event_id: The event that triggered the alert.
-        at: When the alert is raised (epoch seconds).
-        patterns: Scores of river's models.
-        by_authors: True if the authors changed the reviews, False if the platform removed them.
-        also: Other watches on the subject whose odds are at least even.
-        payment: What each mark of payment adds; None if the flips are no changes by authors.
-        n_linked: Flips whose reviews were looked up by staff accused over other sellers.
-        confirmed: Whether a verdict has confirmed the seller as a cheat.
-    """
-
-    kind: Kind
-    subject: Subject
-    n_flips: int
-    flips: list[Flip]
-    linked: list[Link]
-    times: Sequence[float]
-    window_evidence: WindowEvidence
-    event_id: str
-    at: float
-    patterns: dict[str, float]
-    by_authors: bool
-    also: list[OtherWatch]
-    payment: list[parts.Part] | None
-    n_linked: int = 0
-    confirmed: bool = False
-
-    @property
-    def log_payment_odds(self) -> float | None:
-        """The log of how many times as likely the marks are if the flips were paid for."""
-        return None if self.payment is None else total(part.log_odds for part in self.payment)
 
 
 def flip_evidence(draft: AlertDraft, log_threshold: float) -> Evidence:
@@ -102,6 +65,7 @@ def flip_evidence(draft: AlertDraft, log_threshold: float) -> Evidence:
         linked=draft.linked,
         by_authors=draft.by_authors,
         payment=None if draft.payment is None else _payment(draft.payment),
+        products=[] if draft.ratings is None else product_effects(draft.flips, draft.ratings),
     )
 
 
@@ -127,12 +91,24 @@ def rating_shift_evidence(seller: Seller, buffer: DriftBuffer, event_id: str, no
     earlier = len([stars for _, _, stars in buffer.changes if stars > 0]) - len(raises)
     since = recent.changes[0][1] if recent.changes else now
     flips = [flip for flip in seller.flips if flip.at >= since]
+    numbers: dict[str, float] = {
+        watch.kind: odds_of(log_odds) for watch, log_odds in zip(SELLER_WATCHES, seller.log_odds, strict=True)
+    }
+    numbers |= {
+        "odds": odds_of(max(seller.log_odds)),
+        "raises": float(len(raises)),
+        "events": float(recent.length),
+        "earlier_raises": float(earlier),
+        "earlier_events": float(buffer.length - recent.length),
+        "stars": total(raises),
+        "seller_flips": float(len(flips)),
+    }
     return _evidence(
         flips,
         n_flips=len(raises),
         expected=float(earlier),
         log_odds=max(seller.log_odds),
-        found=[parts.Part("seller", max(seller.log_odds), {"odds": odds_of(max(seller.log_odds))})],
+        found=[parts.Part("seller", max(seller.log_odds), numbers)],
         also=[],
         threshold=1.0,
         since=utc(since),
@@ -162,6 +138,7 @@ def _evidence(
     linked: list[Link],
     by_authors: bool,
     payment: Payment | None = None,
+    products: Sequence[ProductEffect] = (),
 ) -> Evidence:
     """Build the evidence.
 
@@ -169,6 +146,7 @@ def _evidence(
         found: The parts of `log_odds`.
         by_authors: True if the authors changed the reviews, False if the platform removed them.
         payment: Whether the flips look bought.
+        products: What the flips do to displayed ratings.
     """
     if log_odds > MAX_LOG_ODDS:
         found = [*found, parts.Part("cut_off", MAX_LOG_ODDS - log_odds, {"most": MAX_LOG_ODDS})]
@@ -193,6 +171,7 @@ def _evidence(
         event_ids=[event_id],
         series=series,
         linked=linked,
+        products=[*products],
     )
 
 
@@ -205,9 +184,19 @@ def _turned(flip: Flip) -> TurnedReview:
     contact = None
     if flip.contact_hours is not None:
         contact = Contact(flip.contact_hours, flip.channel, flip.incentive_value, flip.currency)
-    stars = flip.stars_before, flip.stars_after
+    # Flips that an earlier version kept name the staff without the times of the look-ups.
+    look_ups = [LookUp(actor, *look_up) for actor, look_up in zip(flip.actor_ids, flip.look_ups, strict=False)]
     return TurnedReview(
-        flip.review_id, flip.product_id, utc(flip.at), *stars, contact, list(flip.actor_ids), flip.incentive
+        review_id=flip.review_id,
+        product_id=flip.product_id,
+        at=utc(flip.at),
+        stars_before=flip.stars_before,
+        stars_after=flip.stars_after,
+        contact=contact,
+        looked_up_by=list(flip.actor_ids),
+        value_offered=flip.incentive,
+        written_at=utc(flip.created_at) if flip.creation_seen else None,
+        look_ups=look_ups,
     )
 
 

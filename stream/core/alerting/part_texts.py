@@ -6,8 +6,9 @@ Invariant: a text holds no number that is not in the part's numbers. It says wha
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
+from stream.contract.alerts import Kind
 from stream.core.evidence.parts import Part, PartName
 from stream.core.model.marks import MarkName
 
@@ -33,6 +34,17 @@ def _times(numbers: Numbers) -> str:
 def _marked(numbers: Numbers, what: str, peers: str, verb: str = "were") -> str:
     share = 100 * numbers["peers_share"]
     return f"{numbers['marked']:.0f} of {numbers['flips']:.0f} {what}; of peers' {peers}, {share:.0f} % {verb}."
+
+
+def _seller(numbers: Numbers) -> str:
+    """Return which watch on the product's seller is the strongest, and what shifted; the shift itself adds nothing."""
+    kind = max((kind for kind in get_args(Kind) if kind in numbers), key=lambda kind: numbers[kind])
+    return (
+        f"The odds of the strongest watch on the product's seller ({kind}). The shift adds nothing to them: "
+        f"{numbers['raises']:.0f} of the product's latest {numbers['events']:.0f} rating events are changes that raise "
+        f"stars, {numbers['earlier_raises']:.0f} of the {numbers['earlier_events']:.0f} before. In the time of the "
+        f"latest, {numbers['seller_flips']:.0f} reviews of the seller turned."
+    )
 
 
 _TEXTS: Final[dict[PartName | MarkName | Literal["spread"], Callable[[Numbers, str], str]]] = {
@@ -75,7 +87,7 @@ _TEXTS: Final[dict[PartName | MarkName | Literal["spread"], Callable[[Numbers, s
     "insider_client": lambda n, turned: (
         f"Staff accused over other sellers looked these reviews up: the odds count {n['factor']:.0f} times."
     ),
-    "seller": lambda n, turned: "The odds of the strongest watch on the product's seller.",
+    "seller": lambda n, turned: _seller(n),
     "cut_off": lambda n, turned: "The odds are cut off here.",
     "deleted": lambda n, turned: _marked(n, "were deleted by their authors", "reviews that turned"),
     "five_stars": lambda n, turned: _marked(n, "upgrades go to five stars", "upgrades", "do"),

@@ -15,14 +15,8 @@ import msgspec
 from stream import MODEL_VERSION
 from stream.contract.alerts import Alert, Evidence, Kind, OtherWatch, Severity, Subject, SubjectType, alert_id
 from stream.core.alerting import response, wording
-from stream.core.alerting.alert_fields import (
-    AlertDraft,
-    flip_evidence,
-    odds_of,
-    rating_shift_evidence,
-    top_links,
-    utc,
-)
+from stream.core.alerting.alert_draft import AlertDraft
+from stream.core.alerting.alert_fields import flip_evidence, odds_of, rating_shift_evidence, top_links, utc
 from stream.core.baseline.baseline import Baseline
 from stream.core.baseline.day_sums import forward_decay_weight
 from stream.core.evidence.evidence import WindowEvidence
@@ -35,7 +29,7 @@ from stream.core.staff.history import StaffHistory, end_of_day
 from stream.core.staff.market_totals import MarketTotals
 from stream.core.staff.messages import StaffFinding
 from stream.core.staff.watches import STAFF_MODEL, STAFF_WATCHES, StaffWatch
-from stream.core.subjects.product_rating import DriftBuffer
+from stream.core.subjects.product_rating import DriftBuffer, ProductRating
 from stream.core.subjects.seller import Seller
 from stream.core.subjects.seller_evidence import evaluate_seller
 
@@ -92,6 +86,7 @@ class AlertPolicy:
         now: float,
         percentile: float,
         products: Callable[[], Mapping[str, int]],
+        ratings: Mapping[str, ProductRating],
     ) -> list[Alert]:
         """Evaluate a seller after its latest flip, update its weight, and raise alerts.
 
@@ -101,6 +96,7 @@ class AlertPolicy:
             now: Epoch seconds.
             percentile: The pattern score of the flip, 0 to 1.
             products: Returns the seller's open critical reviews by product; few evaluations need it.
+            ratings: The task's products, with the flip; only an alert needs them.
         """
         log_odds, strongest_window = evaluate_seller(seller, baseline, linked)
         seller.update_weight(log_odds, baseline, now)
@@ -135,6 +131,7 @@ class AlertPolicy:
             payment=payment_parts(flips, baseline.present_marks(), products()),
             n_linked=n_linked,
             confirmed=seller.verdict is not None and seller.verdict.confirmed,
+            ratings=ratings,
         )
         seller.finding, alerts = self._report(draft, seller.finding, seller.alerted_at, seller.evaluated_since())
         return alerts

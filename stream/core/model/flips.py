@@ -35,3 +35,8 @@ class Flip(msgspec.Struct, array_like=True, gc=False):
     channel: str | None
     incentive_value: float | None
     currency: str | None
+    #: Of each of `actor_ids`: hours since its latest look-up, and whether that named a purpose; empty in rows of
+    #: earlier versions.
+    look_ups: tuple[tuple[float, bool], ...] = ()
+    #: Whether the review's creation was seen, so that `created_at` is its time; False in rows of earlier versions.
+    creation_seen: bool = False

@@ -50,6 +50,7 @@ def review_row(review: Review) -> bytes:
             review.channel, review.incentive_value, review.currency,
             [(lookup.staff.actor_id, lookup.at, lookup.level, lookup.seller_weight, lookup.has_purpose)
              for lookup in review.lookups],
+            review.creation_seen,
         )
     )  # fmt: skip
 
@@ -69,6 +70,7 @@ def review_of(name: str, value: bytes, sellers: Mapping[str, Seller], staff: Map
         review_id, seller, row.product_id, row.reviewer_id, row.rating, row.created_at, row.contacted_at,
         row.looked_up_at, row.incentive, row.excluded, row.channel, row.incentive_value, row.currency,
     )  # fmt: skip
+    review.creation_seen = row.creation_seen
     try:
         review.lookups = tuple(
             Lookup(staff[actor_id], at, level, weight, has_purpose)

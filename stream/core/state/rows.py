@@ -34,6 +34,7 @@ class ReviewRow(msgspec.Struct, array_like=True, gc=False):
     incentive_value: float | None
     currency: str | None
     lookups: list[tuple[str, float, float, float, bool]]  # staff member, and the other arguments of `Lookup`
+    creation_seen: bool = False
 
 
 class SellerRow(msgspec.Struct, array_like=True, gc=False):

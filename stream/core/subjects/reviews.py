@@ -43,6 +43,8 @@ class Review:
 
     Attributes:
         name: The name of the review in the state, see `review_name`.
+        creation_seen: Whether `created_at` is the time of the review's creation, and not of the edit that it became
+            known by.
         cell: The cell as of the latest timer or event of the review.
         due_at: When the cell changes next, in epoch seconds.
     """
@@ -52,6 +54,7 @@ class Review:
         "channel",
         "contacted_at",
         "created_at",
+        "creation_seen",
         "currency",
         "due_at",
         "excluded",
@@ -99,6 +102,7 @@ class Review:
         self.currency = currency
         #: Active look-ups in order of time; never changed in place.
         self.lookups: tuple[Lookup, ...] = ()
+        self.creation_seen = False
         self.cell = -1
         self.due_at = 0.0
 
@@ -129,6 +133,8 @@ class Review:
             channel=self.channel,
             incentive_value=self.incentive_value,
             currency=self.currency,
+            look_ups=tuple((max(0.0, now - lookup.at) / HOUR, lookup.has_purpose) for lookup in self.lookups),
+            creation_seen=self.creation_seen,
         )
 
     def update_cell(self, now: float) -> None:

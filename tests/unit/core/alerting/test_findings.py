@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from stream.contract.alerts import Kind, Subject
-from stream.core.alerting.alert_fields import AlertDraft
+from stream.core.alerting.alert_draft import AlertDraft
 from stream.core.alerting.policy import AlertPolicy
 from stream.core.evidence.evidence import WindowEvidence
 from stream.core.evidence.parts import Part
