@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 _EVERY_SECONDS: Final = 5.0
 _TIMEOUT_SECONDS: Final = 2.0
 _MAX_WORKERS: Final = 64
+_NO_VERDICTS: Final = "no verdicts yet"
 #: Metrics of the workers that the line shows.
 _NAMES: Final = frozenset(
     ("volteface_lag_records", "volteface_dead_letters_total", "volteface_alerts_allowed_per_year")
@@ -60,7 +61,7 @@ class Health:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="health", daemon=True)
         self._figures: Counter[str] | None = None
-        self._report: tuple[int, int] = (0, 0)
+        self._precision = _NO_VERDICTS
         self._alerts = 0
 
     def start(self) -> None:
@@ -86,17 +87,13 @@ class Health:
         for row in self._read_model.counts("verdict"):
             answers[row["verdict"] or ""] += row["n"]
         confirmed = answers["confirmed"]
-        self._report = confirmed, confirmed + answers["explained"] + answers["dismissed"]
+        self._precision = _precision(confirmed, confirmed + answers["explained"] + answers["dismissed"])
         now = self._market_now()
         self._alerts = self._read_model.alerts_since(now - dt.timedelta(days=365))
 
     def line(self) -> list[Item]:
         """Return the figures."""
         figures = self._figures
-        confirmed, answered = self._report
-        low, high = interval(confirmed, answered)
-        precision = f"{confirmed} of {answered} confirmed" if answered else "no verdicts yet"
-        between = f" (90 %: {100 * low:.0f} to {100 * high:.0f} %)" if answered else ""
         if figures is None:
             known = [Item("lag", "unknown: no worker answers", None, self._panel("operations"))]
             allowed = None
@@ -111,12 +108,19 @@ class Health:
         return [
             *known,
             Item("alerts of a year", f"{self._alerts:,}{budget}", None, self._panel("integrity")),
-            Item("precision", precision + between, None, self._panel("integrity")),
+            Item("precision", self._precision, None, self._panel("integrity")),
         ]
 
     def _panel(self, dashboard: str) -> str | None:
         base = self._console.grafana_url
         return None if base is None else f"{base.rstrip('/')}/d/volteface-{dashboard}"
+
+
+def _precision(confirmed: int, answered: int) -> str:
+    if not answered:
+        return _NO_VERDICTS
+    low, high = interval(confirmed, answered)
+    return f"{confirmed:,} of {answered:,} confirmed (90 %: {100 * low:.0f} to {100 * high:.0f} %)"
 
 
 def _read(urls: Iterable[str]) -> Counter[str] | None:
