@@ -127,5 +127,7 @@ class KafkaTroubles:
         cluster = self._cluster
         topic = self._chance.choice((*SETTINGS.read_topics, SETTINGS.state_topic))
         cluster.create_again(topic)
+        if topic == SETTINGS.evidence_topic:  # no worker refuses it that has not read it yet
+            cluster.feed.add_foreign_messages()
         if topic in SETTINGS.input_topics and self._chance.random() < 0.5:
             cluster.feed.send_again(SETTINGS.input_topics.index(topic))
