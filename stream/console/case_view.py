@@ -80,28 +80,46 @@ class Step(NamedTuple):
     """One step on a review's way to its change.
 
     Attributes:
-        hours_before: The change; None if it is not known.
+        name: "written", "looked up", "contacted", "offered" or "turned".
+        text: What happened, in words.
+        hours_before: Before the change; None if it is not known.
     """
 
     name: str
     text: str
     hours_before: float | None
 
+    @property
+    def when(self) -> str:
+        """How long before the change, in words."""
+        hours = self.hours_before
+        if hours is None or self.name == "turned":
+            return ""
+        return f"{hours:.0f} h" if hours < 48 else f"{hours / 24:.0f} d"
+
 
 def steps(review: TurnedReview) -> list[Step]:
-    """Return what happened to a review, in order: looked up, contacted, offered, turned."""
-    found = [Step("looked up", f"by {actor}", None) for actor in review.looked_up_by]
+    """Return what happened to a review, in the order of time: written, looked up, contacted, offered, turned."""
+    found: list[Step] = []
+    if review.written_at is not None:
+        hours = (review.at - review.written_at).total_seconds() / 3600
+        found.append(Step("written", f"{review.stars_before} stars", hours))
+    known = {one.actor_id for one in review.look_ups}
+    for look_up in review.look_ups:
+        purpose = "" if look_up.has_purpose else ", no purpose"
+        found.append(Step("looked up", f"by {look_up.actor_id}{purpose}", look_up.hours_before))
+    found += [Step("looked up", f"by {actor}", None) for actor in review.looked_up_by if actor not in known]
     contact = review.contact
     if contact is not None:
         found.append(Step("contacted", (contact.channel or "contact").replace("_", " "), contact.hours_before))
-        if contact.incentive_value is not None:
-            offered = f"{contact.incentive_value:g} {contact.currency or ''}".strip()
-            found.append(Step("offered", offered, contact.hours_before))
-    if review.value_offered and (contact is None or contact.incentive_value is None):
+    if contact is not None and contact.incentive_value is not None:
+        offered = f"{contact.incentive_value:g} {contact.currency or ''}".strip()
+        found.append(Step("offered", offered, contact.hours_before))
+    elif review.value_offered:
         found.append(Step("offered", "something of value", None))
-    after = "deleted" if review.stars_after is None else f"to {review.stars_after} stars"
-    found.append(Step("turned", f"{review.stars_before} {after}", 0.0))
-    return found
+    after = "deleted" if review.stars_after is None else f"{review.stars_after} stars"
+    found.sort(key=lambda step: -math.inf if step.hours_before is None else -step.hours_before)
+    return [*found, Step("turned", f"{review.stars_before} → {after}", 0.0)]
 
 
 def badges(case: Case) -> list[str]:
@@ -183,8 +201,16 @@ def with_pending_assignee(case: Case, events: Sequence[RecordedEvent], now: dt.d
 
 
 def marks(case: Case) -> list[pictures.Mark]:
-    """Return contacts and verdicts, for the picture of the evidence."""
+    """Return look-ups, contacts and verdicts, for the picture of the evidence."""
     found = [
+        pictures.Mark(
+            review.at - dt.timedelta(hours=look_up.hours_before), 0, "look-up",
+            f"looked up by {look_up.actor_id}: {review.review_id}",
+        )
+        for review in case.evidence.reviews
+        for look_up in review.look_ups
+    ]  # fmt: skip
+    found += [
         pictures.Mark(
             review.at - dt.timedelta(hours=review.contact.hours_before), 1, "contact",
             f"contact ({review.contact.channel}) about {review.review_id}",

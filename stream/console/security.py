@@ -152,6 +152,9 @@ class Guard:
         if given is None:
             given = await _field(request, body, "csrf")
         if not hmac.compare_digest(given.encode(errors="replace"), request.state.csrf.encode()):
+            # Only pages of this console can read the answer. With the new token they send a form that was opened
+            # before the console started again, and nothing that somebody typed is lost.
+            strange.response.headers["X-CSRF-Token"] = request.state.csrf
             raise strange
         return body
 

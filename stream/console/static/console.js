@@ -95,7 +95,16 @@ document.addEventListener("htmx:sendError", (event) => {
   else say("The console does not answer. Nothing was sent.", "refused");
 });
 document.addEventListener("htmx:responseError", (event) => {
-  const status = event.detail.xhr.status;
+  const { status } = event.detail.xhr;
+  const token = event.detail.xhr.getResponseHeader("X-CSRF-Token");
+  const form = event.target.closest("form");
+  if (status === 403 && token && form && form.dataset.renewed !== token) {
+    // The console has started again since the page was opened.
+    form.dataset.renewed = token;
+    for (const field of document.querySelectorAll("[name=csrf]")) field.value = token;
+    setTimeout(() => form.requestSubmit(), 100);
+    return;
+  }
   if (status === 401) say("You are no longer logged in. Log in in another tab, then send the form again.", "refused");
   else say(`The console answered with an error (${status}). Load the page again; if it stays, see the console's log.`, "refused");
 });
