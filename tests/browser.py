@@ -19,9 +19,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from stream.ops.broker import free_port
+
+expect.set_options(timeout=20_000)  # other tests run at the same time
 
 _AXE: Final = "4.14.1"
 _START_SECONDS: Final = 60
