@@ -83,7 +83,7 @@ class Console:
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "stream.cli", "console", *arguments],
-                env=os.environ | {"VOLTEFACE_CONSOLE_USER": "ana"} | environment | own,
+                env={**os.environ, "VOLTEFACE_CONSOLE_USER": "ana", **environment, **own},
                 stdout=out, stderr=out,
             )  # fmt: skip
 

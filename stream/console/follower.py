@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import msgspec
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError
 
 from stream.config import KafkaSettings, Settings
 from stream.console.read_model import Changes, ReadModel, RecordedEvent
@@ -156,9 +156,12 @@ class Follower:
             return dict.fromkeys(self.topics, "")
         with closing(KafkaAdminClient(**connection(self._kafka))) as admin:
             found = {topic["name"]: topic for topic in admin.describe_topics(list(self.topics))}
-        missing = [name for name in self.topics if name not in found or found[name]["error_code"]]
-        if missing:
-            raise LookupError(f"topic {missing[0]} cannot be read: {advice([])}")
+        for name in self.topics:
+            error = found[name]["error_code"] if name in found else UnknownTopicOrPartitionError.errno
+            if error == TopicAuthorizationFailedError.errno:
+                raise LookupError(f"Kafka's user may not read topic {name}: it needs the right Read")
+            if error:
+                raise LookupError(f"topic {name} does not exist: {advice([])}")
         return {name: str(found[name]["topic_id"]) for name in self.topics}
 
     def _partitions(self, consumer: Any) -> list[TopicPartition]:

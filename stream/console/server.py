@@ -10,12 +10,12 @@ from typing import NamedTuple
 import uvicorn
 
 from stream.config import ConsoleSettings, KafkaSettings, Settings
+from stream.console.change_stream import ChangeStream
 from stream.console.decisions import Decisions
 from stream.console.files import FileCases
 from stream.console.follower import Follower
 from stream.console.health import Health
 from stream.console.journal import TopicJournal
-from stream.console.live import Live
 from stream.console.protection import authenticator_of, protected
 from stream.console.read_model import ReadModel
 from stream.console.readings import AuditedReadings
@@ -44,7 +44,7 @@ def serve(settings: Settings, kafka: KafkaSettings, console: ConsoleSettings, fi
         folder = console.console_data or stack.enter_context(tempfile.TemporaryDirectory(prefix="volteface-console-"))
         Path(folder).mkdir(parents=True, exist_ok=True)
         read_model = ReadModel(Path(folder) / "cases.sqlite")
-        live = Live()
+        live = ChangeStream()
         services = (
             _of_files(settings, console, read_model, live, files)
             if files
@@ -64,7 +64,7 @@ def address(console: ConsoleSettings) -> str:
 
 
 def _of_kafka(
-    settings: Settings, kafka: KafkaSettings, console: ConsoleSettings, read_model: ReadModel, live: Live
+    settings: Settings, kafka: KafkaSettings, console: ConsoleSettings, read_model: ReadModel, live: ChangeStream
 ) -> Services:
     source = Follower(settings, kafka, read_model, live.changed)
     decisions = Decisions(settings, read_model, TopicJournal(settings, kafka), source.market_now)
@@ -74,7 +74,7 @@ def _of_kafka(
 
 
 def _of_files(
-    settings: Settings, console: ConsoleSettings, read_model: ReadModel, live: Live, files: ReplayFiles
+    settings: Settings, console: ConsoleSettings, read_model: ReadModel, live: ChangeStream, files: ReplayFiles
 ) -> Services:
     source = FileCases(settings, read_model, files.alerts, files.events, live.changed)
     source.load()

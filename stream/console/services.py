@@ -14,9 +14,9 @@ from urllib.parse import quote
 
 from stream.config import ConsoleSettings, Settings
 from stream.console.access import User
+from stream.console.change_stream import ChangeStream
 from stream.console.decisions import Decisions
 from stream.console.health import Health
-from stream.console.live import Live
 from stream.console.read_model import ReadModel
 from stream.contract.alerts import TurnedReview
 from stream.contract.cases import Case
@@ -79,7 +79,7 @@ class Services:
         source: Source,
         decisions: Decisions,
         readings: ReadingLog | None,
-        live: Live,
+        live: ChangeStream,
         health: Health,
     ) -> None:
         self.settings, self.console = settings, console

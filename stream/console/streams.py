@@ -8,7 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
-from stream.console.live import TooManyPagesError
+from stream.console.change_stream import TooManyPagesError
 from stream.console.services import Services
 
 

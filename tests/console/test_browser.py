@@ -28,7 +28,7 @@ def _seller_case(page: Page) -> None:
 def test_axe_finds_nothing_on_any_page(browser: Browser, console: Console, axe_source: str, theme: Any) -> None:
     with open_page(browser, console.url, color_scheme=theme, bypass_csp=True) as page:
         page.goto("/")
-        case = page.locator(".row").first.get_attribute("data-href")
+        case = page.locator(".row").first.get_attribute("data-href") or ""
         subject = page.locator(".row .open bdi").first.inner_text()
         for path in ("/", "/?text=nothing", "/?state=decided", "/help", case, f"/subjects/{subject}", "/no-such-page"):
             page.goto(path)

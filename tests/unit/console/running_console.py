@@ -22,9 +22,9 @@ from starlette.types import ASGIApp
 
 from stream.config import ConsoleSettings, Settings
 from stream.console import sessions
+from stream.console.change_stream import ChangeStream
 from stream.console.decisions import Decisions
 from stream.console.health import Health
-from stream.console.live import Live
 from stream.console.protection import protected
 from stream.console.read_model import Changes, ReadModel, RecordedEvent
 from stream.console.services import Services
@@ -65,6 +65,10 @@ class CompleteSource:
         """Everything is there."""
         return True
 
+    def market_now(self) -> dt.datetime:
+        """The clock's time."""
+        return dt.datetime.now(dt.UTC)
+
 
 class Console:
     """The parts of a console that tests look at."""
@@ -75,10 +79,11 @@ class Console:
         self.read_model.write(Changes({case.case_id: (case, time.time()) for case in cases}, [], [], {}))
         self.log = MemoryLog(self.read_model)
         market = Settings(_env_file=None)
-        decisions = Decisions(market, self.read_model, self.log)
+        source = CompleteSource()
+        decisions = Decisions(market, self.read_model, self.log, source.market_now)
         self.services = Services(
-            market, self.settings, self.read_model, CompleteSource(), decisions, None, Live(),
-            Health(market, self.settings, self.read_model),
+            market, self.settings, self.read_model, source, decisions, None, ChangeStream(),
+            Health(self.settings, self.read_model, source.market_now),
         )  # fmt: skip
 
     def app(self) -> ASGIApp:

@@ -1,6 +1,6 @@
-"""Tells open pages what has changed: server-sent events.
+"""Server-sent events: which cases have changed, for open pages.
 
-Invariant: every queue is bounded. A page that does not keep up is told to read everything again.
+Invariant: every queue is bounded. A page that does not keep up reads everything again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class TooManyPagesError(Exception):
     """More pages are open than the console serves."""
 
 
-class Live:
+class ChangeStream:
     """Passes the ids of changed cases to all open pages."""
 
     def __init__(self) -> None:
