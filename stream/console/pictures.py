@@ -25,6 +25,7 @@ _HEIGHT: Final = 300
 _LEFT, _TOP, _RIGHT, _BOTTOM = 40, 14, 12, 62
 #: The share of counts that lie in the band around the expectation.
 _TAIL: Final = 0.05
+_LEAST_MARGIN: Final = dt.timedelta(days=7)
 
 
 class Scale(NamedTuple):
@@ -89,8 +90,8 @@ def evidence(case: Case, marks: Iterable[Mark]) -> Markup:
     found = case.evidence
     if not found.series:
         return Markup("")
-    marks = list(marks)
     times = [found.since, *(point.at for point in found.series)]
+    marks = _near(marks, times[0], times[-1])
     first, last = min([*times, *(mark.at for mark in marks)]), max([*times, *(mark.at for mark in marks)])
     x_of = Scale(first.timestamp(), last.timestamp(), _LEFT, _WIDTH - _RIGHT)
     flips = [0, *(point.flips for point in found.series)]
@@ -116,6 +117,12 @@ def evidence(case: Case, marks: Iterable[Mark]) -> Markup:
         "</svg>",
     ]
     return Markup("".join(parts))
+
+
+def _near(marks: Iterable[Mark], first: dt.datetime, last: dt.datetime) -> list[Mark]:
+    """Return what happened in the window, and as long before it and after it: more would make the window narrow."""
+    margin = max(last - first, _LEAST_MARGIN)
+    return [mark for mark in marks if first - margin <= mark.at <= last + margin]
 
 
 def _band(expected: float) -> tuple[float, float]:
