@@ -107,7 +107,6 @@ class Follower:
                 self.problem = "the read model has failed; see the log"
                 log.exception("follower_failed")
                 self._stop.wait(_RETRY_SECONDS)
-        self._read_model.close()
 
     def _follow(self) -> None:
         """Read until the topics are no longer those that were there at the start.

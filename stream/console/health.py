@@ -80,7 +80,6 @@ class Health:
             except Exception:
                 log.exception("health_failed")
             self._stop.wait(_EVERY_SECONDS)
-        self._read_model.close()
 
     def _count(self) -> None:
         answers: Counter[str] = Counter()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -95,8 +96,10 @@ class ReadModel:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._threads = threading.local()
         self._writing = threading.Lock()
+        #: Connections that no thread uses at the moment; at most as many as threads have read at the same time.
+        self._idle: list[sqlite3.Connection] = []
+        weakref.finalize(self, _close_all, self._idle)
         if self._version() != SCHEMA_VERSION:
             self._create()
 
@@ -104,37 +107,37 @@ class ReadModel:
         if not self._path.exists():
             return 0
         try:
-            return int(self._connection().execute("PRAGMA user_version").fetchone()[0])
+            return int(self._rows("PRAGMA user_version")[0][0])
         except sqlite3.DatabaseError:  # no database, or a damaged one
             return -1
 
     def _create(self) -> None:
         """Create the tables in a new file. No other thread uses the read model yet."""
-        self.close()
+        _close_all(self._idle)
         for suffix in ("", "-wal", "-shm"):
             Path(f"{self._path}{suffix}").unlink(missing_ok=True)
-        self._connection().executescript(f"{_SCHEMA}PRAGMA user_version = {SCHEMA_VERSION};")
+        with self._connection() as connection:
+            connection.executescript(f"{_SCHEMA}PRAGMA user_version = {SCHEMA_VERSION};")
 
-    def _connection(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._threads, "connection", None)
-        if connection is None:
-            connection = sqlite3.connect(self._path, timeout=30, isolation_level=None)
-            connection.row_factory = sqlite3.Row
-            connection.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA cache_size = -65536;")
-            self._threads.connection = connection
-        return connection
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection to the calling thread."""
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = _connect(self._path)
+        try:
+            yield connection
+        finally:
+            self._idle.append(connection)
 
-    def close(self) -> None:
-        """Close the connection of the calling thread."""
-        connection: sqlite3.Connection | None = getattr(self._threads, "connection", None)
-        if connection is not None:
-            connection.close()
-            self._threads.connection = None
+    def _rows(self, query: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
+        with self._connection() as connection:
+            return connection.execute(query, values).fetchall()
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        connection = self._connection()
-        with self._writing:
+        with self._writing, self._connection() as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -149,8 +152,7 @@ class ReadModel:
         Args:
             origin: What the rows follow from: the ids of the topics by name, or the names of files.
         """
-        found = {row["name"]: row["value"] for row in self._connection().execute("SELECT name, value FROM origin")}
-        if found == origin:
+        if {row["name"]: row["value"] for row in self._rows("SELECT name, value FROM origin")} == origin:
             return
         with self._transaction() as connection:
             for table in _TABLES:
@@ -159,7 +161,7 @@ class ReadModel:
 
     def positions(self) -> dict[tuple[str, int], int]:
         """Return the offset after the last record that was read, by topic and partition."""
-        rows = self._connection().execute("SELECT topic, partition, next_offset FROM positions")
+        rows = self._rows("SELECT topic, partition, next_offset FROM positions")
         return {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
 
     def write(self, changes: Changes) -> None:
@@ -198,15 +200,15 @@ class ReadModel:
 
     def case(self, case_id: str) -> Case | None:
         """Return a case."""
-        row = self._connection().execute("SELECT document FROM documents WHERE case_id = ?", (case_id,)).fetchone()
-        return None if row is None else _case.decode(row["document"])
+        rows = self._rows("SELECT document FROM documents WHERE case_id = ?", (case_id,))
+        return _case.decode(rows[0]["document"]) if rows else None
 
     def cases_of(self, subjects: Iterable[str]) -> dict[str, list[Case]]:
         """Return the cases of some subjects, by the subject's id, the latest first."""
         names = sorted(set(subjects))
-        rows = self._connection().execute(
+        rows = self._rows(
             "SELECT document FROM cases JOIN documents USING (case_id) "
-            f"WHERE subject_id IN ({', '.join('?' * len(names))}) ORDER BY updated_at DESC",
+            f"WHERE subject_id IN ({_places(names)}) ORDER BY updated_at DESC",
             names,
         )
         found: dict[str, list[Case]] = {}
@@ -218,54 +220,62 @@ class ReadModel:
     def select(self, where: str, order: str, values: Sequence[Any], limit: int, offset: int = 0) -> list[Case]:
         """Return the cases that a condition selects; `where` and `order` are texts of this program only."""
         # The narrow rows are searched and sorted first: documents of all cases would be a hundred times as much.
-        rows = self._connection().execute(
+        rows = self._rows(
             f"SELECT case_id FROM cases WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?", (*values, limit, offset)
         )
         names = [row["case_id"] for row in rows]
-        documents = self._connection().execute(
-            f"SELECT case_id, document FROM documents WHERE case_id IN ({', '.join('?' * len(names))})", names
-        )
+        documents = self._rows(f"SELECT case_id, document FROM documents WHERE case_id IN ({_places(names)})", names)
         found = {row["case_id"]: row["document"] for row in documents}
         return [_case.decode(found[name]) for name in names if name in found]
 
     def count(self, where: str, values: Sequence[Any]) -> int:
         """Return how many cases a condition selects; `where` is a text of this program only."""
-        found = self._connection().execute(f"SELECT count(*) FROM cases WHERE {where}", tuple(values)).fetchone()
-        return int(found[0])
+        return int(self._rows(f"SELECT count(*) FROM cases WHERE {where}", values)[0][0])
 
     def counts(self, *columns: str) -> list[sqlite3.Row]:
         """Return how many cases there are for each combination of values of some columns, as the column `n`."""
         names = ", ".join(columns)
-        return self._connection().execute(f"SELECT {names}, count(*) AS n FROM cases GROUP BY {names}").fetchall()
+        return self._rows(f"SELECT {names}, count(*) AS n FROM cases GROUP BY {names}")
 
     def events_of(self, case_id: str) -> list[RecordedEvent]:
         """Return all events of a case, in the order of their records."""
-        rows = self._connection().execute(
-            "SELECT * FROM events WHERE case_id = ? ORDER BY recorded_at, record_offset", (case_id,)
-        )
-        return list(map(_recorded, rows))
+        query = "SELECT * FROM events WHERE case_id = ? ORDER BY recorded_at, record_offset"
+        return list(map(_recorded, self._rows(query, (case_id,))))
 
     def event(self, event_id: str) -> RecordedEvent | None:
         """Return an event."""
-        row = self._connection().execute("SELECT * FROM events WHERE event_id = ?", (event_id,)).fetchone()
-        return None if row is None else _recorded(row)
+        rows = self._rows("SELECT * FROM events WHERE event_id = ?", (event_id,))
+        return _recorded(rows[0]) if rows else None
 
     def alerts_since(self, at: dt.datetime) -> int:
         """Return how many alerts were raised since a time."""
-        query = "SELECT count(*) FROM alerts WHERE raised_at >= ?"
-        return int(self._connection().execute(query, (at.timestamp(),)).fetchone()[0])
+        return int(self._rows("SELECT count(*) FROM alerts WHERE raised_at >= ?", (at.timestamp(),))[0][0])
 
     def latest(self) -> tuple[dt.datetime, float] | None:
         """Return the time of the newest event of a case that is not closed, and the time of its record."""
-        row = (
-            self._connection()
-            .execute(
-                "SELECT updated_at, written_at FROM cases WHERE state != 'closed' AND written_at >= 0 "
-                "ORDER BY updated_at DESC, written_at DESC LIMIT 1"
-            )
-            .fetchone()
+        rows = self._rows(
+            "SELECT updated_at, written_at FROM cases WHERE state != 'closed' AND written_at >= 0 "
+            "ORDER BY updated_at DESC, written_at DESC LIMIT 1"
         )
-        return None if row is None else (dt.datetime.fromtimestamp(row["updated_at"], dt.UTC), row["written_at"])
+        return (dt.datetime.fromtimestamp(rows[0]["updated_at"], dt.UTC), rows[0]["written_at"]) if rows else None
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """Return a connection that one thread at a time uses."""
+    connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+    connection.row_factory = sqlite3.Row
+    # A file that a crash of the machine has damaged is built again.
+    connection.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA cache_size = -16384;")
+    return connection
+
+
+def _places(values: Sequence[Any]) -> str:
+    return ", ".join("?" * len(values))
+
+
+def _close_all(connections: list[sqlite3.Connection]) -> None:
+    while connections:
+        connections.pop().close()
 
 
 def _row(case: Case, written_at: float) -> tuple[Any, ...]:

@@ -44,7 +44,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, Broker() as broker:
         kafka = KafkaSettings(bootstrap_servers=broker.bootstrap_servers)
         topics.create(Settings(), kafka, 4, 1)
-        print(f"{count:,} cases, {_fill(kafka, count) / 1e6:,.0f} MB")
+        _print(f"{count:,} cases, {_fill(kafka, count) / 1e6:,.0f} MB")
         port = free_port()
         own = {"KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers, "VOLTEFACE_CONSOLE_PORT": str(port)}
         environment = {**os.environ, **own, "VOLTEFACE_CONSOLE_DATA": folder}
@@ -52,12 +52,12 @@ def main() -> None:
             begun = time.monotonic()
             console = subprocess.Popen([sys.executable, "-m", "stream.cli", "console"], env=environment)
             _wait(port)
-            print(f"ready {kind}: {time.monotonic() - begun:.1f} s")
+            _print(f"ready {kind}: {time.monotonic() - begun:.1f} s")
             if kind == "with its file":
                 _pages(port, count)
             console.terminate()
             console.wait(20)
-        print(f"file: {(Path(folder) / 'cases.sqlite').stat().st_size / 1e6:,.0f} MB")
+        _print(f"file: {(Path(folder) / 'cases.sqlite').stat().st_size / 1e6:,.0f} MB")
 
 
 def _fill(kafka: KafkaSettings, count: int) -> int:
@@ -115,7 +115,7 @@ def _pages(port: int, count: int) -> None:
             "subject": (f"/subjects/seller-{chance.randrange(count)}" for _ in range(50)),
         }
         for name, addresses in kinds.items():
-            _print(name, [_milliseconds(client, address) for address in addresses])
+            _show(name, [_milliseconds(client, address) for address in addresses])
 
 
 def _milliseconds(client: httpx.Client, address: str) -> float:
@@ -125,8 +125,13 @@ def _milliseconds(client: httpx.Client, address: str) -> float:
     return 1000 * (time.perf_counter() - begun)
 
 
-def _print(name: str, found: list[float]) -> None:
-    print(f"{name}: p50 {statistics.median(found):.1f} ms, p95 {sorted(found)[int(0.95 * len(found))]:.1f} ms")
+def _show(name: str, found: list[float]) -> None:
+    _print(f"{name}: p50 {statistics.median(found):.1f} ms, p95 {sorted(found)[int(0.95 * len(found))]:.1f} ms")
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -189,7 +189,7 @@ FAULTY_VARIANTS: Final[dict[str, tuple[Variant, str | None, int]]] = {
     "jumps of offsets are not reported": (Variant(change=ignore_jumps, trouble="unread records expire"), "access", 35),
     "foreign offsets are not set back": (Variant(store=ForeignOffsetsStore, trouble="foreign commit"), None, 10),
     "a wrong first record is applied": (Variant(store=TrustingStore, trouble="foreign commit"), "removals", 20),
-    "topics have no ids": (Variant(store=NoTopicIdsStore, trouble="topic created again"), None, 20),
+    "topics have no ids": (Variant(store=NoTopicIdsStore, trouble="topic created again"), None, 40),
     "a refused write is repeated": (Variant(store=ForgetfulStore, trouble="small dead-letter topics"), None, 10),
 }
 #: Not a fault: a task restores the positions from its own rows; the group's offsets only say where reading begins.

@@ -154,7 +154,7 @@ def test_every_other_answer_has_the_headers(site: Site, method: str, path: str, 
 
 
 def test_an_error_of_the_program_has_the_headers(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(site.console.services, "market_now", lambda: 1 / 0)
+    monkeypatch.setattr(site.console.services.source, "market_now", lambda: 1 / 0)
     answer = site.ask("GET", "/", "viewer")
     assert (answer.status_code, answer.text) == (500, "Internal Server Error")
     _has_headers(answer)
