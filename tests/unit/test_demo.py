@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stream.demo import cheating_sellers
+from stream.demo.figures import cheating_sellers
 
 
 def test_staff_who_sell_look_ups_are_no_sellers() -> None:
