@@ -60,7 +60,7 @@ class Parts(NamedTuple):
     simulation: Future[int]
 
 
-class Arrivals:
+class AlertReader:
     """The alerts, which a thread reads."""
 
     def __init__(self) -> None:
@@ -140,13 +140,13 @@ def _watch(children: Children, screen: Screen, parts: Parts, seconds: float) -> 
     """Start everything else, and show it until the time is over."""
     children.start("worker")
     children.start("console")
-    arrivals = Arrivals()
+    reader = AlertReader()
     total = parts.simulation.result()
     # The worker reads while the feed sends; and the mock soon drops what is sent before the worker reads.
     children.wait_until_ready(parts.metrics.replace("/metrics", "/health/ready"))
     feed = children.start("feed", "--input", str(parts.market))
     begun = time.monotonic()
-    arrivals.follow(parts.settings, parts.kafka)
+    reader.follow(parts.settings, parts.kafka)
     rate, now, end = Rate(), Figures(), list[str]()
     with screen:
         while True:
@@ -156,9 +156,9 @@ def _watch(children: Children, screen: Screen, parts: Parts, seconds: float) -> 
             before, now = now, figures.read(parts.metrics) or now
             speed = rate.add(time.monotonic(), now.applied)
             if not end and (left <= 0 or _has_ended(feed, before, now)):
-                end = _conclusion(parts, now, arrivals.alerts, total)
-            first = None if arrivals.first_at is None else arrivals.first_at - begun
-            screen.show(View(now, speed, list(arrivals.alerts), first, end))
+                end = _conclusion(parts, now, reader.alerts, total)
+            first = None if reader.first_at is None else reader.first_at - begun
+            screen.show(View(now, speed, list(reader.alerts), first, end))
             if left <= 0:
                 return 0
 
