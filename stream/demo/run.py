@@ -31,7 +31,7 @@ from stream.ops.mock_broker import MockBroker, first_there
 
 #: Scenario, seed, sellers and days: of its four cheating sellers three are accused, each by another kind of evidence,
 #: and one of the two insiders.
-MARKET: Final = ("cheats", 41, 60, 200)
+MARKET: Final = ("cheats", 92, 60, 200)
 #: The market passes in seconds, so a stream that pauses for a moment is days of event time behind. The worker waits
 #: this long for each stream: the events are applied in the order of time in each run.
 _MAX_IDLE_SECONDS: Final = 5

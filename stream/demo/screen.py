@@ -19,7 +19,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from stream.contract.alerts import Alert
+from stream.contract.alerts import Alert, Kind
 from stream.demo.figures import Figures
 
 #: The least time between two lines of figures where no terminal is.
@@ -29,6 +29,15 @@ _MAX_ALERTS: Final = 8
 _OTHER_LINES: Final = 10
 _LABEL_WIDTH: Final = 8
 _STYLES: Final = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "dim"}
+#: What an alert counts, in fewer words than its explanation.
+_COUNTED: Final[dict[Kind, str]] = {
+    "seller.flips": "reviews turned",
+    "seller.contact_flips": "reviews turned after contacts",
+    "seller.access_flips": "reviews turned after look-ups by staff",
+    "staff.access_flips": "reviews turned after its look-ups",
+    "staff.removals": "critical reviews removed",
+    "product.rating_shift": "reviews turned",
+}
 
 
 class View(NamedTuple):
@@ -54,13 +63,13 @@ class Screen:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")  # LANG=C
         is_terminal = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
-        self._console = Console(force_terminal=is_terminal, soft_wrap=True, markup=False, emoji=False, highlight=False)
+        self._console = Console(force_terminal=is_terminal, markup=False, emoji=False, highlight=False)
         self._live = Live(console=self._console, auto_refresh=False) if is_terminal else None
         self._lined_at, self._shown, self._alerts, self._ends = float("-inf"), Figures(), 0, 0
 
     def say(self, text: str, style: str = "") -> None:
-        """Write lines above the table."""
-        self._console.print(literal(text), style=style, soft_wrap=True)
+        """Write lines above the table. Where no terminal is, a line stays one line."""
+        self._console.print(literal(text), style=style, soft_wrap=self._live is None)
 
     def __enter__(self) -> Screen:
         if self._live is not None:
@@ -132,10 +141,12 @@ def table(view: View, width: int, height: int) -> RenderableType:
 
 
 def alert_line(alert: Alert, width: int) -> Text:
-    """Return an alert as one line: its severity, and as much of its explanation as fits."""
-    style = _STYLES[alert.severity]
-    text = cut(literal(alert.explanation), width - _LABEL_WIDTH - 1)
-    return Text.assemble((f"{alert.severity:<{_LABEL_WIDTH}} ", style), text, no_wrap=True, overflow="crop")
+    """Return an alert as one line: its severity, and as much of what it says as fits."""
+    evidence = alert.evidence
+    said = f"{alert.subject.id}: {evidence.flips} {_COUNTED[alert.kind]}, {evidence.expected:.1f} expected"
+    text = cut(literal(said), width - _LABEL_WIDTH - 1)
+    label = (f"{alert.severity:<{_LABEL_WIDTH}} ", _STYLES[alert.severity])
+    return Text.assemble(label, text, no_wrap=True, overflow="crop")
 
 
 def cut(text: str, width: int) -> str:
