@@ -142,8 +142,8 @@ def _watch(children: Children, screen: Screen, parts: Parts, seconds: float) -> 
     children.start("console")
     reader = AlertReader()
     total = parts.simulation.result()
-    # The worker reads while the feed sends; and the mock soon drops what is sent before the worker reads.
-    children.wait_until_ready(parts.metrics.replace("/metrics", "/health/ready"))
+    if parts.kafka.mock:  # it soon drops what is sent before the worker reads
+        children.wait_until_ready(parts.metrics.replace("/metrics", "/health/ready"))
     feed = children.start("feed", "--input", str(parts.market))
     begun = time.monotonic()
     reader.follow(parts.settings, parts.kafka)
