@@ -132,7 +132,7 @@ def _begin(stack: ExitStack, screen: Screen, folder: Path) -> Parts:
     os.environ[config.variable(Settings, "web_port")] = str(web_port)
     metrics = f"http://127.0.0.1:{web_port}/metrics"
     os.environ.setdefault(config.variable(ConsoleSettings, "console_metrics_urls"), metrics)
-    topics.create(settings, kafka, PARTITIONS)
+    topics.create(settings, kafka, topics.MOCK_PARTITIONS if kafka.mock else PARTITIONS)
     return Parts(settings, kafka, address, metrics, market, truth, simulation)
 
 
@@ -180,6 +180,6 @@ def _conclusion(parts: Parts, now: Figures, alerts: list[Alert], total: int) -> 
         f"Your own events: {reach} .venv/bin/volteface feed --input FILE",
         f"Metrics: {parts.metrics}. Ctrl-C ends everything.",
     ]
-    if parts.kafka.mock:
+    if parts.kafka.mock and now.applied < total:
         lines.insert(1, f"The market has {total:,} events: the mock drops what is not read in time.")
     return lines

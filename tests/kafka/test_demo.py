@@ -137,6 +137,16 @@ def test_ctrl_c_while_kafka_starts_ends_everything() -> None:
     assert run.lines[-1][1] == "stopping"
 
 
+def test_the_mock_is_enough_for_a_first_look(tmp_path: Path) -> None:
+    ports = {"VOLTEFACE_CONSOLE_PORT": str(free_port()), "VOLTEFACE_WEB_PORT": str(free_port())}
+    with _run(PATH=str(tmp_path), **ports) as run:
+        wait(lambda: "Next: open" in run.text or run.process.poll() is not None, 120, "the market does not end")
+        assert run.stop(signal.SIGTERM) == 0, run.text
+        assert run.processes() == []
+    assert "a mock of Kafka, for a first look only" in run.text
+    assert re.search("[1-3] of 4 cheating sellers accused, 0 others", run.text), run.text
+
+
 def test_a_wrong_setting_is_one_line() -> None:
     with _run(VOLTEFACE_CONSOLE_AUTH="oidc") as run:
         assert run.end() == 1
