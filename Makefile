@@ -1,15 +1,15 @@
-# make run         a demonstration on a real Kafka     make install     the environment and the compiled core
+# make run         a market, its alerts, the console    make install     the environment and the compiled core
 # make lint        format, style, types, layers        make check       lint and the tests without Kafka
 # make test        everything that CI runs             make dashboards  the JSON of Grafana's dashboards
 # make bench       rates beside other engines          make arena       detectors compared on the same markets
 # make simulate    random faults on a simulated log    make faults      faults on a real Kafka
 # make stack       Kafka, workers and Prometheus       make soak        half an hour of it, with restarts
 # make stack-test  the tests of the stack              make image-test  the tests of the container image
-# make verdicts    what verdicts do to later alerts
+# make verdicts    what verdicts do to later alerts    make screenshots the pictures of the console
 # make clean       remove everything that make made
 # Python 3.11 or newer is the only requirement at the start: make installs uv.
 .DEFAULT_GOAL := help
-.PHONY: help install run lint check test dashboards simulate faults stack stack-test image-test soak bench arena verdicts clean
+.PHONY: help install run lint check test dashboards simulate faults stack stack-test image-test soak bench arena verdicts screenshots clean
 
 PYTHON ?= python3
 UV := .venv/bin/uv
@@ -101,6 +101,10 @@ bench: install .venv-bench/.installed
 # Writes docker/grafana/dashboards/*.json from docker/grafana/*.py; a test compares both.
 dashboards: install
 	$(BIN)/python docker/grafana/dashboards.py
+
+# Needs Debian's chromium. Writes docs/figures/console-queue.png and docs/figures/console-case.png.
+screenshots: install
+	$(BIN)/python -m tests.screenshots
 
 run: install
 	@$(BIN)/python -m stream.demo

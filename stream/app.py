@@ -99,6 +99,7 @@ app = App(
 
 
 app.deciding_settings = deciding_settings(settings)
+app.check_crcs = not kafka.mock
 app.on_fatal = logs.fatal
 
 

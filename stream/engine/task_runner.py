@@ -134,7 +134,7 @@ class TaskRunner:
             since = max(since, self._active_since)
         idle_seconds = time.monotonic() - since
         if idle_seconds < self._settings.max_idle_seconds:
-            return False
+            return stream == VERDICTS and self._never_used(stream)
         if self._partitions.at_end(stream, self.task.partition):
             self._stalled.end(stream)
         elif idle_seconds > _GIVE_UP_FACTOR * self._settings.max_idle_seconds:
@@ -142,6 +142,11 @@ class TaskRunner:
         else:
             return False
         return True
+
+    def _never_used(self, stream: int) -> bool:
+        """Return whether Kafka has answered that a stream's partition has never had a record: there is no backlog."""
+        partition = self.task.partition
+        return self._partitions.at_end(stream, partition) and self._partitions.position(stream, partition) == 0
 
     def _discount_stall(self, seconds: float, now: float) -> None:
         """Count a long turn of the loop as at most `max_idle_seconds` of idleness for every stream.

@@ -48,6 +48,8 @@ class App(faust.App):  # type: ignore[misc]  # Faust ships no types
     """A Faust application whose consumer sends the deciding settings to its group, and that names a port in use."""
 
     deciding_settings: Mapping[str, str]
+    #: Whether to compare records with their checksums: the mock's transaction markers have none.
+    check_crcs: bool = True
     #: Called with the error that ends the start, if a person can correct it.
     on_fatal: Callable[[Exception], None]
 
@@ -92,6 +94,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
             rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
             heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1000),
             isolation_level="read_committed",
+            check_crcs=self.app.check_crcs,
             **driver.credentials_to_aiokafka_auth(conf.broker_credentials, conf.ssl_context),
         )
 

@@ -7,6 +7,7 @@ import json
 import time
 from typing import Any
 
+import pytest
 import structlog
 
 from stream.config import Settings
@@ -183,3 +184,28 @@ def test_events_that_come_again_make_no_task_wait_for_verdicts() -> None:
     runner._received_at = [time.monotonic() - 120] * len(runner._received_at)
     runner.take(0, _records({"type": "review.created", "product_id": "p"}, 0))
     assert [runner._idle(stream) for stream in (1, 2, VERDICTS)] == [False, False, True]
+
+
+class VerdictsAt(AllStreamsAtEnd):
+    """All streams are read to their ends; that of the verdicts is at an offset, None: Kafka has not answered yet."""
+
+    def __init__(self, offset: int | None) -> None:
+        super().__init__()
+        self._offset = offset
+
+    def at_end(self, stream: int, partition: int) -> bool:
+        return stream != VERDICTS or self._offset is not None
+
+    def position(self, stream: int, partition: int) -> int | None:
+        return self._offset if stream == VERDICTS else 0
+
+
+@pytest.mark.parametrize(("offset", "is_waited_for"), [(0, False), (1, True), (None, True)])
+def test_a_task_does_not_wait_for_verdicts_where_nobody_has_written_one(
+    offset: int | None, is_waited_for: bool
+) -> None:
+    """Events may come to an empty topic at any moment, so each other stream is waited for."""
+    settings = Settings(max_idle_seconds=60)
+    task = Task(0, settings, Intake(settings, 1), SlowCheckpointStore(), time.time)
+    runner = TaskRunner(task, settings, VerdictsAt(offset), NullTaskMetrics())
+    assert [runner._idle(stream) for stream in (0, 1, 2, VERDICTS)] == [False, False, False, not is_waited_for]

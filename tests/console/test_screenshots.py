@@ -1,0 +1,21 @@
+"""`make screenshots` still finds what it takes pictures of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests import screenshots
+
+pytestmark = pytest.mark.browser
+
+
+def test_both_pictures_are_taken_and_small(tmp_path: Path) -> None:
+    paths = screenshots.take(tmp_path)
+    assert [path.name for path in paths] == ["console-queue.png", "console-case.png"]
+    for path in paths:
+        picture = path.read_bytes()
+        assert picture.startswith(b"\x89PNG")
+        assert int.from_bytes(picture[16:20], "big") == 1280
+        assert 20_000 < len(picture) <= screenshots.MAX_BYTES
