@@ -209,6 +209,15 @@ _CASES: Final[Row] = (
             {"{{story}}": f"sum by (story) ({held('volteface_explained_cases', 'task, story')})"},
             stacked=True,
         ),
+        graph(
+            "Log loss of the queue's order",
+            "How well a probability foretold the latest verdicts: 0 is perfect, 0.69 is a coin. learned: from the"
+            " verdicts, which orders the queue while it is lower. odds: from the evidence alone. The mean of the tasks."
+            " Empty before there are enough verdicts.",
+            "none",
+            {"{{model}}": f"avg by (model) ({held('volteface_priority_log_loss', 'task, model')})"},
+            limits={0.69: "orange"},
+        ),
     ],
 )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+import console
 import service_levels
 import workers
 from panels import Row, app, graph, held, number, or_zero, quantiles, rate, task, total, worker
@@ -272,4 +273,4 @@ _CORRECTNESS: Final[Row] = (
     ],
 )
 
-ROWS: Final = (_AT_A_GLANCE, _THROUGHPUT, _CORRECTNESS, *workers.ROWS, *service_levels.ROWS)
+ROWS: Final = (_AT_A_GLANCE, _THROUGHPUT, _CORRECTNESS, *workers.ROWS, *service_levels.ROWS, *console.ROWS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from stream import config
@@ -13,8 +14,15 @@ if TYPE_CHECKING:
     from stream.ops.access_rights import Command
 
 
-def connected_settings(command: Command) -> tuple[config.Settings, config.KafkaSettings]:
-    """Return all settings once Kafka has accepted a connection with them and allows what the command does."""
+def connected_settings(
+    command: Command, on_wait: Callable[[str], None] = warn
+) -> tuple[config.Settings, config.KafkaSettings]:
+    """Return all settings once Kafka has accepted a connection with them and allows what the command does.
+
+    Args:
+        command: The command.
+        on_wait: Called with one line if Kafka does not answer soon.
+    """
     from stream.engine import preflight
     from stream.ops import log_filters
 
@@ -22,7 +30,7 @@ def connected_settings(command: Command) -> tuple[config.Settings, config.KafkaS
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None
         with stopped_by(lambda: loop.call_soon_threadsafe(task.cancel)):
-            await preflight.first_connection(kafka, on_wait=warn)
+            await preflight.first_connection(kafka, on_wait=on_wait)
 
     settings, kafka = config.load()
     log_filters.warn_once_of_clear_text()

@@ -27,13 +27,25 @@ class ChangeStream:
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pages: set[asyncio.Queue[str]] = set()
+        self._ended = False
+
+    @property
+    def open_pages(self) -> int:
+        """How many streams there are."""
+        return len(self._pages)
 
     def begin(self) -> None:
         """Begin to pass changes on, in the running event loop."""
         self._loop = asyncio.get_running_loop()
 
     def end(self) -> None:
-        """End all streams."""
+        """End all streams, and those that begin later; may be called from any thread, and when a signal comes."""
+        self._ended = True
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._end_pages)
+
+    def _end_pages(self) -> None:
         for page in self._pages:
             _put(page, "")
 
@@ -61,7 +73,7 @@ class ChangeStream:
         self._pages.add(page)
         try:
             yield "retry: 2000\n\n"
-            while True:
+            while not self._ended:
                 try:
                     first = await asyncio.wait_for(page.get(), _KEEP_ALIVE_SECONDS)
                 except TimeoutError:

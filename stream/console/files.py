@@ -65,6 +65,7 @@ class FileCases:
 
     problem: str | None = None
     lag = 0
+    refused = 0
 
     def __init__(
         self,
@@ -173,6 +174,10 @@ class FileCases:
     def complete_since(self, at: float) -> bool:  # the interface
         """Return that every decision is known."""
         return True
+
+    def behind_seconds(self) -> float:
+        """Return no time: the read model is complete."""
+        return 0.0
 
     def market_now(self) -> dt.datetime:
         """Return the end of the events."""

@@ -34,6 +34,7 @@ _POLL_MS: Final = 200
 #: The most records of one transaction of the read model.
 _MAX_RECORDS: Final = 5_000
 _RETRY_SECONDS: Final = 2.0
+_STOP_SECONDS: Final = 3.0
 #: How often the topics' ends, and their ids, are asked for.
 _ENDS_SECONDS: Final = 2.0
 _IDS_SECONDS: Final = 20.0
@@ -71,6 +72,7 @@ class Follower:
         self.refused = 0
         #: When the ends were asked for that have been read last (`time.monotonic`).
         self._complete_at = float("-inf")
+        self._begun_at = time.monotonic()
 
     @property
     def topics(self) -> tuple[str, str, str]:
@@ -82,13 +84,17 @@ class Follower:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop, and wait until the thread has ended."""
+        """Stop, and wait until the thread has ended; not for long, because Kafka may not answer."""
         self._stop.set()
-        self._thread.join(10)
+        self._thread.join(_STOP_SECONDS)
 
     def complete_since(self, at: float) -> bool:
         """Return whether everything that was written before a time (`time.monotonic`) is in the read model."""
         return self._complete_at > at
+
+    def behind_seconds(self) -> float:
+        """Return the time since the read model was complete; since the start if it was not yet."""
+        return time.monotonic() - max(self._complete_at, self._begun_at)
 
     def market_now(self) -> dt.datetime:
         """Return the present time in the market's event time, which is the clock's unless the market is replayed."""

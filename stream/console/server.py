@@ -7,15 +7,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-import uvicorn
-
 from stream.config import ConsoleSettings, KafkaSettings, Settings
+from stream.console import web_server
 from stream.console.change_stream import ChangeStream
 from stream.console.decisions import Decisions
 from stream.console.files import FileCases
 from stream.console.follower import Follower
 from stream.console.health import Health
 from stream.console.journal import TopicJournal
+from stream.console.metrics import MeasuredRequests
 from stream.console.protection import authenticator_of, protected
 from stream.console.read_model import ReadModel
 from stream.console.readings import AuditedReadings
@@ -38,6 +38,7 @@ def serve(settings: Settings, kafka: KafkaSettings, console: ConsoleSettings, fi
 
     Raises:
         SettingsError: The settings would let strangers in, or nobody.
+        AddressError: The address is taken, or it is none of this machine.
     """
     authenticator = authenticator_of(console)
     with ExitStack() as stack:
@@ -50,11 +51,8 @@ def serve(settings: Settings, kafka: KafkaSettings, console: ConsoleSettings, fi
             if files
             else _of_kafka(settings, kafka, console, read_model, live)
         )
-        uvicorn.run(
-            protected(services, authenticator),
-            host=console.console_host, port=console.console_port, log_config=None, access_log=False,
-            timeout_graceful_shutdown=3, server_header=False, proxy_headers=False,
-        )  # fmt: skip
+        app = MeasuredRequests(protected(services, authenticator), services.metrics)
+        web_server.run(app, console, live)
 
 
 def address(console: ConsoleSettings) -> str:

@@ -17,6 +17,7 @@ from stream.console.access import User
 from stream.console.change_stream import ChangeStream
 from stream.console.decisions import Decisions
 from stream.console.health import Health
+from stream.console.metrics import ConsoleMetrics, CountedDecisions
 from stream.console.read_model import ReadModel
 from stream.contract.alerts import TurnedReview
 from stream.contract.cases import Case
@@ -33,10 +34,12 @@ class Source(Protocol):
     Attributes:
         problem: Why nothing can be read at present, as a line for a person; None if all is well.
         lag: Records that wait to be read.
+        refused: Records that are none of the contract.
     """
 
     problem: str | None
     lag: int
+    refused: int
 
     def start(self) -> None:
         """Begin."""
@@ -46,6 +49,9 @@ class Source(Protocol):
 
     def complete_since(self, at: float) -> bool:
         """Return whether everything that was written before a time (`time.monotonic`) is in the read model."""
+
+    def behind_seconds(self) -> float:
+        """Return the time since the read model was complete; since the start if it was not yet."""
 
     def market_now(self) -> dt.datetime:
         """Return the present time in the market's event time."""
@@ -83,8 +89,10 @@ class Services:
         health: Health,
     ) -> None:
         self.settings, self.console = settings, console
-        self.read_model, self.source, self.decisions = read_model, source, decisions
+        self.read_model, self.source = read_model, source
         self.live, self.health = live, health
+        self.metrics = ConsoleMetrics(read_model, source, live)
+        self.decisions = CountedDecisions(decisions, self.metrics)
         self._readings = readings
         self._lock = Lock()
         self._begun = time.monotonic()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
@@ -48,6 +48,8 @@ class Streams:
         problem = self._services.source.problem
         return JSONResponse({"ready": problem is None, "problem": problem}, 200 if problem is None else 503)
 
-    async def metrics(self, _: Request) -> Response:
-        """Return the metrics."""
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    async def metrics(self, request: Request) -> Response:
+        """Return the metrics, as text or as OpenMetrics."""
+        accept = request.headers.get("accept", "")
+        page, content_type = await run_in_threadpool(self._services.metrics.exposition, accept)
+        return Response(page, media_type=content_type)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import sys
+from collections.abc import Sequence
 from typing import Any, Final
 
 import structlog
@@ -25,8 +26,13 @@ def processors() -> list[Any]:
     ]
 
 
-def configure(level: str) -> dict[str, Any]:
-    """Set structlog up, and return the mapping for `logging.config.dictConfig`, which Faust calls."""
+def configure(level: str, quiet: Sequence[str] = ()) -> dict[str, Any]:
+    """Set structlog up, and return the mapping for `logging.config.dictConfig`, which Faust calls.
+
+    Args:
+        level: The least severe level that is logged.
+        quiet: Names of further loggers that write nothing below WARNING.
+    """
     structlog.configure(
         processors=[*processors(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -61,16 +67,21 @@ def configure(level: str) -> dict[str, Any]:
         "root": {"level": level, "handlers": ["stderr"]},
         # At INFO Faust logs every step of the consumer group; Volteface logs rebalances itself. At DEBUG the clients
         # log every request, including the one with the password.
-        "loggers": {name: {"level": "WARNING"} for name in _LIBRARIES},
+        "loggers": {name: {"level": "WARNING"} for name in (*_LIBRARIES, *quiet)},
     }
 
 
-def fatal(error: Exception) -> None:
-    """Write the one line of an error that ends a worker and that a person can correct, without a stack trace."""
+def fatal(error: Exception, logger: str = "stream.app") -> None:
+    """Write the one line of an error that ends a service and that a person can correct, without a stack trace.
+
+    Args:
+        error: The error.
+        logger: The name of the service's logger.
+    """
     WithoutRepeatedFatal.fatal = error
     text = "; ".join(str(error).splitlines())
     line = {
-        "error": f"{type(error).__name__}: {text}", "event": "fatal", "level": "critical", "logger": "stream.app",
+        "error": f"{type(error).__name__}: {text}", "event": "fatal", "level": "critical", "logger": logger,
         "timestamp": dt.datetime.now(dt.UTC).isoformat().replace("+00:00", "Z"),
     }  # fmt: skip
     # Not by logging: an error of a setting comes before it is configured.

@@ -23,11 +23,11 @@ from prometheus_client import (
     ProcessCollector,
 )
 from prometheus_client.core import Metric
-from prometheus_client.exposition import choose_encoder
 
 from stream import MODEL_VERSION
 from stream.contract.alerts import Alert, Kind, Severity
 from stream.ops import task_samples
+from stream.ops.exposition import exposition
 from stream.ops.task_samples import TaskView
 from stream.ops.topics import TopicProblem
 
@@ -188,11 +188,7 @@ class Metrics:
         Args:
             accept: The request's Accept header: OpenMetrics if it asks for that, else the text format 0.0.4.
         """
-        try:
-            encode, content_type = choose_encoder(accept)
-        except (TypeError, ValueError):  # a version that is no number, a parameter without a value
-            encode, content_type = choose_encoder("")
-        return encode(self.registry), content_type
+        return exposition(self.registry, accept)
 
     def describe(self) -> Iterable[Metric]:
         """Return nothing: there are no samples before the first task runs."""

@@ -54,6 +54,7 @@ class CompleteSource:
 
     problem: str | None = None
     lag = 0
+    refused = 0
 
     def start(self) -> None:
         """Nothing is to be read."""
@@ -64,6 +65,10 @@ class CompleteSource:
     def complete_since(self, at: float) -> bool:
         """Everything is there."""
         return True
+
+    def behind_seconds(self) -> float:
+        """Nothing waits."""
+        return 0.0
 
     def market_now(self) -> dt.datetime:
         """The clock's time."""

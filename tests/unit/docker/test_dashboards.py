@@ -16,6 +16,7 @@ import yaml
 
 from stream.ops.metrics import Metrics
 from stream.ops.task_samples import _BY_FAMILY, _GAUGES
+from tests.unit.console.test_metrics import Parts
 from tests.unit.docker.test_rules import TASK_TOTALS
 from tests.unit.ops.test_metrics import _samples, _view
 
@@ -48,11 +49,17 @@ def _queries(name: str) -> Iterator[str]:
     yield from (annotation["target"]["expr"] for annotation in _board(name)["annotations"]["list"])
 
 
-def _exposed() -> set[str]:
+def _exposed(folder: Path) -> set[str]:
     metrics = Metrics(lambda: {0: _view([1.0])}, lambda: {0: "running"}, bool, {"sellers": 4.2})
     metrics.records_expired("topic", 0)
     metrics.assigned(1)
-    return {sample.partition("{")[0] for sample in _samples(metrics)}
+    return {sample.partition("{")[0] for sample in _samples(metrics)} | _exposed_by_consoles(folder)
+
+
+def _exposed_by_consoles(folder: Path) -> set[str]:
+    parts = Parts(folder)
+    parts.metrics.requested("/", "GET", "2xx", 0.1)
+    return {sample.name for family in parts.metrics.registry.collect() for sample in family.samples}
 
 
 def _recorded() -> set[str]:
@@ -96,11 +103,11 @@ def test_panels_have_unique_titles_and_fill_the_grid_without_overlap(name: str) 
 
 
 @pytest.mark.parametrize("name", _NAMES)
-def test_every_metric_exists(name: str) -> None:
+def test_every_metric_exists(name: str, tmp_path: Path) -> None:
     variables = [variable["query"] for variable in _board(name)["templating"]["list"]]
     used = {metric for text in (*_queries(name), *variables) for metric in _METRIC.findall(_QUOTED.sub("", text))}
     assert used
-    assert used <= _exposed() | _recorded()
+    assert used <= _exposed(tmp_path) | _recorded()
 
 
 @pytest.mark.parametrize("name", _NAMES)

@@ -14,17 +14,20 @@ import pytest
 import yaml
 
 from stream import config
-from stream.config import KafkaSettings, Settings, variable
+from stream.config import KINDS, ConsoleSettings, Settings, variable
+from stream.console import health
+from stream.console.addresses import is_loopback
+from stream.console.protection import authenticator_of
+from stream.console.routes import RULES
 from stream.ops import broker, kafka_distribution
 
 ROOT: Final = Path(__file__).parents[3]
 DOCKER: Final = ROOT / "docker"
 YAML: Final = sorted(path for path in DOCKER.rglob("*") if path.suffix in {".yaml", ".yml"})
-SETTINGS: Final = {
-    variable(kind, field): (kind, field) for kind in (Settings, KafkaSettings) for field in kind.model_fields
-}
+SETTINGS: Final = {variable(kind, field): (kind, field) for kind in KINDS for field in kind.model_fields}
 NAMED: Final = re.compile(r"\b(?:VOLTEFACE|KAFKA)_[A-Z][A-Z_]*")
 PORT: Final = Settings.model_fields["web_port"].default
+CONSOLE_PORT: Final = ConsoleSettings.model_fields["console_port"].default
 
 
 def text(path: str) -> str:
@@ -46,12 +49,33 @@ def document(path: str) -> Any:
 COMPOSE: Final = document("compose.yaml")
 SERVICES: Final[dict[str, Any]] = COMPOSE["services"]
 OURS: Final = sorted(name for name, service in SERVICES.items() if "build" in service)
-DEPLOYMENT: Final = document("kubernetes/deployment.yaml")
-POD: Final = DEPLOYMENT["spec"]["template"]["spec"]
-CONTAINER: Final = POD["containers"][0]
-LITERALS: Final = dict(
-    one.split("=", 1) for one in document("kubernetes/kustomization.yaml")["configMapGenerator"][0]["literals"]
-)
+#: The folders of the worker's manifests and of the console's.
+FOLDERS: Final = ("kubernetes", "kubernetes/console")
+DEPLOYMENTS: Final = {folder: document(f"{folder}/deployment.yaml") for folder in FOLDERS}
+DEPLOYMENT: Final = DEPLOYMENTS["kubernetes"]
+
+
+def container(folder: str) -> dict[str, Any]:
+    """The only container of a deployment's pods."""
+    (only,) = DEPLOYMENTS[folder]["spec"]["template"]["spec"]["containers"]
+    found: dict[str, Any] = only
+    return found
+
+
+def literals(folder: str) -> dict[str, str]:
+    """The settings of a kustomization's config map."""
+    (generator,) = document(f"{folder}/kustomization.yaml")["configMapGenerator"]
+    return dict(one.split("=", 1) for one in generator["literals"])
+
+
+def secrets(folder: str) -> dict[str, str]:
+    """The settings of a folder's example of a Secret."""
+    found: dict[str, str] = document(f"{folder}/secret.example.yaml")["stringData"]
+    return found
+
+
+CONTAINER: Final = container("kubernetes")
+LITERALS: Final = literals("kubernetes")
 #: The settings of .env.example, each a commented line `#NAME=value`.
 OFFERED: Final = dict(re.findall(r"^#([A-Z_]+)=(.*)$", text("docker/.env.example"), re.MULTILINE))
 
@@ -63,7 +87,7 @@ def test_yaml_can_be_read(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "path", ["docker/.env.example", "docker/Dockerfile", "docker/systemd/volteface.service",
-             *(str(path.relative_to(ROOT)) for path in YAML if path.parent.name == "kubernetes")],
+             *(str(path.relative_to(ROOT)) for path in YAML if "kubernetes" in path.parts)],
 )  # fmt: skip
 def test_every_setting_in_a_file_exists(path: str) -> None:
     assert set(NAMED.findall(text(path))) - set(SETTINGS) == set()
@@ -82,17 +106,23 @@ def test_the_defaults_in_env_example_are_the_defaults() -> None:
             assert value == ("" if default is None else str(default)), name
 
 
-@pytest.mark.parametrize("given", [OFFERED, LITERALS, document("kubernetes/secret.example.yaml")["stringData"]])
+@pytest.mark.parametrize(
+    "given",
+    [OFFERED, *(literals(folder) | secrets(folder) for folder in FOLDERS),
+     {name: value for name, value in SERVICES["console"]["environment"].items() if value}],
+    ids=["env", *FOLDERS, "compose"],
+)  # fmt: skip
 def test_example_values_are_valid(given: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # away from a developer's .env
     for name, value in given.items():
-        monkeypatch.setenv(name, value or "a value of the user")
+        monkeypatch.setenv(name, value or "a-value-of-the-user-as-long-as-a-secret-must-be")
     config.load()
+    authenticator_of(config.load_console())
 
 
 def test_compose_passes_on_the_settings_of_env_example() -> None:
     for_compose = text("docker/.env.example").partition("# --- Only without docker/compose.yaml")[0]
-    passed = {name for name, value in SERVICES["worker"]["environment"].items() if value is None}
+    passed = {name for each in OURS for name, value in SERVICES[each]["environment"].items() if value is None}
     secrets = {secret["environment"] for secret in COMPOSE["secrets"].values()}
     links = {
         name for service in ("prometheus", "grafana") for name in SERVICES[service]["environment"] if "_URL" in name
@@ -136,9 +166,13 @@ def test_mounted_files_exist() -> None:
 
 def test_prometheus_finds_workers_and_alertmanager() -> None:
     prometheus = document("prometheus/prometheus.yml")
-    (job,) = prometheus["scrape_configs"]
-    (names,) = job["dns_sd_configs"]
-    assert (names["names"], names["port"]) == (["worker"], PORT)
+    found = [
+        (job["job_name"], names["names"], names["port"])
+        for job in prometheus["scrape_configs"]
+        for names in job["dns_sd_configs"]
+    ]
+    assert found == [("volteface", ["worker"], PORT), ("volteface-console", ["console"], CONSOLE_PORT)]
+    assert {names for _, (names,), _ in found} <= set(SERVICES)
     (alertmanager,) = prometheus["alerting"]["alertmanagers"][0]["static_configs"]
     assert [target.partition(":")[0] for target in alertmanager["targets"]] == ["alertmanager"]
 
@@ -151,50 +185,156 @@ def test_inhibited_and_routed_alerts_exist() -> None:
     assert set(re.findall(r'severity="([a-z]+)"', config)) < set(alerts.values()) == {"page", "ticket"}
 
 
-def test_probed_pages_are_served() -> None:
-    served = set(re.findall(r'^@app\.page\("(/[a-z/]+)"\)', text("stream/app.py"), re.MULTILINE))
-    assert CONTAINER["ports"] == [{"name": "http", "containerPort": PORT}]
-    probes = {name: CONTAINER[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}
+SERVED: Final = {
+    "kubernetes": set(re.findall(r'^@app\.page\("(/[a-z/]+)"\)', text("stream/app.py"), re.MULTILINE)),
+    "kubernetes/console": {rule.path for rule in RULES if rule.role is None},
+}
+
+
+@pytest.mark.parametrize(("folder", "port"), [*zip(FOLDERS, (PORT, CONSOLE_PORT), strict=True)])
+def test_probed_pages_are_served(folder: str, port: int) -> None:
+    only = container(folder)
+    assert only["ports"] == [{"name": "http", "containerPort": port}]
+    probes = {name: only[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}
     assert {name: probe["path"] for name, probe in probes.items()} == {
         "startup": "/health/live", "liveness": "/health/live", "readiness": "/health/ready",
     }  # fmt: skip
     assert {probe["port"] for probe in probes.values()} == {"http"}
-    probed = found(r"^HEALTHCHECK(?:.*\n)*?.*'(/health/[a-z]+)'", "docker/Dockerfile")
-    assert {probed, "/metrics", *(probe["path"] for probe in probes.values())} <= served
-    assert int(found(r"^EXPOSE (\d+)$", "docker/Dockerfile")) == PORT
+    assert {"/metrics", *(probe["path"] for probe in probes.values())} <= SERVED[folder]
 
 
-def test_pods_are_restricted() -> None:
-    assert POD["securityContext"]["runAsNonRoot"] is True
-    assert f"USER {POD['securityContext']['runAsUser']}:" in text("docker/Dockerfile")
-    assert POD["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert CONTAINER["securityContext"] == {
+def test_the_health_checks_of_containers_ask_pages_that_are_served() -> None:
+    assert found(r"^HEALTHCHECK(?:.*\n)*?.*'(/health/[a-z]+)'", "docker/Dockerfile") in SERVED["kubernetes"]
+    check = SERVICES["console"]["healthcheck"]["test"]
+    assert check[:3] == ["CMD", "python", "-c"]
+    compile(check[3], "the health check", "exec")
+    (path,) = re.findall(r"'(/health/[a-z]+)'", check[3])
+    assert path in SERVED["kubernetes/console"]
+    assert f"'{CONSOLE_PORT}'" in check[3]
+    assert found(r"^EXPOSE (\d+ \d+)$", "docker/Dockerfile") == f"{PORT} {CONSOLE_PORT}"
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_pods_are_restricted(folder: str) -> None:
+    pod, only = DEPLOYMENTS[folder]["spec"]["template"]["spec"], container(folder)
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert f"USER {pod['securityContext']['runAsUser']}:" in text("docker/Dockerfile")
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert only["securityContext"] == {
         "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]},
     }  # fmt: skip
-    assert set(CONTAINER["resources"]) == {"requests", "limits"}
+    assert set(only["resources"]) == {"requests", "limits"}
+    assert pod["automountServiceAccountToken"] is False
+    mounted = {mount["name"] for mount in only["volumeMounts"]}
+    assert mounted == {volume["name"] for volume in pod["volumes"] if volume["emptyDir"]["sizeLimit"]}
 
 
-def test_kubernetes_objects_belong_together() -> None:
-    labels = DEPLOYMENT["spec"]["template"]["metadata"]["labels"]
-    service, monitor = document("kubernetes/service.yaml"), document("kubernetes/servicemonitor.yaml")
-    budget, scaled = document("kubernetes/disruption.yaml"), document("kubernetes/scaledobject.yaml")
-    assert service["spec"]["selector"] == DEPLOYMENT["spec"]["selector"]["matchLabels"] == labels
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_kubernetes_objects_belong_together(folder: str) -> None:
+    deployment = DEPLOYMENTS[folder]
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    service, monitor = document(f"{folder}/service.yaml"), document(f"{folder}/servicemonitor.yaml")
+    budget = document(f"{folder}/disruption.yaml")
+    assert service["spec"]["selector"] == deployment["spec"]["selector"]["matchLabels"] == labels
     assert budget["spec"]["selector"]["matchLabels"] == labels
     assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
     assert monitor["spec"]["endpoints"][0]["port"] == service["spec"]["ports"][0]["name"]
-    assert scaled["spec"]["scaleTargetRef"]["name"] == DEPLOYMENT["metadata"]["name"]
-    references = [next(iter(source.values()))["name"] for source in CONTAINER["envFrom"]]
-    generated = document("kubernetes/kustomization.yaml")["configMapGenerator"][0]["name"]
-    assert references == [generated, document("kubernetes/secret.example.yaml")["metadata"]["name"]]
-    listed = re.findall(r"^  (?:# )?- ([a-z]+\.yaml)", text("docker/kubernetes/kustomization.yaml"), re.MULTILINE)
-    there = {path.name for path in (DOCKER / "kubernetes").iterdir()}
+    generated = [
+        one["name"] for each in FOLDERS for one in document(f"{each}/kustomization.yaml")["configMapGenerator"]
+    ]
+    references = [next(iter(source.values()))["name"] for source in container(folder)["envFrom"]]
+    assert references[-1] == document(f"{folder}/secret.example.yaml")["metadata"]["name"]
+    assert references[:-1] == generated[: FOLDERS.index(folder) + 1]
+    pattern = r"^  (?:# )?- ([a-z]+(?:\.yaml)?)(?: |$)"
+    listed = re.findall(pattern, text(f"docker/{folder}/kustomization.yaml"), re.MULTILINE)
+    there = {path.name for path in (DOCKER / folder).iterdir()}
     assert set(listed) == there - {"kustomization.yaml", "secret.example.yaml"}
 
 
-def test_the_label_that_rules_need_is_set() -> None:
-    (job,) = document("prometheus/prometheus.yml")["scrape_configs"]
+def test_the_scaled_object_scales_the_workers() -> None:
+    assert document("kubernetes/scaledobject.yaml")["spec"]["scaleTargetRef"]["name"] == DEPLOYMENT["metadata"]["name"]
+
+
+def test_the_network_policy_lets_pass_what_the_console_needs_and_nothing_else() -> None:
+    policy = document("kubernetes/console/networkpolicy.yaml")["spec"]
+    labels = DEPLOYMENTS["kubernetes/console"]["spec"]["template"]["metadata"]["labels"]
+    assert policy["podSelector"]["matchLabels"] == labels
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    (ingress,) = policy["ingress"]
+    assert [port["port"] for port in ingress["ports"]] == [CONSOLE_PORT]
+    assert all(rule["from"] if "from" in rule else rule["to"] for rule in (ingress, *policy["egress"]))
+    reached = {tuple(port["port"] for port in rule["ports"]): rule["to"] for rule in policy["egress"]}
+    assert set(reached) == {(53, 53), (9092, 9093), (PORT,), (443,)}
+    workers = DEPLOYMENT["spec"]["template"]["metadata"]["labels"]
+    assert reached[PORT,] == [{"podSelector": {"matchLabels": workers}}]
+    given = literals("kubernetes/console")
+    name = document("kubernetes/service.yaml")["metadata"]["name"]
+    assert given["VOLTEFACE_CONSOLE_METRICS_URLS"] == f"http://{name}:{PORT}/metrics"
+
+
+def test_the_ingress_leads_to_the_console_under_its_public_address() -> None:
+    ingress = document("kubernetes/console/ingress.yaml")["spec"]
+    (rule,), (tls,) = ingress["rules"], ingress["tls"]
+    assert f"https://{rule['host']}" == literals("kubernetes/console")["VOLTEFACE_CONSOLE_PUBLIC_URL"]
+    assert tls["hosts"] == [rule["host"]]
+    (path,) = rule["http"]["paths"]
+    service = document("kubernetes/console/service.yaml")
+    assert path["backend"]["service"]["name"] == service["metadata"]["name"]
+    assert path["backend"]["service"]["port"]["name"] == service["spec"]["ports"][0]["name"]
+
+
+def test_consoles_in_kubernetes_share_their_sessions_and_keep_the_read_model_in_a_volume() -> None:
+    assert "VOLTEFACE_CONSOLE_SECRET" in secrets("kubernetes/console")
+    folder = literals("kubernetes/console")["VOLTEFACE_CONSOLE_DATA"]
+    assert {"name": "data", "mountPath": folder} in container("kubernetes/console")["volumeMounts"]
+
+
+def test_the_console_of_compose_lets_nobody_in_from_another_machine() -> None:
+    service = SERVICES["console"]
+    assert service["environment"]["VOLTEFACE_CONSOLE_AUTH"] == "local"
+    assert service["network_mode"] == "host"
+    assert is_loopback(service["environment"]["VOLTEFACE_CONSOLE_HOST"])
+    assert service["environment"]["KAFKA_BOOTSTRAP_SERVERS"] in {
+        port.rpartition(":")[0] for port in SERVICES["kafka"]["ports"]
+    }
+    assert service["environment"]["VOLTEFACE_GRAFANA_URL"].removeprefix("http://") in {
+        port.rpartition(":")[0] for port in SERVICES["grafana"]["ports"]
+    }
+
+
+def test_the_line_of_health_in_compose_asks_for_what_the_console_shows() -> None:
+    """Prometheus' page /federate gives what the workers' own pages would give."""
+    url = SERVICES["console"]["environment"]["VOLTEFACE_CONSOLE_METRICS_URLS"]
+    assert set(re.findall(r"match\[\]=(\w+)", url)) == health._NAMES
+    assert url.removeprefix("http://").partition("/")[0] in {
+        port.rpartition(":")[0] for port in SERVICES["prometheus"]["ports"]
+    }
+
+
+def test_the_settings_of_the_commented_console_for_several_people_are_valid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commented = found(r"^  #   environment:\n((?:  #     .*\n)+)", "docker/compose.yaml")
+    given = dict(re.findall(r"^  #     ([A-Z_]+): ?(.*)$", commented, re.MULTILINE))
+    assert set(given) <= set(SETTINGS)
+    monkeypatch.chdir(tmp_path)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value.strip('"') or "a-value-of-the-user-as-long-as-a-secret-must-be")
+    authenticator_of(config.load_console())
+
+
+def test_the_image_has_the_console() -> None:
+    syncs = re.findall(r"uv sync .*", text("docker/Dockerfile"))
+    assert len(syncs) == 2
+    assert all("--extra console" in line for line in syncs)
+    assert container("kubernetes/console")["args"] == SERVICES["console"]["command"] == ["console"]
+
+
+@pytest.mark.parametrize(("folder", "number"), [*zip(FOLDERS, (0, 1), strict=True)])
+def test_the_label_that_rules_need_is_set(folder: str, number: int) -> None:
+    job = document("prometheus/prometheus.yml")["scrape_configs"][number]
     (relabel,) = [one for one in job["relabel_configs"] if one["target_label"] == "app_id"]
-    service, monitor = document("kubernetes/service.yaml"), document("kubernetes/servicemonitor.yaml")
+    service, monitor = document(f"{folder}/service.yaml"), document(f"{folder}/servicemonitor.yaml")
     assert monitor["spec"]["targetLabels"] == ["app_id"]
     assert service["metadata"]["labels"]["app_id"] == LITERALS["VOLTEFACE_APP_ID"]
     assert relabel["replacement"] == Settings.model_fields["app_id"].default

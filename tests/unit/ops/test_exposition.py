@@ -14,8 +14,8 @@ import pytest
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from stream import demo
 from stream.contract.alerts import Alert
+from stream.demo import figures
 from stream.ops.metrics import Metrics
 from tests.unit.ops.test_metrics import _ALERTS, _views
 
@@ -101,4 +101,6 @@ for headers in json.loads(input()):
 
 def test_the_demonstration_reads_the_page_that_it_gets(metrics: Metrics, tmp_path: Path) -> None:
     (tmp_path / "page").write_bytes(metrics.exposition()[0])
-    assert demo._numbers((tmp_path / "page").as_uri()) == {"applied": 10, "flips": 4, "lag": 7}
+    found = figures.read((tmp_path / "page").as_uri())
+    assert found is not None
+    assert (found.applied, found.flips, found.lag) == (10, 4, 7)
