@@ -30,7 +30,8 @@ def console(
         own, (settings, kafka) = config.load_console(), config.load()
         log.begin(settings.log_level)
         try:
-            from stream.console import files, server
+            from stream.console import server
+            from stream.console.source import files
         except ModuleNotFoundError as error:
             fail(f"the console needs the package {error.name}: install volteface[console]")
         if alerts is None or events is None:

@@ -10,7 +10,7 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 #: What most people need comes first, what few may do comes last.
 ORDER: Final = (
     *("worker", "feed", "alerts", "watchlist", "dlq", "topics", "settings"),
-    *("cases", "case", "verdict", "appeal", "assign", "note"),
+    *("console", "cases", "case", "verdict", "appeal", "assign", "note"),
     *("plot", "replay", "calibrate", "state"),
     *("market", "arena", "broker"),
     *("unmask", "forget"),

@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
-from stream.console.access import User
+from stream.console.access.roles import User
 from stream.console.bulk import BulkJobs
 from stream.console.decisions import Done, RefusedError
 from stream.console.pages import Pages, user_of

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from starlette.concurrency import run_in_threadpool
 
-from stream.console.access import User
+from stream.console.access.roles import User
 from stream.console.decisions import Done, RefusedError
 from stream.ops.cases import NotAcknowledgedError
 

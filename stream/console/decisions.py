@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, get_args
 
 from stream.config import Settings
-from stream.console.access import User
+from stream.console.access.roles import User
 from stream.console.journal import Journal
-from stream.console.read_model import ReadModel
+from stream.console.source.read_model import ReadModel
 from stream.contract.cases import Case
 from stream.contract.events import (
     CaseAppealed,

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 from prometheus_client.parser import text_string_to_metric_families
 
 from stream.config import ConsoleSettings
-from stream.console.read_model import ReadModel
+from stream.console.source.read_model import ReadModel
 from stream.ops.case_report import interval
 
 log = logging.getLogger(__name__)

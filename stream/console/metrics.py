@@ -27,11 +27,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from stream.console.access import User
+from stream.console.access.roles import User
 from stream.console.change_stream import ChangeStream
 from stream.console.decisions import Decisions, Done, RefusedError
-from stream.console.read_model import ReadModel
 from stream.console.routes import RULES
+from stream.console.source.read_model import ReadModel
 from stream.contract.cases import CaseState
 from stream.ops.exposition import exposition
 

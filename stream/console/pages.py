@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.templating import Jinja2Templates
 
 from stream.console import case_view, pictures
-from stream.console.access import User
+from stream.console.access.roles import User
 from stream.console.decisions import MAX_NOTE, STORIES, VERDICTS
 from stream.console.queue_filter import KINDS, ORDERS, PAGE_SIZE, SEVERITIES, STATES, SUBJECT_TYPES, QueueFilter
 from stream.console.services import Services

@@ -11,7 +11,7 @@ from threading import Lock
 from typing import Final
 
 from stream.config import KafkaSettings, Settings
-from stream.console.access import User
+from stream.console.access.roles import User
 from stream.contract.cases import Case
 from stream.ops import audit
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from stream.console.access import Role
+from stream.console.access.roles import Role
 
 
 class RouteRule(NamedTuple):

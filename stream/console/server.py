@@ -9,17 +9,17 @@ from typing import NamedTuple
 
 from stream.config import ConsoleSettings, KafkaSettings, Settings
 from stream.console import web_server
+from stream.console.access.protection import authenticator_of, protected
 from stream.console.change_stream import ChangeStream
 from stream.console.decisions import Decisions
-from stream.console.files import FileCases
-from stream.console.follower import Follower
 from stream.console.health import Health
 from stream.console.journal import TopicJournal
 from stream.console.metrics import MeasuredRequests
-from stream.console.protection import authenticator_of, protected
-from stream.console.read_model import ReadModel
 from stream.console.readings import AuditedReadings
 from stream.console.services import Services
+from stream.console.source.files import FileCases
+from stream.console.source.follower import Follower
+from stream.console.source.read_model import ReadModel
 
 
 class ReplayFiles(NamedTuple):

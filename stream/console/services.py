@@ -13,12 +13,12 @@ from typing import Final, Literal, Protocol
 from urllib.parse import quote
 
 from stream.config import ConsoleSettings, Settings
-from stream.console.access import User
+from stream.console.access.roles import User
 from stream.console.change_stream import ChangeStream
 from stream.console.decisions import Decisions
 from stream.console.health import Health
 from stream.console.metrics import ConsoleMetrics, CountedDecisions
-from stream.console.read_model import ReadModel
+from stream.console.source.read_model import ReadModel
 from stream.contract.alerts import TurnedReview
 from stream.contract.cases import Case
 

@@ -15,11 +15,11 @@ from threading import Lock
 from typing import Final
 from uuid import uuid4
 
-from stream.console.access import User
+from stream.console.access.roles import User
 from stream.console.case_view import with_pending_assignee
 from stream.console.queue_filter import QueueFilter
-from stream.console.read_model import RecordedEvent
 from stream.console.services import Services
+from stream.console.source.read_model import RecordedEvent
 from stream.contract.cases import Case
 from stream.contract.events import CaseAssigned
 

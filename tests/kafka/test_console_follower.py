@@ -12,8 +12,8 @@ import msgspec
 import pytest
 from kafka import KafkaAdminClient, KafkaProducer
 
-from stream.console.follower import Follower
-from stream.console.read_model import ReadModel
+from stream.console.source.follower import Follower
+from stream.console.source.read_model import ReadModel
 from stream.contract.cases import Case
 from stream.ops import topics
 from stream.ops.client import connection
@@ -72,7 +72,7 @@ def test_cases_tombstones_and_foreign_records(group: Group, tmp_path: Path) -> N
 def test_a_topic_that_was_created_again_is_read_anew(
     group: Group, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stream.console.follower._IDS_SECONDS", 1.0)
+    monkeypatch.setattr("stream.console.source.follower._IDS_SECONDS", 1.0)
     one, two = _case(1), _case(2)
     _send(group, (one.case_id, one), (two.case_id, two))
     model = ReadModel(tmp_path / "cases.sqlite")

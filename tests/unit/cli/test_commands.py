@@ -38,6 +38,7 @@ _ARGUMENTS = {
     "broker": "--port 0",
     "unmask": "pr-0123456789abcdef0123456789abcdef --reason why",
     "forget": "someone",
+    "console": "",
     "cases": "--json",
     "case": "0123456789 --json",
     "verdict": "0123456789 explained --story product_fix --mute 30d --note é",
@@ -47,7 +48,7 @@ _ARGUMENTS = {
 }
 _NEED_KAFKA = [*("feed", "alerts", "watchlist", "dlq list", "dlq replay", "topics create", "topics check"),
                *("state digest", "state rebuild", "state adopt", "unmask", "forget"),
-               *("cases", "case", "verdict", "appeal", "assign", "note")]  # fmt: skip
+               *("console", "cases", "case", "verdict", "appeal", "assign", "note")]  # fmt: skip
 #: A command, with a preflight that says at once that it waits, and gives up soon.
 _IMPATIENT = """
 from stream.cli import main

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from stream.cli.output import literal
-from stream.config import KafkaSettings, Settings
+from stream.config import KINDS
 from tests.unit.cli.processes import about, alerts_command, command_line, environment, run
 
 _F_SETPIPE_SZ: Final = 1031
@@ -120,7 +120,7 @@ def test_no_name_of_a_variable_is_cut_at_80_columns() -> None:
     assert values["KAFKA_MOCK"] == "false"
     assert values["KAFKA_SASL_USERNAME"] == "[red]\\x1b[2J:boom:"
     assert values["KAFKA_SASL_PASSWORD"] == ""
-    assert len(values) == len(Settings.model_fields) + len(KafkaSettings.model_fields)
+    assert len(values) == sum(len(kind.model_fields) for kind in KINDS)
     assert max(map(len, lines)) <= 80
 
 

@@ -21,13 +21,13 @@ from pydantic import SecretStr
 from starlette.types import ASGIApp
 
 from stream.config import ConsoleSettings, Settings
-from stream.console import sessions
+from stream.console.access import sessions
+from stream.console.access.protection import protected
 from stream.console.change_stream import ChangeStream
 from stream.console.decisions import Decisions
 from stream.console.health import Health
-from stream.console.protection import protected
-from stream.console.read_model import Changes, ReadModel, RecordedEvent
 from stream.console.services import Services
+from stream.console.source.read_model import Changes, ReadModel, RecordedEvent
 from stream.contract.cases import Case
 from stream.contract.events import CaseEvent
 

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from stream import config
 from stream.config import ConsoleSettings, SettingsError
-from stream.console.protection import authenticator_of
+from stream.console.access.protection import authenticator_of
 from tests.unit.console.running_console import console_settings
 
 OIDC: dict[str, Any] = {

@@ -12,12 +12,12 @@ import pytest
 
 from stream.config import Settings
 from stream.console import bulk
-from stream.console.access import User
+from stream.console.access.roles import User
 from stream.console.bulk import BulkJobs
 from stream.console.change_stream import ChangeStream
 from stream.console.decisions import Decisions, Done, RefusedError
 from stream.console.queue_filter import QueueFilter
-from stream.console.read_model import Changes, RecordedEvent
+from stream.console.source.read_model import Changes, RecordedEvent
 from stream.console.taking import Taking
 from stream.contract.cases import Case
 from stream.contract.events import CaseAssigned, CaseNoted, VerdictRecorded

@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from stream.config import Settings
-from stream.console.files import FileCases, UnusableFileError, decisions_file
-from stream.console.read_model import ReadModel
+from stream.console.source.files import FileCases, UnusableFileError, decisions_file
+from stream.console.source.read_model import ReadModel
 from stream.contract.alerts import Alert
 from stream.contract.cases import Case
 from stream.contract.events import CaseSubject, VerdictRecorded

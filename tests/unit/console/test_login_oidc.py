@@ -14,8 +14,8 @@ import pytest
 from pydantic import SecretStr
 
 from stream.config import ConsoleSettings
-from stream.console.login_pages import own_path
-from stream.console.sessions import SESSION_SECONDS
+from stream.console.access.login_pages import own_path
+from stream.console.access.sessions import SESSION_SECONDS
 from tests.sample_cases import seller_case
 from tests.unit.console.running_console import Console, free_port, served, session_cookie, session_of
 from tests.unit.console.running_issuer import (

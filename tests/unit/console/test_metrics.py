@@ -20,13 +20,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.types import Message, Scope
 
 from stream.config import Settings
-from stream.console.access import User
+from stream.console.access.roles import User
 from stream.console.change_stream import ChangeStream
 from stream.console.decisions import Decisions, RefusedError
-from stream.console.files import FileCases
 from stream.console.metrics import ConsoleMetrics, CountedDecisions, MeasuredRequests, route_of
-from stream.console.read_model import ReadModel
 from stream.console.routes import RULES
+from stream.console.source.files import FileCases
+from stream.console.source.read_model import ReadModel
 from stream.contract.events import CaseEvent
 from stream.ops.cases import NotAcknowledgedError
 from tests.browser import Console

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.console.rate_limits import TokenBuckets, too_often
+from stream.console.access.rate_limits import TokenBuckets, too_often
 
 
 class Clock:

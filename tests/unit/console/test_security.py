@@ -16,8 +16,8 @@ from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 
 from stream.config import ConsoleSettings
-from stream.console.addresses import is_own_page, sender
-from stream.console.request_bodies import MAX_BYTES
+from stream.console.access.addresses import is_own_page, sender
+from stream.console.access.request_bodies import MAX_BYTES
 from stream.contract.events import CaseNoted
 from tests.sample_cases import seller_case
 from tests.unit.console.running_console import CSRF, Console, console_settings, served, session_cookie

@@ -16,8 +16,8 @@ import yaml
 from stream import config
 from stream.config import KINDS, ConsoleSettings, Settings, variable
 from stream.console import health
-from stream.console.addresses import is_loopback
-from stream.console.protection import authenticator_of
+from stream.console.access.addresses import is_loopback
+from stream.console.access.protection import authenticator_of
 from stream.console.routes import RULES
 from stream.ops import broker, kafka_distribution
 

@@ -17,10 +17,10 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from stream.console import request_bodies, sessions
-from stream.console.access import Authenticator, RefusedUserError, User
-from stream.console.addresses import is_own_page
-from stream.console.rate_limits import TokenBuckets, too_often
+from stream.console.access import request_bodies, sessions
+from stream.console.access.addresses import is_own_page
+from stream.console.access.rate_limits import TokenBuckets, too_often
+from stream.console.access.roles import Authenticator, RefusedUserError, User
 from stream.console.routes import RULES, RouteRule
 
 _CSP: Final = "; ".join(

@@ -8,8 +8,8 @@ from __future__ import annotations
 from starlette.requests import HTTPConnection
 
 from stream.config import ConsoleSettings, SettingsError
-from stream.console.access import GroupRoles, RefusedUserError, User, problem_of_id
-from stream.console.addresses import is_within, peer
+from stream.console.access.addresses import is_within, peer
+from stream.console.access.roles import GroupRoles, RefusedUserError, User, problem_of_id
 
 
 class ProxyUser:

@@ -13,15 +13,15 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
 from stream.config import ConsoleSettings, SettingsError
-from stream.console import sessions
-from stream.console.access import Authenticator
-from stream.console.addresses import is_loopback, origin_of
+from stream.console.access import sessions
+from stream.console.access.addresses import is_loopback, origin_of
+from stream.console.access.login_local import LocalNames, LocalUser
+from stream.console.access.login_pages import LoginPages, SessionUser
+from stream.console.access.login_proxy import ProxyUser
+from stream.console.access.rate_limits import TokenBuckets
+from stream.console.access.roles import Authenticator
+from stream.console.access.security import Guard, SecurityHeaders
 from stream.console.app import application
-from stream.console.login_local import LocalNames, LocalUser
-from stream.console.login_pages import LoginPages, SessionUser
-from stream.console.login_proxy import ProxyUser
-from stream.console.rate_limits import TokenBuckets
-from stream.console.security import Guard, SecurityHeaders
 from stream.console.services import Services
 
 log = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stream.config import ConsoleSettings
-from stream.console.addresses import origin_of, public_url
+from stream.console.access.addresses import origin_of, public_url
 
 with warnings.catch_warnings():  # the successor of httpx is not needed here
     warnings.simplefilter("ignore", authlib.deprecate.AuthlibDeprecationWarning)

@@ -15,7 +15,7 @@ from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import HTTPConnection
 
 from stream.config import ConsoleSettings
-from stream.console.access import ROLES, User
+from stream.console.access.roles import ROLES, User
 
 SESSION_SECONDS: Final = 12 * 3600
 

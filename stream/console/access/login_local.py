@@ -14,8 +14,8 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stream.config import ConsoleSettings, SettingsError
-from stream.console.access import User, problem_of_id
-from stream.console.addresses import is_loopback, origin_of, public_url
+from stream.console.access.addresses import is_loopback, origin_of, public_url
+from stream.console.access.roles import User, problem_of_id
 from stream.ops.audit import user as system_user
 
 _LOOPBACK_NAMES: Final = frozenset(("localhost", "127.0.0.1", "::1"))

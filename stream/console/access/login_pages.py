@@ -16,11 +16,11 @@ from starlette.routing import Match, Route
 from starlette.templating import Jinja2Templates
 
 from stream.config import ConsoleSettings
-from stream.console import sessions
-from stream.console.access import GroupRoles, RefusedUserError, User, groups_of, problem_of_id
-from stream.console.addresses import sender
-from stream.console.issuer import Issuer, IssuerUnreachableError, NotLoggedInError, claim
-from stream.console.rate_limits import TokenBuckets, too_often
+from stream.console.access import sessions
+from stream.console.access.addresses import sender
+from stream.console.access.issuer import Issuer, IssuerUnreachableError, NotLoggedInError, claim
+from stream.console.access.rate_limits import TokenBuckets, too_often
+from stream.console.access.roles import GroupRoles, RefusedUserError, User, groups_of, problem_of_id
 from stream.console.routes import RULES
 
 _RETURN_TO: Final = "return_to"
@@ -49,7 +49,7 @@ class LoginPages:
     def __init__(self, console: ConsoleSettings, attempts: TokenBuckets) -> None:
         self._console, self._attempts = console, attempts
         self._issuer, self._roles = Issuer(console), GroupRoles(console)
-        self._templates = Jinja2Templates(Path(__file__).parent / "templates")
+        self._templates = Jinja2Templates(Path(__file__).parents[1] / "templates")
 
     async def begin(self, request: Request) -> Response:
         """Send the browser to the issuer."""

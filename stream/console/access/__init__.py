@@ -1,0 +1,1 @@
+"""Who may use the console: logins, sessions, roles, forged requests, limits."""
