@@ -1,6 +1,6 @@
 """Tells open pages what has changed: server-sent events.
 
-Invariant: every queue is bounded. A page that does not keep up is told to read everything again.
+Invariant: every queue is bounded. A page that does not keep up reads everything again.
 """
 
 from __future__ import annotations

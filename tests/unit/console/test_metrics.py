@@ -98,7 +98,7 @@ def ask(parts: Parts, method: str, path: str, status: int, content_type: bytes =
     async def nothing(_: Message | None = None) -> Message:
         return {"type": "http.disconnect"}
 
-    measured = MeasuredRequests(answer, parts.metrics)  # type: ignore[arg-type]
+    measured = MeasuredRequests(answer, parts.metrics)
     asyncio.run(measured({"type": "http", "method": method, "path": path}, nothing, nothing))  # type: ignore[arg-type]
 
 
@@ -215,7 +215,7 @@ def test_the_page_is_text_or_openmetrics_as_it_is_asked_for(console: Console) ->
     assert parsed(page)["ready"] == 1
     _, content_type, page = fetch(console, "/metrics", Accept="application/openmetrics-text; version=1.0.0")
     assert content_type.startswith("application/openmetrics-text")
-    names = {family.name for family in openmetrics(page)}
+    names = {family.name for family in openmetrics(page)}  # type: ignore[no-untyped-call]
     assert {"volteface_console_request_seconds", "volteface_console_decisions", "process_cpu_seconds"} <= names
     assert fetch(console, "/metrics", Accept="text/plain; version=x")[0] == 200
 
