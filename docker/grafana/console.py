@@ -59,7 +59,7 @@ _CONSOLE: Final[Row] = (
         ),
         graph(
             "Decisions in 15 minutes, by outcome",
-            "refused: a rule of cases forbids it, and the analyst was told so. not_acknowledged: Kafka did not confirm"
+            "refused: a rule of cases forbids it, as the analyst sees. not_acknowledged: Kafka did not confirm"
             " it, so it may be recorded or not; one opens a ticket.",
             "short",
             {

@@ -92,7 +92,7 @@ class ConsoleMetrics:
         self._gauge(
             "behind_seconds", "Time since the read model held all that was written before", source.behind_seconds
         )
-        self._gauge("open_pages", "Pages that are told of changes as they come", lambda: live.open_pages)
+        self._gauge("open_pages", "Pages that get changes as they come", lambda: live.open_pages)
         self.registry.register(self)
 
     def _gauge(self, name: str, text: str, value: Callable[[], float]) -> None:

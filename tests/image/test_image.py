@@ -225,6 +225,10 @@ def test_no_build_tool_is_installed(worker: Container) -> None:
     assert worker.python(f"[name for name in {modules} if __import__('importlib.util').util.find_spec(name)]") == []
 
 
+def test_the_console_is_installed(worker: Container) -> None:
+    assert worker.python("__import__('stream.console.server', fromlist=['serve']).serve.__name__") == "serve"
+
+
 def test_the_state_equals_a_replay_of_this_checkout(worker: Container, market: Path, tmp_path: Path) -> None:
     expected, ids = replay(market, tmp_path)
 

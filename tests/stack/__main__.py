@@ -18,6 +18,7 @@ def main() -> int:
             lines = {
                 "Kafka": stack.group.kafka.bootstrap_servers,
                 "workers": ", ".join(f"http://127.0.0.1:{worker.port}/metrics" for worker in stack.workers),
+                "Console": stack.console.url,
                 "Prometheus": stack.prometheus_url,
                 "Alerts": f"{stack.prometheus_url}/alerts",
                 "Alertmanager": stack.alertmanager_url,

@@ -35,7 +35,7 @@ _CURVES: Final = {
     "lag, records": f'sum(volteface_lag_records{{app_id="{APP_ID}"}})',
     "lag, seconds": f'max(volteface_lag_seconds{{app_id="{APP_ID}"}})',
     "tasks running": f'sum(volteface_tasks{{app_id="{APP_ID}", state="running"}})',
-    "resident memory of the workers, MiB": "sum(process_resident_memory_bytes) / 2^20",
+    "resident memory of the workers, MiB": "sum(process_resident_memory_bytes{job='volteface'}) / 2^20",
     "open critical reviews": f'sum(volteface_at_risk_reviews{{app_id="{APP_ID}"}})',
 }
 

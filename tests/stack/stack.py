@@ -1,4 +1,4 @@
-"""The whole stack without containers: Kafka, two workers, a feed, Prometheus, Alertmanager and its webhook.
+"""The whole stack without containers: Kafka, two workers, a console, a feed, Prometheus, Alertmanager and its webhook.
 
 Invariant: the configuration is that of `docker/`; only addresses and intervals differ. The stack stops every process
 that it starts.
@@ -27,6 +27,7 @@ import yaml
 from stream.config import KafkaSettings
 from stream.market import simulate
 from stream.ops.broker import Broker, free_port
+from tests.browser import Console
 from tests.kafka.group import Group, Worker, argv, wait
 
 DOCKER: Final = Path(__file__).parents[2] / "docker"
@@ -119,6 +120,8 @@ class Stack:
         self.group = Group(APP_ID, KafkaSettings(bootstrap_servers=broker.bootstrap_servers), self.folder)
         self._exit.callback(self._kill_workers)
         self.workers = [Worker(self.group) for _ in range(WORKERS)]
+        self.console = Console(self.folder, self.group.environment)
+        self._exit.callback(self.console.kill)
         prometheus, alertmanager = self._configure()
         data = self.folder / "data"
         self._run(
@@ -130,6 +133,7 @@ class Stack:
             f"--web.listen-address=127.0.0.1:{self._prometheus}", "--enable-feature=exemplar-storage",
         )  # fmt: skip
         wait(lambda: all(worker.ready() for worker in self.workers), 90, "the workers are not ready")
+        self.console.wait()
         for url in (self.prometheus_url, self.alertmanager_url):
             wait(partial(_responds, f"{url}/-/ready"), 30, f"{url} does not respond: see the logs in {self.folder}")
         self._feed()
@@ -156,9 +160,10 @@ class Stack:
         labels = {"runbooks_url": RUNBOOKS}
         config["global"] = {"scrape_interval": _INTERVAL, "evaluation_interval": _INTERVAL, "external_labels": labels}
         config["alerting"]["alertmanagers"] = [{"static_configs": [{"targets": [f"127.0.0.1:{self._alertmanager}"]}]}]
-        (job,) = config["scrape_configs"]
-        del job["dns_sd_configs"]
-        job["static_configs"] = [{"targets": [f"127.0.0.1:{worker.port}" for worker in self.workers]}]
+        ports = {"volteface": [worker.port for worker in self.workers], "volteface-console": [self.console.port]}
+        for job in config["scrape_configs"]:
+            del job["dns_sd_configs"]
+            job["static_configs"] = [{"targets": [f"127.0.0.1:{port}" for port in ports[job["job_name"]]]}]
         prometheus = self.folder / "prometheus" / "prometheus.yml"
         prometheus.write_text(yaml.safe_dump(config))
         config = yaml.safe_load((DOCKER / "alertmanager" / "alertmanager.yml").read_text())

@@ -33,7 +33,7 @@ def stack() -> Iterator[Stack]:
 
 def test_every_target_is_up_and_every_rule_is_evaluated(stack: Stack) -> None:
     targets = stack.get("targets")["activeTargets"]
-    assert [target["health"] for target in targets] == ["up", "up"], targets
+    assert [target["health"] for target in targets] == ["up", "up", "up"], targets
     rules = [rule for group in stack.get("rules")["groups"] for rule in group["rules"]]
     assert {rule["health"] for rule in rules} == {"ok"}, [rule for rule in rules if rule["health"] != "ok"]
     recorded = {rule["name"] for rule in rules if rule["type"] == "recording"}
