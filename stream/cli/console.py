@@ -34,6 +34,7 @@ def console(
             from stream.console.source import files
         except ModuleNotFoundError as error:
             fail(f"the console needs the package {error.name}: install volteface[console]")
+        server.check(own)
         if alerts is None or events is None:
             settings, kafka = connected_settings("console", log.warn)
             found = None

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from stream.console import pictures
-from stream.console.source.read_model import RecordedEvent
+from stream.console.source.rows import RecordedEvent
 from stream.contract.alerts import EvidencePart, TurnedReview
 from stream.contract.cases import Case, CaseVerdict
 from stream.contract.events import CaseAppealed, CaseAssigned, CaseEvent, CaseNoted, VerdictRecorded

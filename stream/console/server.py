@@ -29,6 +29,11 @@ class ReplayFiles(NamedTuple):
     events: Path
 
 
+def check(console: ConsoleSettings) -> None:
+    """Raise SettingsError if the settings would let strangers in, or nobody."""
+    authenticator_of(console)
+
+
 def serve(settings: Settings, kafka: KafkaSettings, console: ConsoleSettings, files: ReplayFiles | None = None) -> None:
     """Serve the console until a signal ends it.
 

@@ -19,7 +19,7 @@ from stream.console.access.roles import User
 from stream.console.case_view import with_pending_assignee
 from stream.console.queue_filter import QueueFilter
 from stream.console.services import Services
-from stream.console.source.read_model import RecordedEvent
+from stream.console.source.rows import RecordedEvent
 from stream.contract.cases import Case
 from stream.contract.events import CaseAssigned
 

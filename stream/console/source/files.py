@@ -18,7 +18,8 @@ from typing import Final
 import msgspec
 
 from stream.config import Settings
-from stream.console.source.read_model import Changes, ReadModel, RecordedEvent
+from stream.console.source.read_model import ReadModel
+from stream.console.source.rows import Changes, RecordedEvent
 from stream.contract.alerts import Alert
 from stream.contract.events import CaseEvent, Verdicts
 from stream.core.cases.book import CaseBook

@@ -19,7 +19,8 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError
 
 from stream.config import KafkaSettings, Settings
-from stream.console.source.read_model import Changes, ReadModel, RecordedEvent
+from stream.console.source.read_model import ReadModel
+from stream.console.source.rows import Changes, RecordedEvent
 from stream.contract.cases import Case
 from stream.contract.events import CaseEvent, Verdicts
 from stream.ops.alert_records import NotAnAlertError, decode_alert

@@ -13,78 +13,24 @@ import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, NamedTuple, get_args
+from typing import Any
 
 import msgspec
 
-from stream.contract.alerts import Alert, Severity
+from stream.console.source.rows import (
+    SCHEMA,
+    SCHEMA_VERSION,
+    TABLES,
+    Changes,
+    RecordedEvent,
+    case_row,
+    event_row,
+    ids_of,
+    recorded,
+)
 from stream.contract.cases import Case
-from stream.contract.events import CaseEvent, Verdicts
 
-#: Changes with the tables: a file with another version is thrown away.
-SCHEMA_VERSION: Final = 2
-_SEVERITIES: Final[tuple[str, ...]] = get_args(Severity)
-_SCHEMA: Final = """
-CREATE TABLE origin (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE positions (
-    topic TEXT, partition INTEGER, next_offset INTEGER NOT NULL, PRIMARY KEY (topic, partition)
-) WITHOUT ROWID;
-CREATE TABLE cases (
-    case_id TEXT PRIMARY KEY, subject_type TEXT NOT NULL, subject_id TEXT NOT NULL, state TEXT NOT NULL,
-    severity INTEGER NOT NULL, kind TEXT NOT NULL, assignee TEXT, waits_for_second INTEGER NOT NULL,
-    due_at REAL, updated_at REAL NOT NULL, written_at REAL NOT NULL, priority REAL NOT NULL, verdict TEXT,
-    is_waiting INTEGER NOT NULL
-);
-CREATE INDEX cases_by_priority ON cases (is_waiting, priority DESC, due_at, case_id);
-CREATE INDEX cases_by_due ON cases (is_waiting, due_at IS NULL, due_at, priority DESC, case_id);
-CREATE INDEX cases_by_update ON cases (updated_at DESC, case_id);
-CREATE INDEX cases_of_subjects ON cases (subject_id);
-CREATE INDEX cases_by_verdict ON cases (verdict);
-CREATE INDEX cases_by_state ON cases (state, severity);
-CREATE TABLE documents (case_id TEXT PRIMARY KEY, document BLOB NOT NULL);
-CREATE TABLE ids (id TEXT, case_id TEXT, PRIMARY KEY (id, case_id)) WITHOUT ROWID;
-CREATE INDEX ids_of_cases ON ids (case_id);
-CREATE TABLE events (
-    event_id TEXT PRIMARY KEY, case_id TEXT NOT NULL, partition INTEGER NOT NULL, record_offset INTEGER NOT NULL,
-    recorded_at REAL NOT NULL, document BLOB NOT NULL
-);
-CREATE INDEX events_of_cases ON events (case_id, recorded_at);
-CREATE TABLE alerts (alert_id TEXT PRIMARY KEY, raised_at REAL NOT NULL);
-CREATE INDEX alerts_by_time ON alerts (raised_at);
-"""
-_TABLES: Final = ("origin", "positions", "cases", "documents", "ids", "events", "alerts")
 _case = msgspec.json.Decoder(Case)
-_event = msgspec.json.Decoder(Verdicts)
-
-
-class RecordedEvent(NamedTuple):
-    """An event of a case, as it is in the log.
-
-    Attributes:
-        partition, offset: Where it is in the verdicts topic.
-        recorded_at: The time of its record.
-    """
-
-    event: CaseEvent
-    partition: int
-    offset: int
-    recorded_at: dt.datetime
-
-
-class Changes(NamedTuple):
-    """What a batch of records changes.
-
-    Attributes:
-        cases: The latest value of each case by id, with the time of its record; None: the case is forgotten.
-        events: Events of analysts.
-        alerts: Alerts.
-        positions: By topic and partition, the offset after the last record that was read.
-    """
-
-    cases: dict[str, tuple[Case, float] | None]
-    events: list[RecordedEvent]
-    alerts: list[Alert]
-    positions: dict[tuple[str, int], int]
 
 
 class ReadModel:
@@ -117,7 +63,7 @@ class ReadModel:
         for suffix in ("", "-wal", "-shm"):
             Path(f"{self._path}{suffix}").unlink(missing_ok=True)
         with self._connection() as connection:
-            connection.executescript(f"{_SCHEMA}PRAGMA user_version = {SCHEMA_VERSION};")
+            connection.executescript(f"{SCHEMA}PRAGMA user_version = {SCHEMA_VERSION};")
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
@@ -155,7 +101,7 @@ class ReadModel:
         if {row["name"]: row["value"] for row in self._rows("SELECT name, value FROM origin")} == origin:
             return
         with self._transaction() as connection:
-            for table in _TABLES:
+            for table in TABLES:
                 connection.execute(f"DELETE FROM {table}")
             connection.executemany("INSERT INTO origin VALUES (?, ?)", origin.items())
 
@@ -176,7 +122,7 @@ class ReadModel:
             kept = [found for found in changes.cases.values() if found is not None]
             connection.executemany(
                 f"INSERT OR REPLACE INTO cases VALUES ({', '.join('?' * 14)})",
-                (_row(case, written_at) for case, written_at in kept),
+                (case_row(case, written_at) for case, written_at in kept),
             )
             connection.executemany(
                 "INSERT OR REPLACE INTO documents VALUES (?, ?)",
@@ -184,10 +130,10 @@ class ReadModel:
             )
             connection.executemany(
                 "INSERT OR IGNORE INTO ids VALUES (?, ?)",
-                ((name, case.case_id) for case, _ in kept for name in _ids(case)),
+                ((name, case.case_id) for case, _ in kept for name in ids_of(case)),
             )
             connection.executemany(
-                "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?)", map(_event_row, changes.events)
+                "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?)", map(event_row, changes.events)
             )
             connection.executemany(
                 "INSERT OR IGNORE INTO alerts VALUES (?, ?)",
@@ -240,12 +186,12 @@ class ReadModel:
     def events_of(self, case_id: str) -> list[RecordedEvent]:
         """Return all events of a case, in the order of their records."""
         query = "SELECT * FROM events WHERE case_id = ? ORDER BY recorded_at, record_offset"
-        return list(map(_recorded, self._rows(query, (case_id,))))
+        return list(map(recorded, self._rows(query, (case_id,))))
 
     def event(self, event_id: str) -> RecordedEvent | None:
         """Return an event."""
         rows = self._rows("SELECT * FROM events WHERE event_id = ?", (event_id,))
-        return _recorded(rows[0]) if rows else None
+        return recorded(rows[0]) if rows else None
 
     def alerts_since(self, at: dt.datetime) -> int:
         """Return how many alerts were raised since a time."""
@@ -276,42 +222,3 @@ def _places(values: Sequence[Any]) -> str:
 def _close_all(connections: list[sqlite3.Connection]) -> None:
     while connections:
         connections.pop().close()
-
-
-def _row(case: Case, written_at: float) -> tuple[Any, ...]:
-    verdict = next((one for one in reversed(case.verdicts) if one.effect == "in_force"), None)
-    return (
-        case.case_id,
-        case.subject.type,
-        case.subject.id,
-        case.state,
-        _SEVERITIES.index(case.severity),
-        case.kind,
-        case.assignee,
-        case.waits_for_second,
-        None if case.due_at is None else case.due_at.timestamp(),
-        case.updated_at.timestamp(),
-        written_at,
-        case.priority,
-        None if verdict is None else verdict.verdict,
-        case.state in {"open", "appealed"},
-    )
-
-
-def _ids(case: Case) -> set[str]:
-    """Return the ids that lead to a case in a search."""
-    found = {case.subject.id, *(alert.alert_id for alert in case.alerts), *(link.id for link in case.linked)}
-    for review in case.evidence.reviews:
-        found |= {review.review_id, review.product_id, *review.looked_up_by}
-    return found
-
-
-def _event_row(found: RecordedEvent) -> tuple[Any, ...]:
-    event = found.event
-    at = found.recorded_at.timestamp()
-    return (event.event_id, event.case_id, found.partition, found.offset, at, msgspec.json.encode(event))
-
-
-def _recorded(row: sqlite3.Row) -> RecordedEvent:
-    at = dt.datetime.fromtimestamp(row["recorded_at"], dt.UTC)
-    return RecordedEvent(_event.decode(row["document"]), row["partition"], row["record_offset"], at)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -144,6 +145,8 @@ def _check(command: str, done: subprocess.CompletedProcess[bytes]) -> None:
     assert done.returncode in {0, 1, 2}, stderr
     if command in _NEED_KAFKA:
         first, last = stderr.splitlines()
+        if command == "console":  # a service writes JSON lines
+            first, last = json.loads(first)["text"], json.loads(last)["error"]
         assert first == "waiting for Kafka at 127.0.0.1:1, for up to 0 seconds"
         assert last.startswith("AccessError: Kafka at 127.0.0.1:1 does not answer")
 

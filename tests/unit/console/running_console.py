@@ -27,7 +27,8 @@ from stream.console.change_stream import ChangeStream
 from stream.console.decisions import Decisions
 from stream.console.health import Health
 from stream.console.services import Services
-from stream.console.source.read_model import Changes, ReadModel, RecordedEvent
+from stream.console.source.read_model import ReadModel
+from stream.console.source.rows import Changes, RecordedEvent
 from stream.contract.cases import Case
 from stream.contract.events import CaseEvent
 

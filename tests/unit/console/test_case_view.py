@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from stream.console import case_view, pictures
-from stream.console.source.read_model import RecordedEvent
+from stream.console.source.rows import RecordedEvent
 from stream.contract.alerts import Contact, LookUp, Point
 from stream.contract.cases import Case, Position
 from stream.contract.events import CaseAssigned, CaseSubject

@@ -17,7 +17,7 @@ from stream.console.bulk import BulkJobs
 from stream.console.change_stream import ChangeStream
 from stream.console.decisions import Decisions, Done, RefusedError
 from stream.console.queue_filter import QueueFilter
-from stream.console.source.read_model import Changes, RecordedEvent
+from stream.console.source.rows import Changes, RecordedEvent
 from stream.console.taking import Taking
 from stream.contract.cases import Case
 from stream.contract.events import CaseAssigned, CaseNoted, VerdictRecorded

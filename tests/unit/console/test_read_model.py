@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from stream.console.queue_filter import QueueFilter
-from stream.console.source.read_model import Changes, ReadModel, RecordedEvent
+from stream.console.source.read_model import ReadModel
+from stream.console.source.rows import Changes, RecordedEvent
 from stream.contract.cases import Case
 from stream.contract.events import CaseNoted, CaseSubject
 from tests.sample_cases import decided, seller_case, staff_case

@@ -1,0 +1,119 @@
+"""The rows of the read model: its tables, and how cases and events become rows.
+
+Invariant: pure. A change of the tables changes SCHEMA_VERSION.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import sqlite3
+from typing import Any, Final, NamedTuple, get_args
+
+import msgspec
+
+from stream.contract.alerts import Alert, Severity
+from stream.contract.cases import Case
+from stream.contract.events import CaseEvent, Verdicts
+
+#: Changes with the tables: a file with another version is thrown away.
+SCHEMA_VERSION: Final = 2
+_SEVERITIES: Final[tuple[str, ...]] = get_args(Severity)
+SCHEMA: Final = """
+CREATE TABLE origin (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE positions (
+    topic TEXT, partition INTEGER, next_offset INTEGER NOT NULL, PRIMARY KEY (topic, partition)
+) WITHOUT ROWID;
+CREATE TABLE cases (
+    case_id TEXT PRIMARY KEY, subject_type TEXT NOT NULL, subject_id TEXT NOT NULL, state TEXT NOT NULL,
+    severity INTEGER NOT NULL, kind TEXT NOT NULL, assignee TEXT, waits_for_second INTEGER NOT NULL,
+    due_at REAL, updated_at REAL NOT NULL, written_at REAL NOT NULL, priority REAL NOT NULL, verdict TEXT,
+    is_waiting INTEGER NOT NULL
+);
+CREATE INDEX cases_by_priority ON cases (is_waiting, priority DESC, due_at, case_id);
+CREATE INDEX cases_by_due ON cases (is_waiting, due_at IS NULL, due_at, priority DESC, case_id);
+CREATE INDEX cases_by_update ON cases (updated_at DESC, case_id);
+CREATE INDEX cases_of_subjects ON cases (subject_id);
+CREATE INDEX cases_by_verdict ON cases (verdict);
+CREATE INDEX cases_by_state ON cases (state, severity);
+CREATE TABLE documents (case_id TEXT PRIMARY KEY, document BLOB NOT NULL);
+CREATE TABLE ids (id TEXT, case_id TEXT, PRIMARY KEY (id, case_id)) WITHOUT ROWID;
+CREATE INDEX ids_of_cases ON ids (case_id);
+CREATE TABLE events (
+    event_id TEXT PRIMARY KEY, case_id TEXT NOT NULL, partition INTEGER NOT NULL, record_offset INTEGER NOT NULL,
+    recorded_at REAL NOT NULL, document BLOB NOT NULL
+);
+CREATE INDEX events_of_cases ON events (case_id, recorded_at);
+CREATE TABLE alerts (alert_id TEXT PRIMARY KEY, raised_at REAL NOT NULL);
+CREATE INDEX alerts_by_time ON alerts (raised_at);
+"""
+TABLES: Final = ("origin", "positions", "cases", "documents", "ids", "events", "alerts")
+_event = msgspec.json.Decoder(Verdicts)
+
+
+class RecordedEvent(NamedTuple):
+    """An event of a case, as it is in the log.
+
+    Attributes:
+        partition, offset: Where it is in the verdicts topic.
+        recorded_at: The time of its record.
+    """
+
+    event: CaseEvent
+    partition: int
+    offset: int
+    recorded_at: dt.datetime
+
+
+class Changes(NamedTuple):
+    """What a batch of records changes.
+
+    Attributes:
+        cases: The latest value of each case by id, with the time of its record; None: the case is forgotten.
+        events: Events of analysts.
+        alerts: Alerts.
+        positions: By topic and partition, the offset after the last record that was read.
+    """
+
+    cases: dict[str, tuple[Case, float] | None]
+    events: list[RecordedEvent]
+    alerts: list[Alert]
+    positions: dict[tuple[str, int], int]
+
+
+def case_row(case: Case, written_at: float) -> tuple[Any, ...]:
+    verdict = next((one for one in reversed(case.verdicts) if one.effect == "in_force"), None)
+    return (
+        case.case_id,
+        case.subject.type,
+        case.subject.id,
+        case.state,
+        _SEVERITIES.index(case.severity),
+        case.kind,
+        case.assignee,
+        case.waits_for_second,
+        None if case.due_at is None else case.due_at.timestamp(),
+        case.updated_at.timestamp(),
+        written_at,
+        case.priority,
+        None if verdict is None else verdict.verdict,
+        case.state in {"open", "appealed"},
+    )
+
+
+def ids_of(case: Case) -> set[str]:
+    """Return the ids that lead to a case in a search."""
+    found = {case.subject.id, *(alert.alert_id for alert in case.alerts), *(link.id for link in case.linked)}
+    for review in case.evidence.reviews:
+        found |= {review.review_id, review.product_id, *review.looked_up_by}
+    return found
+
+
+def event_row(found: RecordedEvent) -> tuple[Any, ...]:
+    event = found.event
+    at = found.recorded_at.timestamp()
+    return (event.event_id, event.case_id, found.partition, found.offset, at, msgspec.json.encode(event))
+
+
+def recorded(row: sqlite3.Row) -> RecordedEvent:
+    at = dt.datetime.fromtimestamp(row["recorded_at"], dt.UTC)
+    return RecordedEvent(_event.decode(row["document"]), row["partition"], row["record_offset"], at)
