@@ -36,7 +36,7 @@ def summary(result: Calibration) -> list[str]:
 def _as_it_was(name: str, one: Outcome) -> list[str]:
     flips = "" if one.flips is None else f" with {one.flips:,} flips"
     lines = [
-        f"As it was: {one.alarms} alarms on {name}, where the budget allows {one.allowed:.2f}, in "
+        f"As it was: {_alarms(one.alarms)} on {name}, where the budget allows {one.allowed:.2f}, in "
         f"{one.subject_years:,.0f} subject-years{flips}. So many come at a true rate of {one.alarms_at_least:.1f} to "
         f"{one.alarms_at_most:.1f} (90 % interval)."
     ]
@@ -51,7 +51,8 @@ def _as_it_was(name: str, one: Outcome) -> list[str]:
         lines.append(f"Look at these first: {', '.join(accused.id for accused in one.accused)}.")
     if one.alert_budget is None:
         lines.append(
-            f"Too little history to advise a setting from it: {one.subject_years_needed:,.0f} subject-years are needed."
+            f"As it was, the history is too short to advise a setting from it: {one.subject_years_needed:,.0f} "
+            "subject-years are needed. Permuted labels pass through it many times, so they can advise one."
         )
     else:
         low = "0" if one.alert_budget_at_least is None else f"{one.alert_budget_at_least:g}"
@@ -62,13 +63,17 @@ def _as_it_was(name: str, one: Outcome) -> list[str]:
     return lines
 
 
+def _alarms(count: int) -> str:
+    return f"{count:,} alarm{'' if count == 1 else 's'}"
+
+
 def _flips(size: Size) -> str:
     return f"{size.flips_from} and more" if size.flips_to is None else f"{size.flips_from} to {size.flips_to - 1}"
 
 
 def _describe(one: FamilyResult) -> str:
     text = (
-        f"{one.alarms} alarms in {one.subject_years:,.0f} subject-years, that is {one.rate:.2f} per 1,000, at most "
+        f"{_alarms(one.alarms)} in {one.subject_years:,.0f} subject-years, that is {one.rate:.2f} per 1,000, at most "
         f"{one.rate_at_most:.2f}; {one.allowed:g} allowed. Slack at least {one.slack_at_least:.3g}, the core takes "
         f"{one.slack_assumed:g}."
     )

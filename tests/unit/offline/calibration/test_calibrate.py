@@ -382,4 +382,4 @@ def test_the_summary_says_what_alarmed_as_it_was(cheats: list[tuple[float, Selle
     )
     assert "By size: " in text
     assert "Look at these first: seller-" in text
-    assert "Too little history to advise a setting from it: 333 subject-years are needed." in text
+    assert "As it was, the history is too short to advise a setting from it: 333 subject-years are needed." in text
