@@ -378,7 +378,7 @@ def test_the_summary_says_what_alarmed_as_it_was(cheats: list[tuple[float, Selle
     source.write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for _, one in cheats))
     text = " ".join(summary(measured(source, permutations=1)))
     assert re.search(
-        r"As it was: \d+ alarms on sellers, where the budget allows 0\.\d\d, in \d+ subject-years with", text
+        r"As it was: \d+ alarms? on sellers, where the budget allows 0\.\d\d, in \d+ subject-years with", text
     )
     assert "By size: " in text
     assert "Look at these first: seller-" in text
