@@ -24,7 +24,8 @@ _EFFECTS: Final[dict[Effect, str]] = {
     "in_force": "in force",
     "waits_for_second": "waits for a second analyst",
     "same_analyst": "without effect: another analyst is needed",
-    "outdated": "without effect: older than the verdict in force",
+    "outdated": "without effect: older than its case or the verdict in force",
+    "newer_evidence": "without effect: given before the latest alert was seen",
     "superseded": "superseded by a later one",
 }
 
