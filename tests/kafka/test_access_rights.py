@@ -144,6 +144,18 @@ def test_a_command_needs_its_rights_and_no_others(group: Group, kafka: Authorize
         assert "Error" not in done.stderr, (command, done.stderr)
 
 
+def test_who_may_write_the_inputs_and_not_read_them_dates_events_by_the_newest_case(
+    group: Group, kafka: Authorized
+) -> None:
+    """A producer sees the input topics, but may not read them."""
+    needed = [*access_rights.needed(group.settings, "verdict"), *access_rights.needed(group.settings, "feed")]
+    kafka.grant("u28", needed)
+    _waiting(lambda: access_rights.missing(kafka.settings("u28"), needed), set())
+    done = _run(group, "verdict", "u28", kafka)
+    assert done.returncode == 0
+    assert "by the newest case: the input topics cannot be read by this user" in done.stderr
+
+
 def test_topics_are_created_with_the_right_to_create_them(group: Group, kafka: Authorized) -> None:
     settings = group.settings.model_copy(update={"app_id": "acl-new"})
     *topic_rights, create = access_rights.needed(settings, "topics create")
