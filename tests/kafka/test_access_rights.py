@@ -148,6 +148,9 @@ def test_who_may_write_the_inputs_and_not_read_them_dates_events_by_the_newest_c
     group: Group, kafka: Authorized
 ) -> None:
     """A producer sees the input topics, but may not read them."""
+    with KafkaProducer(**connection(kafka.admin)) as producer:
+        key = json.loads(_LINE)["seller_id"].encode()
+        producer.send(group.settings.lifecycle_topic, key=key, value=_LINE).get(30)
     needed = [*access_rights.needed(group.settings, "verdict"), *access_rights.needed(group.settings, "feed")]
     kafka.grant("u28", needed)
     _waiting(lambda: access_rights.missing(kafka.settings("u28"), needed), set())
