@@ -130,7 +130,12 @@ class Settings(BaseSettings):
     max_event_bytes: int = Field(
         65536, ge=1024, le=900_000, description="largest event accepted; a larger one becomes a dead letter"
     )
-    future_seconds: float = Field(3600, ge=0, le=86400 * 30, description="how far in the future an event's time may be")
+    future_seconds: float = Field(
+        3600,
+        ge=0,
+        le=86400 * 30,
+        description="how far in the future an event's time may be; events of cases 60 s at most",
+    )
     unknown_fields: Literal["count", "refuse"] = Field(
         "count", description="events with fields unknown to the contract: count them, or refuse them as dead letters"
     )

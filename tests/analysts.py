@@ -24,8 +24,9 @@ def verdict(
     story: Story | None = None,
     muted_until: dt.datetime | None = None,
     event_id: str = "",
+    seen: str | None = None,
 ) -> VerdictRecorded:
-    """Return a verdict on a case."""
+    """Return a verdict on a case; `seen` is the latest alert that its analyst saw."""
     return VerdictRecorded(
         event_id=event_id or f"verdict-{case.case_id[:8]}-{at.timestamp():.0f}-{analyst}",
         occurred_at=at,
@@ -36,6 +37,7 @@ def verdict(
         analyst_id=analyst,
         second_analyst_id=second,
         muted_until=muted_until,
+        alert_id=seen,
     )
 
 

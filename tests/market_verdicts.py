@@ -1,7 +1,8 @@
 """Events of analysts for a market: verdicts on the cases that its alerts open, and what people do around them.
 
 Invariant: the same market and the same choices give the same events. Most of them follow from an alert; the others are
-those that a worker must bear: of unknown cases, before the alert, delivered twice, older than the verdict in force.
+those that a worker must bear: of unknown cases, before the alert, delivered twice, older than the verdict in force, on
+evidence that is not the latest.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import datetime as dt
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from random import Random
 from typing import Any, Final, NamedTuple, TypeVar
+
+import msgspec
 
 from stream.arena.analysts import SimulatedAnalysts, answered
 from stream.contract.alerts import Alert
@@ -97,6 +100,9 @@ def _around(verdict: VerdictRecorded, delay: dt.timedelta, chance: Random, disor
         # The note lies between, so a task does not hold the verdict back for reordering when this one arrives.
         outdated = _verdict(verdict, at - delay / 2, "outdated", "inconclusive", "analyst-5").event
         yield SentEvent(at + 12 * _HOUR, outdated)
+    if chance.random() < 0.3:  # of an alert that the case does not have (any more)
+        unseen = _verdict(verdict, at + 3 * _HOUR, "unseen evidence", "inconclusive", "analyst-6")
+        yield unseen._replace(event=msgspec.structs.replace(unseen.event, alert_id="0" * 32))
     if chance.random() < 0.4:
         yield _sent(CaseAppealed, verdict, at + 24 * _HOUR, appellant=verdict.subject.type, note=None)
         # One of an analyst who must not answer the appeal, then perhaps the answer.

@@ -24,7 +24,8 @@ _EFFECTS: Final[dict[Effect, str]] = {
     "in_force": "in force",
     "waits_for_second": "waits for a second analyst",
     "same_analyst": "without effect: another analyst is needed",
-    "outdated": "without effect: older than the verdict in force",
+    "outdated": "without effect: older than its case or the verdict in force",
+    "newer_evidence": "without effect: given before the latest alert was seen",
     "superseded": "superseded by a later one",
 }
 
@@ -57,12 +58,12 @@ def queue(cases: Sequence[Case], digits: int, width: int) -> list[str]:
         digits: How many digits of a case id distinguish it.
         width: Of the lines, at least LEAST_WIDTH.
     """
-    sizes = digits, max(width - digits - 48, 8), 10, 10, 10, 8
+    longest = max((cell_len(literal(_who(case))) for case in cases), default=0)
+    sizes = digits, min(max(width - digits - 48, 8), max(longest, 8)), 10, 10, 10, 8
     lines = [_row(("case", "who", "since", "due", "by", "state"), sizes)]
     for case in cases:
-        who = f"{case.subject.type} {case.subject.id}"
         by = "nobody" if case.assignee is None else case.assignee
-        cells = (case.case_id[:digits], who, _day(case.evidence.since), _day(case.due_at), by, case.state)
+        cells = (case.case_id[:digits], _who(case), _day(case.evidence.since), _day(case.due_at), by, case.state)
         found = case.evidence
         why = (
             f"{case.kind}, {case.severity}: {found.flips} flips, {found.expected:.1f} expected, odds {odds(found.odds)}"
@@ -74,6 +75,10 @@ def queue(cases: Sequence[Case], digits: int, width: int) -> list[str]:
             more.append(f"open again: {case.reopened}")
         lines += [_row(cells, sizes), *(f"  {_cell(text, width - 2)}".rstrip() for text in more)]
     return lines
+
+
+def _who(case: Case) -> str:
+    return f"{case.subject.type} {case.subject.id}"
 
 
 def _row(cells: Sequence[str], sizes: Sequence[int]) -> str:

@@ -93,10 +93,11 @@ class Actions:
     async def bulk(self, request: Request) -> Response:
         """Assign or explain several cases in ten seconds, unless that is undone before."""
         form = await request.form()
-        case_ids = [value for value in form.getlist("case") if isinstance(value, str)][:_MAX_BULK]
+        marked = [value.split() for value in form.getlist("case") if isinstance(value, str)][:_MAX_BULK]
+        cases = {names[0]: names[-1] for names in marked if names}  # with the latest alert that was shown
         values = {name: value for name, value in form.items() if isinstance(value, str)}
         user = user_of(request)
-        if not case_ids:
+        if not cases:
             return await run_in_threadpool(self._refused, request, "Mark the cases first.")
         action = values.get("action", "")
         if action == "explain":
@@ -107,8 +108,11 @@ class Actions:
             return await run_in_threadpool(self._refused, request, "Choose what to do with the marked cases.")
         job = self._bulk.begin(
             user,
-            f"{action} {len(case_ids)} case{'s' * (len(case_ids) > 1)}",
-            [partial(decide, user, case_id, {**wanted, "event_id": uuid4().hex}) for case_id in case_ids],
+            f"{action} {len(cases)} case{'s' * (len(cases) > 1)}",
+            [
+                partial(decide, user, case_id, {**wanted, "alert_id": alert_id, "event_id": uuid4().hex})
+                for case_id, alert_id in cases.items()
+            ],
         )
         if "hx-request" in request.headers:
             return await run_in_threadpool(self._pages.render, request, "bulk.html", job=job)

@@ -25,7 +25,6 @@ from stream.contract.events import (
     Verdict,
     VerdictRecorded,
 )
-from stream.core.cases.alerts import in_force
 from stream.core.cases.transitions import Outcome
 from stream.ops import cases as case_topic
 
@@ -68,16 +67,16 @@ class Decisions:
         Args:
             user: Who decides.
             case_id: The case.
-            form: event_id, verdict, story, note, mute_days, the answers check-0, check-1, ..., and updated_at: the
-                state of the case that the person has seen.
+            form: event_id, verdict, story, note, mute_days, the answers check-0, check-1, ..., and alert_id: the
+                latest alert that the person has seen.
 
         Raises:
             RefusedError: Nothing was written.
         """
         case = self._case(case_id)
-        if form.get("updated_at", "") not in {"", case.updated_at.isoformat()} and _newer_alert(case, form):
-            raise RefusedError("A new alert came while you read. Look at the case again, then decide.")
         fields: dict[str, Any] = {"verdict": form.get("verdict", ""), "analyst_id": user.id, "note": _note(case, form)}
+        if form.get("alert_id"):
+            fields["alert_id"] = form["alert_id"]
         if fields["verdict"] not in VERDICTS:
             raise RefusedError("Choose one of the four verdicts.")
         if fields["verdict"] == "explained":
@@ -143,7 +142,7 @@ class Decisions:
         change = case_topic.foresee(self._settings, case, event)
         if written is not None:  # the form was sent twice
             return Done(written.event, change.outcome)
-        problem = _refusal(case, change.outcome)
+        problem = _refusal(change.outcome)
         if problem is not None:
             raise RefusedError(problem)
         try:
@@ -153,17 +152,13 @@ class Decisions:
         return Done(event, change.outcome)
 
 
-def _newer_alert(case: Case, form: Mapping[str, str]) -> bool:
-    return form.get("alert_id", "") != case.alerts[-1].alert_id
-
-
-def _refusal(case: Case, outcome: Outcome) -> str | None:
-    before = in_force(case)
-    name = before.analyst_id if before is not None else ""
+def _refusal(outcome: Outcome) -> str | None:
     return {
         "case_closed": "The case is closed. A new alert on the subject opens a new one.",
         "case_has_no_verdict": "The case has no verdict that can be contested.",
-        "verdict_of_same_analyst": f"{name} gave the verdict that is contested: another analyst answers the appeal.",
+        "verdict_of_same_analyst": "Who gave a verdict cannot answer the appeal against it: another analyst does.",
+        "verdict_before_evidence": "A new alert came while you read. Look at the case again, then decide.",
+        "appeal_outdated": "A later verdict is in force already.",
         "verdict_outdated": "A later verdict is in force already.",
     }.get(outcome)
 

@@ -16,7 +16,7 @@ from stream.contract.alerts import alert_id as digest_of
 from stream.contract.events import Story, Verdict
 
 CaseState = Literal["open", "decided", "appealed", "closed"]
-Effect = Literal["in_force", "waits_for_second", "same_analyst", "outdated", "superseded"]
+Effect = Literal["in_force", "waits_for_second", "same_analyst", "outdated", "newer_evidence", "superseded"]
 
 
 class CaseAlert(msgspec.Struct, frozen=True):
@@ -34,8 +34,11 @@ class CaseVerdict(msgspec.Struct, frozen=True):
 
     Attributes:
         effect: "in_force"; "waits_for_second" if a second analyst must confirm it first; "same_analyst" if it answers
-            an appeal and its analyst gave the verdict that is contested, or its second analyst is the first one;
-            "outdated" if it is older than the verdict in force; "superseded" once a later verdict is in force.
+            an appeal and one of its analysts gave or confirmed the verdict that is contested, or its second analyst is
+            the first one; "outdated" if it is older than its case or than the verdict in force; "newer_evidence" if its
+            analyst had not seen the latest accusing alert; "superseded" once a later verdict is in force.
+        kind, severity: Of the case when the verdict was recorded: what was judged. None in records of before, which did
+            not keep it.
     """
 
     event_id: str
@@ -46,6 +49,8 @@ class CaseVerdict(msgspec.Struct, frozen=True):
     second_analyst_id: str | None
     note: str | None
     effect: Effect
+    kind: Kind | None = None
+    severity: Severity | None = None
 
 
 class CaseNote(msgspec.Struct, frozen=True):
@@ -58,7 +63,10 @@ class CaseNote(msgspec.Struct, frozen=True):
 
 
 class CaseAppeal(msgspec.Struct, frozen=True):
-    """An appeal; `answered_by` is the event of the verdict that answered it."""
+    """An appeal; `answered_by` is the event of the verdict that answered it.
+
+    An appeal from before the verdict in force is answered by that verdict when it is recorded.
+    """
 
     event_id: str
     appealed_at: dt.datetime

@@ -138,7 +138,9 @@ class VerdictRecorded(
     Attributes:
         story: What explains the flips; only of the verdict "explained".
         second_analyst_id: Who has confirmed the verdict.
-        muted_until: Until when the subject raises no alerts; else the usual time of the verdict.
+        muted_until: Until when the subject raises no alerts, 3650 days at most; else the usual time of the verdict.
+        alert_id: The latest alert of the case that accuses its subject, as the analyst saw it. If a newer one is in the
+            case by then, the verdict has no effect.
     """
 
     verdict: Verdict
@@ -147,6 +149,7 @@ class VerdictRecorded(
     second_analyst_id: Id | None = None
     note: Note | None = None
     muted_until: Instant | None = None
+    alert_id: Id | None = None
 
 
 class CaseAssigned(CaseEvent, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True, tag="case.assigned"):

@@ -6,15 +6,19 @@ the format: key, partition and time. Pseudonyms come last, so that a dead letter
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from stream.config import Settings
-from stream.contract.events import Event
+from stream.contract.events import CaseEvent, Event
 from stream.intake.json_format import JsonDecoder
 from stream.intake.partition import partition_of
 from stream.intake.pseudonyms import pseudonyms_of
 from stream.intake.refusal import Refusal, Refused
 from stream.intake.wrong_key import wrong_key
+
+#: How far in the future an event of a case may be. People's computers date it, and a clock that is ahead would move the
+#: event time of a whole task.
+CASE_FUTURE_SECONDS: Final = 60.0
 
 
 class Decoder(Protocol):
@@ -40,6 +44,7 @@ class Intake:
         self.partitions = partitions
         self._decoder: Decoder = JsonDecoder(settings.max_event_bytes, settings.unknown_fields == "refuse")
         self._future_seconds = settings.future_seconds
+        self._case_future_seconds = min(settings.future_seconds, CASE_FUTURE_SECONDS)
         self._pseudonyms = pseudonyms_of(settings)
 
     @property
@@ -75,12 +80,13 @@ class Intake:
             Refused: The event is too far in the future.
         """
         at = event.occurred_at.timestamp()
-        if at > now + self._future_seconds:
-            raise Refused(
-                Refusal.FUTURE,
-                f"occurred_at is more than {self._future_seconds:g} s ahead of the clock: "
-                f"{event.occurred_at.isoformat()}.",
-            )
+        if at > now + self._case_future_seconds:
+            limit = self._case_future_seconds if isinstance(event, CaseEvent) else self._future_seconds
+            if at > now + limit:
+                raise Refused(
+                    Refusal.FUTURE,
+                    f"occurred_at is more than {limit:g} s ahead of the clock: {event.occurred_at.isoformat()}.",
+                )
         if self._pseudonyms is not None:
             self._pseudonyms.apply(event)
         return at

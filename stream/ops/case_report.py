@@ -1,6 +1,7 @@
 """Measured precision: of the cases that people decided, how many they confirmed.
 
-Invariant: pure. A case counts once, by its verdict in force; one that is inconclusive is no answer and does not count.
+Invariant: pure. A case counts once, by its verdict in force and under the evidence that was judged; one that is
+inconclusive is no answer and does not count.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from typing import Final, get_args
 
 import msgspec
 
-from stream.contract.alerts import Severity
-from stream.contract.cases import Case
+from stream.contract.alerts import Kind, Severity
+from stream.contract.cases import Case, CaseVerdict
 from stream.contract.events import Story
 from stream.core.cases.alerts import in_force
 
@@ -68,12 +69,17 @@ def report(cases: Iterable[Case]) -> CaseReport:
         elif verdict.verdict == "inconclusive":
             others["inconclusive"] += 1
         else:
-            answers[case.kind, case.severity, verdict.verdict] += 1
+            answers[*judged(case, verdict), verdict.verdict] += 1
             if verdict.verdict == "explained":
                 stories[verdict.story or "none_given"] += 1
     groups = sorted({(kind, severity) for kind, severity, _ in answers}, key=lambda one: (one[0], _rank(one[1])))
     rows = [_row(answers, kind, severity) for kind, severity in groups]
     return CaseReport([*rows, _row(answers)], others["inconclusive"], others["undecided"], dict(stories))
+
+
+def judged(case: Case, verdict: CaseVerdict) -> tuple[Kind, Severity]:
+    """Return the kind and severity that a verdict was about; of a verdict that did not keep them, those of its case."""
+    return verdict.kind or case.kind, verdict.severity or case.severity
 
 
 def _rank(severity: str) -> int:

@@ -18,6 +18,7 @@ from stream.contract.events import Story
 from stream.core.cases.alerts import in_force
 from stream.core.cases.book import CaseBook
 from stream.core.cases.transitions import Outcome
+from stream.ops.case_report import judged
 
 #: What an event of a case may do, in the counts of a task.
 CASE_OUTCOMES: Final[tuple[str, ...]] = (*get_args(Outcome), "case_unknown")
@@ -31,7 +32,7 @@ class CaseCounts(NamedTuple):
 
     Attributes:
         states: Number of cases by state and severity.
-        verdicts: Number of cases by kind, severity and the verdict in force.
+        verdicts: Number of cases by the kind and severity that were judged, and the verdict in force.
         stories: Number of explained cases by story.
         log_losses: Of the order of the queue, by "learned" and "odds"; empty while there are too few verdicts.
     """
@@ -49,7 +50,7 @@ class CaseCounts(NamedTuple):
             states[case.state, case.severity] += 1
             verdict = in_force(case)
             if verdict is not None:
-                verdicts[case.kind, case.severity, verdict.verdict] += 1
+                verdicts[*judged(case, verdict), verdict.verdict] += 1
                 if verdict.verdict == "explained":
                     stories[verdict.story or "other"] += 1
         return cls(states, verdicts, stories, book.queue.log_losses())

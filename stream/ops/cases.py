@@ -31,12 +31,12 @@ from stream.ops.missing_topics import advice
 
 log = logging.getLogger(__name__)
 
+#: The most characters of what a person gave that an error repeats.
+_MAX_SHOWN: Final = 80
 #: The fewest digits of a case id that a command accepts.
 LEAST_DIGITS: Final = 6
 _USUAL_DIGITS: Final = 8
 _ACKNOWLEDGED_SECONDS: Final = 10
-#: A case this far from the Kafka time of its record belongs to a market that is replayed or simulated.
-_REPLAYED: Final = dt.timedelta(days=1)
 _case = msgspec.json.Decoder(Case)
 
 
@@ -57,11 +57,11 @@ class KnownCases(NamedTuple):
 
     Attributes:
         cases: The latest value of each case, by id.
-        shift: The event time of the market minus the time of the clock; zero for a live market.
+        newest: The event time of the newest case, and the time of its record (epoch seconds); None without cases.
     """
 
     cases: dict[str, Case]
-    shift: dt.timedelta
+    newest: tuple[dt.datetime, float] | None
 
 
 def read(settings: Settings, kafka: KafkaSettings, on_foreign: Callable[[str], None] = log.warning) -> KnownCases:
@@ -89,14 +89,11 @@ def read(settings: Settings, kafka: KafkaSettings, on_foreign: Callable[[str], N
             continue
         cases[name] = case
         written_at[name] = -1 if record.timestamp is None else record.timestamp
-    return KnownCases(cases, _shift((case, written_at[name]) for name, case in cases.items()))
+    return KnownCases(cases, _newest((case, written_at[name]) for name, case in cases.items()))
 
 
-def _shift(written: Iterable[tuple[Case, int]]) -> dt.timedelta:
-    """Return how far the market's event time is from the clock, by its newest case.
-
-    A worker orders all events by event time, so in a market that is replayed or simulated an event of today would come
-    long after all others: it takes the time that the market has reached.
+def _newest(written: Iterable[tuple[Case, int]]) -> tuple[dt.datetime, float] | None:
+    """Return the time of the newest event of a case, and when it was written; None if there is none.
 
     Args:
         written: Cases with the Kafka times of their records (epoch milliseconds). A case is closed long after its
@@ -104,21 +101,7 @@ def _shift(written: Iterable[tuple[Case, int]]) -> dt.timedelta:
     """
     known = ((case.updated_at, at) for case, at in written if case.state != "closed" and at >= 0)
     newest = max(known, default=None)
-    if newest is None:
-        return dt.timedelta()
-    updated_at, milliseconds = newest
-    return shift_of(updated_at, milliseconds / 1000)
-
-
-def shift_of(updated_at: dt.datetime, written_at: float) -> dt.timedelta:
-    """Return how far a market's event time is from the clock, if it is replayed or simulated; else zero.
-
-    Args:
-        updated_at: The event time of the market's newest case.
-        written_at: The time of its record, in epoch seconds.
-    """
-    shift = updated_at - dt.datetime.fromtimestamp(written_at, dt.UTC)
-    return shift if abs(shift) > _REPLAYED else dt.timedelta()
+    return None if newest is None else (newest[0], newest[1] / 1000)
 
 
 def find(cases: dict[str, Case], given: str) -> Case:
@@ -134,15 +117,16 @@ def find(cases: dict[str, Case], given: str) -> Case:
     found = sorted(name for name in cases if name.startswith(text))
     if len(text) >= LEAST_DIGITS and len(found) == 1:
         return cases[found[0]]
+    shown = repr(given) if len(given) <= _MAX_SHOWN else f"{given[:_MAX_SHOWN]!r}... ({len(given):,} characters)"
     own = sorted(name[:digits] for name, case in cases.items() if case.subject.id == given)
     if own:
-        raise UnknownCaseError(f"{given!r} is a subject and no case: give the id of its case, {' or '.join(own[-5:])}")
+        raise UnknownCaseError(f"{shown} is a subject and no case: give the id of its case, {' or '.join(own[-5:])}")
     if len(text) < LEAST_DIGITS:
-        raise UnknownCaseError(f"{given!r} is too short: give at least the first {LEAST_DIGITS} digits of a case's id")
+        raise UnknownCaseError(f"{shown} is too short: give at least the first {LEAST_DIGITS} digits of a case's id")
     if found:
         names = ", ".join(name[:digits] for name in found[:5])
-        raise UnknownCaseError(f"{given!r} is the beginning of {len(found)} cases ({names}): give more digits")
-    raise UnknownCaseError(f"there is no case {given!r}: {_nearest(cases, text, digits)}")
+        raise UnknownCaseError(f"{shown} is the beginning of {len(found)} cases ({names}): give more digits")
+    raise UnknownCaseError(f"there is no case {shown}: {_nearest(cases, text, digits)}")
 
 
 def _nearest(cases: Iterable[str], text: str, digits: int) -> str:

@@ -16,7 +16,7 @@ from typing import Final
 from stream.config import Settings
 from stream.contract.alerts import EvidencePart, Kind, TurnedReview
 from stream.contract.cases import Case, CaseVerdict
-from stream.core.cases.alerts import in_force
+from stream.core.cases.alerts import in_force, pending_appeal
 from stream.ops.statement_formats import Block, Bullets, Heading, Paragraph, Table, to_html, to_markdown
 
 #: How long after a contact or a look-up a review counts (`stream.core.model.strata.CONTACT_DAYS`).
@@ -195,8 +195,9 @@ def _automation(case: Case, verdict: CaseVerdict, settings: Settings) -> Iterato
     yield Paragraph(found)
     second = "" if verdict.second_analyst_id is None else " A second person agreed."
     yield Paragraph(f"A person took the decision: the case was confirmed on {_day(verdict.recorded_at)}.{second}")
-    if case.state == "appealed":
-        yield Paragraph(f"This decision was contested on {_day(case.appeals[-1].appealed_at)}; there is no answer yet.")
+    appeal = pending_appeal(case)
+    if appeal is not None:
+        yield Paragraph(f"This decision was contested on {_day(appeal.appealed_at)}; there is no answer yet.")
 
 
 def _redress() -> Iterator[Block]:

@@ -386,6 +386,16 @@ def test_case_examples() -> None:
         assert json.loads(msgspec.json.encode(case)) == document
 
 
+def test_cases_of_earlier_versions_are_read() -> None:
+    """Verdicts did not keep what was judged."""
+    (document,) = (one for one in lines_of(EXAMPLES / "case.v1.jsonl") if one["state"] == "appealed")
+    verdicts = [{k: v for k, v in one.items() if k not in {"kind", "severity"}} for one in document["verdicts"]]
+    earlier = document | {"verdicts": verdicts}
+    VALIDATORS["case"].validate(earlier)
+    (found,) = msgspec.convert(earlier, cases.Case).verdicts
+    assert (found.kind, found.severity) == (None, None)
+
+
 @given(data=st.data())
 @settings(max_examples=100, deadline=None)
 def test_alert_type_and_schema_agree(data: st.DataObject) -> None:

@@ -137,9 +137,26 @@ def test_a_command_needs_its_rights_and_no_others(group: Group, kafka: Authorize
         kafka.grant(f"u{number}", needed)
         _waiting(lambda: access_rights.missing(settings, needed), set())  # noqa: B023  # called at once
         done = _run(group, command, f"u{number}", kafka)
+        if command == "verdict":  # the case is of a replayed market, whose time follows from the input topics
+            assert "by the newest case: the input topics cannot be read by this user" in done.stderr
         # The pseudonym is in no topic, which is what `unmask` says after it has read all of them.
         assert done.returncode == (command == "unmask"), (command, done.stderr)
         assert "Error" not in done.stderr, (command, done.stderr)
+
+
+def test_who_may_write_the_inputs_and_not_read_them_dates_events_by_the_newest_case(
+    group: Group, kafka: Authorized
+) -> None:
+    """A producer sees the input topics, but may not read them."""
+    with KafkaProducer(**connection(kafka.admin)) as producer:
+        key = json.loads(_LINE)["seller_id"].encode()
+        producer.send(group.settings.lifecycle_topic, key=key, value=_LINE).get(30)
+    needed = [*access_rights.needed(group.settings, "verdict"), *access_rights.needed(group.settings, "feed")]
+    kafka.grant("u28", needed)
+    _waiting(lambda: access_rights.missing(kafka.settings("u28"), needed), set())
+    done = _run(group, "verdict", "u28", kafka)
+    assert done.returncode == 0
+    assert "by the newest case: the input topics cannot be read by this user" in done.stderr
 
 
 def test_topics_are_created_with_the_right_to_create_them(group: Group, kafka: Authorized) -> None:

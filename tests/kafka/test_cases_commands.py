@@ -138,7 +138,7 @@ def test_a_verdict_is_one_event_with_the_key_of_its_subject(group: Group) -> Non
     assert event == {
         "type": "verdict.recorded", "case_id": case.case_id, "subject": {"type": "seller", "id": "shop-7"},
         "verdict": "explained", "story": "product_fix", "analyst_id": "ana", "second_analyst_id": "ben",
-        "note": "Ünlaut.\nTwo lines.",
+        "note": "Ünlaut.\nTwo lines.", "alert_id": case.alerts[-1].alert_id,
     }  # fmt: skip
     assert _only_line(done.stderr) == (
         f"case {case.case_id[:8]}: recorded; the worker applies it within seconds: the case is decided, and what "
@@ -232,18 +232,56 @@ def test_a_wrong_id_is_one_line_with_the_nearest_ids(group: Group) -> None:
     assert _events(group) == []
 
 
-def test_in_a_replayed_market_an_event_has_the_time_that_the_market_has_reached(group: Group) -> None:
+def _at(event: dict[str, Any]) -> dt.datetime:
+    return dt.datetime.fromisoformat(event["occurred_at"])
+
+
+def test_without_input_a_replayed_market_has_reached_its_newest_case(group: Group) -> None:
     older, newest = seller_case("older"), seller_case("newest")
     older = msgspec.structs.replace(older, updated_at=newest.updated_at - dt.timedelta(days=40))
     _put(group, newest, older)
     done = _run(group, "verdict", older.case_id, "dismissed", "--analyst", "ana")
     ((_, event),) = _events(group)
-    occurred_at = dt.datetime.fromisoformat(event["occurred_at"])
-    assert newest.updated_at < occurred_at < newest.updated_at + dt.timedelta(minutes=2)
-    assert f"(dated {occurred_at:%Y-%m-%d %H:%M} UTC, where the cases' market is now)" in _only_line(done.stderr)
-    at = newest.updated_at + dt.timedelta(days=3)
-    assert _run(group, "note", newest.case_id, "later", "--at", at.isoformat()).returncode == 0
-    assert at in [dt.datetime.fromisoformat(event["occurred_at"]) for _, event in _events(group)]
+    assert newest.updated_at < _at(event) < newest.updated_at + dt.timedelta(minutes=2)
+    assert f"(dated {_at(event):%Y-%m-%d %H:%M} UTC, where the cases' market is now)" in _only_line(done.stderr)
+
+
+def test_a_verdict_names_the_alert_that_its_analyst_saw(group: Group) -> None:
+    case = _live(seller_case("shop"))
+    first = case.alerts[-1]
+    case = msgspec.structs.replace(
+        case, alerts=[first, msgspec.structs.replace(first, alert_id="c" * 32, raised_at=first.raised_at + HOUR)]
+    )
+    _put(group, case)
+    line = _refused(group, "verdict", case.case_id, "confirmed", "--alert", first.alert_id[:8])
+    assert line == (
+        "nothing was recorded: the case has a newer alert, so the verdict would have no effect: see `volteface case "
+        f"{case.case_id[:8]}`"
+    )
+    line = _refused(group, "verdict", case.case_id, "confirmed", "--alert", "f" * 5000)
+    assert line.startswith("nothing was recorded: --alert 'ffff")
+    assert line.endswith(f"is no alert of the case, whose latest are {first.alert_id[:8]}, cccccccc")
+    assert len(line) < 250
+    for options in ([], ["--alert", "cccc"]):
+        assert _run(group, "verdict", case.case_id, "confirmed", *options).returncode == 0
+    assert [event["alert_id"] for _, event in _events(group)] == ["c" * 32] * 2
+
+
+def test_nothing_is_muted_for_no_days(group: Group) -> None:
+    case = _live(seller_case("shop"))
+    _put(group, case)
+    line = _only_line(_run(group, "verdict", case.case_id, "dismissed", "--mute", "0d").stderr)
+    assert line.endswith("the subject's own past; nothing is muted: alerts on the subject go on")
+
+
+def test_neither_of_the_two_people_of_a_verdict_answers_its_appeal(group: Group) -> None:
+    case = decided(seller_case("shop"), state="appealed")
+    given = msgspec.structs.replace(case.verdicts[0], second_analyst_id="ben")
+    case = _live(msgspec.structs.replace(case, verdicts=[given]))
+    _put(group, case)
+    for people in (["--analyst", "ben"], ["--analyst", "cim", "--second", "ben"]):
+        line = _refused(group, "verdict", case.case_id, "dismissed", *people)
+        assert line.endswith("ana-lyst and ben gave the verdict that is contested: another analyst answers the appeal")
 
 
 def test_precision_is_measured(group: Group) -> None:

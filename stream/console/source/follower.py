@@ -24,8 +24,8 @@ from stream.console.source.rows import Changes, RecordedEvent
 from stream.contract.cases import Case
 from stream.contract.events import CaseEvent, Verdicts
 from stream.ops.alert_records import NotAnAlertError, decode_alert
-from stream.ops.cases import shift_of
 from stream.ops.client import connection
+from stream.ops.market_time import MarketTime, market_time, shift_of
 from stream.ops.missing_topics import advice
 from stream.ops.topic_reader import place
 
@@ -39,6 +39,8 @@ _STOP_SECONDS: Final = 3.0
 #: How often the topics' ends, and their ids, are asked for.
 _ENDS_SECONDS: Final = 2.0
 _IDS_SECONDS: Final = 20.0
+#: How often the market's time is asked for.
+_MARKET_SECONDS: Final = 20.0
 _case = msgspec.json.Decoder(Case)
 _event = msgspec.json.Decoder(Verdicts)
 
@@ -74,6 +76,9 @@ class Follower:
         #: When the ends were asked for that have been read last (`time.monotonic`).
         self._complete_at = float("-inf")
         self._begun_at = time.monotonic()
+        #: The market's time, and when it was asked for (`time.monotonic`).
+        self._market: MarketTime | None = None
+        self._market_at = float("-inf")
 
     @property
     def topics(self) -> tuple[str, str, str]:
@@ -100,7 +105,13 @@ class Follower:
     def market_now(self) -> dt.datetime:
         """Return the present time in the market's event time, which is the clock's unless the market is replayed."""
         latest, now = self._read_model.latest(), dt.datetime.now(dt.UTC)
-        return now if latest is None else now + shift_of(*latest)
+        shift = dt.timedelta() if latest is None else shift_of(*latest)
+        if latest is None or not shift:
+            return now
+        market = self._market
+        if market is None or not market.shift or not market.is_reached:
+            return now + shift
+        return max(now + market.shift, latest[0])
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -148,6 +159,7 @@ class Follower:
                 self.lag = sum(max(ends[tp] - next_offsets[tp.topic, tp.partition], 0) for tp in partitions)
                 if self.lag == 0:
                     self.problem, self._complete_at = None, asked_at
+                self._ask_for_market_time()
                 if time.monotonic() - ids_at > _IDS_SECONDS:
                     ids_at = time.monotonic()
                     if self._topic_ids() != origin:
@@ -156,6 +168,19 @@ class Follower:
                 if time.monotonic() - asked_at > _ENDS_SECONDS:
                     asked_at = time.monotonic()
                     ends = consumer.end_offsets(partitions)
+
+    def _ask_for_market_time(self) -> None:
+        """Ask for the time of a replayed market, now and then, once all cases are read."""
+        if self.lag or time.monotonic() - self._market_at < _MARKET_SECONDS:
+            return
+        latest = self._read_model.latest()
+        if latest is None:
+            return
+        try:
+            self._market = market_time(self._settings, self._kafka, *latest)
+        except KafkaError as error:
+            log.warning("the time of the market cannot be read: %s", error)
+        self._market_at = time.monotonic()
 
     def _topic_ids(self) -> dict[str, str]:
         if self._kafka.mock:  # it gives no ids

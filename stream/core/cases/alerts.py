@@ -6,14 +6,13 @@ they arrive.
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
 
 from stream.contract.alerts import Alert, Link, Subject
-from stream.contract.cases import Case, CaseAlert, CaseVerdict, case_id
+from stream.contract.cases import Case, CaseAlert, CaseAppeal, CaseVerdict, case_id
 from stream.core.alerting.response import SEVERITIES
 from stream.core.cases.rules import CaseRules
 
@@ -24,6 +23,18 @@ MAX_ENTRIES: Final = 20
 def in_force(case: Case) -> CaseVerdict | None:
     """Return the verdict in force."""
     return next((verdict for verdict in reversed(case.verdicts) if verdict.effect == "in_force"), None)
+
+
+def pending_appeal(case: Case) -> CaseAppeal | None:
+    """Return the appeal that a contested case waits with: the first that is not answered."""
+    if case.state != "appealed":
+        return None
+    return next((appeal for appeal in case.appeals if appeal.answered_by is None), None)
+
+
+def latest_accusation(case: Case) -> str | None:
+    """Return the id of the latest alert that accuses the subject; a shift of a product's rating accuses nobody."""
+    return next((alert.alert_id for alert in reversed(case.alerts) if alert.kind != "product.rating_shift"), None)
 
 
 def opened(subject: Subject, alert: Alert, rules: CaseRules) -> Case:
@@ -45,18 +56,20 @@ def opened(subject: Subject, alert: Alert, rules: CaseRules) -> Case:
 def with_alert(case: Case, alert: Alert, rules: CaseRules) -> Case:
     """Return a case with one more alert. A decided case is open again if the alert is later than its verdict."""
     alerts = sorted([*case.alerts, _short(alert)], key=lambda one: (one.raised_at, one.alert_id))[-MAX_ENTRIES:]
-    due_at = rules.due_at(max(alert.raised_at, _appealed_at(case) or alert.raised_at), alert.severity)
-    # A shift of a product's rating is evidence about its effect, and accuses nobody.
-    accusations = [one.alert_id for one in alerts if one.kind != "product.rating_shift"]
+    # An alert from before an appeal may come after it.
+    appeal = pending_appeal(case)
+    waits_since = alert.raised_at if appeal is None else max(alert.raised_at, appeal.appealed_at)
+    due_at = rules.due_at(waits_since, alert.severity)
+    case = msgspec.structs.replace(case, alerts=alerts)
     case = msgspec.structs.replace(
         case,
-        alerts=alerts,
         severity=max(case.severity, alert.severity, key=SEVERITIES.index),
         updated_at=max(case.updated_at, alert.raised_at),
         linked=_merged(case.linked, alert.evidence.linked),
-        **(_latest(alert) if accusations[-1:] == [alert.alert_id] else {}),
+        **(_latest(alert) if latest_accusation(case) == alert.alert_id else {}),
     )
-    verdict = in_force(case) if case.state == "decided" and alert.alert_id in accusations else None
+    accuses = alert.kind != "product.rating_shift"
+    verdict = in_force(case) if case.state == "decided" and accuses else None
     if verdict is not None and alert.raised_at > verdict.recorded_at:
         case = msgspec.structs.replace(
             case, state="open", reopened=_reason(alert, verdict), assignee=None, due_at=due_at
@@ -64,11 +77,6 @@ def with_alert(case: Case, alert: Alert, rules: CaseRules) -> Case:
     elif case.due_at is not None:
         case = msgspec.structs.replace(case, due_at=min(case.due_at, due_at))
     return case
-
-
-def _appealed_at(case: Case) -> dt.datetime | None:
-    """Return since when an appeal waits for its answer; an alert from before it may come after it."""
-    return case.appeals[-1].appealed_at if case.state == "appealed" else None
 
 
 def _short(alert: Alert) -> CaseAlert:

@@ -7,28 +7,35 @@ but its log.
 from __future__ import annotations
 
 import datetime as dt
-from typing import Final, Literal, NamedTuple
+from collections.abc import Sequence
+from typing import Final, Literal, NamedTuple, TypeVar
 
 import msgspec
 
 from stream.contract.cases import Case, CaseAppeal, CaseNote, CaseVerdict, Effect
 from stream.contract.events import CaseAppealed, CaseAssigned, CaseEvent, CaseNoted, Verdict, VerdictRecorded
-from stream.core.cases.alerts import MAX_ENTRIES, in_force
+from stream.core.cases.alerts import MAX_ENTRIES, in_force, latest_accusation, pending_appeal
 from stream.core.cases.rules import CaseRules
+
+_Entry = TypeVar("_Entry", CaseVerdict, CaseAppeal)
 
 Outcome = Literal[
     "verdict_in_force",
     "verdict_waits_for_second",
     "verdict_of_same_analyst",
     "verdict_outdated",
+    "verdict_before_evidence",
     "case_assigned",
     "case_noted",
     "case_appealed",
+    "appeal_outdated",
     "case_has_no_verdict",
     "case_closed",
 ]
 #: For how long a subject raises no alerts after a verdict.
 MUTE_DAYS: Final[dict[Verdict, int]] = {"confirmed": 0, "explained": 30, "dismissed": 30, "inconclusive": 7}
+#: The longest time without alerts that a verdict can set.
+MAX_MUTE_DAYS: Final = 3650
 #: A decided case is closed when an appeal is no longer possible: six months, as in Art. 20 (1) of Regulation (EU)
 #: 2022/2065.
 APPEAL_DAYS: Final = 183
@@ -83,34 +90,51 @@ def closed(case: Case, now: dt.datetime) -> Case | None:
 def _verdict(case: Case, event: VerdictRecorded, rules: CaseRules) -> CaseChange:
     """Record a verdict.
 
-    1. A verdict older than the one in force changes nothing.
-    2. An appeal is answered by another analyst than the one whose verdict is contested.
-    3. Where a second analyst is needed, the verdict waits until the event names one, or another analyst records the
+    1. A verdict older than its case, or than the one in force, changes nothing.
+    2. Nor does one whose analyst had not seen the latest accusing alert.
+    3. An appeal is answered by others than the people of the verdict that is contested.
+    4. Where a second analyst is needed, the verdict waits until the event names one, or another analyst records the
        same verdict.
-    4. Otherwise it is in force, and those before it are superseded.
+    5. Otherwise it is in force, and those before it are superseded.
     """
     before = in_force(case)
-    if before is not None and event.occurred_at < before.recorded_at:
+    if event.occurred_at < case.opened_at or (before is not None and event.occurred_at < before.recorded_at):
         return CaseChange(_logged(case, event, "outdated"), "verdict_outdated")
-    if case.state == "appealed" and before is not None and event.analyst_id == before.analyst_id:
-        return CaseChange(_logged(case, event, "same_analyst"), "verdict_of_same_analyst")
-    analyst_id, second = event.analyst_id, event.second_analyst_id
-    if second == analyst_id:
-        return CaseChange(_logged(case, event, "same_analyst"), "verdict_of_same_analyst")
+    if not _has_seen_all(case, event.alert_id):
+        return CaseChange(_logged(case, event, "newer_evidence"), "verdict_before_evidence")
     on_appeal = case.state == "appealed"
+    excluded = {before.analyst_id, before.second_analyst_id} if on_appeal and before is not None else set()
+    analyst_id, second = event.analyst_id, event.second_analyst_id
+    if analyst_id in excluded or second == analyst_id or (second is not None and second in excluded):
+        return CaseChange(_logged(case, event, "same_analyst"), "verdict_of_same_analyst")
     if second is None and rules.needs_second(case.subject.type, event.verdict, on_appeal=on_appeal):
-        waiting = case.verdicts[-1] if case.verdicts and case.verdicts[-1].effect == "waits_for_second" else None
-        if waiting is None or waiting.verdict != event.verdict or waiting.analyst_id == analyst_id:
+        waiting = waiting_verdict(case)
+        if waiting is None or waiting.verdict != event.verdict or waiting.analyst_id in {analyst_id, *excluded}:
             logged = _logged(case, event, "waits_for_second")
             return CaseChange(msgspec.structs.replace(logged, waits_for_second=True), "verdict_waits_for_second")
         second = waiting.analyst_id
     return _in_force(case, msgspec.structs.replace(event, second_analyst_id=second))
 
 
+def waiting_verdict(case: Case) -> CaseVerdict | None:
+    """Return the verdict that waits for a second analyst: the latest such one, whatever was refused after it."""
+    return next((verdict for verdict in reversed(case.verdicts) if verdict.effect == "waits_for_second"), None)
+
+
+def _has_seen_all(case: Case, alert_id: str | None) -> bool:
+    """Return whether no accusing alert is newer than the one that an analyst saw.
+
+    One that is not among the case's counts as older: it may have been, and whether it is yet to come cannot be told.
+    """
+    if alert_id is None:
+        return True
+    places = {alert.alert_id: place for place, alert in enumerate(case.alerts)}
+    latest = latest_accusation(case)
+    return latest is None or places.get(alert_id, -1) >= places[latest]
+
+
 def _in_force(case: Case, event: VerdictRecorded) -> CaseChange:
-    muted_until = event.muted_until
-    if muted_until is None and MUTE_DAYS[event.verdict]:
-        muted_until = event.occurred_at + dt.timedelta(days=MUTE_DAYS[event.verdict])
+    muted_until = _muted_until(event)
     superseded = [
         msgspec.structs.replace(one, effect="superseded") if one.effect in {"in_force", "waits_for_second"} else one
         for one in case.verdicts
@@ -132,6 +156,14 @@ def _in_force(case: Case, event: VerdictRecorded) -> CaseChange:
     return CaseChange(decided, "verdict_in_force", Decision(event.verdict, case.evidence.since, muted_until))
 
 
+def _muted_until(event: VerdictRecorded) -> dt.datetime | None:
+    """Return until when a verdict mutes its subject; None if it does not."""
+    at = event.occurred_at
+    usual = at + dt.timedelta(days=MUTE_DAYS[event.verdict])
+    until = usual if event.muted_until is None else min(event.muted_until, at + dt.timedelta(days=MAX_MUTE_DAYS))
+    return until if until > at else None
+
+
 def _logged(case: Case, event: VerdictRecorded, effect: Effect) -> Case:
     verdict = CaseVerdict(
         event_id=event.event_id,
@@ -142,25 +174,37 @@ def _logged(case: Case, event: VerdictRecorded, effect: Effect) -> Case:
         second_analyst_id=event.second_analyst_id,
         note=event.note,
         effect=effect,
+        kind=case.kind,
+        severity=case.severity,
     )
-    verdicts = [*case.verdicts, verdict]
-    while len(verdicts) > MAX_ENTRIES:  # the verdict in force is never forgotten
-        verdicts.pop(0 if verdicts[0].effect != "in_force" else 1)
-    return msgspec.structs.replace(case, verdicts=verdicts)
+    # Never forgotten: the verdict in force, and the one that waits for a second analyst.
+    kept = in_force(case), waiting_verdict(case)
+    return msgspec.structs.replace(case, verdicts=_latest([*case.verdicts, verdict], kept))
+
+
+def _latest(entries: list[_Entry], kept: Sequence[_Entry | None]) -> list[_Entry]:
+    """Return the latest entries of a case; those that must be kept are among them."""
+    found = list(entries)
+    while len(found) > MAX_ENTRIES:
+        del found[next(place for place, entry in enumerate(found) if entry not in kept)]
+    return found
 
 
 def _appeal(case: Case, event: CaseAppealed, rules: CaseRules) -> CaseChange:
-    if in_force(case) is None:
+    """Record an appeal. One from before the verdict in force, or on a contested case, changes only the log."""
+    verdict = in_force(case)
+    if verdict is None:
         return CaseChange(case, "case_has_no_verdict")
-    appeal = CaseAppeal(event.event_id, event.occurred_at, event.appellant, event.note, None)
-    case = msgspec.structs.replace(
-        case,
-        state="appealed",
-        appeals=[*case.appeals, appeal][-MAX_ENTRIES:],
-        assignee=None,
-        due_at=rules.due_at(event.occurred_at, case.severity),
-    )
-    return CaseChange(case, "case_appealed")
+    is_outdated = event.occurred_at < verdict.recorded_at
+    answered_by = verdict.event_id if is_outdated else None
+    appeal = CaseAppeal(event.event_id, event.occurred_at, event.appellant, event.note, answered_by)
+    logged = msgspec.structs.replace(case, appeals=_latest([*case.appeals, appeal], [pending_appeal(case)]))
+    if is_outdated:
+        return CaseChange(logged, "appeal_outdated")
+    if case.state == "appealed":
+        return CaseChange(logged, "case_appealed")
+    due_at = rules.due_at(event.occurred_at, case.severity)
+    return CaseChange(msgspec.structs.replace(logged, state="appealed", assignee=None, due_at=due_at), "case_appealed")
 
 
 def _with_note(case: Case, event: CaseNoted) -> Case:

@@ -55,13 +55,21 @@ def test_the_queue_says_who_why_since_when_and_by_whom() -> None:
     open_case = seller_case(assignee="ana")
     waiting = staff_case(waits_for_second=True)
     assert case_pages.queue([open_case, waiting], 8, 80) == [
-        "case      who                       since       due         by          state",
-        f"{open_case.case_id[:8]}  seller seller-0011        2025-05-16  2025-06-13  ana         open",
+        "case      who                 since       due         by          state",
+        f"{open_case.case_id[:8]}  seller seller-0011  2025-05-16  2025-06-13  ana         open",
         "  seller.contact_flips, critical: 12 flips, 1.5 expected, odds over a million",
-        f"{waiting.case_id[:8]}  staff staff-04            2025-04-20  2025-07-22  nobody      open",
+        f"{waiting.case_id[:8]}  staff staff-04      2025-04-20  2025-07-22  nobody      open",
         "  staff.access_flips, low: 19 flips, 7.8 expected, odds 16.5",
         "  waits for a second analyst",
     ]
+
+
+def test_the_column_who_is_no_wider_than_its_longest_entry() -> None:
+    header, row, _ = case_pages.queue([seller_case()], 8, 200)
+    assert header == "case      who                 since       due         by          state"
+    assert row.split("  ")[1] == "seller seller-0011"
+    header, *_ = case_pages.queue([seller_case("x" * 128)], 8, 200)
+    assert header.index("since") == 10 + len(f"seller {'x' * 128}") + 2
 
 
 def test_a_page_has_all_sections_and_the_sum_of_the_parts() -> None:
@@ -102,6 +110,8 @@ def test_days_are_read() -> None:
         (["verdict", "abcdef", "guilty"], "VERDICT takes confirmed"),
         (["verdict", "abcdef", "explained", "--story", "magic"], "--story takes product_fix"),
         (["verdict", "abcdef", "confirmed", "--story", "campaign"], "it goes with explained, not with confirmed"),
+        (["verdict", "abcdef", "explained"], "explained needs --story, what explains the flips: product_fix"),
+        (["verdict", "abcdef", "guilty" * 900], "(5,400 characters)"),
         (["verdict", "abcdef", "confirmed", "--analyst", "ana", "--second", "ana"], "another analyst than ana"),
         (["verdict", "abcdef", "confirmed", "--mute", "soon"], "--mute takes a number of days"),
         (["verdict", "abcdef", "confirmed", "--at", "yesterday"], "--at takes a date"),

@@ -16,7 +16,7 @@ from kafka.partitioner import murmur2 as kafka_python_murmur2
 from msgspec import structs
 
 from stream.config import Settings
-from stream.contract.events import Event, OutreachSent, ReviewCreated
+from stream.contract.events import CaseNoted, CaseSubject, Event, OutreachSent, ReviewCreated
 from stream.intake import identifiers
 from stream.intake.dead_letters import HEADERS, DeadLetter, NotADeadLetterError, incoming, outgoing
 from stream.intake.intake import Intake
@@ -63,6 +63,23 @@ def refusal(intake: Intake, document: object, stream: int = LIFECYCLE) -> Refuse
     with pytest.raises(Refused) as refused:
         decode(intake, document, stream)
     return refused.value
+
+
+@pytest.mark.parametrize(("setting", "limit"), [(3600, 60), (5, 5)])
+def test_an_event_of_a_case_is_hardly_in_the_future(setting: float, limit: float) -> None:
+    """The clock of an analyst's computer may be wrong; it must not move the event time of a task."""
+    intake = Intake(Settings.model_construct(max_event_bytes=2048, future_seconds=setting), PARTITIONS)
+    noted = CaseNoted(
+        event_id="n-1", occurred_at=dt.datetime.fromtimestamp(NOW + limit, dt.UTC), case_id="c-1",
+        subject=CaseSubject("seller", "seller-42"), analyst_id="ana", note="Text.",
+    )  # fmt: skip
+    assert intake.check_time(noted, NOW) == NOW + limit
+    later = structs.replace(noted, occurred_at=noted.occurred_at + dt.timedelta(seconds=1))
+    with pytest.raises(Refused, match=f"more than {limit} s ahead of the clock") as refused:
+        intake.check_time(later, NOW)
+    assert refused.value.reason is Refusal.FUTURE
+    created = structs.replace(decode(intake, CREATED), occurred_at=dt.datetime.fromtimestamp(NOW + setting, dt.UTC))
+    assert intake.check_time(created, NOW) == NOW + setting
 
 
 def test_accepts_a_valid_event(intake: Intake) -> None:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import msgspec
 import pytest
 from scipy.stats import beta
 
+from stream.core.cases import transitions
+from stream.core.cases.alerts import with_alert
+from stream.core.cases.book import CaseBook
+from stream.core.cases.rules import CASE_RULES
+from stream.core.model.encoding import encode
 from stream.ops.case_report import PrecisionRow, interval, report
-from tests.sample_cases import decided, seller_case, staff_case
+from stream.ops.case_samples import CaseCounts
+from tests.analysts import verdict
+from tests.sample_cases import HOUR, decided, seller_alert, seller_case, staff_case
 
 
 @pytest.mark.parametrize(
@@ -54,6 +63,25 @@ def test_a_contested_verdict_is_still_in_force_and_a_waiting_one_is_not() -> Non
     waiting.verdicts[0] = msgspec.structs.replace(waiting.verdicts[0], effect="waits_for_second")
     found = report([contested, waiting])
     assert (found.rows[-1].confirmed, found.undecided) == (1, 1)
+
+
+def test_a_verdict_counts_under_what_was_judged() -> None:
+    """A later alert, that nobody has judged yet, changes kind and severity of the case."""
+    case = seller_case("a", severity="low")
+    judged, _, _ = transitions.apply(
+        case, verdict(case, case.opened_at + HOUR, "explained", story="campaign"), CASE_RULES
+    )
+    later = seller_alert("c" * 32, case.opened_at + 2 * HOUR, "a")
+    again = with_alert(judged, msgspec.structs.replace(later, kind="seller.flips", severity="critical"), CASE_RULES)
+    assert (again.state, again.kind, again.severity) == ("open", "seller.flips", "critical")
+    first, _ = report([again]).rows
+    assert (first.kind, first.severity, first.explained) == ("seller.contact_flips", "low", 1)
+    book = CaseBook(CASE_RULES, Counter())
+    book.load(again.case_id, encode(again))
+    assert CaseCounts.of(book).verdicts == {("seller.contact_flips", "low", "explained"): 1}
+    old = msgspec.structs.replace(again.verdicts[0], kind=None, severity=None)
+    first, _ = report([msgspec.structs.replace(again, verdicts=[old])]).rows
+    assert (first.kind, first.severity) == ("seller.flips", "critical")
 
 
 def test_without_cases_the_precision_is_unknown() -> None:

@@ -13,7 +13,7 @@ from stream.contract.events import CaseAssigned, CaseEvent, CaseNoted, Verdict
 from stream.core.cases import transitions
 from stream.core.cases.alerts import MAX_ENTRIES, in_force, with_alert
 from stream.core.cases.rules import CaseRules, FourEyes
-from stream.core.cases.transitions import APPEAL_DAYS
+from stream.core.cases.transitions import APPEAL_DAYS, MAX_MUTE_DAYS
 from tests.analysts import appeal, subject_of, verdict
 from tests.sample_cases import HOUR, seller_alert, seller_case, staff_case
 
@@ -56,6 +56,18 @@ def test_an_analyst_may_set_the_end_of_the_mute_period() -> None:
     assert decided.muted_until == _at(case, 9)
 
 
+def test_a_mute_period_has_a_longest_time_and_one_that_is_over_is_none() -> None:
+    case = seller_case()
+    for until, expected in (
+        (_at(case, 1) + dt.timedelta(days=MAX_MUTE_DAYS + 1), _at(case, 1) + dt.timedelta(days=MAX_MUTE_DAYS)),
+        (_at(case, 1), None),
+        (_at(case, 0), None),
+    ):
+        change = transitions.apply(case, verdict(case, _at(case, 1), "dismissed", muted_until=until), _RULES["staff"])
+        assert change.decision is not None
+        assert change.decision.muted_until == change.case.muted_until == expected
+
+
 def test_a_later_verdict_supersedes_and_an_older_one_changes_nothing() -> None:
     case = seller_case()
     decided, outcomes = _after(
@@ -69,6 +81,48 @@ def test_a_later_verdict_supersedes_and_an_older_one_changes_nothing() -> None:
     found = in_force(decided)
     assert found is not None
     assert found.verdict == "confirmed"
+
+
+@pytest.mark.parametrize("seen", [None, "latest"])
+def test_a_verdict_from_before_its_case_changes_nothing(seen: str | None) -> None:
+    case = seller_case()
+    known = None if seen is None else case.alerts[-1].alert_id
+    after, outcomes = _after(case, verdict(case, _at(case, -200 * 24), "dismissed", seen=known))
+    assert (after.state, after.due_at, outcomes) == ("open", case.due_at, ["verdict_outdated"])
+    assert [one.effect for one in after.verdicts] == ["outdated"]
+    assert transitions.closed(after, _at(case, 1)) is None
+
+
+def test_a_verdict_decides_no_evidence_that_its_analyst_did_not_see() -> None:
+    case, rules = seller_case(), _RULES["staff"]
+    seen = case.alerts[-1].alert_id
+    newer = with_alert(case, seller_alert("c" * 32, _at(case, 1)), rules)
+    for unseen in (seen, "0" * 32):
+        after, outcomes = _after(newer, verdict(case, _at(case, 2), "confirmed", seen=unseen))
+        assert outcomes == ["verdict_before_evidence"]
+        assert [one.effect for one in after.verdicts] == ["newer_evidence"]
+        assert after == msgspec.structs.replace(newer, verdicts=after.verdicts, updated_at=_at(case, 2))
+    for known in ("c" * 32, None):
+        assert _after(newer, verdict(case, _at(case, 2), "confirmed", seen=known))[1] == ["verdict_in_force"]
+
+
+def test_an_alert_that_is_no_longer_listed_is_older_evidence() -> None:
+    case = seller_case()
+    full = case
+    for hour in range(MAX_ENTRIES):
+        full = with_alert(full, seller_alert(f"{hour:032x}", _at(case, hour + 1)), _RULES["staff"])
+    gone = case.alerts[-1].alert_id
+    assert gone not in [alert.alert_id for alert in full.alerts]
+    assert _after(full, verdict(case, _at(case, 99), "confirmed", seen=gone))[1] == ["verdict_before_evidence"]
+
+
+def test_a_rating_shift_is_no_newer_evidence() -> None:
+    case = seller_case()
+    seen = case.alerts[-1].alert_id
+    shift = msgspec.structs.replace(seller_alert("e" * 32, _at(case, 1)), kind="product.rating_shift")
+    shifted = with_alert(case, shift, _RULES["staff"])
+    for known in (seen, "e" * 32):
+        assert _after(shifted, verdict(case, _at(case, 2), "confirmed", seen=known))[1] == ["verdict_in_force"]
 
 
 @pytest.mark.parametrize(
@@ -127,6 +181,112 @@ def test_an_appeal_is_answered_by_another_analyst() -> None:
     assert (other.state, other.appeals[0].answered_by) == ("decided", "answer")
     waiting, _ = _after(appealed, verdict(case, _at(case, 3), "dismissed", analyst="ben"), four_eyes="on")
     assert (waiting.state, waiting.waits_for_second) == ("appealed", True)
+
+
+@pytest.mark.parametrize("four_eyes", ["off", "on"])
+@pytest.mark.parametrize(
+    ("analyst", "second"),
+    [("ana", "cim"), ("ben", "cim"), ("cim", "ana"), ("cim", "ben"), ("ben", None), ("ana", None)],
+)
+def test_neither_of_the_two_people_of_a_verdict_answers_its_appeal(
+    analyst: str, second: str | None, four_eyes: FourEyes
+) -> None:
+    case = seller_case()
+    given = verdict(case, _at(case, 1), "confirmed", second="ben")
+    appealed, _ = _after(case, given, appeal(case, _at(case, 2)))
+    answer = verdict(case, _at(case, 3), "dismissed", analyst=analyst, second=second)
+    after, outcomes = _after(appealed, answer, four_eyes=four_eyes)
+    assert (after.state, outcomes) == ("appealed", ["verdict_of_same_analyst"])
+    others, _ = _after(appealed, verdict(case, _at(case, 3), "dismissed", analyst="cim", second="dan"))
+    assert others.state == "decided"
+
+
+def test_a_verdict_that_waits_does_not_make_its_analyst_the_second_one_of_an_answer() -> None:
+    """Ben has confirmed the verdict, then given another one, which waits; his verdict is contested."""
+    case = staff_case()
+    after, _ = _after(
+        case,
+        verdict(case, _at(case, 1), "confirmed", second="ben"),
+        verdict(case, _at(case, 2), "dismissed", analyst="ben"),
+        appeal(case, _at(case, 3)),
+        verdict(case, _at(case, 4), "dismissed", analyst="cim"),
+    )
+    assert (after.state, after.waits_for_second) == ("appealed", True)
+    answered, _ = _after(after, verdict(case, _at(case, 5), "dismissed", analyst="dan"))
+    found = in_force(answered)
+    assert found is not None
+    assert (answered.state, found.second_analyst_id) == ("decided", "cim")
+
+
+@pytest.mark.parametrize("refused", ["outdated", "same_analyst", "newer_evidence"])
+def test_a_refused_verdict_does_not_hide_the_one_that_waits(refused: str) -> None:
+    case = staff_case()
+    seen = case.alerts[-1].alert_id
+    between = {
+        "outdated": verdict(case, _at(case, -5), "dismissed", analyst="cim"),
+        "same_analyst": verdict(case, _at(case, 2), "dismissed", analyst="cim", second="cim"),
+        "newer_evidence": verdict(case, _at(case, 2), "dismissed", analyst="cim", seen="0" * 32),
+    }[refused]
+    second = verdict(case, _at(case, 3), "confirmed", analyst="ben", seen=seen)
+    after, _ = _after(case, verdict(case, _at(case, 1), "confirmed"), *[between] * MAX_ENTRIES, second)
+    assert (after.state, after.waits_for_second) == ("decided", False)
+    assert after.verdicts[-2].effect == refused
+
+
+def test_another_verdict_takes_the_place_of_the_one_that_waits() -> None:
+    case = staff_case()
+    after, outcomes = _after(
+        case,
+        verdict(case, _at(case, 1), "confirmed"),
+        verdict(case, _at(case, 2), "dismissed", analyst="ben"),
+        verdict(case, _at(case, 3), "confirmed", analyst="cim"),
+    )
+    assert (after.state, set(outcomes)) == ("open", {"verdict_waits_for_second"})
+
+
+def test_an_appeal_from_before_the_verdict_in_force_does_not_contest_it() -> None:
+    case = seller_case()
+    assigned = CaseAssigned(
+        event_id="1", occurred_at=_at(case, 3), case_id=case.case_id, subject=subject_of(case), analyst_id="ana",
+        assignee_id="ben",
+    )  # fmt: skip
+    decided, _ = _after(case, verdict(case, _at(case, 2), "confirmed", event_id="verdict"), assigned)
+    after, outcomes = _after(decided, appeal(case, _at(case, 1)))
+    assert outcomes == ["appeal_outdated"]
+    assert [one.answered_by for one in after.appeals] == ["verdict"]
+    assert after == msgspec.structs.replace(decided, appeals=after.appeals)
+
+
+def test_a_further_appeal_changes_neither_the_due_date_nor_the_assignee() -> None:
+    case, rules = seller_case(), _RULES["staff"]
+    common: dict[str, Any] = {"case_id": case.case_id, "subject": subject_of(case), "analyst_id": "ben"}
+    contested, _ = _after(
+        case,
+        verdict(case, _at(case, 1), "confirmed"),
+        appeal(case, _at(case, 2)),
+        CaseAssigned(event_id="1", occurred_at=_at(case, 3), assignee_id="ben", **common),
+    )
+    again = contested
+    for hour in range(2 * MAX_ENTRIES):
+        again, outcomes = _after(again, appeal(case, _at(case, 4 + hour)))
+        assert outcomes == ["case_appealed"]
+    assert (again.state, again.assignee, again.due_at) == ("appealed", "ben", contested.due_at)
+    assert (again.appeals[0], len(again.appeals)) == (contested.appeals[0], MAX_ENTRIES)
+    late = with_alert(again, seller_alert("f" * 32, _at(case, 1.5)), rules)
+    assert late.due_at == contested.due_at
+    answered, _ = _after(again, verdict(case, _at(case, 99), "dismissed", analyst="ben", event_id="answer"))
+    assert {one.answered_by for one in answered.appeals} == {"answer"}
+
+
+def test_a_verdict_keeps_what_was_judged() -> None:
+    case = seller_case(severity="low")
+    decided, _ = _after(case, verdict(case, _at(case, 1), "confirmed"))
+    later = msgspec.structs.replace(seller_alert("c" * 32, _at(case, 2)), kind="seller.flips", severity="critical")
+    again = with_alert(decided, later, _RULES["staff"])
+    found = in_force(again)
+    assert found is not None
+    assert (again.kind, again.severity) == ("seller.flips", "critical")
+    assert (found.kind, found.severity) == ("seller.contact_flips", "low")
 
 
 def test_without_a_verdict_there_is_nothing_to_appeal() -> None:
