@@ -17,6 +17,7 @@ from stream.ops import access_rights, topics
 from stream.ops.access_rights import Command
 from stream.ops.client import connection
 from stream.rights import MissingRightsError, Right, described
+from tests.browser import Console
 from tests.kafka.authorized import Authorized, authorized_broker
 from tests.kafka.group import PARTITIONS, Group, Worker, argv, wait
 from tests.sample_cases import seller_case
@@ -123,7 +124,7 @@ def test_a_worker_waits_for_its_rights_and_needs_no_others(group: Group, kafka: 
 
 
 def test_a_command_needs_its_rights_and_no_others(group: Group, kafka: Authorized) -> None:
-    assert {*_ARGUMENTS, "worker"} == set(get_args(Command))
+    assert {*_ARGUMENTS, "worker", "console"} == set(get_args(Command))
     lacking = _run(group, "feed", "u3", kafka)
     lines = [described(kafka.settings("u3"), right) for right in access_rights.needed(group.settings, "feed")]
     assert (lacking.returncode, lacking.stdout) == (1, "")
@@ -142,6 +143,23 @@ def test_a_command_needs_its_rights_and_no_others(group: Group, kafka: Authorize
         # The pseudonym is in no topic, which is what `unmask` says after it has read all of them.
         assert done.returncode == (command == "unmask"), (command, done.stderr)
         assert "Error" not in done.stderr, (command, done.stderr)
+
+
+def test_a_console_needs_its_rights_and_no_others(group: Group, kafka: Authorized, tmp_path: Path) -> None:
+    needed = access_rights.needed(group.settings, "console")
+    group.kafka = kafka.settings("u29")
+    console = Console(tmp_path, group.environment)
+    try:
+        assert console.process.wait(60) == 1
+        error = json.loads(console.log.read_text().splitlines()[-1])["error"]
+        assert all(described(group.kafka, right) in error for right in needed), error
+        kafka.grant("u29", needed)
+        _waiting(lambda: access_rights.missing(group.kafka, needed), set())
+        console = Console(tmp_path, group.environment)
+        console.wait()
+        assert console.stop() == 0
+    finally:
+        console.kill()
 
 
 def test_who_may_write_the_inputs_and_not_read_them_dates_events_by_the_newest_case(
