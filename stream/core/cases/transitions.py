@@ -124,7 +124,7 @@ def waiting_verdict(case: Case) -> CaseVerdict | None:
 def _has_seen_all(case: Case, alert_id: str | None) -> bool:
     """Return whether no accusing alert is newer than the one that an analyst saw.
 
-    One that is not among the case's counts as older: it may have been, and whether it is yet to come cannot be told.
+    One that is not among the case's counts as older: it may have been, and whether it is yet to come is not known.
     """
     if alert_id is None:
         return True

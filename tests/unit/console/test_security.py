@@ -77,7 +77,9 @@ def test_a_form_without_the_token_of_its_session_is_refused(start: Start) -> Non
         assert site.send(data=form(csrf=token)).status_code == 403
     assert site.send(data=form(csrf=None), headers={"X-CSRF-Token": "x"}).status_code == 403
     assert site.send(content=f"csrf={CSRF}", headers={"Content-Type": "text/plain"}).status_code == 403
-    assert httpx.post(f"{site.address}{NOTE}", data=form(), trust_env=False).status_code == 403, "no session"
+    assert httpx.post(f"{site.address}{NOTE}", data=form(), trust_env=False, timeout=20).status_code == 403, (
+        "no session"
+    )
     assert site.notes == []
 
 
