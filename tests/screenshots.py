@@ -21,7 +21,7 @@ from stream.offline.replay import replay
 from tests.browser import Console, chromium, open_page
 
 FIGURES: Final = Path(__file__).parents[1] / "docs" / "figures"
-MAX_BYTES: Final = 200 * 1024
+MAX_BYTES: Final = 240 * 1024
 _WIDTH: Final = 1280
 #: The highest picture of a case: its claim, its evidence over time and most of its odds.
 _MAX_CASE_HEIGHT: Final = 1340
@@ -37,7 +37,7 @@ def take(out: Path) -> list[Path]:
             with (
                 chromium() as browser,
                 open_page(
-                    browser, console.url, color_scheme="light", viewport={"width": _WIDTH, "height": 720}
+                    browser, console.url, color_scheme="light", viewport={"width": _WIDTH, "height": 1100}
                 ) as page,
             ):
                 return [_queue(page, out), _case(page, out)]
