@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from stream.config import Settings
 from stream.contract.alerts import Alert
@@ -27,19 +27,15 @@ _WIDTH: Final = 1280
 _MAX_CASE_HEIGHT: Final = 1340
 
 
-def take(out: Path) -> list[Path]:
+def take(out: Path, browser: Browser) -> list[Path]:
     """Write the pictures into a folder, and return their paths."""
     with tempfile.TemporaryDirectory(prefix="volteface-screenshots-") as folder:
         events, alerts = _replayed(Path(folder))
         console = Console(Path(folder), {}, "--alerts", str(alerts), "--events", str(events))
         try:
             console.wait()
-            with (
-                chromium() as browser,
-                open_page(
-                    browser, console.url, color_scheme="light", viewport={"width": _WIDTH, "height": 1100}
-                ) as page,
-            ):
+            size = {"width": _WIDTH, "height": 1100}
+            with open_page(browser, console.url, color_scheme="light", viewport=size) as page:
                 return [_queue(page, out), _case(page, out)]
         finally:
             console.kill()
@@ -82,7 +78,9 @@ def _case(page: Page, out: Path) -> Path:
 
 def main() -> None:
     """Write the pictures to docs/figures."""
-    for path in take(FIGURES):
+    with chromium() as browser:
+        paths = take(FIGURES, browser)
+    for path in paths:
         if path.stat().st_size > MAX_BYTES:
             sys.exit(
                 f"{path} is larger than {MAX_BYTES:,} bytes: take a smaller part of the page in tests/screenshots.py"

@@ -106,14 +106,17 @@ class Actions:
             decide, wanted = self._services.decisions.assign, {"assignee": values.get("assignee") or user.id}
         else:
             return await run_in_threadpool(self._refused, request, "Choose what to do with the marked cases.")
-        job = self._bulk.begin(
-            user,
-            f"{action} {len(cases)} case{'s' * (len(cases) > 1)}",
-            [
-                partial(decide, user, case_id, {**wanted, "alert_id": alert_id, "event_id": uuid4().hex})
-                for case_id, alert_id in cases.items()
-            ],
-        )
+        try:
+            job = self._bulk.begin(
+                user,
+                f"{action} {len(cases)} case{'s' * (len(cases) > 1)}",
+                [
+                    partial(decide, user, case_id, {**wanted, "alert_id": alert_id, "event_id": uuid4().hex})
+                    for case_id, alert_id in cases.items()
+                ],
+            )
+        except RefusedError as error:
+            return await run_in_threadpool(self._refused, request, str(error))
         if "hx-request" in request.headers:
             return await run_in_threadpool(self._pages.render, request, "bulk.html", job=job)
         return RedirectResponse("/", 303)

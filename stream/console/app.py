@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
@@ -25,6 +26,7 @@ from stream.console.routes import RULES
 from stream.console.services import Services
 from stream.console.streams import Streams
 from stream.console.taking import Taking
+from stream.ops.audit import AuditError
 from stream.ops.statement import odds
 
 _HERE: Final = Path(__file__).parent
@@ -42,16 +44,21 @@ def application(services: Services, middleware: list[Any], login: object | None 
     templates.env.globals.update(odds=odds, factor=factor)
     templates.env.filters.update(instant=instant, words=lambda text: text.replace("_", " "))
     templates.env.trim_blocks = templates.env.lstrip_blocks = True
-    pages = Pages(services, templates)
+    jobs = BulkJobs()
+    pages = Pages(services, templates, jobs)
     owners: dict[str, object] = {
         "pages": pages,
-        "actions": Actions(services, pages, Taking(services), BulkJobs()),
+        "actions": Actions(services, pages, Taking(services), jobs),
         "streams": Streams(services),
         **({} if login is None else {"login": login}),
     }
 
     def missing(request: Request, _: Exception) -> Response:
         return pages.missing(request) if hasattr(request.state, "user") else PlainTextResponse("Not found.", 404)
+
+    async def unrecorded(request: Request, error: Exception) -> Response:
+        text = f"The case of a staff member is shown once its reading is recorded: {error}"
+        return await run_in_threadpool(pages.message, request, "The case cannot be shown now", text, 503)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -74,5 +81,5 @@ def application(services: Services, middleware: list[Any], login: object | None 
         routes=[*routes, static],
         middleware=middleware,
         lifespan=lifespan,
-        exception_handlers={404: missing},
+        exception_handlers={404: missing, AuditError: unrecorded},
     )

@@ -66,8 +66,19 @@ class BulkJobs:
     def __init__(self) -> None:
         self._jobs: OrderedDict[str, BulkJob] = OrderedDict()
 
+    def waiting(self, user: User) -> BulkJob | None:
+        """Return the job of a user that can still be undone, or that runs."""
+        running = {"waiting", "running"}
+        return next((job for job in self._jobs.values() if job.user.id == user.id and job.state in running), None)
+
     def begin(self, user: User, what: str, decide: Sequence[Callable[[], Done]]) -> BulkJob:
-        """Begin a job, in the running event loop."""
+        """Begin a job, in the running event loop.
+
+        Raises:
+            RefusedError: The user's job before has not ended.
+        """
+        if self.waiting(user) is not None:
+            raise RefusedError("Your decision before waits for its ten seconds: undo it, or wait.")
         job = BulkJob(user, what, decide)
         job.task = asyncio.get_running_loop().create_task(job.run())
         self._jobs[job.job_id] = job

@@ -17,6 +17,7 @@ from stream.console.source.rows import RecordedEvent
 from stream.contract.alerts import EvidencePart, TurnedReview
 from stream.contract.cases import Case, CaseVerdict
 from stream.contract.events import CaseAppealed, CaseAssigned, CaseEvent, CaseNoted, VerdictRecorded
+from stream.core.cases.alerts import in_force
 from stream.ops.statement import odds
 
 #: What each group of parts answers, in the order of the page.
@@ -28,7 +29,7 @@ _GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("Before any evidence", ("start", "other_starts")),
 )
 _REST: Final = "Further parts"
-_APPLIED_WITHIN: Final = dt.timedelta(minutes=1)
+_APPLIED_WITHIN: Final = dt.timedelta(minutes=5)
 
 
 class Bar(NamedTuple):
@@ -103,7 +104,7 @@ def steps(review: TurnedReview) -> list[Step]:
     found: list[Step] = []
     if review.written_at is not None:
         hours = (review.at - review.written_at).total_seconds() / 3600
-        found.append(Step("written", f"{review.stars_before} stars", hours))
+        found.append(Step("written", _stars(review.stars_before), hours))
     known = {one.actor_id for one in review.look_ups}
     for look_up in review.look_ups:
         purpose = "" if look_up.has_purpose else ", no purpose"
@@ -116,10 +117,15 @@ def steps(review: TurnedReview) -> list[Step]:
         offered = f"{contact.incentive_value:g} {contact.currency or ''}".strip()
         found.append(Step("offered", offered, contact.hours_before))
     elif review.value_offered:
-        found.append(Step("offered", "something of value", None))
-    after = "deleted" if review.stars_after is None else f"{review.stars_after} stars"
-    found.sort(key=lambda step: -math.inf if step.hours_before is None else -step.hours_before)
+        found.append(Step("offered", "something of value, at another time", None))
+    after = "deleted" if review.stars_after is None else _stars(review.stars_after)
+    # Steps without a time stand between writing and what is known to come later.
+    found.sort(key=lambda step: (step.name != "written", step.hours_before is not None, -(step.hours_before or 0)))
     return [*found, Step("turned", f"{review.stars_before} → {after}", 0.0)]
+
+
+def _stars(count: int) -> str:
+    return f"{count} star{'' if count == 1 else 's'}"
 
 
 def badges(case: Case) -> list[str]:
@@ -127,7 +133,7 @@ def badges(case: Case) -> list[str]:
     found = case.evidence
     names = {part.name for part in found.parts}
     shown = [
-        ("insider", "insider_client" in names or any(link.type == "staff" for link in case.linked)),
+        ("insider", "insider_client" in names),
         ("deletions", any(part.name == "deletions" and part.log_odds > 1 for part in found.parts)),
         ("incentives", found.incentives > 0),
         ("came back", case.reopened is not None),
@@ -198,6 +204,27 @@ def with_pending_assignee(case: Case, events: Sequence[RecordedEvent], now: dt.d
                 is_pending = found.recorded_at > now - _APPLIED_WITHIN
             return msgspec.structs.replace(case, assignee=found.event.assignee_id) if is_pending else case
     return case
+
+
+def pending_verdict(case: Case, events: Sequence[RecordedEvent], now: dt.datetime) -> VerdictRecorded | None:
+    """Return a verdict of the last minutes that no worker has applied yet."""
+    applied = {verdict.event_id for verdict in case.verdicts}
+    for found in reversed(events):
+        if isinstance(found.event, VerdictRecorded):
+            is_pending = found.event.event_id not in applied and found.recorded_at > now - _APPLIED_WITHIN
+            return found.event if is_pending else None
+    return None
+
+
+def latest_verdict(events: Sequence[RecordedEvent]) -> str:
+    """Return the id of the latest verdict in the log; empty without one."""
+    return next((one.event.event_id for one in reversed(events) if isinstance(one.event, VerdictRecorded)), "")
+
+
+def contested(case: Case) -> set[str]:
+    """Return the people of a contested verdict, who cannot answer the appeal."""
+    verdict = in_force(case) if case.state == "appealed" else None
+    return set() if verdict is None else {verdict.analyst_id, verdict.second_analyst_id or verdict.analyst_id}
 
 
 def marks(case: Case) -> list[pictures.Mark]:

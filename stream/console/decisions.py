@@ -83,6 +83,7 @@ class Decisions:
             if form.get("story", "") not in STORIES:
                 raise RefusedError("An explained case needs its innocent story: choose one.")
             fields["story"] = form["story"]
+        self._check_seen(user, case, form)
         at = self._now(case)
         days = form.get("mute_days", "").strip()
         if days:
@@ -119,6 +120,18 @@ class Decisions:
         note = _limited(f"{text} (recorded by {user.id})".strip())
         common = self._common(case, form, self._now(case))
         return self._record(case, CaseAppealed(**common, appellant=appellant, note=note))  # type: ignore[arg-type]
+
+    def _check_seen(self, user: User, case: Case, form: Mapping[str, str]) -> None:
+        """Refuse a verdict over one that the person has not seen: it would replace it without a word."""
+        events = [found.event for found in self._read_model.events_of(case.case_id)]
+        latest = next((event for event in reversed(events) if isinstance(event, VerdictRecorded)), None)
+        unseen = latest is not None and latest.event_id not in {form.get("seen_verdict"), form.get("event_id")}
+        if latest is not None and unseen and "seen_verdict" in form:
+            who = "you" if latest.analyst_id == user.id else latest.analyst_id
+            raise RefusedError(
+                f"Since you opened the page {who} decided: {latest.verdict}. Nothing was recorded. Load the page again "
+                "if you want to replace that."
+            )
 
     def _case(self, case_id: str) -> Case:
         case = self._read_model.case(case_id)

@@ -11,11 +11,12 @@ from typing import Any, Final
 from uuid import uuid4
 
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.templating import Jinja2Templates
 
 from stream.console import case_view, pictures
 from stream.console.access.roles import User
+from stream.console.bulk import BulkJobs
 from stream.console.decisions import MAX_NOTE, STORIES, VERDICTS
 from stream.console.queue_filter import KINDS, ORDERS, PAGE_SIZE, SEVERITIES, STATES, SUBJECT_TYPES, QueueFilter
 from stream.console.services import Services
@@ -32,10 +33,11 @@ class Pages:
     Args:
         services: What the console consists of.
         templates: The pages' templates.
+        jobs: Decisions over several cases.
     """
 
-    def __init__(self, services: Services, templates: Jinja2Templates) -> None:
-        self._services, self._templates = services, templates
+    def __init__(self, services: Services, templates: Jinja2Templates, jobs: BulkJobs) -> None:
+        self._services, self._templates, self._jobs = services, templates, jobs
 
     def render(self, request: Request, name: str, status: int = 200, **values: Any) -> Response:
         """Return a page."""
@@ -52,6 +54,8 @@ class Pages:
         where, order, values = chosen.sql()
         model = self._services.read_model
         total = model.count(where, values)
+        if (chosen.page - 1) * PAGE_SIZE >= max(total, 1):
+            return RedirectResponse(chosen.address(page=max(1, -(-total // PAGE_SIZE))), 303)
         cases = model.select(where, order, values, PAGE_SIZE, (chosen.page - 1) * PAGE_SIZE)
         pages = max(1, -(-total // PAGE_SIZE))
         return self.render(
@@ -71,6 +75,7 @@ class Pages:
                 "subject_type": SUBJECT_TYPES,
                 "order": ORDERS,
             },
+            job=self._jobs.waiting(user_of(request)),
             health=self._services.health.line(),
             stories=STORIES,
             event_id=uuid4().hex,
@@ -101,6 +106,9 @@ class Pages:
             entries=case_view.log_entries(case, [found.event for found in events]),
             in_force=in_force(case),
             waiting=next((one for one in reversed(case.verdicts) if one.effect == "waits_for_second"), None),
+            pending=case_view.pending_verdict(case, events, dt.datetime.now(dt.UTC)),
+            latest_verdict=case_view.latest_verdict(events),
+            excluded=user_of(request).id in case_view.contested(case),
             done=self._done(request, case),
             verdicts=VERDICTS,
             stories=STORIES,
@@ -125,7 +133,7 @@ class Pages:
 
     def subject(self, request: Request) -> Response:
         """Show the cases of a seller or a staff member, and the cases that name it."""
-        subject_id = request.path_params["subject_id"]
+        subject_id = request.query_params.get("id", "")
         model = self._services.read_model
         own = model.cases_of([subject_id]).get(subject_id, [])
         for case in own:

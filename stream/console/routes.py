@@ -29,7 +29,7 @@ RULES: Final[tuple[RouteRule, ...]] = (
     RouteRule("GET", "/", "pages.queue", "viewer"),
     RouteRule("GET", "/cases/{case_id}", "pages.case", "viewer"),
     RouteRule("GET", "/cases/{case_id}/statement", "pages.statement", "analyst"),
-    RouteRule("GET", "/subjects/{subject_id:path}", "pages.subject", "viewer"),
+    RouteRule("GET", "/subjects", "pages.subject", "viewer"),
     RouteRule("GET", "/help", "pages.help", "viewer"),
     RouteRule("GET", "/live", "streams.live", "viewer"),
     RouteRule("GET", "/decisions/{event_id}", "pages.state_of_event", "viewer"),

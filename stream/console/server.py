@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from stream.config import ConsoleSettings, KafkaSettings, Settings
+from stream.config import ConsoleSettings, KafkaSettings, Settings, SettingsError
 from stream.console import web_server
 from stream.console.access.protection import authenticator_of, protected
 from stream.console.change_stream import ChangeStream
@@ -47,9 +49,7 @@ def serve(settings: Settings, kafka: KafkaSettings, console: ConsoleSettings, fi
     """
     authenticator = authenticator_of(console)
     with ExitStack() as stack:
-        folder = console.console_data or stack.enter_context(tempfile.TemporaryDirectory(prefix="volteface-console-"))
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        read_model = ReadModel(Path(folder) / "cases.sqlite")
+        read_model = ReadModel(stack.enter_context(_folder(console)) / "cases.sqlite")
         live = ChangeStream()
         services = (
             _of_files(settings, console, read_model, live, files)
@@ -58,6 +58,31 @@ def serve(settings: Settings, kafka: KafkaSettings, console: ConsoleSettings, fi
         )
         app = MeasuredRequests(protected(services, authenticator), services.metrics)
         web_server.run(app, console, live)
+
+
+@contextmanager
+def _folder(console: ConsoleSettings) -> Iterator[Path]:
+    """Give the folder of the read model; one console at a time has it.
+
+    Raises:
+        SettingsError: The folder cannot be used, or another console has it.
+    """
+    if console.console_data is None:
+        with tempfile.TemporaryDirectory(prefix="volteface-console-") as name:
+            yield Path(name)
+        return
+    folder, name = Path(console.console_data), f"VOLTEFACE_CONSOLE_DATA={console.console_data!r}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("ab")
+    except OSError as error:
+        raise SettingsError(f"{name} cannot be used: {error.strerror}") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise SettingsError(f"{name} cannot be used: another console has it; each one needs its own") from None
+        yield folder
 
 
 def address(console: ConsoleSettings) -> str:
@@ -82,5 +107,5 @@ def _of_files(
     source = FileCases(settings, read_model, files.alerts, files.events, live.changed)
     source.load()
     decisions = Decisions(settings, read_model, source, source.market_now)
-    health = Health(console, read_model, source.market_now)
+    health = Health(console, read_model, source.market_now, has_workers=False)
     return Services(settings, console, read_model, source, decisions, None, live, health)

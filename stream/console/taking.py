@@ -16,7 +16,7 @@ from typing import Final
 from uuid import uuid4
 
 from stream.console.access.roles import User
-from stream.console.case_view import with_pending_assignee
+from stream.console.case_view import contested, with_pending_assignee
 from stream.console.queue_filter import QueueFilter
 from stream.console.services import Services
 from stream.console.source.rows import RecordedEvent
@@ -74,12 +74,14 @@ class Taking:
     def is_free(self, user: User, case: Case) -> bool:
         """Return whether a user may take a case: nobody has it, or nothing has happened to it for the time of a lease.
 
-        A case that waits for a second analyst is not offered to the first one.
+        A case that waits for a second analyst is not offered to the first one, nor an appeal to whom it contests.
         """
         events = self._services.read_model.events_of(case.case_id)
         case = with_pending_assignee(case, events, dt.datetime.now(dt.UTC))
         first = next((one for one in reversed(case.verdicts) if one.effect == "waits_for_second"), None)
         if case.state not in {"open", "appealed"} or (first is not None and first.analyst_id == user.id):
+            return False
+        if user.id in contested(case):
             return False
         return case.assignee is None or (case.assignee != user.id and self._lease_is_over(events))
 

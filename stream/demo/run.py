@@ -127,6 +127,8 @@ def _begin(stack: ExitStack, screen: Screen, folder: Path) -> Parts:
         os.environ["KAFKA_MOCK"] = str(isinstance(broker, MockBroker)).lower()
         screen.say(f"Kafka: {broker.bootstrap_servers}")
     os.environ.setdefault(config.variable(Settings, "max_idle_seconds"), str(_MAX_IDLE_SECONDS))
+    # One person looks at it: a second one would be missing for every verdict on staff.
+    os.environ.setdefault(config.variable(Settings, "four_eyes"), "off")
     settings, kafka = config.load()
     web_port = usable_port(settings.web_host, settings.web_port)
     os.environ[config.variable(Settings, "web_port")] = str(web_port)

@@ -173,7 +173,11 @@ def record(settings: Settings, kafka: KafkaSettings, event: CaseEvent) -> None:
     """
     check(settings, event)
     topic = settings.verdicts_topic
-    with closing(KafkaConsumer(**connection(kafka))) as consumer:  # a producer would create the topic
+    try:
+        found = KafkaConsumer(**connection(kafka))
+    except KafkaError as error:
+        raise NotAcknowledgedError(f"nothing was recorded: Kafka does not answer ({type(error).__name__})") from None
+    with closing(found) as consumer:  # a producer would create the topic
         if not consumer.partitions_for_topic(topic):
             counts = [len(consumer.partitions_for_topic(name) or ()) for name in settings.read_topics]
             raise LookupError(f"nothing was recorded: topic {topic} does not exist: {advice(counts)}")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -30,7 +32,15 @@ def test_axe_finds_nothing_on_any_page(browser: Browser, console: Console, axe_s
         page.goto("/")
         case = page.locator(".row").first.get_attribute("data-href") or ""
         subject = page.locator(".row .open bdi").first.inner_text()
-        for path in ("/", "/?text=nothing", "/?state=decided", "/help", case, f"/subjects/{subject}", "/no-such-page"):
+        for path in (
+            "/",
+            "/?text=nothing",
+            "/?state=decided",
+            "/help",
+            case,
+            f"/subjects?id={quote(subject)}",
+            "/no-such-page",
+        ):
             page.goto(path)
             assert violations(page, axe_source) == [], path
 
@@ -45,6 +55,16 @@ def test_no_page_is_wider_than_a_small_screen(browser: Browser, console: Console
         for path in ("/?state=all", "/help", *addresses):
             page.goto(path)
             assert page.evaluate("document.documentElement.scrollWidth") <= size[0], path
+
+
+def test_the_reviews_can_be_read_on_a_phone(browser: Browser, console: Console) -> None:
+    with open_page(browser, console.url, viewport={"width": 360, "height": 740}) as page:
+        _seller_case(page)
+        for cell in page.locator("#reviews td:nth-child(3)").all():
+            box = cell.bounding_box()
+            assert box is not None
+            assert box["width"] > 250
+            assert box["height"] < 200
 
 
 def test_hostile_ids_show_as_text(browser: Browser, console: Console) -> None:
@@ -152,6 +172,10 @@ def test_bulk_decisions_can_be_undone_for_ten_seconds(browser: Browser, console:
             box.check()
         page.locator("button[value=explain]").click()
         expect(page.locator("#bulk")).to_contain_text("in 9 s", timeout=5_000)
+        page.locator("button[value=explain]").click()
+        expect(page.locator("#message")).to_contain_text("undo it, or wait")
+        page.goto("/help")
+        page.go_back()
         page.locator("#bulk button").click()
         expect(page.locator("#bulk")).to_contain_text("nothing was recorded")
         assert not decisions.exists()
@@ -169,6 +193,39 @@ def test_times_are_in_the_viewers_zone_with_utc_beside(browser: Browser, console
         assert utc[-5:] != time.inner_text()[-5:]
         hours = int(utc[-5:-3]), int(time.inner_text()[-5:-3])
         assert (hours[0] + 9) % 24 == hours[1]
+
+
+def test_explained_by_four_keys(browser: Browser, console: Console) -> None:
+    with open_page(browser, console.url) as page:
+        _seller_case(page)
+        page.wait_for_load_state()
+        for key in ("2", "1", "Enter"):
+            page.keyboard.press(key)
+        expect(page.locator("#log")).to_contain_text("verdict explained (product fix)")
+        page.keyboard.press("n")  # also from a case's page
+        page.wait_for_url(re.compile(r"/cases/[0-9a-f]+$"))
+
+
+def test_a_verdict_over_one_that_somebody_else_gave_meanwhile_is_refused_once(
+    browser: Browser, console: Console, tmp_path: Path
+) -> None:
+    with open_page(browser, console.url) as first, open_page(browser, console.url) as second:
+        _seller_case(first)
+        second.goto(first.url)
+        second.route("**/live", lambda route: route.abort())  # it does not see what happens
+        second.reload()
+        first.keyboard.press("1")
+        first.keyboard.press("Enter")
+        expect(first.locator("#message")).to_contain_text("Recorded and applied")
+        second.keyboard.press("3")
+        second.keyboard.press("Enter")
+        expect(second.locator("#message")).to_contain_text("you decided: confirmed. Nothing was recorded")
+        second.reload()
+        second.keyboard.press("3")
+        second.keyboard.press("Enter")
+        expect(second.locator("#message")).to_contain_text("Recorded and applied")
+    verdicts = [json.loads(line)["verdict"] for line in (tmp_path / "market.decisions.jsonl").read_text().splitlines()]
+    assert verdicts == ["confirmed", "dismissed"]
 
 
 def test_the_keys_are_shown(browser: Browser, console: Console) -> None:

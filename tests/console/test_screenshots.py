@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
 from tests import screenshots
 
 pytestmark = pytest.mark.browser
 
 
-def test_both_pictures_are_taken_and_small(tmp_path: Path) -> None:
-    paths = screenshots.take(tmp_path)
+def test_both_pictures_are_taken_and_small(browser: Browser, tmp_path: Path) -> None:
+    paths = screenshots.take(tmp_path, browser)
     assert [path.name for path in paths] == ["console-queue.png", "console-case.png"]
     for path in paths:
         picture = path.read_bytes()

@@ -7,8 +7,10 @@ A decision is in the decisions' file, on the disk, before it is in a case.
 from __future__ import annotations
 
 import datetime as dt
+import gzip
 import os
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -90,8 +92,13 @@ class FileCases:
         Raises:
             UnusableFileError: A line of the alerts is no alert, or a decision is no event of a case.
         """
-        alerts = _read_alerts(self._alerts)
-        events = [*self._read_events(), *self._read_decisions()]
+        try:
+            alerts = _read_alerts(self._alerts)
+            events = [*self._read_events(), *self._read_decisions()]
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise UnusableFileError(
+                f"{self._alerts} or {self._events} cannot be read to its end: a .gz file is cut or damaged ({error})"
+            ) from None
         self._read_model.begin_from({"alerts": str(self._alerts), "events": str(self._events), "at": str(time.time())})
         steps: list[tuple[dt.datetime, int, Alert | CaseEvent]] = [
             *((alert.raised_at, 0, alert) for alert in alerts),

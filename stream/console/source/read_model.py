@@ -53,7 +53,9 @@ class ReadModel:
         if not self._path.exists():
             return 0
         try:
-            return int(self._rows("PRAGMA user_version")[0][0])
+            version = int(self._rows("PRAGMA user_version")[0][0])
+            # A damaged page would fail only when it is read, again and again.
+            return version if self._rows("PRAGMA quick_check(1)")[0][0] == "ok" else -1
         except sqlite3.DatabaseError:  # no database, or a damaged one
             return -1
 

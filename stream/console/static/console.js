@@ -41,6 +41,8 @@ document.addEventListener("keydown", (event) => {
   const at = event.target;
   if (event.key === "Enter" && at.matches(".row")) location.assign(at.dataset.href);
   else if (event.key === "Enter" && at.matches("[name=verdict]")) { event.preventDefault(); at.form.requestSubmit(); }
+  else if (at.matches("#decide [name=story]") && /^[1-7]$/.test(event.key)) { event.preventDefault(); at.selectedIndex = Number(event.key); }
+  else if (at.matches("#decide [name=story]") && event.key === "Enter" && at.value) { event.preventDefault(); at.form.requestSubmit(); }
   else if (typing(at)) return;
   else if (event.key === "j") move(1);
   else if (event.key === "k") move(-1);
@@ -74,7 +76,7 @@ async function follow(form) {
   const button = form.querySelector("button.primary, button");
   button.disabled = true;
   for (;;) {
-    say("The connection to the console was lost. Looking whether your decision was recorded …", "refused");
+    say("The console or Kafka does not answer. Looking whether your decision was recorded …", "refused");
     try {
       const answer = await fetch(`/decisions/${form.dataset.event}`, { headers: { Accept: "text/plain" } });
       const state = answer.ok ? await answer.text() : "pending";
@@ -108,8 +110,23 @@ document.addEventListener("htmx:responseError", (event) => {
   if (status === 401) say("You are no longer logged in. Log in in another tab, then send the form again.", "refused");
   else say(`The console answered with an error (${status}). Load the page again; if it stays, see the console's log.`, "refused");
 });
+// Kafka did not acknowledge in time: the decision may be recorded or not.
+document.addEventListener("htmx:afterRequest", (event) => {
+  const form = event.target.closest("form[data-event]");
+  if (form && event.detail.xhr.status === 503) follow(form);
+});
 document.addEventListener("htmx:load", (event) => localTimes(event.target));
 document.addEventListener("DOMContentLoaded", () => localTimes(document));
+// Evidence that changes under the reader is announced: the form belongs to what is shown now.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (event.target.id !== "facts") return;
+  const before = Object.fromEntries(["alert_id", "seen_verdict"].map((name) => [name, event.target.querySelector(`[name=${name}]`)?.value]));
+  setTimeout(() => {
+    const now = (name) => document.querySelector(`#facts [name=${name}]`)?.value;
+    if (now("alert_id") !== before.alert_id) say("A new alert came: the evidence is another one now. What you typed is still there.", "refused");
+    else if (now("seen_verdict") !== before.seen_verdict && !location.search.includes("done=")) say("Somebody decided this case meanwhile: see the log. What you typed is still there.", "refused");
+  }, 500);
+});
 // What somebody is typing is never drawn again.
 document.addEventListener("htmx:beforeRequest", (event) => {
   const fields = event.target.matches("[data-keep]") ? [...event.target.querySelectorAll("input, textarea")] : [];

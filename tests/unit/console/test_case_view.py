@@ -55,8 +55,8 @@ def test_the_steps_of_a_review_are_in_the_order_of_time() -> None:
         look_ups=[LookUp("staff-1", 50.0, has_purpose=False)],
     )
     steps = case_view.steps(review)
-    assert [step.name for step in steps] == ["looked up", "written", "looked up", "contacted", "offered", "turned"]
-    assert [step.when for step in steps] == ["", "30 d", "2 d", "5 h", "5 h", ""]
+    assert [step.name for step in steps] == ["written", "looked up", "looked up", "contacted", "offered", "turned"]
+    assert [step.when for step in steps] == ["30 d", "", "2 d", "5 h", "5 h", ""]
     assert steps[2].text == "by staff-1, no purpose"
     assert steps[4].text == "20 EUR"
     assert steps[-1].text == "1 → 5 stars"

@@ -154,10 +154,13 @@ def test_a_bulk_job_writes_nothing_before_its_time_is_over(monkeypatch: pytest.M
     async def run() -> None:
         jobs = BulkJobs()
         undone = jobs.begin(ANA, "explain", [lambda: decide(9)])
-        job = jobs.begin(ANA, "explain", [lambda: decide(1), lambda: decide(2), lambda: decide(3)])
-        assert jobs.job(BEN, job.job_id) is None
+        with pytest.raises(RefusedError, match="undo it, or wait"):
+            jobs.begin(ANA, "explain", [lambda: decide(8)])
+        assert jobs.waiting(ANA) is undone
+        assert jobs.job(BEN, undone.job_id) is None
         assert not jobs.undo(BEN, undone.job_id)
         assert jobs.undo(ANA, undone.job_id)
+        job = jobs.begin(ANA, "explain", [lambda: decide(1), lambda: decide(2), lambda: decide(3)])
         assert written == []
         await asyncio.sleep(0.6)
         assert (job.state, job.recorded, job.refused) == ("done", 2, {"The case is closed.": 1})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
 import sqlite3
 from pathlib import Path
 
@@ -131,3 +132,16 @@ def test_ids_of_an_earlier_evidence_lead_nowhere(model: ReadModel) -> None:
     _written(model, case)
     _written(model, _numbered(7, evidence=msgspec.structs.replace(case.evidence, reviews=[])))
     assert _found(model, state="all", text=case.evidence.reviews[0].review_id) == []
+
+
+def test_a_page_with_damage_inside_is_built_again(tmp_path: Path) -> None:
+    model = ReadModel(tmp_path / "cases.sqlite")
+    _written(model, *map(_numbered, range(50)))
+    del model
+    gc.collect()
+    content = bytearray((tmp_path / "cases.sqlite").read_bytes())
+    content[3 * 4096 : 20 * 4096] = bytes(17 * 4096)
+    (tmp_path / "cases.sqlite").write_bytes(content)
+    for end in ("-wal", "-shm"):
+        (tmp_path / f"cases.sqlite{end}").unlink(missing_ok=True)
+    assert _found(ReadModel(tmp_path / "cases.sqlite"), state="all") == []
