@@ -61,7 +61,11 @@ def record(
         reason=reason,
     )
     try:
-        with closing(KafkaProducer(**connection(kafka), acks="all", max_block_ms=1000 * _SECONDS)) as producer:
+        with closing(
+            KafkaProducer(
+                **connection(kafka), acks="all", max_block_ms=1000 * _SECONDS, bootstrap_timeout_ms=1000 * _SECONDS
+            )
+        ) as producer:
             sent: Any = producer.send(settings.audit_topic, value=msgspec.json.encode(entry))
             sent.get(_SECONDS)
     except KafkaError as error:

@@ -173,15 +173,15 @@ def record(settings: Settings, kafka: KafkaSettings, event: CaseEvent) -> None:
     """
     check(settings, event)
     topic = settings.verdicts_topic
+    limit_ms = 1000 * _ACKNOWLEDGED_SECONDS
     try:
-        found = KafkaConsumer(**connection(kafka))
+        found = KafkaConsumer(**connection(kafka), bootstrap_timeout_ms=limit_ms)
     except KafkaError as error:
         raise NotAcknowledgedError(f"nothing was recorded: Kafka does not answer ({type(error).__name__})") from None
     with closing(found) as consumer:  # a producer would create the topic
         if not consumer.partitions_for_topic(topic):
             counts = [len(consumer.partitions_for_topic(name) or ()) for name in settings.read_topics]
             raise LookupError(f"nothing was recorded: topic {topic} does not exist: {advice(counts)}")
-    limit_ms = 1000 * _ACKNOWLEDGED_SECONDS
     producer = KafkaProducer(
         **connection(kafka),
         acks="all", max_block_ms=limit_ms, delivery_timeout_ms=limit_ms, request_timeout_ms=limit_ms // 2,

@@ -11,12 +11,17 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
+import msgspec
 import pytest
+from kafka import KafkaProducer
 
 from stream.config import KafkaSettings
 from stream.ops.broker import Broker
+from stream.ops.client import connection
 from tests.browser import Console
 from tests.kafka.group import Group, wait
+from tests.sample_cases import seller_case, staff_case
 
 pytestmark = pytest.mark.kafka
 
@@ -69,3 +74,31 @@ def test_a_console_without_kafka_says_so_and_still_ends(broker: Broker, tmp_path
     lines = [json.loads(line) for line in console.log.read_text().splitlines()]
     assert "follower" in {line["logger"].rpartition(".")[2] for line in lines}
     assert lines[-1]["event"] == "console_stopped"
+
+
+def test_without_kafka_a_verdict_and_a_staff_case_say_what_is_wrong(broker: Broker, tmp_path: Path) -> None:
+    group = Group("console-frozen", KafkaSettings(bootstrap_servers=broker.bootstrap_servers), tmp_path, partitions=1)
+    seller, staff = seller_case(), staff_case()
+    with KafkaProducer(**connection(group.kafka)) as producer:
+        for case in (seller, staff):
+            producer.send(group.settings.cases_topic, key=case.case_id.encode(), value=msgspec.json.encode(case)).get(
+                10
+            )
+    console = Console(tmp_path, group.environment)
+    process = broker._process
+    assert process is not None
+    try:
+        console.wait()
+        with httpx.Client(base_url=console.url, timeout=60, headers={"HX-Request": "true"}) as client:
+            page = client.get(f"/cases/{seller.case_id}").text
+            (token,) = set(re.findall(r'name="csrf" value="([^"]+)"', page))
+            process.send_signal(signal.SIGSTOP)
+            form = {"csrf": token, "event_id": "0" * 32, "verdict": "dismissed"}
+            answer = client.post(f"/cases/{seller.case_id}/verdict", data=form)
+            assert (answer.status_code, "Kafka does not answer" in answer.text) == (503, True), answer.text
+            answer = client.get(f"/cases/{staff.case_id}")
+            assert (answer.status_code, "cannot be shown now" in answer.text) == (503, True), answer.text
+            assert client.get("/").status_code == 200
+    finally:
+        console.kill()
+        process.send_signal(signal.SIGCONT)

@@ -140,3 +140,15 @@ def test_what_a_verdict_does_follows_the_setting(four_eyes: str, about_staff: bo
     case = staff_case() if about_staff else seller_case()
     settings = Settings.model_validate({"four_eyes": four_eyes})
     assert cases.foresee(settings, case, _verdict(case)).outcome == outcome
+
+
+def test_an_event_without_kafka_is_not_recorded_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cases, "_ACKNOWLEDGED_SECONDS", 1)
+    case = seller_case()
+    subject = CaseSubject("seller", case.subject.id)
+    event = VerdictRecorded(
+        event_id="e", occurred_at=case.updated_at, case_id=case.case_id, subject=subject, verdict="dismissed",
+        analyst_id="ana",
+    )  # fmt: skip
+    with pytest.raises(cases.NotAcknowledgedError, match="nothing was recorded: Kafka does not answer"):
+        cases.record(Settings(), KafkaSettings(bootstrap_servers="127.0.0.1:1"), event)
