@@ -175,7 +175,8 @@ def _conclusion(parts: Parts, now: Figures, alerts: list[Alert], total: int) -> 
     accused, planted = figures.accused_sellers(alerts), figures.cheating_sellers(parts.truth.read_bytes())
     reach = f"KAFKA_BOOTSTRAP_SERVERS={parts.kafka.bootstrap_servers}" + " KAFKA_MOCK=true" * parts.kafka.mock
     lines = [
-        f"{now.applied:,} events, {now.flips:,} flips, {len(alerts)} alerts: {len(accused & planted)} of "
+        f"{now.applied:,} events, {now.flips:,} flips, {len(alerts)} alerts, {now.open_cases} cases wait: "
+        f"{len(accused & planted)} of "
         f"{len(planted)} cheating sellers accused, {len(accused - planted)} others.",
         f"Next: open {parts.address} and press n for the most urgent case. Read it, press the number of a verdict, "
         "then Enter.",

@@ -121,7 +121,7 @@ def test_the_console_comes_first_then_the_alerts_and_nothing_is_left() -> None:
             assert run.processes() == []
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f\x9b]", run.text)
     assert "3 of 4 cheating sellers accused, 0 others." in run.text
-    assert "4 open, 0 decided" in run.text
+    assert "10 alerts, 4 cases wait: " in run.text
     for found in ("of a contact", "of a look-up by staff", "Staff member staff-"):
         assert any(line.startswith("ALERT") and found in line for _, line in run.lines), found
     assert run.lines[-1][1] == "stopping"
