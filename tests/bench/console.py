@@ -112,7 +112,7 @@ def _pages(port: int, count: int) -> None:
             "all": (f"/?state=all&page={page}" for page in range(1, 51)),
             "search for a review": (f"/?state=all&text=r{chance.randrange(count)}x0" for _ in range(50)),
             "case": cases,
-            "subject": (f"/subjects/seller-{chance.randrange(count)}" for _ in range(50)),
+            "subject": (f"/subjects?id=seller-{chance.randrange(count)}" for _ in range(50)),
         }
         for name, addresses in kinds.items():
             _show(name, [_milliseconds(client, address) for address in addresses])

@@ -16,7 +16,7 @@ from stream.contract.cases import Case
 from stream.contract.events import CaseEvent, Verdicts
 
 #: Changes with the tables: a file with another version is thrown away.
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 _SEVERITIES: Final[tuple[str, ...]] = get_args(Severity)
 SCHEMA: Final = """
 CREATE TABLE origin (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -29,8 +29,15 @@ CREATE TABLE cases (
     due_at REAL, updated_at REAL NOT NULL, written_at REAL NOT NULL, priority REAL NOT NULL, verdict TEXT,
     is_waiting INTEGER NOT NULL
 );
-CREATE INDEX cases_by_priority ON cases (is_waiting, priority DESC, due_at, case_id);
-CREATE INDEX cases_by_due ON cases (is_waiting, due_at IS NULL, due_at, priority DESC, case_id);
+-- What lists are narrowed by stands behind the order, so that a list is found in its index alone.
+CREATE INDEX cases_by_priority ON cases (
+    is_waiting, priority DESC, due_at, case_id, kind, severity, assignee, subject_type, state
+);
+CREATE INDEX cases_by_due ON cases (
+    is_waiting, due_at IS NULL, due_at, priority DESC, case_id, kind, severity, assignee, subject_type, state
+);
+CREATE INDEX all_by_priority ON cases (priority DESC, due_at, case_id, kind, severity, assignee, subject_type, state);
+CREATE INDEX states_by_update ON cases (state, updated_at DESC, case_id, kind, severity, assignee, subject_type);
 CREATE INDEX cases_by_update ON cases (updated_at DESC, case_id);
 CREATE INDEX cases_of_subjects ON cases (subject_id);
 CREATE INDEX cases_by_verdict ON cases (verdict);
