@@ -21,7 +21,7 @@ MARKUP = '"><script>document.title=666</script>'
 LONG = "\u202eeviL" + "x" * 123
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # Playwright runs an event loop in this thread: other modules need the thread
 def browser() -> Iterator[Browser]:
     with chromium() as browser:
         yield browser

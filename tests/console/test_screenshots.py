@@ -9,7 +9,7 @@ from playwright.sync_api import Browser
 
 from tests import screenshots
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 
 def test_both_pictures_are_taken_and_small(browser: Browser, tmp_path: Path) -> None:
