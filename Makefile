@@ -43,8 +43,8 @@ pyproject.toml:
 
 install: .venv/.installed
 
-# One process more than there are cores, because tests with Kafka often wait.
-PROCESSES := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+# Two processes more than there are cores, because tests with Kafka often wait.
+PROCESSES := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 
 lint: install
 	$(BIN)/ruff format --check .

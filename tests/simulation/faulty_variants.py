@@ -175,10 +175,10 @@ FAULTY_VARIANTS: Final[dict[str, tuple[Variant, str | None, int]]] = {
     "offsets before the transaction": (Variant(store=OffsetsBeforeTransaction), None, 20),
     "a former owner is not fenced": (Variant(log=UnfencedLog), None, 20),
     "a restore reads uncommitted rows": (Variant(store=ReadUncommittedStore), None, 20),
-    "messages outside the transaction": (Variant(store=NonTransactionalMessages), "access", 25),
+    "messages outside the transaction": (Variant(store=NonTransactionalMessages), "dirty", 15),
     "cases outside the transaction": (Variant(store=NonTransactionalCases), None, 20),
     "the cases of a checkpoint are lost": (Variant(store=LostCases), None, 20),
-    "messages are read before they are committed": (Variant(read_committed=False), "access", 25),
+    "messages are read before they are committed": (Variant(read_committed=False), "dirty", 15),
     "tasks do not wait for conclusions": (Variant(change=do_not_wait), "accused", 20),
     "expired records are not reported": (
         # A task that begins below the log's first record sees the jump later.

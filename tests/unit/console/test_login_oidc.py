@@ -359,8 +359,11 @@ def test_a_script_gets_no_login_page(site: Site) -> None:
 
 def test_logins_of_one_address_are_limited(site: Site) -> None:
     browser = site.start().browser(follow=False)
-    answers = [browser.get("/login") for _ in range(35)]
+    answers = [browser.get("/login")]
     assert answers[0].status_code == 302
+    while answers[-1].status_code != 429 and len(answers) < 500:  # one a second is allowed on a slow machine, too
+        answers.append(browser.get("/login"))
     assert answers[-1].status_code == 429
+    assert len(answers) > 30
     assert int(answers[-1].headers["retry-after"]) >= 1
     assert browser.get("/health/live").status_code == 200
