@@ -31,6 +31,7 @@ def console(
         log.begin(settings.log_level)
         try:
             from stream.console import server
+            from stream.console.access.addresses import public_url
             from stream.console.source import files
         except ModuleNotFoundError as error:
             fail(f"the console needs the package {error.name}: install volteface[console]")
@@ -44,7 +45,7 @@ def console(
             found = server.ReplayFiles(alerts, events)
             decisions = files.decisions_file(events)
             log.say("decisions_file", f"decisions go to {decisions}", path=str(decisions))
-        address = server.address(own)
+        address = public_url(own)
         log.say(
             "console_starts", f"console: {address}",
             version=version("volteface"), address=address, authentication=own.console_auth,

@@ -123,11 +123,8 @@ class Actions:
 
     async def undo(self, request: Request) -> Response:
         """Undo what was asked for several cases, if it has not begun."""
-        undone = self._bulk.undo(user_of(request), request.path_params["job_id"])
-        job = self._bulk.job(user_of(request), request.path_params["job_id"])
-        if job is None:
-            return PlainTextResponse("", 404)
-        return await run_in_threadpool(self._pages.render, request, "bulk.html", job=job, undone=undone)
+        self._bulk.undo(user_of(request), request.path_params["job_id"])
+        return await self.job(request)
 
     async def job(self, request: Request) -> Response:
         """Show how far a job is."""

@@ -20,7 +20,6 @@ from starlette.templating import Jinja2Templates
 
 from stream.console.actions import Actions
 from stream.console.bulk import BulkJobs
-from stream.console.case_view import factor
 from stream.console.pages import Pages, instant
 from stream.console.routes import RULES
 from stream.console.services import Services
@@ -41,7 +40,7 @@ def application(services: Services, middleware: list[Any], login: object | None 
         login: What logs users in; None if the console does not do that.
     """
     templates = Jinja2Templates(_HERE / "templates")
-    templates.env.globals.update(odds=odds, factor=factor)
+    templates.env.globals.update(odds=odds)
     templates.env.filters.update(instant=instant, words=lambda text: text.replace("_", " "))
     templates.env.trim_blocks = templates.env.lstrip_blocks = True
     jobs = BulkJobs()

@@ -208,17 +208,14 @@ def with_pending_assignee(case: Case, events: Sequence[RecordedEvent], now: dt.d
 
 def pending_verdict(case: Case, events: Sequence[RecordedEvent], now: dt.datetime) -> VerdictRecorded | None:
     """Return a verdict of the last minutes that no worker has applied yet."""
+    latest = latest_verdict([found for found in events if found.recorded_at > now - _APPLIED_WITHIN])
     applied = {verdict.event_id for verdict in case.verdicts}
-    for found in reversed(events):
-        if isinstance(found.event, VerdictRecorded):
-            is_pending = found.event.event_id not in applied and found.recorded_at > now - _APPLIED_WITHIN
-            return found.event if is_pending else None
-    return None
+    return latest if latest is not None and latest.event_id not in applied else None
 
 
-def latest_verdict(events: Sequence[RecordedEvent]) -> str:
-    """Return the id of the latest verdict in the log; empty without one."""
-    return next((one.event.event_id for one in reversed(events) if isinstance(one.event, VerdictRecorded)), "")
+def latest_verdict(events: Sequence[RecordedEvent]) -> VerdictRecorded | None:
+    """Return the latest verdict in the log."""
+    return next((one.event for one in reversed(events) if isinstance(one.event, VerdictRecorded)), None)
 
 
 def contested(case: Case) -> set[str]:
@@ -231,7 +228,7 @@ def marks(case: Case) -> list[pictures.Mark]:
     """Return look-ups, contacts and verdicts, for the picture of the evidence."""
     found = [
         pictures.Mark(
-            review.at - dt.timedelta(hours=look_up.hours_before), 0, "look-up",
+            review.at - dt.timedelta(hours=look_up.hours_before), 0,
             f"looked up by {look_up.actor_id}: {review.review_id}",
         )
         for review in case.evidence.reviews
@@ -239,13 +236,11 @@ def marks(case: Case) -> list[pictures.Mark]:
     ]  # fmt: skip
     found += [
         pictures.Mark(
-            review.at - dt.timedelta(hours=review.contact.hours_before), 1, "contact",
+            review.at - dt.timedelta(hours=review.contact.hours_before), 1,
             f"contact ({review.contact.channel}) about {review.review_id}",
         )
         for review in case.evidence.reviews
         if review.contact is not None
     ]  # fmt: skip
-    found += [
-        pictures.Mark(one.recorded_at, 2, "verdict", f"{one.verdict} by {one.analyst_id}") for one in case.verdicts
-    ]
+    found += [pictures.Mark(one.recorded_at, 2, f"{one.verdict} by {one.analyst_id}") for one in case.verdicts]
     return found

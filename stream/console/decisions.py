@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, get_args
 
 from stream.config import Settings
 from stream.console.access.roles import User
+from stream.console.case_view import latest_verdict
 from stream.console.journal import Journal
 from stream.console.source.read_model import ReadModel
 from stream.contract.cases import Case
@@ -123,8 +124,7 @@ class Decisions:
 
     def _check_seen(self, user: User, case: Case, form: Mapping[str, str]) -> None:
         """Refuse a verdict over one that the person has not seen: it would replace it without a word."""
-        events = [found.event for found in self._read_model.events_of(case.case_id)]
-        latest = next((event for event in reversed(events) if isinstance(event, VerdictRecorded)), None)
+        latest = latest_verdict(self._read_model.events_of(case.case_id))
         unseen = latest is not None and latest.event_id not in {form.get("seen_verdict"), form.get("event_id")}
         if latest is not None and unseen and "seen_verdict" in form:
             who = "you" if latest.analyst_id == user.id else latest.analyst_id

@@ -22,6 +22,7 @@ from stream.console.queue_filter import KINDS, ORDERS, PAGE_SIZE, SEVERITIES, ST
 from stream.console.services import Services
 from stream.contract.cases import Case
 from stream.core.cases.alerts import in_force
+from stream.core.cases.transitions import waiting_verdict
 from stream.ops import statement
 
 _STATEMENT_TYPES: Final = {"html": ("text/html", statement.html), "md": ("text/markdown", statement.markdown)}
@@ -64,10 +65,7 @@ class Pages:
             chosen=chosen,
             total=total,
             pages=pages,
-            rows=[
-                (case, case_view.claim(case), pictures.sparkline(case.evidence), case_view.badges(case))
-                for case in cases
-            ],
+            rows=_rows(cases),
             choices={
                 "state": STATES,
                 "kind": KINDS,
@@ -78,9 +76,12 @@ class Pages:
             job=self._jobs.waiting(user_of(request)),
             health=self._services.health.line(),
             stories=STORIES,
-            event_id=uuid4().hex,
             now=self._services.source.market_now(),
         )
+
+    def line(self, request: Request) -> Response:
+        """Show the line of health alone, which a list asks for now and then."""
+        return self.render(request, "health.html", health=self._services.health.line())
 
     def case(self, request: Request) -> Response:
         """Show a case."""
@@ -105,7 +106,7 @@ class Pages:
             linked=[(link, linked.get(link.id, [])) for link in case.linked],
             entries=case_view.log_entries(case, [found.event for found in events]),
             in_force=in_force(case),
-            waiting=next((one for one in reversed(case.verdicts) if one.effect == "waits_for_second"), None),
+            waiting=waiting_verdict(case),
             pending=case_view.pending_verdict(case, events, dt.datetime.now(dt.UTC)),
             latest_verdict=case_view.latest_verdict(events),
             excluded=user_of(request).id in case_view.contested(case),

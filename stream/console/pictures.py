@@ -16,31 +16,15 @@ from markupsafe import Markup
 
 from stream.contract.alerts import Evidence, Point
 from stream.contract.cases import Case
+from stream.offline.svg_shapes import Frame, Scale, points, steps, x_axis, y_axis
 
 _SPARK_DAYS: Final = 90
 _SPARK_WIDTH: Final = 120
 _SPARK_HEIGHT: Final = 28
-_WIDTH: Final = 760
-_HEIGHT: Final = 300
-_LEFT, _TOP, _RIGHT, _BOTTOM = 40, 14, 12, 62
+_FRAME: Final = Frame(760, 300, left=40, top=14, right=12, bottom=62)
 #: The share of counts that lie in the band around the expectation.
 _TAIL: Final = 0.05
 _LEAST_MARGIN: Final = dt.timedelta(days=7)
-
-
-class Scale(NamedTuple):
-    """A linear map from values to pixels."""
-
-    low: float
-    high: float
-    start: float
-    stop: float
-
-    def __call__(self, value: float) -> float:
-        """Return the pixel of a value."""
-        if self.high <= self.low:
-            return self.start
-        return self.start + (value - self.low) * (self.stop - self.start) / (self.high - self.low)
 
 
 def sparkline(evidence: Evidence) -> Markup:
@@ -51,21 +35,21 @@ def sparkline(evidence: Evidence) -> Markup:
     first = max(evidence.since, last - dt.timedelta(days=_SPARK_DAYS))
     before = [point for point in evidence.series if point.at < first]
     begun = before[-1] if before else Point(first, 0, 0.0)
-    points = [point for point in evidence.series if point.at >= first]
+    shown = [point for point in evidence.series if point.at >= first]
     x_of = Scale(first.timestamp(), last.timestamp(), 1, _SPARK_WIDTH - 3)
-    highest = max(points[-1].flips - begun.flips, points[-1].expected - begun.expected, 1)
+    highest = max(shown[-1].flips - begun.flips, shown[-1].expected - begun.expected, 1)
     y_of = Scale(0, highest, _SPARK_HEIGHT - 2, 2)
-    xs = [x_of(first.timestamp()), *(x_of(point.at.timestamp()) for point in points)]
-    flips = _steps(xs, [y_of(0), *(y_of(point.flips - begun.flips) for point in points)])
-    expected = list(zip(xs, [y_of(0), *(y_of(point.expected - begun.expected) for point in points)], strict=True))
+    xs = [x_of(first.timestamp()), *(x_of(point.at.timestamp()) for point in shown)]
+    flips = steps(xs, [y_of(0), *(y_of(point.flips - begun.flips) for point in shown)])
+    expected = list(zip(xs, [y_of(0), *(y_of(point.expected - begun.expected) for point in shown)], strict=True))
     label = (
-        f"{points[-1].flips - begun.flips} turned in {(last - first).days} days, "
-        f"{points[-1].expected - begun.expected:.1f} expected"
+        f"{shown[-1].flips - begun.flips} turned in {(last - first).days} days, "
+        f"{shown[-1].expected - begun.expected:.1f} expected"
     )
     return Markup(
         f'<svg class="spark" viewBox="0 0 {_SPARK_WIDTH} {_SPARK_HEIGHT}" width="{_SPARK_WIDTH}" '
         f'height="{_SPARK_HEIGHT}" role="img" aria-label="{escape(label)}">'
-        f'<polyline class="expected" points="{_points(expected)}"/><polyline class="flips" points="{_points(flips)}"/>'
+        f'<polyline class="expected" points="{points(expected)}"/><polyline class="flips" points="{points(flips)}"/>'
         "</svg>"
     )
 
@@ -75,11 +59,7 @@ class Mark(NamedTuple):
 
     at: dt.datetime
     row: int
-    name: str
     text: str
-
-
-_ROWS: Final = ("look-ups", "contacts", "verdicts")
 
 
 def evidence(case: Case, marks: Iterable[Mark]) -> Markup:
@@ -93,11 +73,11 @@ def evidence(case: Case, marks: Iterable[Mark]) -> Markup:
     times = [found.since, *(point.at for point in found.series)]
     marks = _near(marks, times[0], times[-1])
     first, last = min([*times, *(mark.at for mark in marks)]), max([*times, *(mark.at for mark in marks)])
-    x_of = Scale(first.timestamp(), last.timestamp(), _LEFT, _WIDTH - _RIGHT)
+    x_of = Scale(first.timestamp(), last.timestamp(), _FRAME.left, _FRAME.end)
     flips = [0, *(point.flips for point in found.series)]
     expected = [0.0, *(point.expected for point in found.series)]
     bands = [_band(value) for value in expected]
-    y_of = Scale(0, max(flips[-1], bands[-1][1], 1), _HEIGHT - _BOTTOM, _TOP)
+    y_of = Scale(0, max(flips[-1], bands[-1][1], 1), _FRAME.base, _FRAME.top)
     xs = [x_of(at.timestamp()) for at in times]
     line = list(zip(xs, (y_of(value) for value in expected), strict=True))
     upper = list(zip(xs, (y_of(high) for _, high in bands), strict=True))
@@ -105,14 +85,14 @@ def evidence(case: Case, marks: Iterable[Mark]) -> Markup:
     window = x_of(found.since.timestamp())
     label = f"{found.flips} turned since {found.since:%d %b %Y}, {found.expected:.1f} expected"
     parts = [
-        f'<svg class="evidence" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(label)}">',
-        f'<rect class="window" x="{window:.1f}" y="{_TOP}" width="{_WIDTH - _RIGHT - window:.1f}" '
-        f'height="{_HEIGHT - _BOTTOM - _TOP}"/>',
-        *_y_axis(y_of),
-        *_x_axis(first, last, x_of),
-        f'<polygon class="band" points="{_points([*upper, *reversed(lower)])}"/>',
-        f'<polyline class="expected" points="{_points(line)}"/>',
-        f'<polyline class="flips" points="{_points(_steps(xs, [y_of(value) for value in flips]))}"/>',
+        f'<svg class="evidence" viewBox="0 0 {_FRAME.width} {_FRAME.height}" role="img" aria-label="{escape(label)}">',
+        f'<rect class="window" x="{window:.1f}" y="{_FRAME.top}" width="{_FRAME.end - window:.1f}" '
+        f'height="{_FRAME.base - _FRAME.top}"/>',
+        *y_axis(_FRAME, y_of),
+        *x_axis(_FRAME, first, last, x_of),
+        f'<polygon class="band" points="{points([*upper, *reversed(lower)])}"/>',
+        f'<polyline class="expected" points="{points(line)}"/>',
+        f'<polyline class="flips" points="{points(steps(xs, [y_of(value) for value in flips]))}"/>',
         *_mark_rows(marks, x_of),
         "</svg>",
     ]
@@ -141,43 +121,11 @@ def _band(expected: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _steps(xs: Sequence[float], ys: Sequence[float]) -> list[tuple[float, float]]:
-    """Return the corners of a step function that takes the value `ys[i]` from `xs[i]` on."""
-    corners = [(xs[0], ys[0])]
-    for x, y in zip(xs[1:], ys[1:], strict=True):
-        corners += [(x, corners[-1][1]), (x, y)]
-    return corners
-
-
-def _points(corners: Sequence[tuple[float, float]]) -> str:
-    return " ".join(f"{x:.1f},{y:.1f}" for x, y in corners)
-
-
-def _y_axis(y_of: Scale) -> list[str]:
-    step = max(1, round(y_of.high / 4))
-    lines: list[str] = []
-    for value in range(0, int(y_of.high) + 1, step):
-        y = y_of(value)
-        lines.append(f'<line class="grid" x1="{_LEFT}" y1="{y:.1f}" x2="{_WIDTH - _RIGHT}" y2="{y:.1f}"/>')
-        lines.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value}</text>')
-    return lines
-
-
-def _x_axis(first: dt.datetime, last: dt.datetime, x_of: Scale) -> list[str]:
-    y = _HEIGHT - _BOTTOM
-    lines = [f'<line class="axis" x1="{_LEFT}" y1="{y}" x2="{_WIDTH - _RIGHT}" y2="{y}"/>']
-    for number in range(5):
-        at = first + (last - first) * number / 4
-        anchor = "start" if number == 0 else "end" if number == 4 else "middle"
-        lines.append(f'<text x="{x_of(at.timestamp()):.1f}" y="{y + 16}" text-anchor="{anchor}">{at:%d %b}</text>')
-    return lines
-
-
 def _mark_rows(marks: Sequence[Mark], x_of: Scale) -> list[str]:
     lines: list[str] = []
     used = sorted({mark.row for mark in marks})
     for place, row in enumerate(used):
-        y = _HEIGHT - _BOTTOM + 28 + 11 * place
+        y = _FRAME.base + 28 + 11 * place
         lines += [
             f'<circle class="mark-{row}" cx="{x_of(mark.at.timestamp()):.1f}" cy="{y}" r="3.5">'
             f"<title>{escape(mark.text)}</title></circle>"

@@ -5,8 +5,7 @@ Invariant: a route that is not in this list does not exist.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from stream.console.access.roles import Role
 
@@ -30,6 +29,7 @@ RULES: Final[tuple[RouteRule, ...]] = (
     RouteRule("GET", "/cases/{case_id}", "pages.case", "viewer"),
     RouteRule("GET", "/cases/{case_id}/statement", "pages.statement", "analyst"),
     RouteRule("GET", "/subjects", "pages.subject", "viewer"),
+    RouteRule("GET", "/line", "pages.line", "viewer"),
     RouteRule("GET", "/help", "pages.help", "viewer"),
     RouteRule("GET", "/live", "streams.live", "viewer"),
     RouteRule("GET", "/decisions/{event_id}", "pages.state_of_event", "viewer"),
@@ -49,4 +49,3 @@ RULES: Final[tuple[RouteRule, ...]] = (
     RouteRule("GET", "/health/ready", "streams.ready", None),
     RouteRule("GET", "/metrics", "streams.metrics", None),
 )
-Endpoint = Callable[..., Any]

@@ -85,12 +85,6 @@ def _folder(console: ConsoleSettings) -> Iterator[Path]:
         yield folder
 
 
-def address(console: ConsoleSettings) -> str:
-    """Return where a browser reaches the console."""
-    host = console.console_host
-    return console.console_public_url or f"http://{f'[{host}]' if ':' in host else host}:{console.console_port}"
-
-
 def _of_kafka(
     settings: Settings, kafka: KafkaSettings, console: ConsoleSettings, read_model: ReadModel, live: ChangeStream
 ) -> Services:

@@ -22,6 +22,7 @@ from stream.console.services import Services
 from stream.console.source.rows import RecordedEvent
 from stream.contract.cases import Case
 from stream.contract.events import CaseAssigned
+from stream.core.cases.transitions import waiting_verdict
 
 _TRIES: Final = 5
 _CANDIDATES: Final = 50
@@ -78,7 +79,7 @@ class Taking:
         """
         events = self._services.read_model.events_of(case.case_id)
         case = with_pending_assignee(case, events, dt.datetime.now(dt.UTC))
-        first = next((one for one in reversed(case.verdicts) if one.effect == "waits_for_second"), None)
+        first = waiting_verdict(case)
         if case.state not in {"open", "appealed"} or (first is not None and first.analyst_id == user.id):
             return False
         if user.id in contested(case):

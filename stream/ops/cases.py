@@ -52,6 +52,10 @@ class NotAcknowledgedError(OSError):
     """Kafka did not acknowledge an event; the message is one line for a person."""
 
 
+class NotACaseError(Exception):
+    """A record that is no case; the text says why, without a full stop."""
+
+
 class KnownCases(NamedTuple):
     """What the cases topic holds.
 
@@ -73,23 +77,37 @@ def read(settings: Settings, kafka: KafkaSettings, on_foreign: Callable[[str], N
     cases: dict[str, Case] = {}
     written_at: dict[str, int] = {}
     for record in topic_reader.read(kafka, settings.cases_topic, peers=settings.read_topics):
-        name = (record.key or b"").decode(errors="replace")
+        name = key_of(record)
         if record.value is None:
             cases.pop(name, None)
             continue
-        problem = None
         try:
-            case = _case.decode(record.value)
-            if case.case_id != name:
-                problem = "its key is not the id of its case"
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            problem = "its value is not as a case is; another program or version may have written it"
-        if problem is not None:
-            on_foreign(f"{topic_reader.place(record)}, is passed over: The record is no case: {problem}.")
+            cases[name] = decode_case(name, record.value)
+        except NotACaseError as error:
+            on_foreign(f"{topic_reader.place(record)}, is passed over: The record is no case: {error}.")
             continue
-        cases[name] = case
         written_at[name] = -1 if record.timestamp is None else record.timestamp
     return KnownCases(cases, _newest((case, written_at[name]) for name, case in cases.items()))
+
+
+def key_of(record: Any) -> str:
+    """Return the key of a record of the cases topic, which is the id of a case."""
+    return (record.key or b"").decode(errors="replace")
+
+
+def decode_case(key: str, value: bytes) -> Case:
+    """Return the case of a record that is no tombstone.
+
+    Raises:
+        NotACaseError: The record is no case.
+    """
+    try:
+        case = _case.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise NotACaseError("its value is not as a case is; another program or version may have written it") from None
+    if case.case_id != key:
+        raise NotACaseError("its key is not the id of its case")
+    return case
 
 
 def _newest(written: Iterable[tuple[Case, int]]) -> tuple[dt.datetime, float] | None:

@@ -21,9 +21,9 @@ from kafka.errors import KafkaError, TopicAuthorizationFailedError, UnknownTopic
 from stream.config import KafkaSettings, Settings
 from stream.console.source.read_model import ReadModel
 from stream.console.source.rows import Changes, RecordedEvent
-from stream.contract.cases import Case
 from stream.contract.events import CaseEvent, Verdicts
 from stream.ops.alert_records import NotAnAlertError, decode_alert
+from stream.ops.cases import NotACaseError, decode_case, key_of
 from stream.ops.client import connection
 from stream.ops.market_time import MarketTime, market_time, shift_of
 from stream.ops.missing_topics import advice
@@ -41,7 +41,6 @@ _ENDS_SECONDS: Final = 2.0
 _IDS_SECONDS: Final = 20.0
 #: How often the market's time is asked for.
 _MARKET_SECONDS: Final = 20.0
-_case = msgspec.json.Decoder(Case)
 _event = msgspec.json.Decoder(Verdicts)
 
 
@@ -212,7 +211,7 @@ class Follower:
         for record in records:
             try:
                 self._add(changes, record)
-            except (msgspec.DecodeError, NotAnAlertError, UnicodeDecodeError, RecursionError) as error:
+            except (msgspec.DecodeError, NotACaseError, NotAnAlertError, UnicodeDecodeError, RecursionError) as error:
                 self.refused += 1
                 log.warning("%s, is passed over: %s", place(record), error)
         self._read_model.write(changes)
@@ -222,14 +221,9 @@ class Follower:
 
     def _add(self, changes: Changes, record: Any) -> None:
         if record.topic == self._settings.cases_topic:
-            name = (record.key or b"").decode()
-            if record.value is None:
-                changes.cases[name] = None
-                return
-            case = _case.decode(record.value)
-            if case.case_id != name:
-                raise msgspec.DecodeError("the record's key is not the id of its case")
-            changes.cases[name] = case, record.timestamp / 1000
+            name = key_of(record)
+            is_forgotten = record.value is None
+            changes.cases[name] = None if is_forgotten else (decode_case(name, record.value), record.timestamp / 1000)
         elif record.topic == self._settings.alerts_topic:
             changes.alerts.append(decode_alert(record.value))
         else:

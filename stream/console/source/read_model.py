@@ -123,7 +123,7 @@ class ReadModel:
             connection.executemany("DELETE FROM events WHERE case_id = ?", forgotten)
             kept = [found for found in changes.cases.values() if found is not None]
             connection.executemany(
-                f"INSERT OR REPLACE INTO cases VALUES ({', '.join('?' * 14)})",
+                f"INSERT OR REPLACE INTO cases VALUES ({', '.join('?' * 13)})",
                 (case_row(case, written_at) for case, written_at in kept),
             )
             connection.executemany(

@@ -14,9 +14,10 @@ import msgspec
 from stream.contract.alerts import Alert, Severity
 from stream.contract.cases import Case
 from stream.contract.events import CaseEvent, Verdicts
+from stream.core.cases.alerts import in_force
 
 #: Changes with the tables: a file with another version is thrown away.
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 _SEVERITIES: Final[tuple[str, ...]] = get_args(Severity)
 SCHEMA: Final = """
 CREATE TABLE origin (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -25,7 +26,7 @@ CREATE TABLE positions (
 ) WITHOUT ROWID;
 CREATE TABLE cases (
     case_id TEXT PRIMARY KEY, subject_type TEXT NOT NULL, subject_id TEXT NOT NULL, state TEXT NOT NULL,
-    severity INTEGER NOT NULL, kind TEXT NOT NULL, assignee TEXT, waits_for_second INTEGER NOT NULL,
+    severity INTEGER NOT NULL, kind TEXT NOT NULL, assignee TEXT,
     due_at REAL, updated_at REAL NOT NULL, written_at REAL NOT NULL, priority REAL NOT NULL, verdict TEXT,
     is_waiting INTEGER NOT NULL
 );
@@ -41,7 +42,6 @@ CREATE INDEX states_by_update ON cases (state, updated_at DESC, case_id, kind, s
 CREATE INDEX cases_by_update ON cases (updated_at DESC, case_id);
 CREATE INDEX cases_of_subjects ON cases (subject_id);
 CREATE INDEX cases_by_verdict ON cases (verdict);
-CREATE INDEX cases_by_state ON cases (state, severity);
 CREATE TABLE documents (case_id TEXT PRIMARY KEY, document BLOB NOT NULL);
 CREATE TABLE ids (id TEXT, case_id TEXT, PRIMARY KEY (id, case_id)) WITHOUT ROWID;
 CREATE INDEX ids_of_cases ON ids (case_id);
@@ -88,7 +88,8 @@ class Changes(NamedTuple):
 
 
 def case_row(case: Case, written_at: float) -> tuple[Any, ...]:
-    verdict = next((one for one in reversed(case.verdicts) if one.effect == "in_force"), None)
+    """Return the row of a case; `written_at` is the time of its record, in epoch seconds."""
+    verdict = in_force(case)
     return (
         case.case_id,
         case.subject.type,
@@ -97,7 +98,6 @@ def case_row(case: Case, written_at: float) -> tuple[Any, ...]:
         _SEVERITIES.index(case.severity),
         case.kind,
         case.assignee,
-        case.waits_for_second,
         None if case.due_at is None else case.due_at.timestamp(),
         case.updated_at.timestamp(),
         written_at,
@@ -116,11 +116,13 @@ def ids_of(case: Case) -> set[str]:
 
 
 def event_row(found: RecordedEvent) -> tuple[Any, ...]:
+    """Return the row of an event."""
     event = found.event
     at = found.recorded_at.timestamp()
     return (event.event_id, event.case_id, found.partition, found.offset, at, msgspec.json.encode(event))
 
 
 def recorded(row: sqlite3.Row) -> RecordedEvent:
+    """Return the event of a row."""
     at = dt.datetime.fromtimestamp(row["recorded_at"], dt.UTC)
     return RecordedEvent(_event.decode(row["document"]), row["partition"], row["record_offset"], at)

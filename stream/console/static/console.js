@@ -137,13 +137,12 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   if (event.target.id !== "list") return;
   const marked = [...document.querySelectorAll("[name=case]:checked")].map((box) => box.value);
   const focused = document.activeElement.closest(".row");
-  event.target.dataset.kept = JSON.stringify({ marked, focused: focused && focused.id });
-  kept = event.target.dataset.kept;
+  kept = { marked, focused: focused && focused.id };
 });
 let kept = null;
 document.addEventListener("htmx:afterSettle", () => {
   if (!kept) return;
-  const { marked, focused } = JSON.parse(kept);
+  const { marked, focused } = kept;
   kept = null;
   for (const box of document.querySelectorAll("[name=case]")) box.checked = marked.includes(box.value);
   if (focused) document.getElementById(focused)?.focus();

@@ -20,6 +20,7 @@ LEAST: Final = {
     "GET /cases/{case_id}": "viewer",
     "GET /cases/{case_id}/statement": "analyst",
     "GET /subjects": "viewer",
+    "GET /line": "viewer",
     "GET /help": "viewer",
     "GET /live": "viewer",
     "GET /decisions/{event_id}": "viewer",
