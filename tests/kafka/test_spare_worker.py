@@ -5,6 +5,7 @@ aiokafka's limit for a consumer that fetches nothing is 300 s; here it is a few 
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -47,8 +48,13 @@ def _group(name: str, broker: Broker, folder: Path, partitions: int) -> Group:
     return Group(name, KafkaSettings(bootstrap_servers=broker.bootstrap_servers), folder, partitions=partitions)
 
 
-def _spare(worker: Worker) -> bool:
-    return worker.ready() and '"spare":true' in worker.page("/health/ready").replace(" ", "")
+def _role(worker: Worker) -> str:
+    """Return `spare` or `owner`, or `not ready`: from one answer, because the group may change between two."""
+    try:
+        page = json.loads(worker.page("/health/ready"))
+    except OSError:
+        return "not ready"
+    return "spare" if page.get("spare") else "owner"
 
 
 def test_a_spare_worker_takes_over_after_a_long_idle_time(broker: Broker, tmp_path: Path) -> None:
@@ -59,18 +65,18 @@ def test_a_spare_worker_takes_over_after_a_long_idle_time(broker: Broker, tmp_pa
     try:
         first = Worker(group, program=_PROGRAM)
         wait(first.ready, 60, "the first worker did not start")
-        assert not _spare(first)
+        assert _role(first) == "owner"
         second = Worker(group, program=_PROGRAM)
         both = (first, second)
         wait(lambda: first.ready() and second.ready(), 60, "the second worker is not ready")
         time.sleep(3 * _IDLE_SECONDS)
         assert [each.process.poll() for each in both] == [None, None]
         assert all(each.ready() for each in both)
-        (spare,) = filter(_spare, both)
-        (owner,) = {*both} - {spare}
+        owner, spare = sorted(both, key=_role)
+        assert [_role(owner), _role(spare)] == ["owner", "spare"]
         owner.kill()
         # The session of the killed worker ends after 10 s.
-        wait(lambda: spare.ready() and not _spare(spare), 40, "the spare worker did not take over")
+        wait(lambda: _role(spare) == "owner", 40, "the spare worker did not take over")
         feed(group.settings, group.kafka, str(source), None, lambda count: None)
         spare.wait_for(3)
         assert spare.stop() == 0
