@@ -1,4 +1,4 @@
-"""The line of health above the queue: lag, dead letters, alerts against the budget, measured precision.
+"""The line of health above the queue: lag, dead letters, findings against the budget, measured precision.
 
 Invariant: a page never waits for it. A thread asks the workers' metrics; what they do not answer is shown as unknown.
 """
@@ -70,7 +70,7 @@ class Health:
         self._thread = threading.Thread(target=self._run, name="health", daemon=True)
         self._figures: Counter[str] | None = None
         self._precision = _NO_VERDICTS
-        self._alerts = 0
+        self._findings = 0
 
     def start(self) -> None:
         """Begin to ask."""
@@ -97,7 +97,7 @@ class Health:
         confirmed = answers["confirmed"]
         self._precision = _precision(confirmed, confirmed + answers["explained"] + answers["dismissed"])
         now = self._market_now()
-        self._alerts = self._read_model.alerts_since(now - dt.timedelta(days=365))
+        self._findings = self._read_model.findings_since(now - dt.timedelta(days=365))
 
     def line(self) -> list[Item]:
         """Return the figures."""
@@ -117,7 +117,7 @@ class Health:
         budget = "" if allowed is None else f", the budget allows {allowed:,.1f} false ones"
         return [
             *known,
-            Item("alerts of a year", f"{self._alerts:,}{budget}", None, self._panel("integrity")),
+            Item("findings of a year", f"{self._findings:,}{budget}", None, self._panel("integrity")),
             Item("precision", self._precision, None, self._panel("integrity")),
         ]
 

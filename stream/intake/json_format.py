@@ -66,6 +66,10 @@ class JsonDecoder:
         self._max_bytes = max_bytes
         self._refuse_unknown = refuse_unknown
         self._forms = tuple({form.name: form for form in map(_EventForm, kinds)} for kinds in STREAMS.values())
+        #: Those that the fast path knows all about.
+        self._exact_forms = tuple(
+            {form.kind: form for form in forms.values() if not form.instants} for forms in self._forms
+        )
 
     def decode(self, stream: int, value: bytes | None) -> Event:
         """Return the event in a record's value.
@@ -85,8 +89,8 @@ class JsonDecoder:
                 event: Event = _exact.decode(value)
             except (msgspec.DecodeError, ValueError, RecursionError):
                 return self._decode_document(stream, value)
-            form = self._forms[stream].get(str(event.__struct_config__.tag))
-            if form is not None and not form.instants:
+            form = self._exact_forms[stream].get(type(event))
+            if form is not None:
                 check_ids(form.ids, form.ids_of(event))
                 return event
         return self._decode_document(stream, value)

@@ -138,8 +138,8 @@ class ReadModel:
                 "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?)", map(event_row, changes.events)
             )
             connection.executemany(
-                "INSERT OR IGNORE INTO alerts VALUES (?, ?)",
-                ((alert.alert_id, alert.raised_at.timestamp()) for alert in changes.alerts),
+                "INSERT OR IGNORE INTO findings VALUES (?, ?)",
+                ((alert.finding_id or alert.alert_id, alert.raised_at.timestamp()) for alert in changes.alerts),
             )
             connection.executemany(
                 "INSERT OR REPLACE INTO positions VALUES (?, ?, ?)",
@@ -195,9 +195,9 @@ class ReadModel:
         rows = self._rows("SELECT * FROM events WHERE event_id = ?", (event_id,))
         return recorded(rows[0]) if rows else None
 
-    def alerts_since(self, at: dt.datetime) -> int:
-        """Return how many alerts were raised since a time."""
-        return int(self._rows("SELECT count(*) FROM alerts WHERE raised_at >= ?", (at.timestamp(),))[0][0])
+    def findings_since(self, at: dt.datetime) -> int:
+        """Return how many findings had their first alert since a time."""
+        return int(self._rows("SELECT count(*) FROM findings WHERE raised_at >= ?", (at.timestamp(),))[0][0])
 
     def latest(self) -> tuple[dt.datetime, float] | None:
         """Return the time of the newest event of a case that is not closed, and the time of its record."""

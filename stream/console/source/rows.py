@@ -17,7 +17,7 @@ from stream.contract.events import CaseEvent, Verdicts
 from stream.core.cases.alerts import in_force
 
 #: Changes with the tables: a file with another version is thrown away.
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 _SEVERITIES: Final[tuple[str, ...]] = get_args(Severity)
 SCHEMA: Final = """
 CREATE TABLE origin (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -50,10 +50,11 @@ CREATE TABLE events (
     recorded_at REAL NOT NULL, document BLOB NOT NULL
 );
 CREATE INDEX events_of_cases ON events (case_id, recorded_at);
-CREATE TABLE alerts (alert_id TEXT PRIMARY KEY, raised_at REAL NOT NULL);
-CREATE INDEX alerts_by_time ON alerts (raised_at);
+-- The first alert of each finding.
+CREATE TABLE findings (finding_id TEXT PRIMARY KEY, raised_at REAL NOT NULL);
+CREATE INDEX findings_by_time ON findings (raised_at);
 """
-TABLES: Final = ("origin", "positions", "cases", "documents", "ids", "events", "alerts")
+TABLES: Final = ("origin", "positions", "cases", "documents", "ids", "events", "findings")
 _event = msgspec.json.Decoder(Verdicts)
 
 

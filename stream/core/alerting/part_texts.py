@@ -52,7 +52,7 @@ _TEXTS: Final[dict[PartName | MarkName | Literal["spread"], Callable[[Numbers, s
         f"Before any evidence: one start a year, and {n['gap_days']:.1f} days in which this one may have begun."
     ),
     "count": lambda n, turned: (
-        f"{n['flips']:.0f} reviews {turned} where peers have {n['expected']:.1f}; nothing is known of this subject yet."
+        f"{n['flips']:.0f} reviews {turned} where peers have {n['expected']:.1f}; its own past counts below."
     ),
     "baseline_uncertainty": lambda n, turned: (
         f"The expectation is itself a count of few flips: it is raised to {n['expected']:.1f}."

@@ -139,18 +139,18 @@ _CHECKS: Final[dict[Kind, list[str]]] = {
     ],
     "seller.contact_flips": [
         "Did the seller's support, or its replies to critical reviews, improve in this period?",
-        "What did the contacts say, and did they offer anything of value?",
+        "Did the contacts offer anything of value in return for a change?",
     ],
     "seller.access_flips": [
-        "Did support solve these reviewers' problems? Then there are tickets.",
-        "Which staff looked up these reviews, and for what purpose?",
+        "Did support solve these reviewers' problems, and do tickets show it?",
+        "Was it part of their work that these staff looked up these reviews?",
     ],
     "staff.access_flips": [
         "Do these look-ups belong to solved tickets of a kind that other staff do not handle?",
     ],
     "staff.removals": [
         "Was this staff member given only critical reviews to check, unlike other staff?",
-        "Which rule did the removed reviews break?",
+        "Did the removed reviews break a rule of the platform?",
     ],
     "product.rating_shift": ["Did the product change, or did its listing take over another product's reviews?"],
 }

@@ -15,7 +15,7 @@ from stream.console.source.read_model import ReadModel
 from stream.console.source.rows import Changes, RecordedEvent
 from stream.contract.cases import Case
 from stream.contract.events import CaseNoted, CaseSubject
-from tests.sample_cases import decided, seller_case, staff_case
+from tests.sample_cases import decided, seller_alert, seller_case, staff_case
 
 _AT = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
 
@@ -145,3 +145,12 @@ def test_a_page_with_damage_inside_is_built_again(tmp_path: Path) -> None:
     for end in ("-wal", "-shm"):
         (tmp_path / f"cases.sqlite{end}").unlink(missing_ok=True)
     assert _found(ReadModel(tmp_path / "cases.sqlite"), state="all") == []
+
+
+def test_a_finding_counts_once_however_many_alerts_update_it(model: ReadModel) -> None:
+    first = seller_alert("a" * 32, _AT)
+    second = msgspec.structs.replace(first, alert_id="b" * 32, supersedes="a" * 32)
+    other = msgspec.structs.replace(first, alert_id="c" * 32, finding_id="another")
+    model.write(Changes({}, [], [first, second, other], {}))
+    assert model.findings_since(_AT) == 2
+    assert model.findings_since(_AT + dt.timedelta(seconds=1)) == 0
