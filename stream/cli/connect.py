@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def connected_settings(
-    command: Command, on_wait: Callable[[str], None] = warn
+    command: Command | None, on_wait: Callable[[str], None] = warn
 ) -> tuple[config.Settings, config.KafkaSettings]:
     """Return all settings once Kafka has accepted a connection with them and allows what the command does.
 
     Args:
-        command: The command.
+        command: The command; None if a right that is missing is one of its results.
         on_wait: Called with one line if Kafka does not answer soon.
     """
     from stream.engine import preflight
@@ -40,7 +40,8 @@ def connected_settings(
         raise KeyboardInterrupt from None
     from stream.ops import access_rights  # only now: a command soon says that it waits for Kafka
 
-    access_rights.check(settings, kafka, command)
+    if command is not None:
+        access_rights.check(settings, kafka, command)
     return settings, kafka
 
 

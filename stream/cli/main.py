@@ -19,6 +19,7 @@ from stream.cli import (
     console,
     dead_letters,
     development,
+    doctor,
     offline,
     privacy,
     state,
@@ -39,7 +40,7 @@ cli.add_typer(topics.group, name="topics")
 cli.add_typer(dead_letters.group, name="dlq")
 cli.add_typer(state.group, name="state")
 for command in (
-    *(worker.worker, worker.feed, worker.settings),
+    *(worker.worker, worker.feed, worker.settings, doctor.doctor),
     *(alerts.alerts, alerts.watchlist, alerts.plot),
     *(
         console.console,

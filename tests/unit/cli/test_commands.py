@@ -27,6 +27,7 @@ _ARGUMENTS = {
     "dlq replay": "",
     "topics create": "",
     "topics check": "",
+    "doctor": "--json",
     "settings": "",
     "plot": "--alerts {0}/alerts.jsonl --out {0}/é.svg",
     "replay": "--input {0}/events.jsonl",
@@ -47,7 +48,7 @@ _ARGUMENTS = {
     "assign": "0123456789 --to é",
     "note": "0123456789 é",
 }
-_NEED_KAFKA = [*("feed", "alerts", "watchlist", "dlq list", "dlq replay", "topics create", "topics check"),
+_NEED_KAFKA = [*("feed", "alerts", "watchlist", "dlq list", "dlq replay", "topics create", "topics check", "doctor"),
                *("state digest", "state rebuild", "state adopt", "unmask", "forget"),
                *("console", "cases", "case", "verdict", "appeal", "assign", "note")]  # fmt: skip
 #: A command, with a preflight that says at once that it waits, and gives up soon.
