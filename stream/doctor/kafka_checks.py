@@ -14,11 +14,11 @@ from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from stream.config import KafkaSettings, Settings
+from stream.doctor.diagnosis import Diagnosis
+from stream.doctor.samples import sample
 from stream.engine.group_offsets import unread_of
 from stream.ops import access_rights, topics
 from stream.ops.client import connection
-from stream.doctor.diagnosis import Diagnosis
-from stream.doctor.samples import sample
 from stream.rights import MissingRightsError, described
 
 #: From this version on, brokers refuse records of a transaction that has ended (KIP-890).

@@ -12,11 +12,11 @@ from typing import Final, NamedTuple
 
 from stream.config import Settings
 from stream.contract.events import STREAMS, Event
-from stream.intake.intake import Intake
-from stream.intake.refusal import Refusal, Refused
 from stream.doctor.diagnosis import Diagnosis
 from stream.doctor.partitioners import recognized
 from stream.doctor.samples import Sampled, TopicSample
+from stream.intake.intake import Intake
+from stream.intake.refusal import Refusal, Refused
 
 _QUIET_HOURS: Final = 6
 #: Differences between clocks up to this are usual.

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from stream.intake.partition import partition_of
 from stream.doctor.partitioners import fnv1a, recognized
+from stream.intake.partition import partition_of
 
 _KEYS = [f"seller-{number}".encode() for number in range(60)]
 

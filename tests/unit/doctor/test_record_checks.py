@@ -10,10 +10,10 @@ from collections.abc import Callable
 import pytest
 
 from stream.config import Settings
-from stream.intake.partition import partition_of
 from stream.doctor.diagnosis import Diagnosis
 from stream.doctor.record_checks import check_records
 from stream.doctor.samples import Sampled, TopicSample
+from stream.intake.partition import partition_of
 
 _NOW = dt.datetime(2026, 5, 4, 12, tzinfo=dt.UTC).timestamp()
 _PARTITIONS = 4
