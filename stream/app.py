@@ -71,6 +71,7 @@ app = App(
     broker=_urls.replace("batched://", "kafka://"),
     broker_consumer=_urls,
     broker_credentials=_credentials,
+    broker_client_id=kafka.client_id,
     key_serializer="raw",
     value_serializer="raw",
     topic_allow_declare=False,
@@ -100,6 +101,7 @@ app = App(
 
 app.deciding_settings = deciding_settings(settings)
 app.check_crcs = not kafka.mock
+app.client_rack = kafka.client_rack
 app.on_fatal = logs.fatal
 
 

@@ -48,11 +48,20 @@ class KafkaSettings(BaseSettings):
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="how the connection is secured"
     )
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None = Field(
         None, description="SASL mechanism, for the SASL_ protocols"
     )
     sasl_username: str | None = Field(None, description="SASL user")
     sasl_password: SecretStr | None = Field(None, description="SASL password")
+    sasl_oauth_token_url: str | None = Field(
+        None, pattern=r"^https?://\S+$", description="token endpoint of the issuer, for OAUTHBEARER"
+    )
+    sasl_oauth_client_id: str | None = Field(None, description="client at the issuer (client credentials grant)")
+    sasl_oauth_client_secret: SecretStr | None = Field(None, description="secret of that client")
+    sasl_oauth_scope: str | None = Field(None, description="scope that is asked for")
+    sasl_oauth_cafile: str | None = Field(
+        None, description="PEM file of the certificate authority of the token endpoint, in place of the system's"
+    )
     ssl_cafile: str | None = Field(
         None,
         description="PEM file of the certificate authority, in place of the system's; it must have signed the brokers' "
@@ -60,6 +69,13 @@ class KafkaSettings(BaseSettings):
     )
     ssl_certfile: str | None = Field(None, description="PEM file of the client certificate")
     ssl_keyfile: str | None = Field(None, description="PEM file of the client key")
+    ssl_key_password: SecretStr | None = Field(None, description="password of the client key")
+    client_id: str = Field(
+        "volteface", pattern=r"^[A-Za-z0-9._-]{1,100}$", description="name of all clients, in Kafka's logs and quotas"
+    )
+    client_rack: str | None = Field(
+        None, description="the rack of this machine: consumers then read from replicas in it, if the brokers allow that"
+    )
     mock: bool = Field(
         False, description="whether the broker is the mock of `volteface broker`, which does not answer every request"
     )
@@ -74,7 +90,7 @@ class KafkaSettings(BaseSettings):
                 raise ValueError(f"{server.strip()!r} is not host:port")
         return value
 
-    @field_validator("sasl_password")
+    @field_validator("sasl_password", "sasl_oauth_client_secret", "ssl_key_password")
     @classmethod
     def _can_be_sent(cls, value: SecretStr | None) -> SecretStr | None:
         return value if value is None else _utf8(value)
@@ -366,10 +382,7 @@ def load_console() -> ConsoleSettings:
         SettingsError: A setting is bad, or one that the authentication needs is not set.
     """
     console = _load(ConsoleSettings)
-    for field in _NEEDED[console.console_auth]:
-        if not getattr(console, field):
-            name, chosen = variable(ConsoleSettings, field), console.console_auth
-            raise SettingsError(f"{name} is not set: VOLTEFACE_CONSOLE_AUTH={chosen} needs it")
+    _require(console, f"VOLTEFACE_CONSOLE_AUTH={console.console_auth}", *_NEEDED[console.console_auth])
     return console
 
 
@@ -382,11 +395,19 @@ def load() -> tuple[Settings, KafkaSettings]:
     settings, kafka = _load(Settings), _load(KafkaSettings)
     _check_names()
     if kafka.security_protocol.startswith("SASL_"):
-        for field in ("sasl_mechanism", "sasl_username", "sasl_password"):
-            if getattr(kafka, field) is None:
-                name = variable(KafkaSettings, field)
-                raise SettingsError(f"{name} is not set: KAFKA_SECURITY_PROTOCOL={kafka.security_protocol} needs it")
+        _require(kafka, f"KAFKA_SECURITY_PROTOCOL={kafka.security_protocol}", "sasl_mechanism")
+        mechanism = f"KAFKA_SASL_MECHANISM={kafka.sasl_mechanism}"
+        if kafka.sasl_mechanism == "OAUTHBEARER":
+            _require(kafka, mechanism, "sasl_oauth_token_url", "sasl_oauth_client_id", "sasl_oauth_client_secret")
+        else:
+            _require(kafka, mechanism, "sasl_username", "sasl_password")
     return settings, kafka
+
+
+def _require(settings: BaseSettings, reason: str, *fields: str) -> None:
+    for field in fields:
+        if not getattr(settings, field):
+            raise SettingsError(f"{variable(type(settings), field)} is not set: {reason} needs it")
 
 
 def _check_names() -> None:

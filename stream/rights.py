@@ -51,6 +51,8 @@ def refusal_of(error: BaseException | None) -> BaseException | None:
 
 def principal(kafka: KafkaSettings) -> str:
     """Return the user as Kafka's ACLs name it."""
+    if kafka.security_protocol.startswith("SASL_") and kafka.sasl_mechanism == "OAUTHBEARER":
+        return f"the user of the token of {kafka.sasl_oauth_client_id}"
     if kafka.security_protocol.startswith("SASL_"):
         return f"User:{kafka.sasl_username}"
     if kafka.security_protocol == "SSL" and kafka.ssl_certfile:

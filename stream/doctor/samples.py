@@ -14,7 +14,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from stream.config import KafkaSettings
 from stream.intake.dead_letters import Headers
-from stream.ops.client import connection
+from stream.ops.client import consumer_connection
 
 #: About this many records of a topic are read, and at least _LEAST of each partition.
 _RECORDS: Final = 2000
@@ -52,7 +52,7 @@ class TopicSample(NamedTuple):
 def sample(kafka: KafkaSettings, topics: Sequence[str]) -> list[TopicSample]:
     """Return the latest committed records of the topics that exist."""
     consumer = KafkaConsumer(
-        **connection(kafka), isolation_level="read_committed", auto_offset_reset="earliest",
+        **consumer_connection(kafka), isolation_level="read_committed", auto_offset_reset="earliest",
         enable_auto_commit=False, check_crcs=not kafka.mock,
     )  # fmt: skip
     with closing(consumer):

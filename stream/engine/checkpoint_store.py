@@ -54,6 +54,10 @@ def credentials(kafka: KafkaSettings) -> Any:
     arguments = connection(kafka)
     if kafka.security_protocol == "SSL":
         return faust.SSLCredentials(arguments["ssl_context"])
+    if "sasl_oauth_token_provider" in arguments:
+        return faust.OAuthCredentials(
+            oauth_cb=arguments["sasl_oauth_token_provider"], ssl_context=arguments.get("ssl_context")
+        )
     if kafka.security_protocol.startswith("SASL"):
         return faust.SASLCredentials(
             username=arguments["sasl_plain_username"], password=arguments["sasl_plain_password"],

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from stream.config import KafkaSettings, Settings
-from stream.engine.kafka_auth import connection
+from stream.engine.kafka_auth import consumer_connection
 
 
 class Unread(NamedTuple):
@@ -27,7 +27,7 @@ async def unread_of(
 ) -> dict[tuple[str, int], Unread]:
     """Return offsets of these partition numbers of the input topics, by topic and number."""
     partitions = [TopicPartition(topic, number) for topic in settings.input_topics for number in sorted(numbers)]
-    consumer = AIOKafkaConsumer(**connection(kafka), group_id=settings.app_id, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(**consumer_connection(kafka), group_id=settings.app_id, enable_auto_commit=False)
     await consumer.start()
     try:
         consumer.assign(partitions)

@@ -12,9 +12,11 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.abc import AbstractTokenProvider
 from aiokafka.helpers import create_ssl_context
 
 from stream.config import KafkaSettings, SettingsError
+from stream.oauth_tokens import ClientCredentials, client_credentials
 
 #: A topic without metadata for so long is missing.
 _TOPIC_SECONDS: Final = 5
@@ -22,7 +24,12 @@ _TOPIC_SECONDS: Final = 5
 
 def connection(kafka: KafkaSettings) -> dict[str, Any]:
     """Return the arguments of every aiokafka client; raise SettingsError if a file cannot be used."""
-    return {"bootstrap_servers": kafka.bootstrap_servers, **security(kafka)}
+    return {"bootstrap_servers": kafka.bootstrap_servers, "client_id": kafka.client_id, **security(kafka)}
+
+
+def consumer_connection(kafka: KafkaSettings) -> dict[str, Any]:
+    """Return the arguments of every aiokafka consumer; raise SettingsError if a file cannot be used."""
+    return {**connection(kafka), "client_rack": kafka.client_rack}
 
 
 def security(kafka: KafkaSettings) -> dict[str, Any]:
@@ -32,9 +39,23 @@ def security(kafka: KafkaSettings) -> dict[str, Any]:
         arguments["ssl_context"] = _tls(kafka)
     if kafka.security_protocol.startswith("SASL"):
         arguments["sasl_mechanism"] = kafka.sasl_mechanism
+    if kafka.sasl_mechanism == "OAUTHBEARER" and kafka.security_protocol.startswith("SASL"):
+        arguments["sasl_oauth_token_provider"] = _TokenProvider(client_credentials(kafka))
+    elif kafka.security_protocol.startswith("SASL"):
         arguments["sasl_plain_username"] = kafka.sasl_username
         arguments["sasl_plain_password"] = kafka.sasl_password.get_secret_value() if kafka.sasl_password else None
     return arguments
+
+
+class _TokenProvider(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka ships no types
+    """Gives aiokafka's clients the process's token."""
+
+    def __init__(self, source: ClientCredentials) -> None:
+        self._source = source
+
+    async def token(self) -> str:
+        """Return a valid token; raise TokenError."""
+        return await asyncio.to_thread(self._source.token)
 
 
 async def partitions_of(producer: AIOKafkaProducer, topic: str) -> set[int]:
@@ -52,10 +73,12 @@ def _tls(kafka: KafkaSettings) -> ssl.SSLContext:
         context: ssl.SSLContext = create_ssl_context(cafile=kafka.ssl_cafile)
     if kafka.ssl_certfile:
         with _name_setting_on_error(
-            f"KAFKA_SSL_CERTFILE={kafka.ssl_certfile!r} with KAFKA_SSL_KEYFILE={kafka.ssl_keyfile!r}"
+            f"KAFKA_SSL_CERTFILE={kafka.ssl_certfile!r} with KAFKA_SSL_KEYFILE={kafka.ssl_keyfile!r} and "
+            f"{'this' if kafka.ssl_key_password else 'no'} KAFKA_SSL_KEY_PASSWORD"
         ):
             # Without a password argument OpenSSL would ask for one on the terminal if the key is encrypted.
-            context.load_cert_chain(kafka.ssl_certfile, kafka.ssl_keyfile, password="")
+            password = kafka.ssl_key_password.get_secret_value() if kafka.ssl_key_password else ""
+            context.load_cert_chain(kafka.ssl_certfile, kafka.ssl_keyfile, password=password)
     return context
 
 

@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from stream.config import KafkaSettings, Settings
 from stream.core.staff.messages import AGGREGATOR, DayReport, decode_message
-from stream.engine.kafka_auth import connection
+from stream.engine.kafka_auth import consumer_connection
 from stream.engine.log_check import Log
 from stream.engine.record_limits import MAX_RECORD_BYTES
 from stream.engine.records import app_id_header
@@ -114,7 +114,7 @@ class LogReader:
     @asynccontextmanager
     async def _consumer(self, isolation_level: str = "read_committed", **options: Any) -> AsyncIterator[Any]:
         consumer = AIOKafkaConsumer(
-            **connection(self._kafka), isolation_level=isolation_level, enable_auto_commit=False,
+            **consumer_connection(self._kafka), isolation_level=isolation_level, enable_auto_commit=False,
             auto_offset_reset="earliest", **options,
         )  # fmt: skip
         await consumer.start()

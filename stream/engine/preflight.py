@@ -19,6 +19,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 
 from stream.config import KafkaSettings
 from stream.engine.kafka_auth import security
+from stream.oauth_tokens import TokenError
 
 #: How long to retry: Kafka or the network may be starting.
 _TOTAL_SECONDS: Final = 20
@@ -118,6 +119,12 @@ def _fatal_reason(error: Exception, kafka: KafkaSettings) -> str | None:
             reason = f"has a certificate that is not trusted, see KAFKA_SSL_CAFILE: {error.verify_message}"
         case ssl.SSLError():
             reason = f"does not accept a TLS connection, see KAFKA_SECURITY_PROTOCOL: {error.reason}"
+        case TokenError(is_refused=True):
+            reason = f"cannot be asked: {error}"
+        case errors.SaslAuthenticationFailed() if kafka.sasl_mechanism == "OAUTHBEARER":
+            reason = (
+                f"refuses the token of KAFKA_SASL_OAUTH_CLIENT_ID={kafka.sasl_oauth_client_id!r}: {_one_line(error)}"
+            )
         case errors.SaslAuthenticationFailed():
             reason = (
                 f"refuses KAFKA_SASL_USERNAME={kafka.sasl_username!r} with this KAFKA_SASL_PASSWORD: {_one_line(error)}"
@@ -130,6 +137,8 @@ def _fatal_reason(error: Exception, kafka: KafkaSettings) -> str | None:
 
 
 def _transient_reason(error: Exception) -> str:
+    if isinstance(error, TokenError):
+        return f"cannot be asked: {error}"
     return f"does not answer, see KAFKA_BOOTSTRAP_SERVERS and KAFKA_SECURITY_PROTOCOL: {_one_line(error)}"
 
 

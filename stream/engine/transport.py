@@ -50,6 +50,8 @@ class App(faust.App):  # type: ignore[misc]  # Faust ships no types
     deciding_settings: Mapping[str, str]
     #: Whether to compare records with their checksums: the mock's transaction markers have none.
     check_crcs: bool = True
+    #: The rack of this machine, from whose replicas records are read.
+    client_rack: str | None = None
     #: Called with the error that ends the start, if a person can correct it.
     on_fatal: Callable[[Exception], None]
 
@@ -80,6 +82,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
         self._assignor = assignor_of(self.app.deciding_settings)
         return aiokafka.AIOKafkaConsumer(
             client_id=conf.broker_client_id,
+            client_rack=self.app.client_rack,
             group_id=conf.id,
             bootstrap_servers=driver.server_list(transport.url, transport.default_port),
             partition_assignment_strategy=[self._assignor],

@@ -26,7 +26,7 @@ from stream.core.cases.transitions import CaseChange, apply
 from stream.intake.intake import Intake
 from stream.intake.refusal import Refused
 from stream.ops import topic_reader
-from stream.ops.client import connection
+from stream.ops.client import connection, consumer_connection
 from stream.ops.missing_topics import advice
 
 log = logging.getLogger(__name__)
@@ -193,7 +193,7 @@ def record(settings: Settings, kafka: KafkaSettings, event: CaseEvent) -> None:
     topic = settings.verdicts_topic
     limit_ms = 1000 * _ACKNOWLEDGED_SECONDS
     try:
-        found = KafkaConsumer(**connection(kafka), bootstrap_timeout_ms=limit_ms)
+        found = KafkaConsumer(**consumer_connection(kafka), bootstrap_timeout_ms=limit_ms)
     except KafkaError as error:
         raise NotAcknowledgedError(f"nothing was recorded: Kafka does not answer ({type(error).__name__})") from None
     with closing(found) as consumer:  # a producer would create the topic

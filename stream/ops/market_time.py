@@ -18,7 +18,7 @@ from kafka.errors import TopicAuthorizationFailedError
 from stream.config import KafkaSettings, Settings
 from stream.intake.intake import Intake
 from stream.intake.refusal import Refused
-from stream.ops.client import connection
+from stream.ops.client import consumer_connection
 
 #: A case this far from the Kafka time of its record belongs to a market that is replayed or simulated.
 _REPLAYED: Final = dt.timedelta(days=1)
@@ -86,7 +86,8 @@ def _latest_event(settings: Settings, kafka: KafkaSettings) -> float | None:
         TopicAuthorizationFailedError: A topic may not be read.
     """
     consumer = KafkaConsumer(
-        **connection(kafka), isolation_level="read_committed", auto_offset_reset="earliest", enable_auto_commit=False,
+        **consumer_connection(kafka), isolation_level="read_committed", auto_offset_reset="earliest",
+        enable_auto_commit=False,
         check_crcs=not kafka.mock,  # the mock's transaction markers have no checksum
     )  # fmt: skip
     with closing(consumer):

@@ -14,7 +14,7 @@ from kafka.structs import OffsetAndMetadata
 
 from stream.config import KafkaSettings, Settings
 from stream.ops import topic_reader
-from stream.ops.client import connection
+from stream.ops.client import connection, consumer_connection
 from stream.ops.missing_topics import advice
 
 _ACK_SECONDS: Final = 60
@@ -73,7 +73,7 @@ def check_stopped(admin: KafkaAdminClient, settings: Settings) -> None:
 
 def _start_offsets(settings: Settings, kafka: KafkaSettings) -> dict[TopicPartition, OffsetAndMetadata]:
     """Return the offsets from which the tasks start again."""
-    with closing(KafkaConsumer(**connection(kafka), enable_auto_commit=False)) as consumer:
+    with closing(KafkaConsumer(**consumer_connection(kafka), enable_auto_commit=False)) as consumer:
         partitions = {topic: consumer.partitions_for_topic(topic) for topic in settings.read_topics}
         missing = [topic for topic, found in partitions.items() if not found]
         if missing:

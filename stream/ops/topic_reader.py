@@ -23,7 +23,7 @@ from stream.intake.dead_letters import DeadLetter, NotADeadLetterError, incoming
 from stream.intake.header_names import LenientBytes
 from stream.intake.settlements import Settled, is_settlement
 from stream.ops.alert_records import NotAnAlertError, decode_alert
-from stream.ops.client import connection
+from stream.ops.client import consumer_connection
 from stream.ops.missing_topics import advice
 
 log = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ def read(
         LookupError: The topic does not exist.
     """
     consumer = KafkaConsumer(
-        **connection(kafka), isolation_level="read_committed", auto_offset_reset="earliest",
+        **consumer_connection(kafka), isolation_level="read_committed", auto_offset_reset="earliest",
         enable_auto_commit=False,
         check_crcs=not kafka.mock,  # the mock's transaction markers have no checksum
     )  # fmt: skip

@@ -23,12 +23,15 @@ PASSWORD: Final = "Tr0ub4dor,and=3"
 
 #: The broker's own connections and the admin client use the plaintext listener that every `Broker` has.
 _LISTENERS: Final = """\
-listeners=PLAINTEXT://127.0.0.1:{port},SASL_SSL://127.0.0.1:@PORT@,CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port},SASL_SSL://127.0.0.1:@PORT@
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT
+listeners=PLAINTEXT://127.0.0.1:{port},SASL_SSL://127.0.0.1:@PORT@,SSL://127.0.0.1:@TLS_PORT@,CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},SASL_SSL://127.0.0.1:@PORT@,SSL://127.0.0.1:@TLS_PORT@
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,SSL:SSL,CONTROLLER:PLAINTEXT
 inter.broker.listener.name=PLAINTEXT
 ssl.keystore.type=PEM
 ssl.keystore.location=@KEYSTORE@
+listener.name.ssl.ssl.client.auth=required
+listener.name.ssl.ssl.truststore.type=PEM
+listener.name.ssl.ssl.truststore.location=@AUTHORITY@
 listener.name.sasl_ssl.sasl.enabled.mechanisms=SCRAM-SHA-512,PLAIN
 listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
 listener.name.sasl_ssl.plain.sasl.jaas.config=\\
@@ -37,11 +40,22 @@ listener.name.sasl_ssl.plain.sasl.jaas.config=\\
 
 
 class Secured(NamedTuple):
-    """A broker's port, the certificate file of its authority, and that of an authority that did not sign it."""
+    """A broker's ports and the certificate files of authorities.
+
+    Attributes:
+        port: Of the listener that asks for a password.
+        tls_port: Of the listener that asks for a certificate of the client.
+        authority: Signed the broker's certificate and the client's.
+        other_authority: Signed neither.
+        client_key, client_certificate: Of a client; the key is encrypted with PASSWORD.
+    """
 
     port: int
+    tls_port: int
     authority: Path
     other_authority: Path
+    client_key: Path
+    client_certificate: Path
 
     def settings(self, **changed: str | None) -> KafkaSettings:
         """Return a client's settings: correct ones, with the given changes."""
@@ -61,8 +75,12 @@ class Secured(NamedTuple):
 def secured_broker(folder: Path) -> Iterator[Secured]:
     """Start a Kafka with a listener that accepts only TLS connections of one user."""
     authority, other_authority = _authority(folder, "authority"), _authority(folder, "other-authority")
-    port = free_port()
-    values = {"PORT": str(port), "KEYSTORE": str(_keystore(folder, authority)), "USER": USER, "PASSWORD": PASSWORD}
+    port, tls_port = free_port(), free_port()
+    values = {
+        "PORT": str(port), "TLS_PORT": str(tls_port), "AUTHORITY": str(authority),
+        "KEYSTORE": str(_keystore(folder, authority)), "USER": USER, "PASSWORD": PASSWORD,
+    }  # fmt: skip
+    client_key, client_certificate = _client(folder, authority)
     more = _LISTENERS
     for name, value in values.items():
         more = more.replace(f"@{name}@", value)
@@ -70,7 +88,7 @@ def secured_broker(folder: Path) -> Iterator[Secured]:
         with KafkaAdminClient(bootstrap_servers=broker.bootstrap_servers) as admin:
             user = UserScramCredentialUpsertion(USER, "SCRAM-SHA-512", PASSWORD)
             assert admin.alter_user_scram_credentials([user]) == {USER: None}
-        yield Secured(port, authority, other_authority)
+        yield Secured(port, tls_port, authority, other_authority, client_key, client_certificate)
 
 
 def _authority(folder: Path, name: str) -> Path:
@@ -86,6 +104,16 @@ def _keystore(folder: Path, authority: Path) -> Path:
     _openssl("req", "-x509", *_new_key(key), "-subj", "/CN=broker", *signed, "-out", certificate)
     keystore.write_bytes(key.read_bytes() + certificate.read_bytes())
     return keystore
+
+
+def _client(folder: Path, authority: Path) -> tuple[Path, Path]:
+    """Return the files of a client's encrypted key and of its certificate."""
+    plain, key, certificate = folder / "client-plain.key", folder / "client.key", folder / "client.pem"
+    signed = ("-CA", authority, "-CAkey", authority.with_suffix(".key"))
+    _openssl("req", "-x509", *_new_key(plain), "-subj", "/CN=client", *signed, "-out", certificate)
+    _openssl("pkcs8", "-topk8", "-in", plain, "-passout", f"pass:{PASSWORD}", "-out", key)
+    plain.unlink()
+    return key, certificate
 
 
 def _new_key(path: Path) -> tuple[str | Path, ...]:

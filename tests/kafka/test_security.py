@@ -21,6 +21,7 @@ from tests.kafka.secured import PASSWORD, USER, Secured, secured_broker
 # All tests in one process, so that they share one broker.
 pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("secured")]
 
+_EXAMPLES: Final = Path(__file__).parents[2] / "schemas" / "examples"
 _WRONG: Final = "Wr0ng,horse=4"
 #: Settings with one error, and the message of the error.
 _FAULTS: Final[dict[str, tuple[Callable[[Secured], KafkaSettings], str]]] = {
@@ -93,6 +94,33 @@ def test_all_works_and_the_password_is_in_no_output(secured: Secured, market: Ma
     output = _worker_output(group, market.events, market.total, lambda: group.wait_for_state(market.expected))
     group.assert_equals(market.expected, market.alert_ids)
     assert [form for form in _forms(PASSWORD) if form in output] == []
+
+
+@pytest.mark.usefixtures("verbose")
+def test_a_certificate_with_an_encrypted_key(secured: Secured, tmp_path: Path) -> None:
+    """Both libraries, and Faust's clients, take the key's password; a wrong one is one line."""
+    certificate = {
+        "bootstrap_servers": f"127.0.0.1:{secured.tls_port}",
+        "security_protocol": "SSL",
+        "ssl_cafile": str(secured.authority),
+        "ssl_certfile": str(secured.client_certificate),
+        "ssl_keyfile": str(secured.client_key),
+    }
+    group = Group("key", KafkaSettings.model_validate(certificate | {"ssl_key_password": PASSWORD}), tmp_path)
+    events = tmp_path / "one.jsonl"
+    events.write_bytes((_EXAMPLES / "review.created.v1.jsonl").read_bytes().splitlines(keepends=True)[0])
+    output = _worker_output(group, events, 1)
+    assert [form for form in _forms(PASSWORD) if form in output] == []
+    for changed in ({"ssl_key_password": _WRONG}, {}):
+        environment = os.environ | environment_of(KafkaSettings.model_validate(certificate | changed))
+        for command in ("topics check", "worker"):
+            done = subprocess.run(
+                argv(*command.split()), env=environment, capture_output=True, text=True, timeout=30, check=False
+            )
+            (line,) = fatal_errors(done.stderr) if command == "worker" else done.stderr.splitlines()
+            assert line.startswith(f"SettingsError: KAFKA_SSL_CERTFILE='{secured.client_certificate}' with ")
+            assert "KAFKA_SSL_KEY_PASSWORD" in line
+            assert _WRONG not in line
 
 
 @pytest.mark.usefixtures("verbose")

@@ -49,11 +49,20 @@ def test_the_settings_are_shown_without_the_password() -> None:
     assert _PASSWORD not in output
 
 
-@pytest.mark.parametrize("field", ["KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"])
+@pytest.mark.parametrize(
+    ("field", "reason"),
+    [
+        ("KAFKA_SASL_MECHANISM", "KAFKA_SECURITY_PROTOCOL=SASL_SSL"),
+        ("KAFKA_SASL_USERNAME", "KAFKA_SASL_MECHANISM=PLAIN"),
+        ("KAFKA_SASL_PASSWORD", "KAFKA_SASL_MECHANISM=PLAIN"),
+    ],
+)
 @pytest.mark.parametrize("value", ["", None])
-def test_a_missing_sasl_setting_is_named(field: str, value: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_sasl_setting_is_named(
+    field: str, reason: str, value: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(field, "") if value is not None else monkeypatch.delenv(field)
-    with pytest.raises(SettingsError, match=f"^{field} is not set: KAFKA_SECURITY_PROTOCOL=SASL_SSL needs it$"):
+    with pytest.raises(SettingsError, match=f"^{field} is not set: {reason} needs it$"):
         config.load()
 
 
@@ -104,7 +113,11 @@ def test_files_that_cannot_be_used_are_named(tmp_path: Path, monkeypatch: pytest
             certificate,
             "/no/such/key",
         ): f"KAFKA_SSL_CERTFILE='{certificate}' with KAFKA_SSL_KEYFILE='/no/such/key' ",
-        (None, certificate, key): f"KAFKA_SSL_CERTFILE='{certificate}' with KAFKA_SSL_KEYFILE='{key}' cannot be used: ",
+        (
+            None,
+            certificate,
+            key,
+        ): f"KAFKA_SSL_CERTFILE='{certificate}' with KAFKA_SSL_KEYFILE='{key}' and no KAFKA_SSL_KEY_PASSWORD cannot ",
     }
     for files, words in faults.items():
         with monkeypatch.context() as patched:

@@ -24,7 +24,7 @@ from stream.console.source.rows import Changes, RecordedEvent
 from stream.contract.events import CaseEvent, Verdicts
 from stream.ops.alert_records import NotAnAlertError, decode_alert
 from stream.ops.cases import NotACaseError, decode_case, key_of
-from stream.ops.client import connection
+from stream.ops.client import connection, consumer_connection
 from stream.ops.market_time import MarketTime, market_time, shift_of
 from stream.ops.missing_topics import advice
 from stream.ops.topic_reader import place
@@ -135,7 +135,7 @@ class Follower:
         origin = self._topic_ids()
         self._read_model.begin_from(origin)
         consumer = KafkaConsumer(
-            **connection(self._kafka), isolation_level="read_committed", auto_offset_reset="earliest",
+            **consumer_connection(self._kafka), isolation_level="read_committed", auto_offset_reset="earliest",
             enable_auto_commit=False, fetch_max_bytes=16 * 2**20, max_partition_fetch_bytes=4 * 2**20,
             check_crcs=not self._kafka.mock,  # the mock's transaction markers have no checksum
         )  # fmt: skip
