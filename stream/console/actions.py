@@ -47,17 +47,18 @@ class Actions:
 
     async def assign(self, request: Request) -> Response:
         """Give a case to somebody."""
-        return await self._decide(request, self._services.decisions.assign)
+        return await self._decide(request, self._services.decisions.assign, in_place=True)
 
     async def note(self, request: Request) -> Response:
         """Write a note."""
-        return await self._decide(request, self._services.decisions.note)
+        return await self._decide(request, self._services.decisions.note, in_place=True)
 
     async def appeal(self, request: Request) -> Response:
         """Record an appeal."""
         return await self._decide(request, self._services.decisions.appeal)
 
-    async def _decide(self, request: Request, decide: Decide) -> Response:
+    async def _decide(self, request: Request, decide: Decide, in_place: bool = False) -> Response:
+        """Answer a form; `in_place`: the page stays, with what was typed into its other forms."""
         form = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
         case_id = request.path_params["case_id"]
         event_id = form.get("event_id", "")
@@ -70,7 +71,19 @@ class Actions:
             return await run_in_threadpool(self._refused, request, str(error), 503)
         finally:
             self._services.writing(event_id, time.monotonic())
+        if in_place and "hx-request" in request.headers:
+            return await run_in_threadpool(self._stay, request, case_id, done.event.event_id)
         return _go(request, f"/cases/{case_id}?done={done.event.event_id}")
+
+    def _stay(self, request: Request, case_id: str, event_id: str) -> Response:
+        """Say on the page what has become of an event, and give its form the id of the next one."""
+        case = self._services.read_model.case(case_id)
+        if case is None:
+            return self._pages.missing(request)
+        done = self._pages.done(event_id, case)
+        answer = self._pages.render(request, "done.html", case=case, done=done, event_id=event_id)
+        answer.headers["X-Next-Event-Id"] = uuid4().hex
+        return answer
 
     def _refused(self, request: Request, text: str, status: int = 422) -> Response:
         if "hx-request" in request.headers:
@@ -86,7 +99,9 @@ class Actions:
             return await run_in_threadpool(self._refused, request, str(error), 503)
         if case_id is None:
             return await run_in_threadpool(
-                self._refused, request, "No case of this list waits for somebody: all are taken or decided."
+                self._refused,
+                request,
+                "No case of this list is free: each one is taken or decided, or waits for another analyst than you.",
             )
         return _go(request, f"/cases/{case_id}")
 

@@ -20,6 +20,8 @@ from stream.ops.cases import NotAcknowledgedError
 
 UNDO_SECONDS: Final = 10.0
 _MAX_JOBS: Final = 200
+#: How long pages show what has become of a job.
+_SHOWN_SECONDS: Final = 20.0
 
 
 class BulkJob:
@@ -70,6 +72,12 @@ class BulkJobs:
         """Return the job of a user that can still be undone, or that runs."""
         running = {"waiting", "running"}
         return next((job for job in self._jobs.values() if job.user.id == user.id and job.state in running), None)
+
+    def shown(self, user: User) -> BulkJob | None:
+        """Return the job that a user's pages show: one that waits or runs, or that has ended a moment ago."""
+        now = time.monotonic()
+        recent = (job for job in reversed(self._jobs.values()) if now < job.begins_at + _SHOWN_SECONDS)
+        return self.waiting(user) or next((job for job in recent if job.user.id == user.id), None)
 
     def begin(self, user: User, what: str, decide: Sequence[Callable[[], Done]]) -> BulkJob:
         """Begin a job, in the running event loop.

@@ -22,11 +22,12 @@ from stream.ops.statement import odds
 
 #: What each group of parts answers, in the order of the page.
 _GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
+    ("Before any evidence", ("start",)),
     ("Against peers", ("count", "baseline_uncertainty", "long_run")),
     ("Against its own past and its other reviews", ("own_level", "controls")),
     ("Deletions", ("deletions",)),
+    ("Other times at which it may have begun", ("other_starts",)),
     ("Innocent explanations, and what they leave", ("arrival_cluster", "burst", "alternatives")),
-    ("Before any evidence", ("start", "other_starts")),
 )
 _REST: Final = "Further parts"
 _APPLIED_WITHIN: Final = dt.timedelta(minutes=5)
@@ -128,6 +129,11 @@ def _stars(count: int) -> str:
     return f"{count} star{'' if count == 1 else 's'}"
 
 
+def _speaks_for_payment(case: Case, mark: str) -> bool:
+    payment = case.evidence.payment
+    return payment is not None and any(part.name == mark and part.log_odds > 0 for part in payment.parts)
+
+
 def badges(case: Case) -> list[str]:
     """Return what an analyst should see at once in a list."""
     found = case.evidence
@@ -135,7 +141,7 @@ def badges(case: Case) -> list[str]:
     shown = [
         ("insider", "insider_client" in names),
         ("deletions", any(part.name == "deletions" and part.log_odds > 1 for part in found.parts)),
-        ("incentives", found.incentives > 0),
+        ("incentives", _speaks_for_payment(case, "value_offered")),
         ("came back", case.reopened is not None),
         ("second analyst", case.waits_for_second),
         ("appeal", case.state == "appealed"),

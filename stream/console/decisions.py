@@ -32,6 +32,7 @@ from stream.ops import cases as case_topic
 VERDICTS: Final[tuple[Verdict, ...]] = get_args(Verdict)
 STORIES: Final[tuple[Story, ...]] = get_args(Story)
 MAX_NOTE: Final = 2_000
+MAX_MUTE_DAYS: Final = 3650
 _ANSWERS: Final = {"yes": "yes", "no": "no", "unknown": "not known"}
 
 
@@ -88,8 +89,8 @@ class Decisions:
         at = self._now(case)
         days = form.get("mute_days", "").strip()
         if days:
-            if not (days.isascii() and days.isdigit() and 1 <= int(days) <= 730):
-                raise RefusedError("A seller can be muted for 1 to 730 days.")
+            if not (days.isascii() and days.isdigit() and int(days) <= MAX_MUTE_DAYS):
+                raise RefusedError(f"Alerts can be muted for 0 to {MAX_MUTE_DAYS:,} days.")
             fields["muted_until"] = at + dt.timedelta(days=int(days))
         return self._record(case, VerdictRecorded(**self._common(case, form, at), **fields))
 
@@ -97,6 +98,8 @@ class Decisions:
         """Give a case to `assignee`, or to nobody if that is empty."""
         case = self._case(case_id)
         assignee = form.get("assignee", "").strip() or None
+        if assignee is not None and any(not each.isprintable() or each.isspace() for each in assignee):
+            raise RefusedError("An assignee is an id without spaces.")
         if assignee != user.id and not user.may("lead") and not (assignee is None and case.assignee == user.id):
             raise RefusedError("Only a lead gives a case to somebody else, or takes it from somebody.")
         common = self._common(case, form, self._now(case))

@@ -21,6 +21,7 @@ from stream.console.decisions import MAX_NOTE, STORIES, VERDICTS
 from stream.console.queue_filter import KINDS, ORDERS, PAGE_SIZE, SEVERITIES, STATES, SUBJECT_TYPES, QueueFilter
 from stream.console.services import Services
 from stream.contract.cases import Case
+from stream.contract.events import CaseAssigned
 from stream.core.cases.alerts import in_force
 from stream.core.cases.transitions import waiting_verdict
 from stream.ops import statement
@@ -45,7 +46,13 @@ class Pages:
         return self._templates.TemplateResponse(
             request,
             name,
-            {"user": user_of(request), "services": self._services, "csrf": request.state.csrf, **values},
+            {
+                "user": user_of(request),
+                "services": self._services,
+                "csrf": request.state.csrf,
+                "job": self._jobs.shown(user_of(request)),
+                **values,
+            },
             status_code=status,
         )
 
@@ -73,7 +80,6 @@ class Pages:
                 "subject_type": SUBJECT_TYPES,
                 "order": ORDERS,
             },
-            job=self._jobs.waiting(user_of(request)),
             health=self._services.health.line(),
             stories=STORIES,
             now=self._services.source.market_now(),
@@ -110,7 +116,7 @@ class Pages:
             pending=case_view.pending_verdict(case, events, dt.datetime.now(dt.UTC)),
             latest_verdict=case_view.latest_verdict(events),
             excluded=user_of(request).id in case_view.contested(case),
-            done=self._done(request, case),
+            done=self.done(request.query_params.get("done", ""), case),
             verdicts=VERDICTS,
             stories=STORIES,
             max_note=MAX_NOTE,
@@ -118,9 +124,8 @@ class Pages:
             now=self._services.source.market_now(),
         )
 
-    def _done(self, request: Request, case: Case) -> str | None:
-        """Return what has become of the event that the page's address names."""
-        event_id = request.query_params.get("done", "")
+    def done(self, event_id: str, case: Case) -> str | None:
+        """Return what has become of an event; None without an id."""
         if not event_id:
             return None
         applied = {
@@ -128,9 +133,16 @@ class Pages:
             *(one.event_id for one in case.notes),
             *(one.event_id for one in case.appeals),
         }
-        if event_id in applied or self._services.read_model.event(event_id) is not None:
-            return "applied" if event_id in applied else "recorded"
-        return "pending"
+        mine, now = next((one for one in case.verdicts if one.event_id == event_id), None), in_force(case)
+        if mine is not None and mine.effect == "superseded" and now is not None and now.verdict != mine.verdict:
+            return "replaced"
+        found = self._services.read_model.event(event_id)
+        if event_id in applied:
+            return "applied"
+        if found is None:
+            return "pending"
+        event = found.event
+        return "applied" if isinstance(event, CaseAssigned) and event.assignee_id == case.assignee else "recorded"
 
     def subject(self, request: Request) -> Response:
         """Show the cases of a seller or a staff member, and the cases that name it."""
@@ -187,8 +199,19 @@ def user_of(request: Request) -> User:
     return user
 
 
-def _rows(cases: Sequence[Case]) -> list[tuple[Case, str, Any, list[str]]]:
-    return [(case, case_view.claim(case), pictures.sparkline(case.evidence), case_view.badges(case)) for case in cases]
+def _rows(cases: Sequence[Case]) -> list[tuple[Case, str, Any, list[str], str | None]]:
+    return [
+        (
+            case,
+            case_view.claim(case),
+            pictures.sparkline(case.evidence),
+            case_view.badges(case),
+            verdict.verdict
+            if case.state in {"decided", "closed"} and (verdict := in_force(case)) is not None
+            else None,
+        )
+        for case in cases
+    ]
 
 
 def instant(at: dt.datetime | None, form: str = "%d %b %Y %H:%M") -> str:

@@ -11,8 +11,9 @@ from urllib.parse import urlencode
 
 from stream.contract.alerts import Kind, Severity, SubjectType
 
-#: "waiting" are the cases that wait for a person: open and appealed.
-State = Literal["waiting", "open", "appealed", "decided", "closed", "all"]
+#: "waiting" are the cases that wait for a person: open and appealed; "second_analyst" those of them with a verdict that
+#: somebody else must give, too.
+State = Literal["waiting", "second_analyst", "open", "appealed", "decided", "closed", "all"]
 Order = Literal["priority", "due", "updated"]
 STATES: Final[tuple[State, ...]] = get_args(State)
 ORDERS: Final[tuple[Order, ...]] = get_args(Order)
@@ -80,6 +81,8 @@ class QueueFilter(NamedTuple):
         values: list[Any] = []
         if self.state == "waiting":
             conditions.append("is_waiting = 1")
+        elif self.state == "second_analyst":
+            conditions.append("waits_for_second = 1")
         elif self.state != "all":
             conditions.append("state = ?")
             values.append(self.state)

@@ -19,7 +19,7 @@ from stream.console.journal import TopicJournal
 from stream.console.metrics import MeasuredRequests
 from stream.console.readings import AuditedReadings
 from stream.console.services import Services
-from stream.console.source.files import FileCases
+from stream.console.source.files import FileCases, UnusableFileError
 from stream.console.source.follower import Follower
 from stream.console.source.read_model import ReadModel
 
@@ -51,6 +51,8 @@ def serve(settings: Settings, kafka: KafkaSettings, console: ConsoleSettings, fi
     with ExitStack() as stack:
         read_model = ReadModel(stack.enter_context(_folder(console)) / "cases.sqlite")
         live = ChangeStream()
+        if files:
+            stack.enter_context(_only_console(files))
         services = (
             _of_files(settings, console, read_model, live, files)
             if files
@@ -83,6 +85,22 @@ def _folder(console: ConsoleSettings) -> Iterator[Path]:
         except OSError:
             raise SettingsError(f"{name} cannot be used: another console has it; each one needs its own") from None
         yield folder
+
+
+@contextmanager
+def _only_console(files: ReplayFiles) -> Iterator[None]:
+    """Keep other consoles from the decisions about these files: one does not see what another writes.
+
+    Raises:
+        UnusableFileError: Another console has them.
+        OSError: The events cannot be read.
+    """
+    with files.events.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UnusableFileError(f"another console has {files.events} open: use that one, or end it") from None
+        yield
 
 
 def _of_kafka(

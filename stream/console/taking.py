@@ -84,6 +84,9 @@ class Taking:
             return False
         if user.id in contested(case):
             return False
+        # Who gave the first half of a verdict has done his part, and still has the case.
+        if first is not None and case.assignee == first.analyst_id:
+            return True
         return case.assignee is None or (case.assignee != user.id and self._lease_is_over(events))
 
     def _lease_is_over(self, events: Sequence[RecordedEvent]) -> bool:

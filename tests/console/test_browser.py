@@ -149,6 +149,27 @@ def test_an_explained_case_needs_its_story_and_what_is_typed_stays(browser: Brow
         expect(page.locator("#log blockquote").first).to_contain_text("Tickets 811 to 823.")
 
 
+def test_an_answer_is_in_view_and_a_note_keeps_a_half_written_verdict(browser: Browser, console: Console) -> None:
+    with open_page(browser, console.url) as page:
+        _seller_case(page)
+        page.fill("form[action$=verdict] [name=note]", "Half a sentence")
+        page.locator("[name=check-0][value=no]").check()
+        page.fill("form[action$=verdict] [name=mute_days]", "9999")
+        page.locator("#reviews").scroll_into_view_if_needed()
+        page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+        page.locator("[name=verdict][value=dismissed]").check()
+        page.locator("button.primary", has_text="Record").click()
+        expect(page.locator("#message .refused")).to_be_in_viewport()
+        for text in ("one", "two"):
+            page.fill("form[action$=note] [name=note]", f"note {text}")
+            page.locator("form[action$=note] button").click()
+            expect(page.locator("#message .done")).to_contain_text("Recorded")
+            expect(page.locator("#log")).to_contain_text(f"note {text}")
+            expect(page.locator("form[action$=note] [name=note]")).to_have_value("")
+        assert page.input_value("form[action$=verdict] [name=note]") == "Half a sentence"
+        assert page.is_checked("[name=check-0][value=no]")
+
+
 def test_the_state_of_a_list_is_in_its_address_and_back_works(browser: Browser, console: Console) -> None:
     with open_page(browser, console.url) as page:
         page.goto("/")
@@ -172,13 +193,20 @@ def test_bulk_decisions_can_be_undone_for_ten_seconds(browser: Browser, console:
             box.check()
         page.locator("button[value=explain]").click()
         expect(page.locator("#bulk")).to_contain_text("in 9 s", timeout=5_000)
+        expect(page.locator("[name=case]:checked")).to_have_count(0)
+        page.locator("[name=case]").first.check()
         page.locator("button[value=explain]").click()
         expect(page.locator("#message")).to_contain_text("undo it, or wait")
         page.goto("/help")
-        page.go_back()
         page.locator("#bulk button").click()
         expect(page.locator("#bulk")).to_contain_text("nothing was recorded")
         assert not decisions.exists()
+        page.goto("/?subject_type=seller")
+        for box in page.locator("[name=case]").all():
+            box.check()
+        page.locator("button[value=explain]").click()
+        page.locator("#bulk button").click()
+        expect(page.locator("[name=case]:checked")).to_have_count(3)
         page.locator("button[value=explain]").click()
         expect(page.locator("#bulk")).to_contain_text("cases: 3 recorded.", timeout=15_000)
         expect(page.locator(".row")).to_have_count(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -85,6 +86,27 @@ def test_a_topic_that_was_created_again_is_read_anew(
         _send(group, (two.case_id, two))
         wait(lambda: model.case(one.case_id) is None, 30, "a case of the deleted topic is still there")
         wait(lambda: model.case(two.case_id) is not None and follower.problem is None, 30, "the topic was not read")
+
+
+def test_a_damaged_file_is_built_again(group: Group, tmp_path: Path) -> None:
+    one, two = _case(1), _case(2)
+    _send(group, (one.case_id, one))
+    model = ReadModel(tmp_path / "cases.sqlite")
+    with _follower(group, model, []) as follower:
+        wait(lambda: model.case(one.case_id) is not None, 30, "the case was not read")
+        for name in ("cases.sqlite", "cases.sqlite-wal"):
+            path = tmp_path / name
+            path.write_bytes(b"\xff" * path.stat().st_size)
+        _send(group, (two.case_id, two))
+
+        def healed() -> bool:
+            try:
+                return model.case(one.case_id) is not None and model.case(two.case_id) is not None
+            except sqlite3.DatabaseError:
+                return False
+
+        wait(healed, 30, "the file was not built again")
+        wait(lambda: follower.problem is None, 30, "the follower still has a problem")
 
 
 def test_whether_everything_is_read_is_known_from_the_ends(group: Group, tmp_path: Path) -> None:

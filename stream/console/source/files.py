@@ -81,9 +81,9 @@ class FileCases:
         self._settings, self._read_model, self._on_change = settings, read_model, on_change
         self._alerts, self._events = alerts, events
         self.decisions = decisions_file(events)
-        self._book = CaseBook(CaseRules.of_texts(settings.four_eyes, settings.case_due_days), Counter())
+        read_model.on_damage = self._rebuild
         self._lock = Lock()
-        self._offset = 0
+        self._begun_at = time.monotonic()
         self._end = dt.datetime.min.replace(tzinfo=dt.UTC)
 
     def load(self) -> None:
@@ -92,6 +92,8 @@ class FileCases:
         Raises:
             UnusableFileError: A line of the alerts is no alert, or a decision is no event of a case.
         """
+        self._book = CaseBook(CaseRules.of_texts(self._settings.four_eyes, self._settings.case_due_days), Counter())
+        self._offset = 0
         try:
             alerts = _read_alerts(self._alerts)
             events = [*self._read_events(), *self._read_decisions()]
@@ -114,6 +116,12 @@ class FileCases:
         self._book.close_and_forget(self._end.timestamp(), "staff")
         self._write(events, alerts)
 
+    def _rebuild(self) -> None:
+        """Fill the read model again, whose file was damaged."""
+        with self._lock:
+            self._read_model.renew()
+            self.load()
+
     def _on_alert(self, alert: Alert) -> None:
         if alert.subject.type == "product":
             seller = next((link.id for link in alert.evidence.linked if link.type == "seller"), None)
@@ -124,14 +132,19 @@ class FileCases:
 
     def _read_events(self) -> list[CaseEvent]:
         found: list[CaseEvent] = []
+        is_event = is_text = False
         with lines(str(self._events)) as file:
             for line in file:
+                is_text = is_text or bool(line.strip())
                 try:
                     self._end = max(self._end, _time.decode(line).occurred_at)
                     if any(name in line for name in _CASE_EVENTS):
                         found.append(_event.decode(line))
+                    is_event = True
                 except (msgspec.DecodeError, TypeError):  # another event, or one that the replay refused
                     continue
+        if is_text and not is_event:
+            raise UnusableFileError(f"{self._events} has no event: give the file that `volteface replay` has read")
         return found
 
     def _read_decisions(self) -> list[CaseEvent]:
@@ -188,8 +201,8 @@ class FileCases:
         return 0.0
 
     def market_now(self) -> dt.datetime:
-        """Return the end of the events."""
-        return self._end
+        """Return the end of the events, and the time since the console began: decisions come one after the other."""
+        return self._end + dt.timedelta(seconds=time.monotonic() - self._begun_at)
 
 
 def _read_alerts(path: Path) -> list[Alert]:

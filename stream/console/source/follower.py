@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -70,6 +71,7 @@ class Follower:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
         self.problem: str | None = "the topics are being read for the first time"
+        read_model.on_damage = self._on_damage
         self.lag = 0
         self.refused = 0
         #: When the ends were asked for that have been read last (`time.monotonic`).
@@ -112,6 +114,10 @@ class Follower:
             return now + shift
         return max(now + market.shift, latest[0])
 
+    def _on_damage(self) -> None:
+        self.problem = "the file of the cases was damaged: it is built again"
+        log.warning("%s", self.problem)
+
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
@@ -119,6 +125,9 @@ class Follower:
             except (KafkaError, LookupError, OSError) as error:
                 self.problem = str(error) if isinstance(error, LookupError) else f"Kafka cannot be read: {error}"
                 log.warning("%s", self.problem)
+                self._stop.wait(_RETRY_SECONDS)
+            except sqlite3.DatabaseError as error:
+                log.warning("the read model has failed: %s", error)
                 self._stop.wait(_RETRY_SECONDS)
             except Exception:
                 self.problem = "the read model has failed; see the log"
@@ -128,11 +137,13 @@ class Follower:
     def _follow(self) -> None:
         """Read until the topics are no longer those that were there at the start.
 
-        1. Throw the rows away if they follow from other topics.
+        1. Throw the rows away if they follow from other topics, and the file if it is damaged.
         2. Go on at the stored positions.
         3. Write each batch with its positions, then report what changed.
         """
         origin = self._topic_ids()
+        if self._read_model.damaged:
+            self._read_model.renew()
         self._read_model.begin_from(origin)
         consumer = KafkaConsumer(
             **consumer_connection(self._kafka), isolation_level="read_committed", auto_offset_reset="earliest",
@@ -151,7 +162,7 @@ class Follower:
                     consumer.seek_to_beginning(tp)
                 else:
                     consumer.seek(tp, stored)
-            while not self._stop.is_set():
+            while not self._stop.is_set() and not self._read_model.damaged:
                 polled = consumer.poll(timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
                 next_offsets = {(tp.topic, tp.partition): consumer.position(tp) for tp in partitions}
                 self._apply([record for records in polled.values() for record in records], next_offsets)

@@ -10,10 +10,10 @@ import datetime as dt
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -31,6 +31,8 @@ from stream.console.source.rows import (
 from stream.contract.cases import Case
 
 _case = msgspec.json.Decoder(Case)
+#: SQLite's codes for a file that is no database, is damaged, or cannot be read.
+_DAMAGE: Final = frozenset({sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_IOERR})
 
 
 class ReadModel:
@@ -46,6 +48,12 @@ class ReadModel:
         #: Connections that no thread uses at the moment; at most as many as threads have read at the same time.
         self._idle: list[sqlite3.Connection] = []
         weakref.finalize(self, _close_all, self._idle)
+        #: Counts the files; a connection to a former one is not used again.
+        self._generation = 0
+        #: Whether a statement has found the file damaged since it was created.
+        self.damaged = False
+        #: Called at the first such statement.
+        self.on_damage: Callable[[], None] = lambda: None
         if self._version() != SCHEMA_VERSION:
             self._create()
 
@@ -60,7 +68,7 @@ class ReadModel:
             return -1
 
     def _create(self) -> None:
-        """Create the tables in a new file. No other thread uses the read model yet."""
+        """Create the tables in a new file."""
         _close_all(self._idle)
         for suffix in ("", "-wal", "-shm"):
             Path(f"{self._path}{suffix}").unlink(missing_ok=True)
@@ -71,13 +79,35 @@ class ReadModel:
     def _connection(self) -> Iterator[sqlite3.Connection]:
         """Lend a connection to the calling thread."""
         try:
+            with self._lent() as connection:
+                yield connection
+        except sqlite3.DatabaseError as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE and not self.damaged:
+                self.damaged = True
+                self.on_damage()
+            raise
+
+    @contextmanager
+    def _lent(self) -> Iterator[sqlite3.Connection]:
+        generation = self._generation
+        try:
             connection = self._idle.pop()
         except IndexError:
             connection = _connect(self._path)
         try:
             yield connection
         finally:
-            self._idle.append(connection)
+            if generation == self._generation:
+                self._idle.append(connection)
+            else:
+                connection.close()
+
+    def renew(self) -> None:
+        """Begin with an empty file in place of a damaged one; whoever fills the read model reads everything again."""
+        with self._writing:
+            self._generation += 1
+            self._create()
+            self.damaged = False
 
     def _rows(self, query: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
         with self._connection() as connection:
@@ -90,7 +120,8 @@ class ReadModel:
             try:
                 yield connection
             except BaseException:
-                connection.execute("ROLLBACK")
+                with suppress(sqlite3.DatabaseError):  # of a damaged file the first error is the one that says so
+                    connection.execute("ROLLBACK")
                 raise
             connection.execute("COMMIT")
 
@@ -123,7 +154,7 @@ class ReadModel:
             connection.executemany("DELETE FROM events WHERE case_id = ?", forgotten)
             kept = [found for found in changes.cases.values() if found is not None]
             connection.executemany(
-                f"INSERT OR REPLACE INTO cases VALUES ({', '.join('?' * 13)})",
+                f"INSERT OR REPLACE INTO cases VALUES ({', '.join('?' * 14)})",
                 (case_row(case, written_at) for case, written_at in kept),
             )
             connection.executemany(

@@ -17,7 +17,7 @@ from stream.contract.events import CaseEvent, Verdicts
 from stream.core.cases.alerts import in_force
 
 #: Changes with the tables: a file with another version is thrown away.
-SCHEMA_VERSION: Final = 5
+SCHEMA_VERSION: Final = 6
 _SEVERITIES: Final[tuple[str, ...]] = get_args(Severity)
 SCHEMA: Final = """
 CREATE TABLE origin (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -28,7 +28,7 @@ CREATE TABLE cases (
     case_id TEXT PRIMARY KEY, subject_type TEXT NOT NULL, subject_id TEXT NOT NULL, state TEXT NOT NULL,
     severity INTEGER NOT NULL, kind TEXT NOT NULL, assignee TEXT,
     due_at REAL, updated_at REAL NOT NULL, written_at REAL NOT NULL, priority REAL NOT NULL, verdict TEXT,
-    is_waiting INTEGER NOT NULL
+    is_waiting INTEGER NOT NULL, waits_for_second INTEGER NOT NULL
 );
 -- What lists are narrowed by stands behind the order, so that a list is found in its index alone.
 CREATE INDEX cases_by_priority ON cases (
@@ -40,6 +40,7 @@ CREATE INDEX cases_by_due ON cases (
 CREATE INDEX all_by_priority ON cases (priority DESC, due_at, case_id, kind, severity, assignee, subject_type, state);
 CREATE INDEX states_by_update ON cases (state, updated_at DESC, case_id, kind, severity, assignee, subject_type);
 CREATE INDEX cases_by_update ON cases (updated_at DESC, case_id);
+CREATE INDEX cases_for_second ON cases (waits_for_second, priority DESC) WHERE waits_for_second = 1;
 CREATE INDEX cases_of_subjects ON cases (subject_id);
 CREATE INDEX cases_by_verdict ON cases (verdict);
 CREATE TABLE documents (case_id TEXT PRIMARY KEY, document BLOB NOT NULL);
@@ -105,6 +106,7 @@ def case_row(case: Case, written_at: float) -> tuple[Any, ...]:
         case.priority,
         None if verdict is None else verdict.verdict,
         case.state in {"open", "appealed"},
+        case.waits_for_second,
     )
 
 

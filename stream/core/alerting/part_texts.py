@@ -49,11 +49,9 @@ def _seller(numbers: Numbers) -> str:
 
 _TEXTS: Final[dict[PartName | MarkName | Literal["spread"], Callable[[Numbers, str], str]]] = {
     "start": lambda n, turned: (
-        f"Before any evidence: one start a year, and {n['gap_days']:.1f} days in which this one may have begun."
+        f"One start a year is usual; this one lies within {n['gap_days']:.1f} days, between two changes of reviews."
     ),
-    "count": lambda n, turned: (
-        f"{n['flips']:.0f} reviews {turned} where peers have {n['expected']:.1f}; its own past counts below."
-    ),
+    "count": lambda n, turned: f"{n['flips']:.0f} reviews {turned} where peers have {n['expected']:.1f}.",
     "baseline_uncertainty": lambda n, turned: (
         f"The expectation is itself a count of few flips: it is raised to {n['expected']:.1f}."
     ),
@@ -73,7 +71,7 @@ _TEXTS: Final[dict[PartName | MarkName | Literal["spread"], Callable[[Numbers, s
         f"turned, {100 * n['peers_share']:.0f} % were."
     ),
     "variants": lambda n, turned: (
-        f"It is not known which reviews a payer leaves alone: the mean of {len(n)} comparisons counts."
+        f"Which reviews a payer leaves alone is not known: the mean of {len(n)} comparisons counts."
     ),
     "arrival_cluster": lambda n, turned: (
         f"Without the reviews that were written within the same three days ({n['flips_left']:.0f} {turned}, "
@@ -83,7 +81,9 @@ _TEXTS: Final[dict[PartName | MarkName | Literal["spread"], Callable[[Numbers, s
         f"Without its busiest ten days ({n['flips_left']:.0f} {turned}, {n['expected_left']:.1f} expected are left), "
         "at the price of one innocent burst a year: the smaller evidence counts."
     ),
-    "other_starts": lambda n, turned: f"It may have begun at any of {n['starts']:.0f} times, not only at this one.",
+    "other_starts": lambda n, turned: (
+        f"It may also have begun at another of {n['starts']:.0f} times: the odds of all of them are added."
+    ),
     "insider_client": lambda n, turned: (
         f"Staff accused over other sellers looked these reviews up: the odds count {n['factor']:.0f} times."
     ),
@@ -102,6 +102,6 @@ _TEXTS: Final[dict[PartName | MarkName | Literal["spread"], Callable[[Numbers, s
     ),
     "spread": lambda n, turned: (
         f"{n['same_product']:.0f} of {n['pairs']:.0f} are of the same product as the one before; by the seller's open "
-        f"reviews {100 * n['expected_share']:.0f} % would be, and with one repaired product more."
+        f"reviews {100 * n['expected_share']:.0f} % would be by chance. One repaired product would make it more."
     ),
 }

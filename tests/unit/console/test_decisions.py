@@ -7,6 +7,7 @@ import datetime as dt
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 
@@ -22,7 +23,7 @@ from stream.console.taking import Taking
 from stream.contract.cases import Case
 from stream.contract.events import CaseAssigned, CaseNoted, VerdictRecorded
 from tests.sample_cases import decided, seller_case, staff_case
-from tests.unit.console.running_console import Console, MemoryLog
+from tests.unit.console.running_console import Console, MemoryLog, served
 
 ANA, BEN, LEA = User("ana", "analyst"), User("ben", "analyst"), User("lea", "lead")
 _ID = "0" * 31
@@ -72,9 +73,9 @@ def test_a_form_that_is_sent_twice_is_written_once(tmp_path: Path) -> None:
         (_form(verdict="guilty"), "one of the four verdicts"),
         (_form(verdict="explained"), "innocent story"),
         (_form(verdict="explained", story="magic"), "innocent story"),
-        (_form(verdict="dismissed", mute_days="0"), "1 to 730 days"),
-        (_form(verdict="dismissed", mute_days="-1"), "1 to 730 days"),
-        (_form(verdict="dismissed", mute_days="٣"), "1 to 730 days"),
+        (_form(verdict="dismissed", mute_days="3651"), "0 to 3,650 days"),
+        (_form(verdict="dismissed", mute_days="-1"), "0 to 3,650 days"),
+        (_form(verdict="dismissed", mute_days="٣"), "0 to 3,650 days"),
         (_form(verdict="dismissed", note="x" * 2_001), "2,001 characters"),
         ({"verdict": "dismissed", "event_id": "../../x"}, "load the page again"),
     ],
@@ -165,6 +166,10 @@ def test_a_bulk_job_writes_nothing_before_its_time_is_over(monkeypatch: pytest.M
         await asyncio.sleep(0.6)
         assert (job.state, job.recorded, job.refused) == ("done", 2, {"The case is closed.": 1})
         assert undone.state == "undone"
+        assert jobs.shown(ANA) is job
+        assert jobs.shown(BEN) is None
+        monkeypatch.setattr(bulk, "_SHOWN_SECONDS", 0.0)
+        assert jobs.shown(ANA) is None
         assert not jobs.undo(ANA, job.job_id)
 
     asyncio.run(run())
@@ -222,10 +227,30 @@ def test_a_lease_ends_unless_somebody_works(tmp_path: Path, minutes: int, worked
 def test_the_first_analyst_is_not_offered_the_case_that_waits_for_the_second(tmp_path: Path) -> None:
     case = decided(staff_case(), "confirmed")
     waiting = msgspec.structs.replace(case.verdicts[0], effect="waits_for_second", analyst_id="ana")
-    case = msgspec.structs.replace(case, state="open", verdicts=[waiting], waits_for_second=True)
-    taking, _ = _taking(tmp_path, case)
+    case = msgspec.structs.replace(case, state="open", verdicts=[waiting], waits_for_second=True, assignee="ana")
+    taking, console = _taking(tmp_path, case, seller_case())
     assert not taking.is_free(ANA, case)
     assert taking.is_free(BEN, case)
+    where, order, values = QueueFilter(state="second_analyst").sql()
+    assert [found.case_id for found in console.read_model.select(where, order, values, 9)] == [case.case_id]
+
+
+def test_a_verdict_that_another_one_replaced_is_not_called_applied(tmp_path: Path) -> None:
+    case = decided(seller_case(), "confirmed")
+    mine = msgspec.structs.replace(case.verdicts[0], event_id="mine", verdict="dismissed", effect="superseded")
+    console = Console(tmp_path, [msgspec.structs.replace(case, verdicts=[mine, *case.verdicts])])
+    with served(console.app()) as address:
+        page = httpx.get(f"{address}/cases/{case.case_id}?done=mine").text
+    assert "Recorded, but it is not in force" in page
+    assert "Recorded and applied" not in page
+
+
+def test_an_assignee_with_a_space_is_refused_in_plain_words(tmp_path: Path) -> None:
+    case = seller_case()
+    decisions, log = _decisions(tmp_path, case)
+    with pytest.raises(RefusedError, match=r"^An assignee is an id without spaces"):
+        decisions.assign(LEA, case.case_id, _form(1, assignee="ana b"))
+    assert log.events == []
 
 
 def test_pages_hear_of_changes_and_a_slow_one_reads_everything_again() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import gzip
+import sqlite3
 from pathlib import Path
 
 import msgspec
@@ -69,6 +70,32 @@ def test_the_cases_are_those_of_the_replay(market: tuple[Path, list[Case]], tmp_
         found = model.case(case.case_id)
         assert found is not None
         assert _same(found, case)
+
+
+def test_decisions_come_one_after_the_other(market: tuple[Path, list[Case]], tmp_path: Path) -> None:
+    source, _, _ = _opened(market[0], tmp_path)
+    times = [source.market_now() for _ in range(3)]
+    assert times == sorted(set(times))
+
+
+def test_a_damaged_read_model_is_filled_again(market: tuple[Path, list[Case]], tmp_path: Path) -> None:
+    folder, cases = market
+    _, model, _ = _opened(folder, tmp_path)
+    while model._idle:  # a connection may hold the small file in memory
+        model._idle.pop().close()
+    path = tmp_path / "cases.sqlite"
+    path.write_bytes(b"\xff" * path.stat().st_size)
+    with pytest.raises(sqlite3.DatabaseError):
+        for case in cases * 50:
+            model.case(case.case_id)
+    assert all(model.case(case.case_id) is not None for case in cases)
+
+
+def test_a_file_without_events_is_refused(market: tuple[Path, list[Case]], tmp_path: Path) -> None:
+    events = tmp_path / "text.jsonl"
+    events.write_bytes(b"no event\n" * 3)
+    with pytest.raises(UnusableFileError, match=r"text\.jsonl has no event"):
+        _opened(market[0], tmp_path, events)
 
 
 def test_a_decision_is_on_the_disk_and_a_replay_of_both_files_has_it(

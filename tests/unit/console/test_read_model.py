@@ -147,6 +147,24 @@ def test_a_page_with_damage_inside_is_built_again(tmp_path: Path) -> None:
     assert _found(ReadModel(tmp_path / "cases.sqlite"), state="all") == []
 
 
+def test_a_file_that_is_damaged_while_it_is_used_is_noticed_and_replaced(model: ReadModel, tmp_path: Path) -> None:
+    _written(model, *(_numbered(number) for number in range(200)))
+    noticed: list[bool] = []
+    model.on_damage = lambda: noticed.append(model.damaged)
+    for name in ("cases.sqlite", "cases.sqlite-wal"):
+        path = tmp_path / name
+        path.write_bytes(b"\xff" * path.stat().st_size)
+    for _ in range(2):
+        with pytest.raises(sqlite3.DatabaseError):
+            _written(model, *(_numbered(number) for number in range(300)))
+    assert noticed == [True]
+    model.renew()
+    assert not model.damaged
+    assert _found(model) == []
+    _written(model, _numbered(1))
+    assert _found(model) == [_numbered(1).case_id]
+
+
 def test_a_finding_counts_once_however_many_alerts_update_it(model: ReadModel) -> None:
     first = seller_alert("a" * 32, _AT)
     second = msgspec.structs.replace(first, alert_id="b" * 32, supersedes="a" * 32)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from stream.config import SettingsError
-from stream.console.server import _folder
+from stream.console.server import ReplayFiles, _folder, _only_console
+from stream.console.source.files import UnusableFileError
 from tests.browser import Console
 from tests.unit.console.running_console import console_settings
 
@@ -28,6 +29,16 @@ def test_a_folder_that_cannot_be_used_names_the_setting() -> None:
         pytest.raises(SettingsError, match=r"VOLTEFACE_CONSOLE_DATA='/proc/nope' cannot be used"),
         _folder(console_settings(console_data="/proc/nope")),
     ):
+        pass
+
+
+def test_two_consoles_do_not_share_the_files_of_a_replay(tmp_path: Path) -> None:
+    files = ReplayFiles(tmp_path / "alerts.jsonl", tmp_path / "events.jsonl")
+    files.events.touch()
+    refused = pytest.raises(UnusableFileError, match=r"another console has .*events\.jsonl open")
+    with _only_console(files), refused, _only_console(files):
+        pass
+    with _only_console(files):
         pass
 
 
