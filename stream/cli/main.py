@@ -19,6 +19,7 @@ from stream.cli import (
     console,
     dead_letters,
     development,
+    history,
     offline,
     privacy,
     state,
@@ -50,7 +51,7 @@ for command in (
         case_events.assign,
         case_events.note,
     ),
-    *(offline.replay, offline.calibrate),
+    *(history.convert, offline.replay, offline.calibrate),
     *(development.market, development.arena, development.broker),
     *(privacy.unmask, privacy.forget),
 ):
