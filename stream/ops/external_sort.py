@@ -36,42 +36,45 @@ def externally_sorted(
     prefix = struct.Struct(f"<{key}I")  # before each line of a run: its key and its length
     with ExitStack() as stack:
         runs: list[IO[bytes]] = []
-        for run in _runs(lines, run_bytes):
-            runs.append(stack.enter_context(_written(run, prefix)))
+        remaining = iter(lines)
+        while run := _next_run(remaining, run_bytes):
+            runs.append(stack.enter_context(_temporary()))
+            _write(run, runs[-1], prefix)
+            run.clear()  # before the next run is read
             if len(runs) == MAX_RUNS:  # the merged run is the earliest part of the lines: the order stays stable
-                merged = stack.enter_context(_written(_merged(runs, prefix), prefix))
+                merged = stack.enter_context(_temporary())
+                _write(_merged(runs, prefix), merged, prefix)
                 for each in runs:
                     each.close()
                 runs = [merged]
         yield _merged(runs, prefix)
 
 
-def _runs(lines: Iterable[tuple[Key, bytes]], run_bytes: int) -> Iterator[list[tuple[Key, bytes]]]:
-    """Yield sorted parts of the lines, in the order of the lines."""
+def _next_run(lines: Iterator[tuple[Key, bytes]], run_bytes: int) -> list[tuple[Key, bytes]]:
+    """Return the next part of the lines, sorted; it is empty at their end."""
     run: list[tuple[Key, bytes]] = []
     size = 0
     for each in lines:
         run.append(each)
         size += len(each[1])
         if size >= run_bytes:
-            yield sorted(run, key=_key)
-            run, size = [], 0
-    if run:
-        yield sorted(run, key=_key)
+            break
+    run.sort(key=_key)
+    return run
 
 
 def _key(line: tuple[Key, bytes]) -> Key:
     return line[0]
 
 
-@contextmanager
-def _written(run: Iterable[tuple[Key, bytes]], prefix: struct.Struct) -> Iterator[IO[bytes]]:
-    """Write a run to a temporary file."""
-    with tempfile.TemporaryFile(buffering=_BUFFER_BYTES) as file:
-        for key, line in run:
-            file.write(prefix.pack(key, len(line)) + line)
-        file.seek(0)
-        yield file
+def _temporary() -> IO[bytes]:
+    return tempfile.TemporaryFile(buffering=_BUFFER_BYTES)
+
+
+def _write(run: Iterable[tuple[Key, bytes]], file: IO[bytes], prefix: struct.Struct) -> None:
+    for key, line in run:
+        file.write(prefix.pack(key, len(line)) + line)
+    file.seek(0)
 
 
 def _read(run: IO[bytes], prefix: struct.Struct) -> Iterator[tuple[Key, bytes]]:
