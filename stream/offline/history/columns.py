@@ -150,9 +150,9 @@ def _unknown_text(unknown: Sequence[str]) -> str:
     """Say which columns are no fields, which fields are meant perhaps, and how to leave the columns out."""
     likely = [(name, field) for name in unknown if (field := nearest(name, tuple(COLUMNS)))]
     meant = "".join(f"; if {_sql(name)} is the {field}, write {_sql(name)} AS {field}" for name, field in likely)
-    many = "column is no field" if len(unknown) == 1 else "columns are no fields"
+    many = "this column is no field" if len(unknown) == 1 else "these columns are no fields"
     listed = ", ".join(map(_sql, unknown))
-    return f"this {many} of an event: {listed}{meant}; leave out others with SELECT * EXCLUDE ({listed})"
+    return f"{many} of an event: {listed}{meant}; leave out others with SELECT * EXCLUDE ({listed})"
 
 
 def _sql(name: str) -> str:

@@ -72,7 +72,7 @@ def query_rows(path: Path, variables: Mapping[str, str]) -> Iterator[QueryRows]:
         lines_before = 0
         for statement in statements:
             with _errors(path, sql, lines_before, variables):
-                connection.execute(statement)
+                connection.execute(statement.query)  # as text: in a statement DuckDB counts lines from the file
             start, lines_before = lines_before, lines_before + statement.query.count("\n")
         if not connection.description:
             raise QueryError(_no_rows(path))

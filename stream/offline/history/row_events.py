@@ -277,6 +277,8 @@ def _bad_row(refused: Refused, row: Mapping[str, object]) -> BadRow:
     column = first.replace(".", "_")
     if column not in row:
         return BadRow(refused.reason, None, None, refused.detail)
+    if rest[:1] in {"'", '"'}:  # the value, which this error has already
+        rest = rest[rest.rindex(rest[0]) + 2 :]
     trim = f"; trim({column}) removes it at both ends" if "white space" in rest else ""
     return BadRow(refused.reason, column, row[column], f"it {rest.removesuffix('.')}{trim}")
 
