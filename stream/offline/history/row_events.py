@@ -228,7 +228,8 @@ def _truth(column: str, value: object) -> bool:
 def _number(column: str, value: object) -> int | float:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise BadRow(Refusal.BAD_VALUE, column, value, f"it is no number: write CAST({column} AS INTEGER)")
-    if (not isinstance(value, int) and not math.isfinite(value)) or not -_MAX_NUMBER <= value <= _MAX_NUMBER:
+    is_finite = value.is_finite() if isinstance(value, Decimal) else isinstance(value, int) or math.isfinite(value)
+    if not is_finite or not -_MAX_NUMBER <= value <= _MAX_NUMBER:
         raise BadRow(Refusal.BAD_VALUE, column, value, "such a number cannot be used: write null where it is unknown")
     return int(value) if value == int(value) else float(value)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 import stat
 import time
 from pathlib import Path
@@ -55,7 +54,7 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
 def test_a_device_is_written_and_not_replaced() -> None:
     with whole_file(Path("/dev/null")) as file:
         file.write(b"gone")
-    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
 
 
 def test_equal_content_gives_equal_bytes_under_another_name_at_another_time(

@@ -87,9 +87,12 @@ HINTS: Final = [
     ("rating", "'5'", "write CAST(rating AS INTEGER), or TRY_CAST, which gives null for what is no number"),
     ("rating", "true", "write CAST(rating AS INTEGER), or TRY_CAST, which gives null for what is no number"),
     ("verified_purchase", "1", "write CAST(verified_purchase AS BOOLEAN)"),
-    ("muted_until", "1740823200", "write to_timestamp(muted_until) if it is seconds since 1970, to_timestamp(muted_until / 1000) if milliseconds"),
-    ("muted_until", "1740823200.5::DOUBLE", "write to_timestamp(muted_until) if it is seconds since 1970, to_timestamp(muted_until / 1000) if milliseconds"),
-    ("muted_until", "'\"2025-01-01\"'::JSON", "JSON texts have quotes: write ->> in place of ->, or muted_until ->> '$'"),
+    ("muted_until", "1740823200",
+     "write to_timestamp(muted_until) if it is seconds since 1970, to_timestamp(muted_until / 1000) if milliseconds"),
+    ("muted_until", "1740823200.5::DOUBLE",
+     "write to_timestamp(muted_until) if it is seconds since 1970, to_timestamp(muted_until / 1000) if milliseconds"),
+    ("muted_until", "'\"2025-01-01\"'::JSON",
+     "JSON texts have quotes: write ->> in place of ->, or muted_until ->> '$'"),
 ]  # fmt: skip
 
 

@@ -55,13 +55,16 @@ def test_a_file_without_rows_is_one_line(path: Path, sql: str) -> None:
         ("SELECT 1;\n\nSELEC 2", 'query.sql, line 3: Parser Error: syntax error at or near "SELEC"'),
         ("SELECT 1;\n\n-- b\nSELECT\n b\nFROM (SELECT 1 AS a)", "query.sql, line 5: Binder Error: Referenced column "
          '"b" not found in FROM clause! Candidate bindings: "a"'),
-        ("FROM 'no.csv'", "query.sql: IO Error: No files found that match the pattern \"no.csv\"; relative paths begin at "
+        ("FROM 'no.csv'",
+         "query.sql: IO Error: No files found that match the pattern \"no.csv\"; relative paths begin at "
          "the current folder, {0}"),
-        ("FROM 'https://example.org/a.csv'", "query.sql: https://example.org/a.csv is in a network, and nothing is fetched "
+        ("FROM 'https://example.org/a.csv'",
+         "query.sql: https://example.org/a.csv is in a network, and nothing is fetched "
          "from there: download the file first"),
         ("SELECT *\nFROM\n read_parquet('s3://bucket/a.parquet')", "query.sql, line 3: s3://bucket/a.parquet is in a "
          "network, and nothing is fetched from there: download the file first"),
-        ("SELECT * FROM read_csv(getvariable('table'))", "query.sql, line 1: Parser Error: \"read_csv\" cannot take NULL "
+        ("SELECT * FROM read_csv(getvariable('table'))",
+         "query.sql, line 1: Parser Error: \"read_csv\" cannot take NULL "
          "list as parameter (not set: table; give --set table=VALUE)"),
     ],
 )  # fmt: skip
