@@ -19,7 +19,8 @@ import msgspec
 from stream.config import Settings
 from stream.offline.history.columns import EVENTS, column_errors
 from stream.offline.history.query import QueryError, query_rows
-from stream.offline.history.row_events import BadRow, RowEvents, TimeCounts, rank_of, time_of
+from stream.offline.history.row_events import RowEvents, rank_of, time_of
+from stream.offline.history.row_values import BadRow, TimeCounts
 from stream.ops.external_sort import RUN_BYTES, externally_sorted
 from stream.ops.whole_file import whole_file
 

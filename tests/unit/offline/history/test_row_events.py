@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from stream.config import Settings
 from stream.intake.intake import Intake
 from stream.offline.history.columns import COLUMNS, EVENTS, Takes
-from stream.offline.history.row_events import BadRow, RowEvents, rank_of, time_of
+from stream.offline.history.row_events import RowEvents, rank_of, time_of
+from stream.offline.history.row_values import BadRow
 
 NOW: Final = dt.datetime(2026, 1, 1, tzinfo=dt.UTC).timestamp()
 SETTINGS: Final = Settings()
