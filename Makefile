@@ -34,7 +34,7 @@ COMPILER := import sysconfig; print(sysconfig.get_config_var("CC"), "-I" + sysco
 	@if printf '#include <Python.h>\n' | $$($(BIN)/python -c '$(COMPILER)') -E - >/dev/null 2>&1; then \
 		export HATCH_BUILD_HOOKS_ENABLE=1; \
 	else echo "No C compiler with Python's headers was found: the core runs as Python, which is slower."; fi; \
-	$(UV) sync --quiet --frozen --inexact --extra console --reinstall-package volteface
+	$(UV) sync --quiet --frozen --inexact --extra console --extra history --reinstall-package volteface
 	@touch $@
 
 # The build hook that compiles moves this file away while it runs. A killed build does not move it back.

@@ -11,7 +11,7 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 ORDER: Final = (
     *("worker", "feed", "alerts", "watchlist", "dlq", "topics", "settings", "doctor"),
     *("console", "cases", "case", "verdict", "appeal", "assign", "note"),
-    *("plot", "replay", "calibrate", "state"),
+    *("convert", "replay", "calibrate", "plot", "state"),
     *("market", "arena", "broker"),
     *("unmask", "forget"),
 )

@@ -20,6 +20,7 @@ from stream.cli import (
     dead_letters,
     development,
     doctor,
+    history,
     offline,
     privacy,
     state,
@@ -51,7 +52,7 @@ for command in (
         case_events.assign,
         case_events.note,
     ),
-    *(offline.replay, offline.calibrate),
+    *(history.convert, offline.replay, offline.calibrate),
     *(development.market, development.arena, development.broker),
     *(privacy.unmask, privacy.forget),
 ):

@@ -100,9 +100,8 @@ def test_a_case_appears_by_itself_and_keys_decide_it(
         page.locator("button", has_text="Record an appeal").click()
         expect(page.locator("p.state")).to_contain_text("appealed", timeout=30_000)
         # The one who gave the contested verdict cannot answer the appeal.
-        page.keyboard.press("1")
-        page.keyboard.press("Enter")
-        expect(page.locator("#message")).to_contain_text("another analyst does")
+        expect(page.locator("#decide-head")).to_contain_text("Another analyst answers the appeal")
+        expect(page.locator("#verdict-form")).to_be_hidden()
     found = [event for event in _events(group) if event.case_id == case_id]
     kinds = [str(event.__struct_config__.tag) for event in found]
     assert kinds == ["case.assigned", "verdict.recorded", "case.appealed"]

@@ -17,7 +17,7 @@ from stream.cli.help import ORDER, Group
 from stream.cli.main import cli
 from tests.unit.cli.processes import command_line, environment, example, run
 
-#: Arguments of each command; {0} is a folder with events, alerts and nothing else.
+#: Arguments of each command; {0} is a folder with events, a query and alerts.
 _ARGUMENTS = {
     "worker": "",
     "feed": "--input {0}/events.jsonl",
@@ -30,6 +30,7 @@ _ARGUMENTS = {
     "doctor": "--json",
     "settings": "",
     "plot": "--alerts {0}/alerts.jsonl --out {0}/é.svg",
+    "convert": "--sql {0}/query.sql --out {0}/é.jsonl",
     "replay": "--input {0}/events.jsonl",
     "calibrate": "--input {0}/events.jsonl",
     "state digest": "",
@@ -66,6 +67,7 @@ _SHOWN = ["", "dlq", "topics", "state", *_ARGUMENTS]
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "events.jsonl").write_bytes(b'{"no": "event"}\n')
+    (tmp_path / "query.sql").write_text("SELECT 'case.noted' AS type, DATE '2025-03-01' AS occurred_at, 'é' AS note")
     (tmp_path / "alerts.jsonl").write_bytes(msgspec.json.encode(example()))
     return tmp_path
 

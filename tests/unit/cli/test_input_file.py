@@ -62,7 +62,7 @@ def test_a_damaged_gz_file_is_named(command: str, content: bytes, what: str, inv
     assert what in line
 
 
-@pytest.mark.parametrize("command", _COMMANDS)
+@pytest.mark.parametrize("command", [*_COMMANDS, "convert --out events.jsonl --sql"])
 @pytest.mark.parametrize(
     ("name", "what"), [("none.jsonl", "there is no such file"), ("folder", "it is a folder"), ("[/b]", "no such file")]
 )
@@ -88,6 +88,7 @@ def test_a_file_without_permission_is_named(invoke: Invoke) -> None:
         ("market", "--scenario", "honest", "--seed", "1", "--out", "events.jsonl", "--truth", "events.jsonl"),
         ("market", "--background", "events.jsonl", "--seed", "1", "--out", "events.jsonl", "--truth", "truth.jsonl"),
         ("plot", "--alerts", "events.jsonl", "--out", "events.jsonl"),
+        ("convert", "--sql", "events.jsonl", "--out", "events.jsonl"),
     ],
     ids=lambda arguments: arguments[0],
 )

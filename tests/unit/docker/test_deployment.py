@@ -323,10 +323,11 @@ def test_the_settings_of_the_commented_console_for_several_people_are_valid(
     authenticator_of(config.load_console())
 
 
-def test_the_image_has_the_console() -> None:
+def test_the_image_has_the_console_and_not_duckdb() -> None:
     syncs = re.findall(r"uv sync .*", text("docker/Dockerfile"))
     assert len(syncs) == 2
     assert all("--extra console" in line for line in syncs)
+    assert not any("history" in line for line in syncs), "docs/first-answer.md says that it is not in the image"
     assert container("kubernetes/console")["args"] == SERVICES["console"]["command"] == ["console"]
 
 
@@ -374,6 +375,11 @@ def test_kafka_in_compose_has_the_properties_of_the_development_broker() -> None
     composed = {name: environment.get(f"KAFKA_{name.upper().replace('.', '_')}", value) for name, value in dev.items()}
     addresses = {"controller.quorum.voters", "listeners", "advertised.listeners", "log.dirs"}
     assert {name for name in dev if composed[name] != dev[name]} == addresses
+
+
+def test_make_install_has_all_extras() -> None:
+    extras = tomllib.loads(text("pyproject.toml"))["project"]["optional-dependencies"]
+    assert set(re.findall(r"--extra (\w+)", found(r"^\t\$\(UV\) sync (.*--extra.*)$", "Makefile"))) == extras.keys()
 
 
 def test_no_other_event_loop_is_installed() -> None:

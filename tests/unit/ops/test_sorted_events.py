@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from stream.ops.sorted_events import _MAX_RUNS, sorted_lines
+from stream.ops.external_sort import MAX_RUNS
+from stream.ops.sorted_events import sorted_lines
 
 
 def _line(number: int, second: int) -> bytes:
@@ -23,7 +24,7 @@ def _sorted(path: Path, run_bytes: int) -> list[bytes]:
 @pytest.mark.parametrize("run_bytes", [1, 200, 1 << 20])
 def test_lines_are_sorted_by_time_and_stay_in_order_within_a_time(run_bytes: int, tmp_path: Path) -> None:
     chance = random.Random(1)
-    lines = [_line(number, chance.randrange(60)) for number in range(3 * _MAX_RUNS)]
+    lines = [_line(number, chance.randrange(60)) for number in range(3 * MAX_RUNS)]
     path = tmp_path / "events.jsonl.gz"
     path.write_bytes(gzip.compress(b"".join(lines)))
     assert _sorted(path, run_bytes) == sorted(lines, key=lambda line: line[line.index(b"T00") :])

@@ -1,0 +1,1 @@
+"""A marketplace's own tables as events: `volteface convert`."""
