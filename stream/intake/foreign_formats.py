@@ -99,6 +99,17 @@ def _frame(value: bytes) -> str:
     return f"{'a JSON' if body.lstrip().startswith(b'{') else 'an Avro'} frame of schema {schema}"
 
 
+def not_framed(value: bytes) -> str:
+    """Return one sentence about a value that names no schema although it should."""
+    what = "is empty"
+    if value:
+        what = "is JSON" if value.lstrip().startswith((b"{", b"[", b'"')) else f"begins with 0x{value[0]:02x}"
+    return (
+        f"The value {what}, and has neither a schema registry's frame (0x00 and a schema's id) nor the header "
+        "__value_schema_id: use the registry's serializer, or set VOLTEFACE_INPUT_FORMAT to what the topic holds."
+    )
+
+
 def not_an_object(document: object) -> str:
     """Return one sentence about JSON that is not an object."""
     if isinstance(document, str):

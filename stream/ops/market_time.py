@@ -134,7 +134,7 @@ class _EndReader:
         for record in records:
             stream, tp = self._streams[record.topic], TopicPartition(record.topic, record.partition)
             try:
-                at, _ = self._intake.decode(stream, record.partition, record.key, record.value, now)
+                at, _ = self._intake.decode(stream, record.partition, record.key, record.value, now, record.headers)
             except Refused:
                 continue
             self.latest[tp] = max(at, self.latest.get(tp, at))

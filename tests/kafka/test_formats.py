@@ -1,0 +1,123 @@
+"""Avro and JSON of a real schema registry (Apicurio): the same alerts as JSON, and no good record lost without it."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import json
+import time
+import urllib.error
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import fastavro
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from stream.engine.kafka_auth import connection
+from stream.intake.partition import partition_of
+from stream.ops import topic_reader
+from stream.ops.event_files import head, stream_of
+from tests.avro_schemas import EVENTS, avro_schema, text_of
+from tests.kafka.group import PARTITIONS, Group, Market, Worker, wait
+from tests.kafka.registry import ApicurioRegistry
+
+pytestmark = pytest.mark.kafka
+
+Record = tuple[int, bytes, bytes, list[tuple[str, bytes]]]
+_PARSED = {str(kind.__struct_config__.tag): fastavro.parse_schema(avro_schema(kind)) for kind in EVENTS}
+
+
+@pytest.fixture(scope="module")
+def registry() -> Iterator[ApicurioRegistry]:
+    with ApicurioRegistry() as started:
+        yield started
+
+
+def _register(registry: ApicurioRegistry) -> dict[str, int]:
+    """Register the schemas; return their ids by event type."""
+    ids = {}
+    for kind in EVENTS:
+        name = str(kind.__struct_config__.tag)
+        ids[name] = registry.register(name, text_of(kind))
+    schema = json.dumps({"title": "event", "type": "object", "properties": {"type": {"type": "string"}}})
+    ids["json"] = registry.register("json", schema, "JSON")
+    return ids
+
+
+def _avro(line: bytes) -> tuple[str, bytes]:
+    """Return an event's type and its bytes in Avro."""
+    document = json.loads(line)
+    name = document.pop("type")
+    document["occurred_at"] = dt.datetime.fromisoformat(document["occurred_at"])
+    body = BytesIO()
+    fastavro.schemaless_writer(body, _PARSED[name], document)
+    return name, body.getvalue()
+
+
+def _framed(schema_id: int, body: bytes) -> bytes:
+    return b"\x00" + schema_id.to_bytes(4, "big") + body
+
+
+def _records(events: Path, ids: dict[str, int]) -> Iterator[Record]:
+    """Yield a market's events: one third in Avro frames, one with the id in the header, one in frames of JSON Schema."""
+    with events.open("rb") as lines:
+        for number, line in enumerate(lines):
+            event = head(line)
+            stream, key = stream_of(event.type), (event.seller_id or "").encode()
+            try:
+                name, body = _avro(line)
+            except (ValueError, KeyError, TypeError):
+                name, body = "json", line.rstrip()
+            if name == "json" or number % 3 == 0:
+                yield stream, key, _framed(ids["json"], line.rstrip()), []
+            elif number % 3 == 1:
+                yield stream, key, _framed(ids[name], body), []
+            else:
+                yield stream, key, body, [("__value_schema_id", _framed(ids[name], b""))]
+
+
+async def _send(group: Group, records: Iterator[Record]) -> None:
+    async with AIOKafkaProducer(**connection(group.kafka), linger_ms=20) as producer:
+        for stream, key, value, headers in records:
+            partition = partition_of(key, PARTITIONS)
+            await producer.send(group.settings.input_topics[stream], value, key, partition, headers=headers)
+
+
+@pytest.fixture
+def confluent(monkeypatch: pytest.MonkeyPatch) -> Callable[[ApicurioRegistry], None]:
+    def use(registry: ApicurioRegistry) -> None:
+        monkeypatch.setenv("VOLTEFACE_INPUT_FORMAT", "confluent")
+        monkeypatch.setenv("VOLTEFACE_SCHEMA_REGISTRY_URL", registry.url)
+
+    return use
+
+
+def _letters(group: Group) -> list[Any]:
+    return [
+        stored.letter
+        for topic in group.settings.input_topics
+        for stored in topic_reader.dead_letters(group.settings, group.kafka, topic, pytest.fail)
+    ]
+
+
+def _samples(worker: Worker, start: str) -> list[float]:
+    try:
+        lines = worker.page("/metrics").splitlines()
+    except (OSError, urllib.error.HTTPError):
+        return []
+    return [float(line.split()[-1]) for line in lines if line.startswith(start)]
+
+
+def test_avro_and_json_of_a_registry_give_the_alerts_of_json(
+    group: Group, market: Market, registry: ApicurioRegistry, confluent: Callable[[ApicurioRegistry], None]
+) -> None:
+    confluent(registry)
+    asyncio.run(_send(group, _records(market.events, _register(registry))))
+    worker = Worker(group)
+    worker.wait_for(market.total, seconds=90)
+    group.wait_for_state(market.expected)
+    assert worker.stop() == 0
+    group.assert_equals(market.expected, market.alert_ids)
