@@ -173,7 +173,7 @@ class Settings(BaseSettings):
     input_format: str = Field(
         "json",
         description=f"format of the values of the marketplace's topics: {', '.join(INPUT_FORMATS)}; or one for each, "
-        "for example lifecycle=confluent,outreach=outbox; topics that are not named are json, and so is that of verdicts",
+        "for example lifecycle=confluent,outreach=outbox; topics that are not named are json, as verdicts always are",
     )
     schema_registry_url: str | None = Field(
         None, description="address of the schema registry (Confluent's API), for the format confluent"

@@ -49,14 +49,21 @@ class AvroDecoder:
         form = _form(stream, record, fields)
         for name, convert in record.conversions:
             fields[name] = convert(name, fields[name])
-        unknown = record.fields - form.known
-        for name in unknown:
-            del fields[name]
+        unknown = _unknown(record, form)
+        if unknown:
+            for name in unknown:
+                del fields[name]
         event = typed(form, fields)
         check_ids(form.ids, form.ids_of(event))
         if unknown:
-            self._unknown_fields.note(form, set(unknown))
+            self._unknown_fields.note(form, unknown)
         return event
+
+
+@lru_cache(1024)
+def _unknown(record: AvroRecord, form: EventForm) -> frozenset[str]:
+    """Return a record type's fields that an event type does not have."""
+    return record.fields - form.known
 
 
 def _form(stream: int, record: AvroRecord, fields: dict[str, Any]) -> EventForm:

@@ -21,6 +21,8 @@ Conversion = Callable[[str, Any], Any]
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 #: The year 3000, in microseconds: the JSON format ends there, too.
 _END: Final = 32_503_680_000_000_000
+#: The year 2096, in microseconds: until then a float of seconds is exact to the microsecond, and takes half the time.
+_EXACT_END: Final = 4_000_000_000_000_000
 _UUID_BYTES: Final = 16
 _MAX_DECIMAL_BYTES: Final = 32
 _MAX_SCALE: Final = 64
@@ -45,6 +47,7 @@ def conversion_of(name: str, branches: Sequence[Any]) -> Conversion | None:
         branches: The definitions of its types: several if it is a union.
     """
     found = [each for each in (_of_branch(name, branch) for branch in branches) if each is not None]
+    found.sort(key=lambda each: each is _time)  # it refuses what no other branch has converted
     if len(found) > 1:
         return lambda name, value: _first(found, name, value)
     return found[0] if found else None
@@ -62,7 +65,7 @@ def _first(conversions: list[Conversion], name: str, value: Any) -> Any:
 def _of_branch(name: str, schema: Any) -> Conversion | None:
     kind = schema["type"] if isinstance(schema, dict) else schema
     given = schema if isinstance(schema, dict) else {}
-    if name in _TIMES:
+    if name in _TIMES and kind != "null":
         unit = _UNITS.get(str(given.get("logicalType") or given.get("connect.name")))
         return _time if unit is None or kind not in {"int", "long"} else _instants(*unit)
     if kind in {"bytes", "fixed"} and given.get("logicalType") == "decimal":
@@ -77,6 +80,8 @@ def _instants(factor: int, divisor: int) -> Conversion:
         if type(value) is not int:
             return value
         micros = value * factor // divisor
+        if 0 <= micros < _EXACT_END:
+            return dt.datetime.fromtimestamp(micros / 1e6, dt.UTC)
         if not 0 <= micros < _END:
             raise Refused(Refusal.BAD_VALUE, f"{name} is not a time from 1970 to 2999: {value} of its unit.")
         return _EPOCH + dt.timedelta(0, 0, micros)

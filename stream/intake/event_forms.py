@@ -5,6 +5,7 @@ Invariant: pure, the same for every format. Derived from the types alone, so no 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from operator import attrgetter
 from typing import Any, Final
 
@@ -58,7 +59,7 @@ class UnknownFields:
         self.count = 0
         self._refuse = refuse
 
-    def note(self, form: EventForm, names: set[str]) -> None:
+    def note(self, form: EventForm, names: Collection[str]) -> None:
         """Count an event, or raise Refused."""
         if self._refuse:
             raise Refused(Refusal.BAD_VALUE, f"{form.name} has no field {min(names)[:64]!r}.")

@@ -11,10 +11,12 @@ from typing import Final
 from stream.config import InputFormat, Settings
 from stream.contract.events import CaseEvent, Event
 from stream.intake.avro_format import AvroDecoder
+from stream.intake.cloudevents_format import CloudEventsDecoder
 from stream.intake.confluent_format import ConfluentDecoder
 from stream.intake.decoder import Decoder, Headers
 from stream.intake.event_forms import UnknownFields
 from stream.intake.json_format import JsonDecoder
+from stream.intake.outbox_format import OutboxDecoder
 from stream.intake.partition import partition_of
 from stream.intake.pseudonyms import pseudonyms_of
 from stream.intake.refusal import Refusal, Refused
@@ -58,8 +60,10 @@ class Intake:
             case "confluent":
                 avro = AvroDecoder(self._unknown_fields)
                 return ConfluentDecoder(most, SchemaCache() if schemas is None else schemas, json, avro)
-            case "outbox" | "cloudevents":
-                return json
+            case "outbox":
+                return OutboxDecoder(most, json)
+            case "cloudevents":
+                return CloudEventsDecoder(most, json)
 
     def decode(
         self, stream: int, partition: int, key: bytes | None, value: bytes | None, now: float, headers: Headers = ()

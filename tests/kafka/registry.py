@@ -1,6 +1,6 @@
 """A real schema registry (Apicurio, in memory, with Confluent's API) as a child process, for tests.
 
-Invariant: on 127.0.0.1 only. It needs Java 17 and Maven, which fetches it once into the cache of the development broker.
+Invariant: on 127.0.0.1 only. It needs Java 17 and Maven, which fetches it once into the development broker's cache.
 """
 
 from __future__ import annotations

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import json
-import time
 import urllib.error
 from collections.abc import Callable, Iterator
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaProducer
 
 from stream.engine.kafka_auth import connection
 from stream.intake.partition import partition_of
+from stream.intake.refusal import Refusal
 from stream.ops import topic_reader
 from stream.ops.event_files import head, stream_of
 from tests.avro_schemas import EVENTS, avro_schema, text_of
@@ -62,7 +63,7 @@ def _framed(schema_id: int, body: bytes) -> bytes:
 
 
 def _records(events: Path, ids: dict[str, int]) -> Iterator[Record]:
-    """Yield a market's events: one third in Avro frames, one with the id in the header, one in frames of JSON Schema."""
+    """Yield a market's events by turns in JSON frames, in Avro frames, and in Avro with the id in a header."""
     with events.open("rb") as lines:
         for number, line in enumerate(lines):
             event = head(line)
@@ -121,3 +122,35 @@ def test_avro_and_json_of_a_registry_give_the_alerts_of_json(
     group.wait_for_state(market.expected)
     assert worker.stop() == 0
     group.assert_equals(market.expected, market.alert_ids)
+
+
+def test_a_partition_waits_for_the_registry_and_an_unknown_id_is_a_dead_letter(
+    group: Group, market: Market, confluent: Callable[[ApicurioRegistry], None]
+) -> None:
+    registry = ApicurioRegistry()
+    confluent(registry)
+    with registry:
+        ids = _register(registry)
+    records = list(islice(_records(market.events, ids), 400))
+    asyncio.run(_send(group, iter(records)))
+    worker = Worker(group)
+    wait(lambda: max(_samples(worker, "volteface_schema_wait_seconds"), default=0) > 3, 60, "no partition waits")
+    assert worker.ready()
+    assert worker.events() == 0
+    assert _letters(group) == []
+    with registry:
+        assert _register(registry) == ids
+        worker.wait_for(len(records))
+        assert max(_samples(worker, "volteface_schema_wait_seconds")) == 0
+        stream, key, value, _ = records[0]
+        unknown = _framed(9999, value[5:])
+        asyncio.run(_send(group, iter([(stream, key, unknown, []), (stream, key, value, [])])))
+        worker.wait_for(len(records) + 2)
+    assert worker.stop() == 0
+    (letter,) = _letters(group)
+    assert (letter.reason, letter.value) == (Refusal.UNKNOWN_SCHEMA, unknown)
+    lines = [json.loads(line) for line in (group.folder / "worker.log").read_text().splitlines()]
+    away = [line for line in lines if line["event"] == "schema_registry_away"]
+    assert 1 <= len(away) <= 2
+    assert group.settings.lifecycle_topic in str(away[0]["waiting"])
+    assert [line["event"] for line in lines].count("schema_registry_back") == 1

@@ -86,7 +86,7 @@ VALUES: Final = [
     (
         _AVRO,
         Refusal.UNDECODABLE,
-        "The value is an Avro frame of schema 42: write the event as plain JSON, without a schema registry",
+        "The value is an Avro frame of schema 42: set VOLTEFACE_INPUT_FORMAT=confluent, or write the event",
     ),
     (struct.pack(">bI", 0, 7) + b' {"type":1}', Refusal.UNDECODABLE, "The value is a JSON frame of schema 7: "),
     (struct.pack(">bQ", 0, 9) + b"\x0eabc", Refusal.UNDECODABLE, "The value is an Avro frame of schema 9: "),
