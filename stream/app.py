@@ -30,7 +30,6 @@ from stream.engine.preflight import check
 from stream.engine.record_limits import RecordLimits
 from stream.engine.refusals import MissingTopicError, one_line
 from stream.engine.schema_fetcher import SchemaFetcher
-from stream.engine.schema_registry import SchemaRegistry
 from stream.engine.task import TaskPhase
 from stream.engine.task_manager import TaskManager
 from stream.engine.transport import App
@@ -38,6 +37,7 @@ from stream.group_watch import MEASURE_SECONDS, GroupWatch
 from stream.intake.schema_cache import SchemaCache
 from stream.ops import log_filters, logs, memory, open_files
 from stream.ops.metrics import Heartbeat, Metrics
+from stream.ops.schema_registry import SchemaRegistry
 from stream.ops.task_samples import TaskView
 from stream.ops.topic_ids import TopicIds
 from stream.rights import MissingRightsError

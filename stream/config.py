@@ -178,7 +178,9 @@ class Settings(BaseSettings):
     schema_registry_url: str | None = Field(
         None, description="address of the schema registry (Confluent's API), for the format confluent"
     )
-    schema_registry_user: str | None = Field(None, description="user of the schema registry")
+    schema_registry_user: str | None = Field(
+        None, pattern=r"^[^:]+$", description="user of the schema registry; in Confluent Cloud the API key"
+    )
     schema_registry_password: SecretStr | None = Field(None, description="password of the schema registry")
     schema_registry_cafile: str | None = Field(
         None, description="PEM file of the schema registry's certificate authority, in place of the system's"

@@ -14,8 +14,7 @@ from typing import Final, Protocol
 
 import structlog
 
-from stream.engine.schema_registry import RegistryError
-from stream.intake.schema_cache import RegisteredSchema, SchemaCache, SchemaId
+from stream.intake.schema_cache import RegisteredSchema, RegistryError, SchemaCache, SchemaId
 
 log = structlog.get_logger()
 

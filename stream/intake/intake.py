@@ -84,6 +84,19 @@ class Intake:
         self._check_partition(event, partition, key)
         return self.check_time(event, now), event
 
+    def check(self, event: Event, partition: int, key: bytes | None, now: float) -> float:
+        """Check an event's key, partition and time, put pseudonyms in place of its ids, and return its time.
+
+        Raises:
+            Refused: The record cannot be used.
+        """
+        self._check_partition(event, partition, key)
+        return self.check_time(event, now)
+
+    def decode_value(self, stream: int, value: bytes | None, headers: Headers) -> Event:
+        """Return the event in a record without a check of key, partition and time; raise Refused or SchemaNeeded."""
+        return self._decoders[stream].decode(stream, value, headers)
+
     def read(self, stream: int, line: bytes | None) -> Event:
         """Return the event in a line of a file, without a check of key, partition and time; raise Refused.
 

@@ -53,6 +53,10 @@ class SchemaNeeded(Exception):  # noqa: N818  # an outcome, not an error of the 
         super().__init__(schema_id)
 
 
+class RegistryError(LookupError):
+    """The registry gave no usable answer; the message is one clause about why, without credentials."""
+
+
 class SchemaCache:
     """The schemas that were fetched, and the ids that the registry does not know."""
 

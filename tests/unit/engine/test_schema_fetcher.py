@@ -15,11 +15,10 @@ import structlog
 from stream.config import Settings
 from stream.engine import schema_fetcher
 from stream.engine.schema_fetcher import SchemaFetcher
-from stream.engine.schema_registry import RegistryError
 from stream.engine.task import Task
 from stream.engine.task_runner import TaskRunner
 from stream.intake.intake import Intake
-from stream.intake.schema_cache import JsonSchema, RegisteredSchema, SchemaCache, SchemaId
+from stream.intake.schema_cache import JsonSchema, RegisteredSchema, RegistryError, SchemaCache, SchemaId
 from tests.unit.engine.doubles import FakePartitionControl, FetchedRecord, InMemoryCheckpointStore, NullTaskMetrics
 
 SETTINGS: Final = Settings.model_validate(

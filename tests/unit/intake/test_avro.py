@@ -142,7 +142,13 @@ def test_decimals_uuids_enums_and_nulls() -> None:
         ],
     }  # fmt: skip
     name = "0190a3f5-6b1e-7c3a-9d2e-1234567890ab"
-    value = {"event_id": name, "occurred_at": AT, "seller_id": "s", "reviewer_id": "u", "channel": "refund"}
+    value: dict[str, Any] = {
+        "event_id": name,
+        "occurred_at": AT,
+        "seller_id": "s",
+        "reviewer_id": "u",
+        "channel": "refund",
+    }
     found = decode(schema, value | {"incentive_value": Decimal("12.50"), "currency": "EUR"}, 1, refuse_unknown=True)
     assert found == OutreachSent(**value, incentive_value=12.5, currency="EUR")
     assert decode(schema, value | {"incentive_value": None, "currency": None}, 1) == OutreachSent(**value)

@@ -194,7 +194,7 @@ def test_what_is_no_event_of_an_outbox(value: bytes | None, text: str) -> None:
 
 
 def ce(**more: bytes | None) -> list[tuple[str, bytes | None]]:
-    headers: dict[str, bytes | None] = {"specversion": b"1.0", "id": b"e1", "source": b"/shop"} | more
+    headers: dict[str, bytes | None] = {"specversion": b"1.0", "id": b"e1", "source": b"/shop", **more}
     return [*(("ce_" + name, content) for name, content in headers.items()), ("content-type", b"application/json")]
 
 

@@ -16,7 +16,7 @@ import msgspec
 
 from stream.config import Settings, SettingsError
 from stream.intake.registered_schema import registered_schema
-from stream.intake.schema_cache import RegisteredSchema, SchemaId
+from stream.intake.schema_cache import RegisteredSchema, RegistryError, SchemaId
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=10, connect=5)
 _MAX_ANSWER_BYTES: Final = 1024 * 1024
@@ -26,10 +26,6 @@ _NOT_FOUND: Final = 404
 #: The error codes of Confluent's API that say that a schema does not exist; 404 alone may be a wrong address.
 _UNKNOWN_CODES: Final = frozenset({40401, 40402, 40403})
 _CONTENT: Final = "application/vnd.schemaregistry.v1+json, application/json"
-
-
-class RegistryError(Exception):
-    """The registry gave no usable answer; the message is one sentence about why, without credentials."""
 
 
 class _Reference(msgspec.Struct):
@@ -66,9 +62,9 @@ class SchemaRegistry:
     def __init__(self, settings: Settings) -> None:
         self._url = (settings.schema_registry_url or "").rstrip("/")
         user, password = settings.schema_registry_user, settings.schema_registry_password
-        self._auth = None
+        self._headers = {"Accept": _CONTENT}
         if user is not None and password is not None:
-            self._auth = aiohttp.BasicAuth(user, password.get_secret_value(), "utf-8")
+            self._headers["Authorization"] = aiohttp.encode_basic_auth(user, password.get_secret_value(), "utf-8")
         self._tls = _tls(settings.schema_registry_cafile)
         self._session: aiohttp.ClientSession | None = None
 
@@ -128,11 +124,9 @@ class SchemaRegistry:
     async def _request(self, path: str) -> tuple[int, bytes]:
         if self._session is None:
             connector = aiohttp.TCPConnector(limit=4, ssl=self._tls)
-            self._session = aiohttp.ClientSession(
-                connector=connector, auth=self._auth, timeout=_TIMEOUT, headers={"Accept": _CONTENT}
-            )
+            self._session = aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT, headers=self._headers)
         try:
-            async with self._session.get(f"{self._url}/{path}", max_redirects=3) as response:
+            async with self._session.get(f"{self._url}/{path}", allow_redirects=False) as response:
                 body = await _bounded(response)
                 return response.status, body
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
