@@ -11,14 +11,19 @@ from typing import Final
 import msgspec
 
 from stream.contract.events import Event
-from stream.intake.decoder import Headers, last_header
+from stream.intake.decoder import Headers
 from stream.intake.foreign_formats import too_large
 from stream.intake.json_format import JsonDecoder
-from stream.intake.lacking_fields import completed, text_of
+from stream.intake.lacking_fields import HeaderField, decode_with_headers, text_of
 from stream.intake.refusal import Refusal, Refused
 
 #: Debezium's names: `id` is always there, `eventType` as `table.fields.additional.placement` sets it.
-_HEADERS: Final = {"type": "eventType", "event_id": "id"}
+_FIELDS: Final = (
+    HeaderField("type", b'"type"', "eventType", text_of),
+    HeaderField("event_id", b'"event_id"', "id", text_of),
+)
+#: How Kafka Connect's JSON converter begins an envelope.
+_ENVELOPE: Final = b'{"schema"'
 
 
 class _Envelope(msgspec.Struct):
@@ -51,14 +56,12 @@ class OutboxDecoder:
         if len(value) > self._max_bytes:
             raise Refused(Refusal.TOO_LARGE, too_large(value, self._max_bytes))
         payload = _unwrapped(value)
-        if headers:
-            payload = completed(payload, lambda name: _of_header(headers, name))
-        return self._json.decode(stream, payload)
+        return decode_with_headers(self._json, stream, payload, _FIELDS, headers)
 
 
 def _unwrapped(value: bytes) -> bytes:
     """Return the event's JSON; a value that is nothing of an outbox as it is."""
-    if value[:1] == b"{" and b'"payload"' in value:
+    if value.startswith(_ENVELOPE):
         try:
             value = bytes(_envelope(value).payload)
         except (msgspec.DecodeError, ValueError, RecursionError):
@@ -69,8 +72,3 @@ def _unwrapped(value: bytes) -> bytes:
         except (msgspec.DecodeError, ValueError):
             return value
     return value
-
-
-def _of_header(headers: Headers, name: str) -> str | None:
-    header = _HEADERS.get(name)
-    return None if header is None else text_of(last_header(headers, header))

@@ -153,8 +153,8 @@ def test_keys_of_state_rows_keep_their_prefixes() -> None:
         f"VOLTEFACE_{name}"
         for name in (
             "LIFECYCLE_TOPIC", "OUTREACH_TOPIC", "ACCESS_TOPIC", "EVIDENCE_TOPIC", "ALERTS_TOPIC", "DEAD_LETTER_PREFIX",
-            "ALLOWED_LATENESS_SECONDS", "MAX_EVENT_BYTES", "FUTURE_SECONDS", "UNKNOWN_FIELDS", "ALERT_BUDGET", "INPUT_FORMAT",
-            "VERDICTS_TOPIC", "CASES_TOPIC", "FOUR_EYES", "CASE_DUE_DAYS",
+            "ALLOWED_LATENESS_SECONDS", "MAX_EVENT_BYTES", "FUTURE_SECONDS", "UNKNOWN_FIELDS", "ALERT_BUDGET",
+            "VERDICTS_TOPIC", "CASES_TOPIC", "FOUR_EYES", "CASE_DUE_DAYS", "INPUT_FORMAT",
         )
     }  # fmt: skip
 
