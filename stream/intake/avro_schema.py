@@ -1,7 +1,7 @@
 """Avro schemas of producers: from a schema's text to a reader of its records.
 
-Invariant: pure. No body, whatever its bytes, can make the reader recurse without an end or build more values than it
-has bytes: a schema that refers to itself, is nested deeply, or has arrays of nothing is refused as a whole.
+Invariant: pure. No body, whatever its bytes, can make the reader recurse without an end or repeat without reading: a
+schema that refers to itself, is nested deeply, or has arrays of items without bytes is refused as a whole.
 """
 
 from __future__ import annotations

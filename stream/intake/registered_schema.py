@@ -29,4 +29,10 @@ def registered_schema(schema_id: SchemaId, kind: str, text: str, references: Seq
     try:
         return AvroSchema(text, references)
     except UnusableSchemaError as error:
-        return UnusableSchema(Refusal.UNDECODABLE, f"Schema {schema_id} cannot be used: {error}.")
+        return _unusable(schema_id, str(error))
+    except Exception as error:  # a text that fastavro parses although it is no schema: its records must not stop a task
+        return _unusable(schema_id, f"{type(error).__name__} {error}")
+
+
+def _unusable(schema_id: SchemaId, why: str) -> UnusableSchema:
+    return UnusableSchema(Refusal.UNDECODABLE, f"Schema {schema_id} cannot be used: {why}.")

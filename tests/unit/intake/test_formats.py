@@ -23,7 +23,14 @@ from stream.intake.intake import Intake
 from stream.intake.partition import partition_of
 from stream.intake.refusal import Refusal, Refused
 from stream.intake.registered_schema import registered_schema
-from stream.intake.schema_cache import MAX_SCHEMAS, UNKNOWN_SECONDS, JsonSchema, SchemaCache, SchemaNeeded
+from stream.intake.schema_cache import (
+    MAX_SCHEMAS,
+    UNKNOWN_SECONDS,
+    JsonSchema,
+    SchemaCache,
+    SchemaNeeded,
+    UnusableSchema,
+)
 from tests.avro_schemas import avro_schema, text_of
 from tests.contract.test_schemas import KIND_OF
 
@@ -301,6 +308,27 @@ def test_every_record_is_an_event_or_refused_or_needs_a_schema(
     else:
         assert type(event) in (KIND_OF["review.created"], KIND_OF["review.edited"], KIND_OF["review.deleted"])
         assert Intake(Settings(), 1).read(0, msgspec.json.encode(event)) == event
+
+
+@given(
+    text=mutated(text_of(KIND_OF["review.created"]).encode(), text_of(KIND_OF["outreach.sent"]).encode()),
+    body=mutated(AVRO),
+)
+@example(
+    text=b'{"type":"record","name":"A","fields":[{"name":"a","type":{"type":"fixed","name":"F","size":"x"}}]}', body=b""
+)
+@example(text=b'{"type":"record","name":"A","fields":[{"name":"a","type":{"type":"enum","name":"F"}}]}', body=b"")
+@settings(max_examples=FUZZED, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_every_text_of_a_schema_is_a_schema_or_unusable(text: bytes, body: bytes) -> None:
+    schema = registered_schema(1, "AVRO", text.decode(errors="replace"), [])
+    if isinstance(schema, AvroSchema):
+        INTAKES["confluent"]._decoders[0]._schemas.put(8, schema)  # type: ignore[attr-defined]  # of this decoder
+        try:
+            decode(INTAKES["confluent"], frame(8) + body)
+        except Refused as outcome:
+            assert 0 < len(outcome.detail) <= 400
+    else:
+        assert isinstance(schema, UnusableSchema)
 
 
 INTAKES: Final = {name: intake_of(name) for name in ("confluent", "outbox", "cloudevents")}
