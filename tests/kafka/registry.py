@@ -6,8 +6,12 @@ Invariant: on 127.0.0.1 only. It needs Java 17 and Maven, which fetches it once 
 from __future__ import annotations
 
 import json
+import select
+import socket
+import socketserver
 import subprocess
 import tarfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -96,3 +100,48 @@ class ApicurioRegistry:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.kill()
+
+
+class Link:
+    """A way to a registry that can be cut and opened again; while it is cut, connections are refused.
+
+    Args:
+        registry: The registry.
+    """
+
+    def __init__(self, registry: ApicurioRegistry) -> None:
+        port = free_port()
+        self.url = registry.url.replace(str(registry.port), str(port))
+        self._port, self._registry = port, registry
+        self._server: socketserver.ThreadingTCPServer | None = None
+
+    def open(self) -> None:
+        """Let connections through."""
+        target, closed = self._registry.port, threading.Event()
+        self._closed = closed
+
+        class Forward(socketserver.BaseRequestHandler):
+            def handle(self) -> None:
+                with socket.create_connection(("127.0.0.1", target)) as there:
+                    other = {self.request: there, there: self.request}
+                    while not closed.is_set():
+                        for each in select.select([*other], [], [], 0.1)[0]:
+                            data = each.recv(65536)
+                            if not data:
+                                return
+                            other[each].sendall(data)
+
+        class Server(socketserver.ThreadingTCPServer):
+            allow_reuse_address = True
+            daemon_threads = True
+
+        self._server = Server(("127.0.0.1", self._port), Forward)
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def cut(self) -> None:
+        """End all connections, and refuse others."""
+        if self._server is not None:
+            self._closed.set()
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None

@@ -139,8 +139,8 @@ VALUES: Final = [
     (
         json.dumps(json.dumps(CREATED)).encode(),
         Refusal.BAD_VALUE,
-        "The value is JSON, but a text: an event that was encoded twice is one. Write a JSON object; for a Debezium outbox "
-        "set VOLTEFACE_INPUT_FORMAT=outbox.",
+        "The value is JSON, but a text: an event that was encoded twice is one. Write a JSON object; for a Debezium "
+        "outbox set VOLTEFACE_INPUT_FORMAT=outbox.",
     ),
     (b"[{}]", Refusal.BAD_VALUE, "The value is JSON, but an array: write one JSON object for each event."),
     (b"12", Refusal.BAD_VALUE, "The value is JSON, but a number: write a JSON object."),
