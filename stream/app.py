@@ -29,12 +29,15 @@ from stream.engine.deciding_settings import deciding_settings
 from stream.engine.preflight import check
 from stream.engine.record_limits import RecordLimits
 from stream.engine.refusals import MissingTopicError, one_line
+from stream.engine.schema_fetcher import SchemaFetcher
 from stream.engine.task import TaskPhase
 from stream.engine.task_manager import TaskManager
 from stream.engine.transport import App
 from stream.group_watch import MEASURE_SECONDS, GroupWatch
+from stream.intake.schema_cache import SchemaCache
 from stream.ops import log_filters, logs, memory, open_files
 from stream.ops.metrics import Heartbeat, Metrics
+from stream.ops.schema_registry import SchemaRegistry
 from stream.ops.task_samples import TaskView
 from stream.ops.topic_ids import TopicIds
 from stream.rights import MissingRightsError
@@ -58,6 +61,7 @@ def _one_line() -> Iterator[None]:
 with _one_line():
     settings, kafka = config.load()
     _credentials = credentials(kafka)
+    _registry = SchemaRegistry(settings) if "confluent" in settings.input_formats else None
 log_filters.warn_once_of_clear_text()
 log = structlog.get_logger()
 
@@ -215,6 +219,7 @@ topic_watch = TopicWatch(settings, kafka, metrics.topic_problems)
 group_watch = GroupWatch(settings, kafka, metrics.foreign_tasks)
 trust_watch = TrustWatch(settings)
 task_log = TaskLog(settings)
+_schemas = None if _registry is None else SchemaFetcher(SchemaCache(), _registry, metrics.schema_requested)
 manager = TaskManager(
     settings,
     lambda partition: KafkaCheckpointStore(partition, settings, kafka, _limits, _topic_ids.present),
@@ -223,6 +228,7 @@ manager = TaskManager(
     _rejoin,
     _crash,
     _report_denied,
+    _schemas,
 )
 _streams = {topic: stream for stream, topic in enumerate(settings.read_topics)}
 
@@ -315,6 +321,8 @@ async def _revoked(sender: Any, revoked: set[TP], **_: Any) -> None:
 async def _stopping(sender: Any, **_: Any) -> None:
     await manager.revoke()
     task_log.update(manager.runners)
+    if _registry is not None:
+        await _registry.close()
 
 
 @app.timer(1.0)

@@ -32,6 +32,11 @@ _SERVER: Final = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9.
 _RESEMBLANCE: Final = 0.93
 
 
+InputFormat = Literal["json", "confluent", "outbox", "cloudevents"]
+INPUT_FORMATS: Final[tuple[InputFormat, ...]] = get_args(InputFormat)
+#: The inputs whose format can be chosen. Verdicts are always JSON: the console and the commands write and read them.
+_MARKETPLACE: Final = ("lifecycle", "outreach", "access")
+
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -104,6 +109,35 @@ def _utf8(value: SecretStr) -> SecretStr:
     return value
 
 
+_HTTP: Final = re.compile(r"https?://[^@?#\s]+")
+
+
+def _formats(text: str) -> dict[str, InputFormat]:
+    """Return the format of each of the marketplace's inputs.
+
+    Raises:
+        ValueError: The text is no format, and no list of inputs with their formats.
+    """
+    pairs = dict.fromkeys(_MARKETPLACE, text.strip()) if "=" not in text else _pairs(text)
+    found: dict[str, InputFormat] = dict.fromkeys(_MARKETPLACE, "json")
+    for name, given in pairs.items():
+        known = next((each for each in INPUT_FORMATS if each == given), None)
+        if known is None:
+            raise ValueError(f"{given!r} is not one of {', '.join(INPUT_FORMATS)}")
+        found[name] = known
+    return found
+
+
+def _pairs(text: str) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for each in text.split(","):
+        name, _, given = each.partition("=")
+        if name.strip() not in _MARKETPLACE or name.strip() in pairs:
+            raise ValueError(f"{each.strip()!r} is not one of {', '.join(_MARKETPLACE)} (each once) with =format")
+        pairs[name.strip()] = given.strip()
+    return pairs
+
+
 class Settings(BaseSettings):
     """Everything else (`VOLTEFACE_...`)."""
 
@@ -152,6 +186,21 @@ class Settings(BaseSettings):
         le=86400 * 30,
         description="how far in the future an event's time may be; events of cases 60 s at most",
     )
+    input_format: str = Field(
+        "json",
+        description=f"format of the values of the marketplace's topics: {', '.join(INPUT_FORMATS)}; or one for each, "
+        "for example lifecycle=confluent,outreach=outbox; topics that are not named are json, as verdicts always are",
+    )
+    schema_registry_url: str | None = Field(
+        None, description="address of the schema registry (Confluent's API), for the format confluent"
+    )
+    schema_registry_user: str | None = Field(
+        None, pattern=r"^[^:]+$", description="user of the schema registry; in Confluent Cloud the API key"
+    )
+    schema_registry_password: SecretStr | None = Field(None, description="password of the schema registry")
+    schema_registry_cafile: str | None = Field(
+        None, description="PEM file of the schema registry's certificate authority, in place of the system's"
+    )
     unknown_fields: Literal["count", "refuse"] = Field(
         "count", description="events with fields unknown to the contract: count them, or refuse them as dead letters"
     )
@@ -190,6 +239,28 @@ class Settings(BaseSettings):
         "INFO", description="least severe level that is logged"
     )
 
+    @field_validator("input_format")
+    @classmethod
+    def _are_formats(cls, value: str) -> str:
+        _formats(value)
+        return value
+
+    @field_validator("schema_registry_url")
+    @classmethod
+    def _is_address(cls, value: str | None) -> str | None:
+        if value is not None and "@" in value:
+            raise ValueError(
+                "it contains a user or a password: set VOLTEFACE_SCHEMA_REGISTRY_USER and _PASSWORD instead"
+            )
+        if value is not None and _HTTP.fullmatch(value) is None:
+            raise ValueError("it is not http://host:port/path or https://host:port/path")
+        return value
+
+    @field_validator("schema_registry_password")
+    @classmethod
+    def _can_be_sent(cls, value: SecretStr | None) -> SecretStr | None:
+        return value if value is None else _utf8(value)
+
     @field_validator("pseudonym_key")
     @classmethod
     def _hard_to_guess(cls, value: SecretStr | None) -> SecretStr | None:
@@ -201,6 +272,12 @@ class Settings(BaseSettings):
     def marketplace_topics(self) -> tuple[str, str, str]:
         """The input topics with the ids of reviewers and staff as the marketplace knows them."""
         return (self.lifecycle_topic, self.outreach_topic, self.access_topic)
+
+    @cached_property
+    def input_formats(self) -> tuple[InputFormat, ...]:
+        """The formats of the input topics in the order of `events.STREAMS`."""
+        formats = _formats(self.input_format)
+        return (*(formats[name] for name in _MARKETPLACE), "json")
 
     @cached_property
     def input_topics(self) -> tuple[str, ...]:
@@ -394,6 +471,12 @@ def load() -> tuple[Settings, KafkaSettings]:
     """
     settings, kafka = _load(Settings), _load(KafkaSettings)
     _check_names()
+    if "confluent" in settings.input_formats and settings.schema_registry_url is None:
+        shown = f"{variable(Settings, 'input_format')}={settings.input_format}"
+        raise SettingsError(f"{variable(Settings, 'schema_registry_url')} is not set: {shown} needs it")
+    if (settings.schema_registry_user is None) != (settings.schema_registry_password is None):
+        lacking = "user" if settings.schema_registry_user is None else "password"
+        raise SettingsError(f"{variable(Settings, f'schema_registry_{lacking}')} is not set: the other one is")
     if kafka.security_protocol.startswith("SASL_"):
         _require(kafka, f"KAFKA_SECURITY_PROTOCOL={kafka.security_protocol}", "sasl_mechanism")
         mechanism = f"KAFKA_SASL_MECHANISM={kafka.sasl_mechanism}"
@@ -437,6 +520,7 @@ def _load(kind: type[_T]) -> _T:
         first = error.errors()[0]
         field = str(first["loc"][0])
         secret = SecretStr in get_args(kind.model_fields[field].annotation)
+        secret = secret or (field == "schema_registry_url" and "@" in str(first["input"]))
         shown = "(hidden)" if secret else repr(first["input"])
         raise SettingsError(
             f"{variable(kind, field)}={shown} cannot be used: {first['msg'].removeprefix('Value error, ')}"

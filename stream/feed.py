@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
-from stream.config import KafkaSettings, Settings
+from stream.config import KafkaSettings, Settings, SettingsError, variable
 from stream.engine.kafka_auth import connection, partitions_of
 from stream.ops.event_files import Head, head, lines, stream_of
 from stream.ops.interruption import Interruptible, Interruption
@@ -94,8 +94,10 @@ def feed(
         KeyboardInterrupt: A signal ended the feed.
         LookupError: A topic is missing.
         TopicsError: On the present input topics events would be lost or refused; nothing was sent.
+        SettingsError: The input topics hold another format than JSON; nothing was sent.
         AllRefused: The first MAX_REFUSED_FIRST lines, or all lines of a shorter file, are refused; nothing was sent.
     """
+    _refuse_formats(settings)
     end = Interruption(interrupted)
     with ExitStack() as stack:
         try:
@@ -112,6 +114,17 @@ def feed(
         except asyncio.CancelledError:
             end.report()
             raise KeyboardInterrupt from None
+
+
+def _refuse_formats(settings: Settings) -> None:
+    """Raise SettingsError if a worker would refuse all that is sent: a feed writes JSON without headers."""
+    found = zip(settings.input_topics, settings.input_formats, strict=True)
+    refused = [f"{topic} ({name})" for topic, name in found if name not in {"json", "outbox"}]
+    if refused:
+        raise SettingsError(
+            f"{variable(Settings, 'input_format')}={settings.input_format}: a feed writes JSON, which a worker refuses "
+            f"in {', '.join(refused)}: feed other topics, or unset it while the topics are filled from files"
+        )
 
 
 def check(settings: Settings, source: str, partitions: int, sort: bool = False) -> CheckResult:

@@ -86,6 +86,11 @@ def _view(runner: TaskRunner, settings: Settings, tail: Tail, doubts: Collection
         },
         cases=CaseCounts.of(detector.state.cases),
         doubts=doubts,
+        schema_wait_seconds={
+            topic: runner.schema_wait_seconds(stream)
+            for stream, topic in enumerate(topics)
+            if settings.input_formats[stream] == "confluent"
+        },
     )
 
 

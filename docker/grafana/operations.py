@@ -208,6 +208,15 @@ _CORRECTNESS: Final[Row] = (
             runbooks=["VoltefaceRecordsExpired", "VoltefaceGroupOffsetsReset"],
         ),
         graph(
+            "Wait for schemas",
+            "For how long the next record of a partition has waited for a schema of the registry. Its task stands still"
+            " meanwhile. Topics whose values name no schema are not shown.",
+            "s",
+            {"{{topic}}": f"max by (topic) ({worker('volteface_schema_wait_seconds')})"},
+            limits={60: "red"},
+            runbooks=["VoltefaceSchemaRegistryAway"],
+        ),
+        graph(
             "Differences of the topics from their contract",
             "Found by the workers' check every five minutes. With an error records are lost or refused.",
             "short",

@@ -35,13 +35,15 @@ class Stream(Generic[R, E]):
         queue: Events in their final order.
         latest: The latest event time read, in epoch seconds.
         next_offset: The offset after the latest record fetched.
+        held: Whether the first record of the inbox cannot be read yet. The stream is not read on meanwhile.
     """
 
-    __slots__ = ("done_offsets", "heap", "inbox", "index", "latest", "next_offset", "open_offsets", "queue")
+    __slots__ = ("done_offsets", "heap", "held", "inbox", "index", "latest", "next_offset", "open_offsets", "queue")
 
     def __init__(self, index: int) -> None:
         self.index = index
         self.inbox: deque[R] = deque()
+        self.held = False
         self.heap: list[tuple[float, int, E]] = []
         self.queue: deque[Ready[E]] = deque()
         self.latest = float("-inf")
@@ -125,7 +127,8 @@ class Merge(Generic[R, E]):
     Args:
         streams: The number of streams.
         lateness_seconds: The allowed lateness, in seconds of event time.
-        read: From a stream's number and a record to (time, offset, event), or None to skip the record.
+        read: From a stream's number and a record to (time, offset, event), or None to skip the record. It may put the
+            record back, set the stream's `held` and return None; then the stream is waited for until this is unset.
 
     Attributes:
         clock: The latest event time taken, in epoch seconds. A restored task sets it, so that an event is late after a
@@ -199,7 +202,7 @@ class Merge(Generic[R, E]):
                 self._fill(stream)
             if stream.queue:
                 heads.append((stream.queue[0][0], stream.index))
-            elif not idle(stream.index):
+            elif stream.held or not idle(stream.index):
                 return []
             elif stream.heap:
                 heads.append((stream.heap[0][0], stream.index))
@@ -209,7 +212,7 @@ class Merge(Generic[R, E]):
     def _fill(self, stream: Stream[R, E]) -> None:
         """Read a stream's inbox until one of its events is in final order."""
         inbox, read, lateness_seconds = stream.inbox, self._read, self._lateness_seconds
-        while inbox and not stream.queue:
+        while inbox and not stream.queue and not stream.held:
             item = read(stream.index, inbox.popleft())
             if item is not None:
                 stream.push(*item, lateness_seconds)

@@ -16,6 +16,7 @@ from stream.doctor.diagnosis import Diagnosis
 from stream.doctor.kafka_checks import Check, guarded
 from stream.doctor.record_checks import check_records
 from stream.doctor.samples import sample
+from stream.ops.input_records import InputRecords
 
 
 def examine(settings: Settings, kafka: KafkaSettings) -> Iterator[Diagnosis]:
@@ -34,7 +35,8 @@ def examine(settings: Settings, kafka: KafkaSettings) -> Iterator[Diagnosis]:
 
 def _records(stream: int, topic: str, settings: Settings, kafka: KafkaSettings) -> Iterator[Diagnosis]:
     for found in sample(kafka, [topic]):
-        yield from check_records(settings, stream, found, time.time())
+        source = InputRecords(settings, found.partitions)
+        yield from check_records(settings, source, stream, found, time.time())
 
 
 _BEFORE: Final[dict[str, Check]] = {

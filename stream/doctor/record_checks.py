@@ -8,14 +8,14 @@ from __future__ import annotations
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from stream.config import Settings
 from stream.contract.events import STREAMS, Event
 from stream.doctor.diagnosis import Diagnosis
 from stream.doctor.partitioners import recognized
 from stream.doctor.samples import Sampled, TopicSample
-from stream.intake.intake import Intake
+from stream.intake.decoder import Headers
 from stream.intake.refusal import Refusal, Refused
 
 _QUIET_HOURS: Final = 6
@@ -37,36 +37,51 @@ _WITHOUT: Final = {
 }
 
 
+class RecordSource(Protocol):
+    """Decodes records of the input topics."""
+
+    @property
+    def unknown_fields(self) -> int:
+        """The number of decoded events that had fields unknown to the contract."""
+
+    def decode(
+        self, stream: int, partition: int, key: bytes | None, value: bytes | None, now: float, headers: Headers
+    ) -> tuple[float, Event]:
+        """Return the time (epoch seconds) and the event of a record; raise Refused."""
+
+
 class _Decoded(NamedTuple):
     record: Sampled
     event: Event
     at: float
 
 
-def check_records(settings: Settings, stream: int, sample: TopicSample, now: float) -> list[Diagnosis]:
+def check_records(
+    settings: Settings, source: RecordSource, stream: int, sample: TopicSample, now: float
+) -> list[Diagnosis]:
     """Return what was found in a topic's latest records.
 
     Args:
         settings: All settings.
+        source: Decodes the records.
         stream: The number of the input stream, in the order of `events.STREAMS`.
         sample: The records.
         now: Epoch seconds.
     """
     if not sample.records:
         return list(_empty(stream, sample.topic))
-    intake = Intake(settings, sample.partitions)
     decoded: list[_Decoded] = []
     refused: defaultdict[Refusal, list[tuple[Sampled, str]]] = defaultdict(list)
     for record in sample.records:
         try:
-            at, event = intake.decode(stream, record.partition, record.key, record.value, now)
+            at, event = source.decode(stream, record.partition, record.key, record.value, now, record.headers)
         except Refused as error:
             refused[error.reason].append((record, error.detail))
         else:
             decoded.append(_Decoded(record, event, at))
     found = [
         *(_refused(sample, reason, records) for reason, records in refused.items()),
-        *_unknown_fields(settings, sample, intake.unknown_fields),
+        *_unknown_fields(settings, sample, source.unknown_fields),
         *_quiet(stream, sample, now),
         *_clocks(sample.topic, decoded),
         *_late(settings, sample.topic, decoded),

@@ -24,6 +24,7 @@ _ADOPTABLE: Final = (
     "max_event_bytes",
     "future_seconds",
     "unknown_fields",
+    "input_format",
     "alert_budget",
     "four_eyes",
     "case_due_days",

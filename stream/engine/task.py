@@ -39,6 +39,7 @@ from stream.engine.task_totals import ExpectedFlips, TaskTotals
 from stream.intake.dead_letters import DeadLetter
 from stream.intake.intake import Intake
 from stream.intake.refusal import Refusal, Refused
+from stream.intake.schema_cache import SchemaId, SchemaNeeded
 
 #: The number of the evidence stream: it follows the input streams.
 EVIDENCE: Final = len(STREAMS)
@@ -105,6 +106,8 @@ class Task:
         self.gaps: list[Gap] = []
         #: By topic.
         self.receptions = [Reception(topic, partition) for topic in settings.read_topics]
+        #: By stream that is held back: the schema without which its next record cannot be read.
+        self.needed_schemas: dict[int, SchemaId] = {}
         #: The ids of the topics that the state belongs to, by name.
         self._written_ids: dict[str, str] = {}
 
@@ -278,21 +281,34 @@ class Task:
     def _read(self, stream: int, record: Any) -> tuple[float, int, Event] | None:
         """Decode a record for the merge; a record that cannot be used becomes a dead letter."""
         source = self.merge.streams[stream]
-        source.next_offset = record.offset + 1
+        unread_offset, source.next_offset = source.next_offset, record.offset + 1
         self._changed = True
         if record.offset in source.done_offsets:  # applied before a restart, ahead of an earlier record
             source.skip(record.offset)
             return None
         unknown_fields = self._intake.unknown_fields
         try:
-            at, event = self._intake.decode(stream, self.partition, record.key, record.value, self._read_at)
+            at, event = self._intake.decode(
+                stream, self.partition, record.key, record.value, self._read_at, record.headers
+            )
         except Refused as refused:
             self._dead_letter(stream, record, refused)
             source.skip(record.offset)
             return None
+        except SchemaNeeded as needed:
+            source.next_offset = unread_offset  # else a checkpoint would pass over the record
+            source.inbox.appendleft(record)
+            source.held = True
+            self.needed_schemas[stream] = needed.schema_id
+            return None
         if self._intake.unknown_fields != unknown_fields:
             self.counts.note_unknown_fields(stream, record.offset)
         return at, record.offset, event
+
+    def release(self, stream: int) -> None:
+        """Read a stream on that was held back: its schema is there."""
+        del self.needed_schemas[stream]
+        self.merge.streams[stream].held = False
 
     def _dead_letter(self, stream: int, record: Any, refused: Refused) -> None:
         topic = self._settings.read_topics[stream]

@@ -20,6 +20,7 @@ from stream.engine.checkpoint import CheckpointStore
 from stream.engine.log_check import GroupOffsetsError
 from stream.engine.record_limits import WriteError
 from stream.engine.refusals import MissingTopicError
+from stream.engine.schema_fetcher import SchemaFetcher
 from stream.engine.task import Task
 from stream.engine.task_runner import PartitionControl, TaskMetrics, TaskRunner
 from stream.intake.intake import Intake
@@ -44,6 +45,7 @@ class TaskManager:
         rejoin: Asks the group for a new assignment.
         crash: Ends the worker because state cannot be read, or because a broker's limit excludes a setting.
         report_denied: Writes, now and then, what a task lacks that is tried again every few seconds.
+        schemas: Fetches the schemas that records need; None if no format of the settings needs one.
 
     Attributes:
         runners: The runners by partition number.
@@ -61,6 +63,7 @@ class TaskManager:
         rejoin: Callable[[], Awaitable[None]],
         crash: Callable[[Exception], Awaitable[None]],
         report_denied: Callable[[int, MissingRightsError | MissingTopicError], Awaitable[None]],
+        schemas: SchemaFetcher | None = None,
     ) -> None:
         self.runners: dict[int, TaskRunner] = {}
         self.assigned: frozenset[int] | None = None
@@ -73,6 +76,7 @@ class TaskManager:
         self._rejoin = rejoin
         self._crash = crash
         self._report_denied = report_denied
+        self._schemas = schemas
 
     def assign(self, partitions: set[int], count: int, incomplete: Iterable[int] = ()) -> None:
         """Start the tasks of these partition numbers.
@@ -85,9 +89,9 @@ class TaskManager:
         self.incomplete = frozenset(incomplete)
         self.assigned = self.incomplete.union(partitions)
         for partition in sorted(partitions - self.runners.keys()):
-            intake = Intake(self._settings, count)
+            intake = Intake(self._settings, count, None if self._schemas is None else self._schemas.cache)
             task = Task(partition, self._settings, intake, self._make_store(partition), time.time)
-            runner = TaskRunner(task, self._settings, self._partition_control, self._metrics)
+            runner = TaskRunner(task, self._settings, self._partition_control, self._metrics, self._schemas)
             self.runners[partition] = runner
             self._loops[partition] = asyncio.create_task(self._run(partition, runner))
 

@@ -19,6 +19,7 @@ from stream.contract.alerts import Alert
 from stream.contract.events import VERDICTS
 from stream.engine.checkpoint import RaisedAlert
 from stream.engine.log_check import Gap
+from stream.engine.schema_fetcher import SchemaFetcher
 from stream.engine.stalled_streams import StalledStreams
 from stream.engine.task import EVIDENCE, Task
 
@@ -74,9 +75,17 @@ class TaskRunner:
         settings: All settings.
         partitions: Pauses and resumes the task's partitions.
         metrics: Where times and counts are reported.
+        schemas: Fetches the schemas that records need; None if no format of the settings needs one.
     """
 
-    def __init__(self, task: Task, settings: Settings, partitions: PartitionControl, metrics: TaskMetrics) -> None:
+    def __init__(
+        self,
+        task: Task,
+        settings: Settings,
+        partitions: PartitionControl,
+        metrics: TaskMetrics,
+        schemas: SchemaFetcher | None = None,
+    ) -> None:
         self.task = task
         self.checkpointed_at = time.monotonic()
         #: Of the restore.
@@ -84,6 +93,9 @@ class TaskRunner:
         self._settings = settings
         self._partitions = partitions
         self._metrics = metrics
+        self._schemas = schemas
+        #: By stream that waits for a schema: since when (monotonic seconds).
+        self._waiting_since: dict[int, float] = {}
         self._received_at = [time.monotonic()] * len(settings.read_topics)
         #: When records came after all streams had been idle. The other streams may bring records of the same moment a
         #: little later, so each is waited for from this time on, however long it had been idle before. A stream that is
@@ -182,6 +194,8 @@ class TaskRunner:
                 self._positions_checked_at = stepped_at
                 self._look_at_positions()
             await task.verify()
+            if self._schemas is not None:
+                self._release_streams(self._schemas)
             applied = task.step(self._idle, _MAX_STEP_EVENTS)
             if applied:
                 self._metrics.stepped(time.monotonic() - stepped_at)
@@ -197,6 +211,21 @@ class TaskRunner:
             else:
                 await self._wait()
         await self.checkpoint()
+
+    def _release_streams(self, schemas: SchemaFetcher) -> None:
+        """Read the streams on whose schemas have come; ask for the others'."""
+        schemas.cache.expire(time.monotonic())
+        for stream, schema_id in list(self.task.needed_schemas.items()):
+            self._waiting_since.setdefault(stream, time.monotonic())
+            if schemas.has(schema_id, f"{self._settings.read_topics[stream]}/{self.task.partition}"):
+                self.task.release(stream)
+        for stream in self._waiting_since.keys() - self.task.needed_schemas.keys():
+            del self._waiting_since[stream]
+
+    def schema_wait_seconds(self, stream: int) -> float:
+        """Return for how long a stream has been held back because its next record's schema is not there."""
+        since = self._waiting_since.get(stream)
+        return 0.0 if since is None else time.monotonic() - since
 
     def _look_at_positions(self) -> None:
         for stream in range(len(self.task.receptions)):

@@ -102,6 +102,8 @@ def _found(value: object) -> str:
         return "text"
     if isinstance(value, int | float):
         return "a number"
+    if isinstance(value, bytes):
+        return "bytes"
     return "an array" if isinstance(value, list) else "an object"
 
 

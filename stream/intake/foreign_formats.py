@@ -13,6 +13,7 @@ from typing import Any, Final
 _FRAME: Final = 5
 _LONG_FRAME: Final = 9
 _PLAIN: Final = "write the event as plain JSON"
+_SETTING: Final = "VOLTEFACE_INPUT_FORMAT"
 _ONE_LINE: Final = "write each event as one JSON object in one line (for a file: jq -c . FILE, or jq -c '.[]' FILE)"
 _EACH: Final = "write one JSON object for each event"
 #: Numbers that some libraries write although JSON does not have them.
@@ -32,6 +33,10 @@ _CHANGE: Final = frozenset({"before", "after", "op"})
 _NAMES: Final = {str: "text", bool: "true or false", int: "a number", float: "a number", list: "an array"}
 
 
+def _set(name: str) -> str:
+    return f"set {_SETTING}={name}"
+
+
 def not_json(value: bytes, error: object) -> str:
     """Return one sentence about a value that is not JSON in UTF-8.
 
@@ -42,7 +47,9 @@ def not_json(value: bytes, error: object) -> str:
     if not value.strip():
         return "The value is empty: write the event as JSON."
     if value[0] == 0 and len(value) > _FRAME:
-        return f"The value is {_frame(value)}: {_PLAIN}, without a schema registry's serializer."
+        return (
+            f"The value is {_frame(value)}: {_set('confluent')}, or {_PLAIN}, without a schema registry's serializer."
+        )
     for start, what in _STARTS.items():
         if value.startswith(start):
             return f"The value is {what}."
@@ -99,10 +106,24 @@ def _frame(value: bytes) -> str:
     return f"{'a JSON' if body.lstrip().startswith(b'{') else 'an Avro'} frame of schema {schema}"
 
 
+def not_framed(value: bytes) -> str:
+    """Return one sentence about a value that names no schema although it should."""
+    what = "is empty"
+    if value:
+        what = "is JSON" if value.lstrip().startswith((b"{", b"[", b'"')) else f"begins with 0x{value[0]:02x}"
+    return (
+        f"The value {what}, and has neither a schema registry's frame (0x00 and a schema's id) nor the header "
+        "__value_schema_id: use the registry's serializer, or set VOLTEFACE_INPUT_FORMAT to what the topic holds."
+    )
+
+
 def not_an_object(document: object) -> str:
     """Return one sentence about JSON that is not an object."""
     if isinstance(document, str):
-        return "The value is JSON, but a text: an event that was encoded twice is one. Write a JSON object."
+        return (
+            "The value is JSON, but a text: an event that was encoded twice is one. Write a JSON object; for a "
+            f"Debezium outbox {_set('outbox')}."
+        )
     if isinstance(document, list):
         return "The value is JSON, but an array: write one JSON object for each event."
     return f"The value is JSON, but {_NAMES.get(type(document), 'null')}: write a JSON object."
@@ -113,9 +134,10 @@ def envelope(document: Mapping[str, Any]) -> str | None:
     if document.keys() >= {"schema", "payload"}:
         payload = document["payload"]
         inner = " of a Debezium change" if isinstance(payload, dict) and payload.keys() >= _CHANGE else ""
+        of_outbox = "" if inner else f"; for a Debezium outbox {_set('outbox')}"
         return (
             f"The value is a Kafka Connect envelope (schema, payload){inner}: set "
-            "value.converter.schemas.enable=false, and write the event's fields at the top."
+            f"value.converter.schemas.enable=false, and write the event's fields at the top{of_outbox}."
         )
     if document.keys() >= _CHANGE:
         return (
@@ -123,5 +145,8 @@ def envelope(document: Mapping[str, Any]) -> str | None:
             "top."
         )
     if "specversion" in document and document.keys() & {"data", "data_base64"}:
-        return "The value is a CloudEvents envelope (specversion, data): write the event's fields at the top."
+        return (
+            "The value is a CloudEvents envelope (specversion, data): write the event's fields at the top, or use "
+            f"binary mode and {_set('cloudevents')}."
+        )
     return None

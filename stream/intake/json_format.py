@@ -7,13 +7,14 @@ and it agrees with the JSON Schemas in `schemas/`.
 from __future__ import annotations
 
 import re
-from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
 
-from stream.contract.events import STREAMS, AnyEvent, CaseEvent, Event
-from stream.intake.field_texts import wrong_field, wrong_instant
+from stream.contract.events import AnyEvent, Event
+from stream.intake.decoder import Headers
+from stream.intake.event_forms import FORMS, EventForm, UnknownFields, typed
+from stream.intake.field_texts import wrong_instant
 from stream.intake.foreign_formats import envelope, not_an_object, not_json, too_large
 from stream.intake.identifiers import check_ids
 from stream.intake.refusal import Refusal, Refused
@@ -24,30 +25,13 @@ INSTANT: Final = (
     r"^(?:19[7-9]|2[0-9]{2})[0-9]-[0-9]{2}-[0-9]{2}[Tt](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
     r"(?:\.[0-9]{1,9})?(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])(?!\n)$"
 )
-_instant = re.compile(INSTANT).match
+is_instant = re.compile(INSTANT).match
 #: The same within a JSON document. JSON escapes quotes within a text, so this matches nowhere else.
 _instant_within = re.compile(
     rb'"occurred_at"[ \t\r\n]*:[ \t\r\n]*"' + INSTANT.removeprefix("^").removesuffix(r"(?!\n)$").encode() + rb'"'
 ).search
-_FURTHER_INSTANTS: Final = frozenset({"muted_until"})
 _exact = msgspec.json.Decoder(AnyEvent)
 _document = msgspec.json.Decoder().decode
-
-
-class _EventForm:
-    """What the decoder needs to know about an event type, derived from the type."""
-
-    def __init__(self, kind: type[Event]) -> None:
-        fields = msgspec.structs.fields(kind)
-        self.kind = kind
-        self.name = str(kind.__struct_config__.tag)
-        self.known = frozenset(("type", *(field.encode_name for field in fields)))
-        self.required = tuple(field.encode_name for field in fields if field.required)
-        subject = ("subject.id",) if issubclass(kind, CaseEvent) else ()
-        self.ids = tuple(field.name for field in fields if field.name.endswith("_id")) + subject
-        self.ids_of = attrgetter(*self.ids)
-        #: Times besides occurred_at, whose form is checked in the document.
-        self.instants = tuple(name for name in self.known if name in _FURTHER_INSTANTS)
 
 
 class JsonDecoder:
@@ -55,23 +39,16 @@ class JsonDecoder:
 
     Args:
         max_bytes: The largest value that is accepted.
-        refuse_unknown: Whether an event with fields unknown to the contract is refused; if not, it is counted.
-
-    Attributes:
-        unknown_fields: The number of accepted events that had unknown fields.
+        unknown_fields: Counts or refuses events with fields unknown to the contract.
     """
 
-    def __init__(self, max_bytes: int, refuse_unknown: bool) -> None:
-        self.unknown_fields = 0
+    def __init__(self, max_bytes: int, unknown_fields: UnknownFields) -> None:
         self._max_bytes = max_bytes
-        self._refuse_unknown = refuse_unknown
-        self._forms = tuple({form.name: form for form in map(_EventForm, kinds)} for kinds in STREAMS.values())
-        #: Those that the fast path knows all about.
-        self._exact_forms = tuple(
-            {form.kind: form for form in forms.values() if not form.instants} for forms in self._forms
-        )
+        self._unknown_fields = unknown_fields
+        #: The forms that the fast path knows all about.
+        self._exact_forms = tuple({form.kind: form for form in forms.values() if not form.instants} for forms in FORMS)
 
-    def decode(self, stream: int, value: bytes | None) -> Event:
+    def decode(self, stream: int, value: bytes | None, headers: Headers = ()) -> Event:
         """Return the event in a record's value.
 
         Nearly every event matches its type exactly and takes the fast path, which is three times as fast as the path
@@ -80,6 +57,7 @@ class JsonDecoder:
         Args:
             stream: The number of the input stream, in the order of `events.STREAMS`.
             value: The record's value.
+            headers: Not used.
 
         Raises:
             Refused: The value is no event of this stream.
@@ -99,15 +77,15 @@ class JsonDecoder:
         document = self._parse(value)
         form = self._form(stream, document)
         unknown = document.keys() - form.known
-        event = _typed(
+        event = typed(
             form, {name: value for name, value in document.items() if name in form.known} if unknown else document
         )
         for name in ("occurred_at", *form.instants):
-            if document.get(name) is not None and not _instant(document[name]):
+            if document.get(name) is not None and not is_instant(document[name]):
                 raise Refused(Refusal.BAD_VALUE, wrong_instant(name, document[name]))
         check_ids(form.ids, form.ids_of(event))
         if unknown:
-            self._note_unknown(form, unknown)
+            self._unknown_fields.note(form, unknown)
         return event
 
     def _parse(self, value: bytes | None) -> dict[str, Any]:
@@ -125,9 +103,9 @@ class JsonDecoder:
             raise Refused(Refusal.BAD_VALUE, not_an_object(document))
         return document
 
-    def _form(self, stream: int, document: dict[str, Any]) -> _EventForm:
+    def _form(self, stream: int, document: dict[str, Any]) -> EventForm:
         name = document.get("type")
-        forms = self._forms[stream]
+        forms = FORMS[stream]
         if isinstance(name, str) and name in forms:
             return forms[name]
         wrapped = envelope(document)
@@ -138,30 +116,3 @@ class JsonDecoder:
             raise Refused(Refusal.UNKNOWN_TYPE, wrapped)
         shown = repr(name[:64]) if isinstance(name, str) else "not a text"
         raise Refused(Refusal.UNKNOWN_TYPE, f"type is {shown}; this topic carries {', '.join(forms)}.")
-
-    def _note_unknown(self, form: _EventForm, names: set[str]) -> None:
-        if self._refuse_unknown:
-            raise Refused(Refusal.BAD_VALUE, f"{form.name} has no field {min(names)[:64]!r}.")
-        self.unknown_fields += 1
-
-
-def _typed(form: _EventForm, document: dict[str, Any]) -> Event:
-    try:
-        return msgspec.convert(document, form.kind)
-    except msgspec.ValidationError:
-        return _typed_with_whole_numbers(form, document)
-
-
-def _typed_with_whole_numbers(form: _EventForm, document: dict[str, Any]) -> Event:
-    """Convert again with 3.0 as 3: for JSON Schema 3.0 is an integer, and some producers write all numbers so."""
-    for name in form.required:
-        if name not in document:
-            raise Refused(Refusal.MISSING_FIELD, f"{form.name} lacks {name}.") from None
-    whole = {
-        name: int(value) if isinstance(value, float) and value.is_integer() else value
-        for name, value in document.items()
-    }
-    try:
-        return msgspec.convert(whole, form.kind)
-    except msgspec.ValidationError:
-        raise Refused(Refusal.BAD_VALUE, wrong_field(form.kind, whole)) from None

@@ -25,6 +25,7 @@ class Refusal(StrEnum):
     WRONG_PARTITION_COUNT = "wrong_partition_count"
     FUTURE = "future"
     TOO_LARGE = "too_large"
+    UNKNOWN_SCHEMA = "unknown_schema"
 
 
 class Refused(Exception):  # noqa: N818  # an outcome, not an error of the program

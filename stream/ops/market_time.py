@@ -19,6 +19,7 @@ from stream.config import KafkaSettings, Settings
 from stream.intake.intake import Intake
 from stream.intake.refusal import Refused
 from stream.ops.client import consumer_connection
+from stream.ops.input_records import InputRecords
 
 #: A case this far from the Kafka time of its record belongs to a market that is replayed or simulated.
 _REPLAYED: Final = dt.timedelta(days=1)
@@ -114,6 +115,7 @@ class _EndReader:
         self._consumer = consumer
         self._streams = {topic: stream for stream, topic in enumerate(settings.input_topics)}
         self._intake = Intake(settings, partitions)
+        self._records = InputRecords(settings)
         self._until = time.monotonic() + _MAX_SECONDS
 
     def read(self, partitions: list[TopicPartition], step: int) -> list[TopicPartition]:
@@ -134,8 +136,11 @@ class _EndReader:
         now = time.time()
         for record in records:
             stream, tp = self._streams[record.topic], TopicPartition(record.topic, record.partition)
+            event = self._records.event(stream, record.value, record.headers)
+            if event is None:
+                continue
             try:
-                at, _ = self._intake.decode(stream, record.partition, record.key, record.value, now)
+                at = self._intake.check(event, record.partition, record.key, now)
             except Refused:
                 continue
             self.latest[tp] = max(at, self.latest.get(tp, at))

@@ -35,6 +35,8 @@ _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 #: An alert is about live input if its event occurred at most this long before its record was appended to Kafka.
 _LIVE_SECONDS: Final = 3600
 _INPUTS: Final = ("live", "backfill")
+#: A schema, the answer that there is none, or no usable answer.
+SCHEMA_OUTCOMES: Final = ("found", "unknown", "failed")
 
 
 class Metrics:
@@ -112,6 +114,14 @@ class Metrics:
             "Times that offsets of another consumer under this group id were replaced by those of the state",
             registry=self.registry,
         )
+        self._schema_requests = Counter(
+            "volteface_schema_registry_requests",
+            "Requests for a schema of the registry, by outcome",
+            ["outcome"],
+            registry=self.registry,
+        )
+        for outcome in SCHEMA_OUTCOMES:
+            self._schema_requests.labels(outcome)
         self._topic_problems = Gauge(
             "volteface_topic_problems",
             "Differences between the topics and their contract, at the last check",
@@ -167,6 +177,10 @@ class Metrics:
     def records_expired(self, topic: str, count: int) -> None:
         """Count records that expired before they were read."""
         self._expired.labels(topic).inc(count)
+
+    def schema_requested(self, outcome: str) -> None:
+        """Count a request for a schema; `outcome` is one of SCHEMA_OUTCOMES."""
+        self._schema_requests.labels(outcome).inc()
 
     def topic_problems(self, problems: Sequence[TopicProblem]) -> None:
         """Set the number of problems of the topics."""

@@ -17,6 +17,7 @@ from stream.core.staff import messages
 from stream.intake.pseudonyms import Pseudonyms, pseudonyms_of
 from stream.ops import audit, topic_reader
 from stream.ops.client import connection
+from stream.ops.input_records import InputRecords
 
 _ACK_SECONDS: Final = 60
 
@@ -58,20 +59,28 @@ def unmask(settings: Settings, kafka: KafkaSettings, pseudonyms: Iterable[str], 
 
 def _found(settings: Settings, kafka: KafkaSettings, hashing: Pseudonyms, wanted: set[str]) -> Iterator[Unmasked]:
     # The shortest topic comes first: the look-ups name both reviewers and staff.
-    for topic in settings.marketplace_topics:
+    records_of = InputRecords(settings)
+    for stream, topic in enumerate(settings.marketplace_topics):
         with closing(topic_reader.read(kafka, topic, peers=settings.read_topics)) as records:
             while wanted and (record := next(records, None)) is not None:
-                for one in _of(record.value, hashing, wanted):
+                for one in _of(_ids(settings, records_of, stream, record), hashing, wanted):
                     wanted.discard(one.pseudonym)
                     yield one
 
 
-def _of(value: bytes | None, hashing: Pseudonyms, wanted: set[str]) -> Iterator[Unmasked]:
-    """Yield the wanted pseudonyms of a record's ids."""
+def _ids(settings: Settings, records: InputRecords, stream: int, record: Any) -> _Named:
+    """Return a record's ids: in JSON also those of a record that a worker refuses."""
+    if settings.input_formats[stream] != "json":
+        event = records.event(stream, record.value, record.headers)
+        return _Named(getattr(event, "reviewer_id", None), getattr(event, "actor_id", None))
     try:
-        named = _named.decode(value or b"")
+        return _named.decode(record.value or b"")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return
+        return _Named()
+
+
+def _of(named: _Named, hashing: Pseudonyms, wanted: set[str]) -> Iterator[Unmasked]:
+    """Yield the wanted pseudonyms of a record's ids."""
     if isinstance(named.reviewer_id, str) and (pseudonym := hashing.of_reviewer(named.reviewer_id)) in wanted:
         yield Unmasked(pseudonym, "reviewer", named.reviewer_id)
     if isinstance(named.actor_id, str) and (pseudonym := hashing.of_staff(named.actor_id)) in wanted:

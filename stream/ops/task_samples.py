@@ -95,6 +95,8 @@ class TaskView(NamedTuple):
     #: By the names of _GAUGES.
     gauges: Mapping[str, float]
     cases: CaseCounts
+    #: By topic whose values name a schema: for how long its next record has waited for its schema.
+    schema_wait_seconds: Mapping[str, float] = {}
     #: Of trust.REASONS, why the outcome cannot be trusted.
     doubts: Collection[str] = ()
 
@@ -179,6 +181,10 @@ def _input(views: Mapping[str, TaskView], stopped_lag: Mapping[str, Mapping[str,
     yield _by_topic(lag, {**stopped_lag, **{task: view.lag_records for task, view in views.items()}})
     behind = GaugeMetricFamily("volteface_lag_seconds", "Age of the oldest of them", labels=labels)
     yield _by_topic(behind, {task: view.lag_seconds for task, view in views.items()})
+    schema_wait = GaugeMetricFamily(
+        "volteface_schema_wait_seconds", "For how long the next record has waited for its schema", labels=labels
+    )
+    yield _by_topic(schema_wait, {task: view.schema_wait_seconds for task, view in views.items()})
 
 
 def _by_topic(

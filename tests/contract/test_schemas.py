@@ -481,3 +481,8 @@ def test_asyncapi_has_every_event_in_its_channel(asyncapi: Document) -> None:
 def test_asyncapi_names_the_reasons_of_dead_letters(asyncapi: Document) -> None:
     headers = asyncapi["components"]["messages"]["DeadLetter"]["headers"]
     assert headers["properties"]["volteface.reason"]["enum"] == list(Refusal)
+
+
+def test_the_page_of_formats_names_the_reasons_of_dead_letters() -> None:
+    page = (SCHEMAS.parent / "docs" / "formats.md").read_text("utf-8").partition("## Reasons of refusals")[2]
+    assert {line.split("`")[1] for line in page.splitlines() if line.startswith("| `")} == set(Refusal)

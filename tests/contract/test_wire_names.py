@@ -154,7 +154,7 @@ def test_keys_of_state_rows_keep_their_prefixes() -> None:
         for name in (
             "LIFECYCLE_TOPIC", "OUTREACH_TOPIC", "ACCESS_TOPIC", "EVIDENCE_TOPIC", "ALERTS_TOPIC", "DEAD_LETTER_PREFIX",
             "ALLOWED_LATENESS_SECONDS", "MAX_EVENT_BYTES", "FUTURE_SECONDS", "UNKNOWN_FIELDS", "ALERT_BUDGET",
-            "VERDICTS_TOPIC", "CASES_TOPIC", "FOUR_EYES", "CASE_DUE_DAYS",
+            "VERDICTS_TOPIC", "CASES_TOPIC", "FOUR_EYES", "CASE_DUE_DAYS", "INPUT_FORMAT",
         )
     }  # fmt: skip
 
@@ -211,7 +211,7 @@ def test_dead_letters_keep_their_headers() -> None:
     assert settlement(3, [7, 5, 6, 9]) == (b"settled/3/5", b"[[5,7],[9,9]]", (("volteface.settled", b"1"),))
     assert [reason.value for reason in Refusal] == [
         "undecodable", "unknown_type", "missing_field", "bad_value", "personal_data", "wrong_key",
-        "wrong_partition_count", "future", "too_large",
+        "wrong_partition_count", "future", "too_large", "unknown_schema",
     ]  # fmt: skip
 
 
@@ -246,12 +246,17 @@ SETTINGS = [
     "VOLTEFACE_EVIDENCE_TOPIC",
     "VOLTEFACE_FOUR_EYES",
     "VOLTEFACE_FUTURE_SECONDS",
+    "VOLTEFACE_INPUT_FORMAT",
     "VOLTEFACE_LIFECYCLE_TOPIC",
     "VOLTEFACE_LOG_LEVEL",
     "VOLTEFACE_MAX_EVENT_BYTES",
     "VOLTEFACE_MAX_IDLE_SECONDS",
     "VOLTEFACE_OUTREACH_TOPIC",
     "VOLTEFACE_PSEUDONYM_KEY",
+    "VOLTEFACE_SCHEMA_REGISTRY_CAFILE",
+    "VOLTEFACE_SCHEMA_REGISTRY_PASSWORD",
+    "VOLTEFACE_SCHEMA_REGISTRY_URL",
+    "VOLTEFACE_SCHEMA_REGISTRY_USER",
     "VOLTEFACE_SESSION_TIMEOUT_SECONDS",
     "VOLTEFACE_TRANSACTION_TIMEOUT_SECONDS",
     "VOLTEFACE_UNKNOWN_FIELDS",
@@ -300,6 +305,8 @@ METRICS = [
     "volteface_records",
     "volteface_restore_seconds",
     "volteface_restored_rows",
+    "volteface_schema_registry_requests",
+    "volteface_schema_wait_seconds",
     "volteface_staff_judged_timestamp_seconds",
     "volteface_subjects",
     "volteface_task_failures",

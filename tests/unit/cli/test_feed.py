@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from stream.config import KafkaSettings, Settings, SettingsError
+from stream.feed import feed
 from stream.market.simulate import simulate
 from tests.unit.cli.conftest import Invoke
 
@@ -103,3 +105,17 @@ def test_compressed_files_and_byte_order_marks_are_known_by_their_bytes(
         assert "Not a gzipped file" in done.stderr
     else:
         assert json.loads(done.stdout)["events"] == 20
+
+
+@pytest.mark.parametrize(("name", "refused"), [("cloudevents", 3), ("access=cloudevents,outreach=outbox", 1)])
+def test_a_feed_sends_nothing_to_topics_of_another_format(
+    name: str, refused: int, lines: list[bytes], invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker would refuse every line."""
+    monkeypatch.setenv("VOLTEFACE_INPUT_FORMAT", name)
+    _write(lines)
+    with pytest.raises(SettingsError) as found:
+        feed(Settings(), KafkaSettings(), "events.jsonl", None, lambda sent: None)
+    assert f"VOLTEFACE_INPUT_FORMAT={name}: a feed writes JSON" in str(found.value)
+    assert str(found.value).count("(cloudevents)") == refused
+    assert invoke("feed", "--check", "--input", "events.jsonl").exit_code == 0

@@ -251,6 +251,42 @@ def test_merge_order_does_not_depend_on_fetches(data: st.DataObject) -> None:
     assert merged(fetches, limit, bound) == merged([], 1, math.inf)
 
 
+@given(
+    streams=st.lists(st.lists(st.integers(0, 60), max_size=12), min_size=2, max_size=2),
+    held=st.sets(st.tuples(st.integers(0, 1), st.integers(0, 11)), max_size=8),
+)
+@settings(max_examples=200, deadline=None)
+def test_a_record_that_cannot_be_read_yet_changes_no_order(
+    streams: list[list[int]], held: set[tuple[int, int]]
+) -> None:
+    def merged(held: set[tuple[int, int]]) -> list[Any]:
+        waiting = set(held)
+
+        def read(index: int, record: tuple[float, int, str]) -> tuple[float, int, str] | None:
+            if (index, record[1]) not in waiting:
+                return record
+            merge.streams[index].inbox.appendleft(record)
+            merge.streams[index].held = True
+            return None
+
+        merge: Merge[tuple[float, int, str], str] = Merge(2, 10, read)
+        for stream, times in zip(merge.streams, streams, strict=True):
+            stream.inbox.extend((float(at), number, "") for number, at in enumerate(times))
+        out = []
+        while (taken := merge.take(lambda _: True, 3, math.inf)) or waiting:
+            out += taken
+            merge.finish(taken)
+            for stream in merge.streams:
+                if not taken and stream.held:
+                    waiting.discard((stream.index, stream.inbox[0][1]))
+                    stream.held = False
+            if not taken and not any(stream.inbox for stream in merge.streams):
+                waiting.clear()  # of records that the streams do not have
+        return out
+
+    assert merged(held) == merged(set())
+
+
 def event(kind: str, at_seconds: float, **fields: Any) -> AnyEvent:
     required = {"type": kind, "event_id": f"{kind}{at_seconds}{fields}"[:64].replace(" ", ""), "seller_id": "s"}
     ids = {"review_id": "r", "reviewer_id": "u"} | ({"product_id": "p"} if kind.startswith("review.") else {})

@@ -115,7 +115,8 @@ def test_the_defaults_in_env_example_are_the_defaults() -> None:
 def test_example_values_are_valid(given: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # away from a developer's .env
     for name, value in given.items():
-        monkeypatch.setenv(name, value or "a-value-of-the-user-as-long-as-a-secret-must-be")
+        example = "https://host.example" if name.endswith("_URL") else "a-value-of-the-user-as-long-as-a-secret-must-be"
+        monkeypatch.setenv(name, value or example)
     config.load()
     authenticator_of(config.load_console())
 

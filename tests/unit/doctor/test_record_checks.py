@@ -14,6 +14,7 @@ from stream.doctor.diagnosis import Diagnosis
 from stream.doctor.record_checks import check_records
 from stream.doctor.samples import Sampled, TopicSample
 from stream.intake.partition import partition_of
+from stream.ops.input_records import InputRecords
 
 _NOW = dt.datetime(2026, 5, 4, 12, tzinfo=dt.UTC).timestamp()
 _PARTITIONS = 4
@@ -45,7 +46,8 @@ def _records(
 
 
 def _checked(records: list[Sampled], stream: int = 0, now: float = _NOW) -> list[Diagnosis]:
-    return check_records(Settings(), stream, TopicSample(_TOPIC, _PARTITIONS, records), now)
+    source = InputRecords(Settings(), _PARTITIONS)
+    return check_records(Settings(), source, stream, TopicSample(_TOPIC, _PARTITIONS, records), now)
 
 
 def _problem(records: list[Sampled], now: float = _NOW) -> Diagnosis:

@@ -21,6 +21,10 @@ OTHERS = {
     "audit_topic",  # commands only
     "checkpoint_seconds",
     "max_idle_seconds",
+    "schema_registry_cafile",
+    "schema_registry_password",
+    "schema_registry_url",
+    "schema_registry_user",
     "pseudonym_key",  # in the model of the rows
     "web_host",
     "web_port",
@@ -44,6 +48,7 @@ CHANGES = {
     "alert_budget": 2.5,
     "four_eyes": "on",
     "case_due_days": "1,2,3,4",
+    "input_format": "outbox",
 }
 
 

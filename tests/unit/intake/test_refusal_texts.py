@@ -86,7 +86,7 @@ VALUES: Final = [
     (
         _AVRO,
         Refusal.UNDECODABLE,
-        "The value is an Avro frame of schema 42: write the event as plain JSON, without a schema registry",
+        "The value is an Avro frame of schema 42: set VOLTEFACE_INPUT_FORMAT=confluent, or write the event",
     ),
     (struct.pack(">bI", 0, 7) + b' {"type":1}', Refusal.UNDECODABLE, "The value is a JSON frame of schema 7: "),
     (struct.pack(">bQ", 0, 9) + b"\x0eabc", Refusal.UNDECODABLE, "The value is an Avro frame of schema 9: "),
@@ -139,7 +139,8 @@ VALUES: Final = [
     (
         json.dumps(json.dumps(CREATED)).encode(),
         Refusal.BAD_VALUE,
-        "The value is JSON, but a text: an event that was encoded twice is one. Write a JSON object.",
+        "The value is JSON, but a text: an event that was encoded twice is one. Write a JSON object; for a Debezium "
+        "outbox set VOLTEFACE_INPUT_FORMAT=outbox.",
     ),
     (b"[{}]", Refusal.BAD_VALUE, "The value is JSON, but an array: write one JSON object for each event."),
     (b"12", Refusal.BAD_VALUE, "The value is JSON, but a number: write a JSON object."),

@@ -34,6 +34,7 @@ def _view(evidence: list[float]) -> TaskView:
         last_arrivals={"reviews.lifecycle.v1": 1.6e9},
         lag_records={"reviews.lifecycle.v1": 7},
         lag_seconds={"reviews.lifecycle.v1": 1.5},
+        schema_wait_seconds={"reviews.lifecycle.v1": 2.5},
         families={"sellers": FamilyView(len(evidence), 1, 2.0, evidence), "staff": FamilyView(5, 0, 0.015, [0.5])},
         pattern_scores=[0, 90, 0, 10],
         gauges=dict.fromkeys(_GAUGES, 2.0),
@@ -66,6 +67,8 @@ def test_the_page_has_the_counts_of_the_tasks() -> None:
     assert found["volteface_unknown_field_events_total{}"] == 5
     assert found["volteface_lag_records{topic=reviews.lifecycle.v1}"] == 7
     assert found["volteface_lag_seconds{topic=reviews.lifecycle.v1}"] == 1.5
+    assert found["volteface_schema_wait_seconds{topic=reviews.lifecycle.v1}"] == 2.5
+    assert found["volteface_schema_registry_requests_total{outcome=failed}"] == 0
     assert [found[f"volteface_tasks{{state={state}}}"] for state in ("new", "restoring", "running")] == [0, 1, 1]
     assert found["volteface_partitions{}"] == 4
     assert found["volteface_pattern_score{quantile=0.9}"] == 0.5

@@ -1,0 +1,55 @@
+"""The Avro schemas are what the types of the contract are, and intake reads what is written with them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from io import BytesIO
+from typing import Any, Final
+
+import fastavro
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stream.contract.events import Event
+from stream.intake.avro_format import AvroDecoder
+from stream.intake.avro_schema import AvroSchema
+from stream.intake.event_forms import UnknownFields
+from stream.intake.identifiers import personal_data
+from tests.avro_schemas import EVENTS, FOLDER, avro_schema, path_of, text_of
+from tests.contract.test_schemas import KIND_OF, STREAM_OF, valid
+
+_SCHEMAS: Final = {str(kind.__struct_config__.tag): AvroSchema(text_of(kind)) for kind in EVENTS}
+
+
+@pytest.mark.parametrize("kind", EVENTS)
+def test_the_file_is_what_the_type_gives(kind: type[Event]) -> None:
+    assert path_of(kind).read_text("utf-8") == text_of(kind), "run `.venv/bin/python -m tests.avro_schemas`"
+
+
+def test_there_are_no_other_files() -> None:
+    assert sorted(FOLDER.iterdir()) == sorted(map(path_of, EVENTS))
+
+
+def body_of(name: str, document: dict[str, Any]) -> bytes:
+    """Return a document in Avro, by the published schema."""
+    fields = {name: value for name, value in document.items() if name != "type"}
+    fields["occurred_at"] = dt.datetime.fromisoformat(fields["occurred_at"].upper())
+    body = BytesIO()
+    fastavro.schemaless_writer(body, fastavro.parse_schema(avro_schema(KIND_OF[name])), fields)
+    return body.getvalue()
+
+
+@pytest.mark.parametrize("name", _SCHEMAS)
+@given(data=st.data())
+@settings(max_examples=50, deadline=None)
+def test_intake_reads_the_same_event_from_avro_as_from_json(name: str, data: st.DataObject) -> None:
+    document = data.draw(valid(name))
+    document["occurred_at"] = "2024-05-01T10:00:00.123456Z"
+    if any(isinstance(value, str) and personal_data(value) for value in document.values()):
+        return
+    event = AvroDecoder(UnknownFields(refuse=True)).decode(
+        STREAM_OF[name], _SCHEMAS[name], body_of(name, document), "schema 1"
+    )
+    assert event == msgspec.convert(document, KIND_OF[name])
