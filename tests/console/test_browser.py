@@ -125,6 +125,8 @@ def test_a_second_pair_of_eyes_is_demanded_for_staff(browser: Browser, console: 
     with open_page(browser, console.url) as page:
         page.goto("/?subject_type=staff")
         page.locator(".row .open").first.click()
+        page.wait_for_url("**/cases/*")
+        page.wait_for_load_state()
         page.keyboard.press("1")
         page.keyboard.press("Enter")
         expect(page.locator("#facts")).to_contain_text("A second analyst must give the same verdict")
@@ -192,7 +194,7 @@ def test_bulk_decisions_can_be_undone_for_ten_seconds(browser: Browser, console:
         for box in page.locator("[name=case]").all():
             box.check()
         page.locator("button[value=explain]").click()
-        expect(page.locator("#bulk")).to_contain_text("in 9 s", timeout=5_000)
+        expect(page.locator("#bulk")).to_contain_text(re.compile(r"in \d+ s"))
         expect(page.locator("[name=case]:checked")).to_have_count(0)
         page.locator("[name=case]").first.check()
         page.locator("button[value=explain]").click()

@@ -37,9 +37,8 @@ def _foreign_consumer(group: Group, *topics: str) -> Iterator[None]:
         with closing(
             KafkaConsumer(
                 *topics,
-                **connection(group.kafka),
+                **connection(group.kafka) | {"client_id": "dashboard"},
                 group_id=group.settings.app_id,
-                client_id="dashboard",
                 auto_offset_reset="earliest",
                 **options,
             )
