@@ -15,6 +15,7 @@ from kafka.errors import KafkaError
 
 from stream.config import KafkaSettings, Settings
 from stream.doctor.diagnosis import Diagnosis
+from stream.doctor.record_checks import waiting_letters
 from stream.doctor.samples import sample
 from stream.engine.group_offsets import unread_of
 from stream.ops import access_rights, topics
@@ -87,15 +88,17 @@ def check_group(settings: Settings, kafka: KafkaSettings) -> Iterator[Diagnosis]
 
 
 def check_dead_letters(settings: Settings, kafka: KafkaSettings) -> Iterator[Diagnosis]:
-    """Check whether there are dead letters."""
+    """Check whether dead letters wait: those that were sent again do not."""
     names = [settings.dead_letter_topic(topic) for topic in settings.read_topics]
     for found in sample(kafka, names):
-        if found.records:
+        reasons = waiting_letters(found)
+        if reasons:
+            by_reason = ", ".join(f"{reason} {count:,}" for reason, count in reasons.most_common())
             yield Diagnosis(
                 "dead_letters", "warning", found.topic,
-                f"topic {found.topic} has {'at least ' if len(found.records) >= 100 else ''}"
-                f"{len(found.records):,} records.",
-                "`volteface dlq list` shows why they could not be used.",
+                f"topic {found.topic}: of its latest records {reasons.total():,} are dead letters that were not sent "
+                f"again ({by_reason}).",
+                "`volteface dlq list` shows each one.",
             )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Final, NamedTuple, Protocol
 
 from stream.config import Settings
@@ -15,8 +16,10 @@ from stream.contract.events import STREAMS, Event
 from stream.doctor.diagnosis import Diagnosis
 from stream.doctor.partitioners import recognized
 from stream.doctor.samples import Sampled, TopicSample
+from stream.intake.dead_letters import NotADeadLetterError, incoming
 from stream.intake.decoder import Headers
 from stream.intake.refusal import Refusal, Refused
+from stream.intake.settlements import Settled, is_settlement
 
 _QUIET_HOURS: Final = 6
 #: Differences between clocks up to this are usual.
@@ -91,6 +94,22 @@ def check_records(
         text = f"topic {sample.topic}: its latest {_records(len(decoded))} can be used."
         found.insert(0, Diagnosis("records", "ok", sample.topic, text))
     return found
+
+
+def waiting_letters(sample: TopicSample) -> Counter[str]:
+    """Return how many letters of a dead-letter topic were not sent again, by reason."""
+    settled, letters = Settled(), list[Sampled]()
+    for record in sample.records:
+        if is_settlement(record.headers):
+            settled.add(record.partition, record.value)
+        else:
+            letters.append(record)
+    reasons: Counter[str] = Counter()
+    for record in letters:
+        with suppress(NotADeadLetterError):
+            reason = incoming(record.key, record.value, record.headers).reason
+            reasons[reason] += (record.partition, record.offset) not in settled
+    return +reasons
 
 
 def _records(count: int) -> str:

@@ -11,9 +11,11 @@ import pytest
 
 from stream.config import Settings
 from stream.doctor.diagnosis import Diagnosis
-from stream.doctor.record_checks import check_records
+from stream.doctor.record_checks import check_records, waiting_letters
 from stream.doctor.samples import Sampled, TopicSample
+from stream.intake.dead_letters import DeadLetter, outgoing
 from stream.intake.partition import partition_of
+from stream.intake.settlements import settlement
 from stream.ops.input_records import InputRecords
 
 _NOW = dt.datetime(2026, 5, 4, 12, tzinfo=dt.UTC).timestamp()
@@ -102,6 +104,19 @@ def test_fields_that_events_do_not_have_so(changes: dict[str, object], text: str
 
 def test_unknown_fields() -> None:
     assert _problem(_records(changes={"stars": 3})).check == "unknown_fields"
+
+
+def test_letters_that_were_sent_again_do_not_wait() -> None:
+    letter = DeadLetter(
+        topic=_TOPIC, partition=0, offset=7, key=b"k", value=b"v", headers=(), reason="wrong_key", detail="The key."
+    )
+    key, value, headers = outgoing(letter)
+    records = [Sampled(1, offset, key, value, headers, _NOW) for offset in (3, 4, 5)]
+    settled_key, settled_value, settled_headers = settlement(1, [3, 5])
+    records.append(Sampled(1, 6, settled_key, settled_value, settled_headers, _NOW))
+    records.append(Sampled(2, 4, b"k", b"no letter", (), _NOW))
+    assert waiting_letters(TopicSample("dlq", 3, records)) == {"wrong_key": 1}
+    assert not waiting_letters(TopicSample("dlq", 3, records[:1] + records[3:4]))
 
 
 def test_nothing_arrives() -> None:
