@@ -85,6 +85,11 @@ class KafkaSettings(BaseSettings):
         False, description="whether the broker is the mock of `volteface broker`, which does not answer every request"
     )
 
+    @property
+    def uses_tokens(self) -> bool:
+        """Whether clients identify themselves with tokens of an issuer."""
+        return self.security_protocol.startswith("SASL_") and self.sasl_mechanism == "OAUTHBEARER"
+
     @field_validator("bootstrap_servers")
     @classmethod
     def _are_servers(cls, value: str) -> str:
@@ -480,7 +485,7 @@ def load() -> tuple[Settings, KafkaSettings]:
     if kafka.security_protocol.startswith("SASL_"):
         _require(kafka, f"KAFKA_SECURITY_PROTOCOL={kafka.security_protocol}", "sasl_mechanism")
         mechanism = f"KAFKA_SASL_MECHANISM={kafka.sasl_mechanism}"
-        if kafka.sasl_mechanism == "OAUTHBEARER":
+        if kafka.uses_tokens:
             _require(kafka, mechanism, "sasl_oauth_token_url", "sasl_oauth_client_id", "sasl_oauth_client_secret")
         else:
             _require(kafka, mechanism, "sasl_username", "sasl_password")

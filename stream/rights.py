@@ -51,7 +51,7 @@ def refusal_of(error: BaseException | None) -> BaseException | None:
 
 def principal(kafka: KafkaSettings) -> str:
     """Return the user as Kafka's ACLs name it."""
-    if kafka.security_protocol.startswith("SASL_") and kafka.sasl_mechanism == "OAUTHBEARER":
+    if kafka.uses_tokens:
         return f"the user of the token of {kafka.sasl_oauth_client_id}"
     if kafka.security_protocol.startswith("SASL_"):
         return f"User:{kafka.sasl_username}"

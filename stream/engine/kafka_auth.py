@@ -39,7 +39,7 @@ def security(kafka: KafkaSettings) -> dict[str, Any]:
         arguments["ssl_context"] = _tls(kafka)
     if kafka.security_protocol.startswith("SASL"):
         arguments["sasl_mechanism"] = kafka.sasl_mechanism
-    if kafka.sasl_mechanism == "OAUTHBEARER" and kafka.security_protocol.startswith("SASL"):
+    if kafka.uses_tokens:
         arguments["sasl_oauth_token_provider"] = _TokenProvider(client_credentials(kafka))
     elif kafka.security_protocol.startswith("SASL"):
         arguments["sasl_plain_username"] = kafka.sasl_username

@@ -121,7 +121,7 @@ def _fatal_reason(error: Exception, kafka: KafkaSettings) -> str | None:
             reason = f"does not accept a TLS connection, see KAFKA_SECURITY_PROTOCOL: {error.reason}"
         case TokenError(is_refused=True):
             reason = f"cannot be asked: {error}"
-        case errors.SaslAuthenticationFailed() if kafka.sasl_mechanism == "OAUTHBEARER":
+        case errors.SaslAuthenticationFailed() if kafka.uses_tokens:
             reason = (
                 f"refuses the token of KAFKA_SASL_OAUTH_CLIENT_ID={kafka.sasl_oauth_client_id!r}: {_one_line(error)}"
             )

@@ -32,6 +32,8 @@ _instant_within = re.compile(
 ).search
 _exact = msgspec.json.Decoder(AnyEvent)
 _document = msgspec.json.Decoder().decode
+#: The forms that the fast path knows all about, by type.
+_EXACT_FORMS: Final = tuple({form.kind: form for form in forms.values() if not form.instants} for forms in FORMS)
 
 
 class JsonDecoder:
@@ -45,8 +47,6 @@ class JsonDecoder:
     def __init__(self, max_bytes: int, unknown_fields: UnknownFields) -> None:
         self._max_bytes = max_bytes
         self._unknown_fields = unknown_fields
-        #: The forms that the fast path knows all about.
-        self._exact_forms = tuple({form.kind: form for form in forms.values() if not form.instants} for forms in FORMS)
 
     def decode(self, stream: int, value: bytes | None, headers: Headers = ()) -> Event:
         """Return the event in a record's value.
@@ -67,7 +67,7 @@ class JsonDecoder:
                 event: Event = _exact.decode(value)
             except (msgspec.DecodeError, ValueError, RecursionError):
                 return self._decode_document(stream, value)
-            form = self._exact_forms[stream].get(type(event))
+            form = _EXACT_FORMS[stream].get(type(event))
             if form is not None:
                 check_ids(form.ids, form.ids_of(event))
                 return event

@@ -44,6 +44,6 @@ def connection(kafka: KafkaSettings) -> dict[str, Any]:
         "sasl_plain_password": kafka.sasl_password.get_secret_value() if kafka.sasl_password else None,
         "api_version": _MOCK_API_VERSION if kafka.mock else None,
     }
-    if kafka.sasl_mechanism == "OAUTHBEARER" and kafka.security_protocol.startswith("SASL"):
+    if kafka.uses_tokens:
         arguments["sasl_oauth_token_provider"] = _TokenProvider(client_credentials(kafka))
     return {name: value for name, value in arguments.items() if value is not None}

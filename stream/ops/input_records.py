@@ -6,6 +6,8 @@ Invariant: a record is decoded as a worker decodes it. A registry that gives no 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import TypeVar
 
 from stream.config import Settings
 from stream.contract.events import Event
@@ -14,6 +16,8 @@ from stream.intake.intake import Intake
 from stream.intake.refusal import Refused
 from stream.intake.schema_cache import RegisteredSchema, RegistryError, SchemaCache, SchemaId, SchemaNeeded
 from stream.ops.schema_registry import SchemaRegistry
+
+T = TypeVar("T")
 
 
 class InputRecords:
@@ -43,11 +47,7 @@ class InputRecords:
             Refused: A worker refuses the record.
             RegistryError: The registry gives no answer about the record's schema.
         """
-        while True:
-            try:
-                return self._intake.decode(stream, partition, key, value, now, headers)
-            except SchemaNeeded as needed:
-                self._fetch(needed.schema_id)
+        return self._with_schemas(lambda: self._intake.decode(stream, partition, key, value, now, headers))
 
     def event(self, stream: int, value: bytes | None, headers: Headers) -> Event | None:
         """Return the event in a record, or None if a worker refuses it; its key, partition and time are not checked.
@@ -56,12 +56,17 @@ class InputRecords:
             RegistryError: The registry gives no answer about the record's schema.
         """
         try:
-            return self._intake.decode_value(stream, value, headers)
+            return self._with_schemas(lambda: self._intake.decode_value(stream, value, headers))
         except Refused:
             return None
-        except SchemaNeeded as needed:
-            self._fetch(needed.schema_id)
-            return self.event(stream, value, headers)
+
+    def _with_schemas(self, decode: Callable[[], T]) -> T:
+        """Return what `decode` returns, once the schemas that it needs are fetched."""
+        while True:
+            try:
+                return decode()
+            except SchemaNeeded as needed:
+                self._fetch(needed.schema_id)
 
     def _fetch(self, schema_id: SchemaId) -> None:
         try:

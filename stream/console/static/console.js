@@ -115,18 +115,20 @@ document.addEventListener("htmx:afterRequest", (event) => {
   const form = event.target.closest("form[data-event]");
   if (form && event.detail.xhr.status === 503) follow(form);
 });
+// Marks end with the action that took them, so that the next one does not take these cases along; Undo gives them back.
 let unmarked = [];
-// A note or an assignment is answered in place, so that a half-written verdict stays: the form gets the next event's id.
 document.addEventListener("htmx:afterRequest", (event) => {
   if (!event.detail.successful) return;
-  const form = event.target;
   const boxes = [...document.querySelectorAll("[name=case]")];
-  if (form.id === "marked") {
-    // The next action must not take these cases along.
+  if (event.target.id === "marked") {
     unmarked = boxes.filter((box) => box.checked).map((box) => box.value);
     for (const box of boxes) box.checked = false;
   }
   if (event.detail.pathInfo.requestPath.endsWith("/undo")) for (const box of boxes) box.checked ||= unmarked.includes(box.value);
+});
+// A note or an assignment is answered in place, so that a half-written verdict stays: the form gets the next event's id.
+document.addEventListener("htmx:afterRequest", (event) => {
+  const form = event.target;
   const next = event.detail.xhr.getResponseHeader("X-Next-Event-Id");
   if (!next || !form.matches("form[data-event]")) return;
   form.reset();
