@@ -14,6 +14,7 @@ import fastavro
 import msgspec
 
 from stream.intake.avro_values import Conversion, conversion_of
+from stream.intake.column_types import avro_types
 
 #: Far more than any event has. fastavro reads with C's stack, which a deeper schema could exhaust.
 _MAX_DEPTH: Final = 32
@@ -41,6 +42,7 @@ class AvroRecord:
         name: Its name, with its namespace.
         fields: The names of its fields.
         conversions: By field, from the plain Avro value to one of the contract, where they differ.
+        column_types: The types of a row's columns: of its own fields, or of those of the row in a change.
     """
 
     def __init__(self, definition: dict[str, Any], named: _Named) -> None:
@@ -51,6 +53,7 @@ class AvroRecord:
         self.conversions: tuple[tuple[str, Conversion], ...] = tuple(
             (name, conversion) for name, conversion in converted if conversion is not None
         )
+        self.column_types = avro_types(definition, lambda schema: _branches(schema, named))
         # Without logical types: fastavro would convert the values of all fields, those that no event has included.
         self._schema = fastavro.parse_schema(_Plain(named).of(definition, 0))
 

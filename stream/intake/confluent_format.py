@@ -45,7 +45,7 @@ class ConfluentDecoder:
             raise Refused(Refusal.UNDECODABLE, "The record has no value.")
         if len(value) > self._max_bytes:
             raise Refused(Refusal.TOO_LARGE, too_large(value, self._max_bytes))
-        schema_id, body = _unframed(value, headers)
+        schema_id, body = unframed(value, headers)
         schema = self._schemas.get(schema_id)
         if isinstance(schema, UnusableSchema):
             raise Refused(schema.reason, schema.text)
@@ -54,8 +54,8 @@ class ConfluentDecoder:
         return self._avro.decode(stream, schema, body, f"schema {schema_id}")
 
 
-def _unframed(value: bytes, headers: Headers) -> tuple[SchemaId, bytes]:
-    """Return a record's schema id and body; like Confluent's deserializers, look into the header first."""
+def unframed(value: bytes, headers: Headers) -> tuple[SchemaId, bytes]:
+    """Return a record's schema id and body; raise Refused. Like Confluent's deserializers, look into the header first."""
     header = last_header(headers, SCHEMA_HEADER) if headers else None
     if header is not None:
         schema_id = _schema_id(header)

@@ -26,6 +26,9 @@ class Refusal(StrEnum):
     FUTURE = "future"
     TOO_LARGE = "too_large"
     UNKNOWN_SCHEMA = "unknown_schema"
+    INCOMPLETE_ROW = "incomplete_row"
+    TRUNCATED = "truncated"
+    MAPPING_FAILED = "mapping_failed"
 
 
 class Refused(Exception):  # noqa: N818  # an outcome, not an error of the program

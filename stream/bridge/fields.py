@@ -1,0 +1,125 @@
+"""Reads the fields of events from rows, as a table of the mapping says.
+
+Invariant: pure. A field that is absent, null or unavailable has no value. A value that is there is one of the
+contract's type, or the record is refused with the column's name.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any, Final
+
+from stream.bridge.column_values import UNAVAILABLE, ColumnReader
+from stream.bridge.mapping_file import Table, Value
+from stream.bridge.row import Row
+from stream.intake.refusal import Refusal, Refused
+from stream.offline.history.columns import COLUMNS, Takes
+
+#: The fields of a table of reviews that no event has.
+_OWN: Final = {"created_at": Takes.TIME, "changed_at": Takes.TIME, "deleted_at": Takes.TIME}
+#: The fields that every review has.
+_WHOLE: Final = ("seller_id", "product_id", "reviewer_id", "rating", "created_at")
+#: What Debezium writes for a column that cannot be null, and whose value it does not know.
+_DEFAULTS: Final = (None, "", 0, "0", "1970-01-01T00:00:00Z")
+#: Debezium's text in the forms of texts and bytes.
+_UNAVAILABLE: Final = frozenset({UNAVAILABLE, base64.b64encode(UNAVAILABLE.encode()).decode()})
+
+
+class FieldReader:
+    """Reads fields from the rows of one table.
+
+    Args:
+        table: Of the mapping.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self._reader = ColumnReader(table.time_zone)
+        self._constants = table.constants
+        self._values = table.values
+        #: By field, its column.
+        self.columns: Mapping[str, str] = {
+            name: column for name in table.fields if (column := table.columns.get(name, name))
+        }
+        self._deleted_when, self._only_when = _conditions(table.deleted_when), _conditions(table.only_when)
+
+    def read(self, row: Row, name: str) -> Any:
+        """Return a field's value; None if the row has none.
+
+        Raises:
+            Refused: The column's value is not one of the contract.
+        """
+        if name in self._constants:
+            return self._constants[name]
+        column = self.columns.get(name)
+        if column is None:
+            return None
+        value = row.get(column)
+        if value is None or is_unavailable(value):
+            return None
+        values = self._values.get(name)
+        if values is not None:
+            value = values.get(_shown(value), value)
+        if isinstance(value, str):
+            value = value.rstrip(" ")  # a column of the type CHAR(n) is filled up with blanks
+            if not value:
+                return None
+        return self._reader.read(_OWN.get(name) or COLUMNS[name], column, value, row.types.get(column))
+
+    def required(self, row: Row, name: str) -> Any:
+        """Return a field's value; raise Refused if the row has none."""
+        value = self.read(row, name)
+        if value is not None:
+            return value
+        column = self.columns.get(name)
+        if column is None:
+            raise Refused(Refusal.MISSING_FIELD, f"The mapping has no column for {name}: write it under columns.")
+        if is_unavailable(row.get(column)):
+            raise Refused(
+                Refusal.INCOMPLETE_ROW,
+                f"Column {column} ({name}) did not change and is too large to be in the database's log: run "
+                "ALTER TABLE ... REPLICA IDENTITY FULL.",
+            )
+        is_there = column in row.values
+        where = (
+            "is null or empty"
+            if is_there
+            else f"is not in the row: if {name} has another column, write it under columns"
+        )
+        raise Refused(Refusal.MISSING_FIELD, f"Column {column} ({name}) {where}.")
+
+    def is_whole(self, row: Row) -> bool:
+        """Return whether the old row of a review has more than its key.
+
+        With the usual REPLICA IDENTITY of PostgreSQL the other columns are null. Those that cannot be null have the
+        default of their type: an empty text, zero, 1970.
+        """
+        columns = (self.columns.get(name, name) for name in _WHOLE)
+        return not any(row.get(column) in _DEFAULTS or is_unavailable(row.get(column)) for column in columns)
+
+    def is_deleted(self, row: Row) -> bool:
+        """Return whether the row of a review says that the review is deleted."""
+        if self._deleted_when:
+            return any(_shown(row.get(column)) in values for column, values in self._deleted_when)
+        column = self.columns.get("deleted_at")
+        return column is not None and row.get(column) is not None
+
+    def is_wanted(self, row: Row) -> bool:
+        """Return whether the mapping wants events of the row."""
+        return all(_shown(row.get(column)) in values for column, values in self._only_when)
+
+
+def is_unavailable(value: Any) -> bool:
+    """Return whether Debezium had no value, because it is large and the update did not change it."""
+    return value in _UNAVAILABLE if isinstance(value, str) else value == UNAVAILABLE.encode()
+
+
+def _conditions(given: Mapping[str, list[Value]]) -> list[tuple[str, frozenset[str]]]:
+    return [(column, frozenset(map(_shown, values))) for column, values in given.items()]
+
+
+def _shown(value: Any) -> str:
+    """Return a value as a key of a TOML table can have it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
