@@ -8,14 +8,13 @@ from __future__ import annotations
 import asyncio
 import logging.config
 import sys
-import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
 from typing import Any, Final
 
-import faust
 import structlog
 from faust.types import TP
 from faust.web import Request, Response, View
@@ -24,16 +23,19 @@ from kafka.errors import KafkaError
 from stream import MODEL_VERSION, config, task_views
 from stream.access_watch import AccessWatch
 from stream.engine.assigned_tasks import AssignedTasks, assigned_tasks
-from stream.engine.checkpoint_store import KafkaCheckpointStore, credentials
+from stream.engine.checkpoint_store import KafkaCheckpointStore
 from stream.engine.deciding_settings import deciding_settings
+from stream.engine.faust_app import Raw, make_app
+from stream.engine.group_members import assignor_of
 from stream.engine.preflight import check
 from stream.engine.record_limits import RecordLimits
 from stream.engine.refusals import MissingTopicError, one_line
 from stream.engine.schema_fetcher import SchemaFetcher
-from stream.engine.task import TaskPhase
+from stream.engine.task import Task, TaskPhase
 from stream.engine.task_manager import TaskManager
-from stream.engine.transport import App
+from stream.engine.task_runner import TaskRunner
 from stream.group_watch import MEASURE_SECONDS, GroupWatch
+from stream.intake.intake import Intake
 from stream.intake.schema_cache import SchemaCache
 from stream.ops import log_filters, logs, memory, open_files
 from stream.ops.metrics import Heartbeat, Metrics
@@ -60,7 +62,7 @@ def _one_line() -> Iterator[None]:
 
 with _one_line():
     settings, kafka = config.load()
-    _credentials = credentials(kafka)
+    app = make_app(settings, kafka, assignor_of(deciding_settings(settings)), logs.configure(settings.log_level))
     _registry = SchemaRegistry(settings) if "confluent" in settings.input_formats else None
 log_filters.warn_once_of_clear_text()
 log = structlog.get_logger()
@@ -68,56 +70,7 @@ log = structlog.get_logger()
 #: The time until the group is asked for a new assignment if nobody has the partitions that tasks lack.
 _UNHELD_SECONDS: Final = 5
 _rejoining = asyncio.Lock()
-_urls = ";".join(f"batched://{server}" for server in kafka.bootstrap_servers.split(","))
-
-app = App(
-    settings.app_id,
-    broker=_urls.replace("batched://", "kafka://"),
-    broker_consumer=_urls,
-    broker_credentials=_credentials,
-    broker_client_id=kafka.client_id,
-    key_serializer="raw",
-    value_serializer="raw",
-    topic_allow_declare=False,
-    topic_disable_leader=True,
-    consumer_auto_offset_reset="earliest",
-    # A large fetch, because a backlog must always have fetched records while a fetch waits for the evidence topic:
-    # Kafka answers a client's fetches one at a time.
-    consumer_max_fetch_size=1_048_576,
-    broker_max_poll_records=8000,
-    broker_session_timeout=settings.session_timeout_seconds,
-    broker_heartbeat_interval=settings.session_timeout_seconds / 5,
-    broker_rebalance_timeout=15,
-    broker_request_timeout=30,
-    broker_max_poll_interval=300,
-    stream_buffer_maxsize=16,
-    stream_wait_empty=False,
-    store="memory://",
-    datadir=tempfile.gettempdir(),  # nothing is stored there: the state is in Kafka
-    web_bind=settings.web_host,
-    web_host=settings.web_host,
-    web_port=settings.web_port,
-    logging_config=logs.configure(settings.log_level),
-    worker_redirect_stdouts=False,
-    web_in_thread=False,
-)
-
-
-app.deciding_settings = deciding_settings(settings)
-app.check_crcs = not kafka.mock
-app.client_rack = kafka.client_rack
 app.on_fatal = logs.fatal
-
-
-class Raw(faust.Schema):
-    """Passes the transport's batches of undecoded records on."""
-
-    def loads_key(self, app: Any, message: Any, **_: Any) -> None:
-        """A batch has no key."""
-
-    def loads_value(self, app: Any, message: Any, **_: Any) -> Any:
-        """The batch."""
-        return message.value
 
 
 class _PartitionControl:
@@ -220,16 +173,17 @@ group_watch = GroupWatch(settings, kafka, metrics.foreign_tasks)
 trust_watch = TrustWatch(settings)
 task_log = TaskLog(settings)
 _schemas = None if _registry is None else SchemaFetcher(SchemaCache(), _registry, metrics.schema_requested)
-manager = TaskManager(
-    settings,
-    lambda partition: KafkaCheckpointStore(partition, settings, kafka, _limits, _topic_ids.present),
-    _PartitionControl(),
-    metrics,
-    _rejoin,
-    _crash,
-    _report_denied,
-    _schemas,
-)
+_control = _PartitionControl()
+
+
+def _make_runner(partition: int, partitions: int) -> TaskRunner:
+    store = KafkaCheckpointStore(partition, settings, kafka, _limits, _topic_ids.present)
+    intake = Intake(settings, partitions, None if _schemas is None else _schemas.cache)
+    task = Task(partition, settings, intake, store, time.time)
+    return TaskRunner(task, settings, _control, metrics, _schemas)
+
+
+manager = TaskManager(_make_runner, metrics, _rejoin, _crash, _report_denied)
 _streams = {topic: stream for stream, topic in enumerate(settings.read_topics)}
 
 

@@ -7,73 +7,27 @@ fences the previous owner of the task: its commits fail from then on.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, Final, NamedTuple
+from typing import Final
 
-import faust
-from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import (
-    InvalidTxnState,
-    KafkaError,
-    ProducerFenced,
-    TopicAuthorizationFailedError,
-    TransactionalIdAuthorizationFailed,
-    UnknownTopicOrPartitionError,
-)
-from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka import TopicPartition
 
 from stream.config import KafkaSettings, Settings
 from stream.engine.checkpoint import Checkpoint
 from stream.engine.deciding_settings import check_member, deciding_settings
 from stream.engine.group_members import settings_of_members
-from stream.engine.kafka_auth import connection, partitions_of
 from stream.engine.log_check import GroupOffsetsError, LogError, Start, check, foreign_offsets
 from stream.engine.log_reader import LogReader
-from stream.engine.record_limits import MAX_RECORD_BYTES, REFUSALS, RecordLimits, WriteError
+from stream.engine.record_limits import RecordLimits
 from stream.engine.refusals import MissingTopicError, named_refusals
-from stream.intake.partition import partition_of
-from stream.rights import Operation, refusal_of
+from stream.engine.transactional_writer import KeyValueHeaders, TransactionalWriter
+from stream.rights import Operation
 
-#: Key, value and headers of a record.
-_KeyValueHeaders = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]
 #: Rows have no headers.
 _NO_HEADERS: Final[list[tuple[str, bytes | None]]] = []
-_size_of: Final = DefaultRecordBatchBuilder.estimate_size_in_bytes
 #: The time for a group's coordinator to show the offsets of a transaction that has just ended.
 _OFFSETS_SECONDS: Final = 1
-#: Answers to a batch that are not about its topic.
-_ABOUT_THE_PRODUCER: Final = (ProducerFenced, TransactionalIdAuthorizationFailed)
-#: The size of a batch; a single record may be larger.
-_BATCH_BYTES: Final = 1024 * 1024
-
-
-def credentials(kafka: KafkaSettings) -> Any:
-    """Return Faust's credentials for these settings; None for a plain connection."""
-    arguments = connection(kafka)
-    if kafka.security_protocol == "SSL":
-        return faust.SSLCredentials(arguments["ssl_context"])
-    if "sasl_oauth_token_provider" in arguments:
-        return faust.OAuthCredentials(
-            oauth_cb=arguments["sasl_oauth_token_provider"], ssl_context=arguments.get("ssl_context")
-        )
-    if kafka.security_protocol.startswith("SASL"):
-        return faust.SASLCredentials(
-            username=arguments["sasl_plain_username"], password=arguments["sasl_plain_password"],
-            mechanism=kafka.sasl_mechanism, ssl_context=arguments.get("ssl_context"),
-        )  # fmt: skip
-    return None
-
-
-class _Sent(NamedTuple):
-    """A batch on its way: its number of records and its size in bytes."""
-
-    topic: str
-    partition: int
-    records: int
-    size_bytes: int
-    acknowledged: asyncio.Future[Any]
 
 
 class KafkaCheckpointStore:
@@ -101,7 +55,7 @@ class KafkaCheckpointStore:
         self._kafka = kafka
         self._topic_ids = topic_ids
         self._reader = LogReader(settings, kafka, partition)
-        self._producer: AIOKafkaProducer | None = None
+        self._writer = TransactionalWriter(partition, settings, kafka, limits)
 
     async def open(self) -> None:
         """Start the transactional producer, which aborts the previous owner's transaction and fences that owner.
@@ -110,16 +64,7 @@ class KafkaCheckpointStore:
             MissingRightsError: Kafka's user may not write under this transactional id.
             SettingsError: The transaction timeout is beyond the brokers' limit.
         """
-        self._producer = AIOKafkaProducer(
-            **connection(self._kafka),
-            transactional_id=f"{self._settings.app_id}-{self._partition}",
-            transaction_timeout_ms=int(self._settings.transaction_timeout_seconds * 1000),
-            linger_ms=0,
-            max_batch_size=_BATCH_BYTES,
-            max_request_size=MAX_RECORD_BYTES,
-        )
-        with self._named("Write"):
-            await self._producer.start()
+        await self._writer.open()
 
     def _named(self, operation: Operation) -> AbstractContextManager[None]:
         return named_refusals(self._settings, self._kafka, operation)
@@ -138,8 +83,7 @@ class KafkaCheckpointStore:
 
     async def _check(self, tp: TopicPartition) -> None:
         """Raise LookupError if the state topic lacks this partition."""
-        assert self._producer is not None, "open() comes first"
-        found = await partitions_of(self._producer, tp.topic)
+        found = await self._writer.partitions_of(tp.topic)
         if not found:
             raise MissingTopicError(tp.topic)
         if tp.partition not in found:
@@ -225,92 +169,13 @@ class KafkaCheckpointStore:
             MissingRightsError: Kafka's user may not write to a topic; nothing is committed.
             KafkaError: The transaction failed; nothing is committed.
         """
-        with self._named("Write"):
-            await self._commit(checkpoint)
-
-    async def _commit(self, checkpoint: Checkpoint) -> None:
-        producer = self._producer
-        assert producer is not None, "open() comes first"
-        sent: list[_Sent] = []
-        try:
-            async with producer.transaction():
-                for (topic, partition), records in (await self._by_partition(checkpoint)).items():
-                    await self._send_batches(topic, partition, records, sent)
-                offsets = {
-                    TopicPartition(name, self._partition): offset
-                    for name, offset in zip(self._settings.read_topics, checkpoint.offsets, strict=True)
-                }
-                await producer.send_offsets_to_transaction(offsets, self._settings.app_id)
-                # The commit itself does not fail for a refused record.
-                await asyncio.gather(*(batch.acknowledged for batch in sent))
-        except KafkaError as error:
-            refused = _refused(sent)
-            if refused is None:
-                raise
-            if refusal_of(error) is not None and not isinstance(refused.cause, TopicAuthorizationFailedError):
-                raise  # Kafka refused another topic, or the offsets: the batches on their way failed with it
-            if isinstance(refused.cause, _ABOUT_THE_PRODUCER):
-                raise refused.cause from error
-            if isinstance(refused.cause, TopicAuthorizationFailedError):
-                raise TopicAuthorizationFailedError(refused.topic) from error
-            self.limits.learn(refused)
-            raise refused from error
-
-    async def _by_partition(self, checkpoint: Checkpoint) -> dict[tuple[str, int], list[_KeyValueHeaders]]:
-        """Group the rows and the records by topic and partition."""
-        assert self._producer is not None, "open() comes first"
-        found: defaultdict[tuple[str, int], list[_KeyValueHeaders]] = defaultdict(list)
-        if checkpoint.rows:
-            found[self._settings.state_topic, self._partition] = [(*row, _NO_HEADERS) for row in checkpoint.rows]
-        for record in checkpoint.records:
-            partition = record.partition
-            if partition is None:
-                count = await self._count_of(record.topic)
-                partition = self._partition % count if record.key is None else partition_of(record.key, count)
-            found[record.topic, partition].append((record.key, record.value, record.headers))
-        return found
-
-    async def _count_of(self, topic: str) -> int:
-        """Return a topic's number of partitions; raise MissingTopicError if the client does not find it in time."""
-        assert self._producer is not None, "open() comes first"
-        try:
-            return len(await self._producer.partitions_for(topic))
-        except UnknownTopicOrPartitionError:  # it does not name the topic
-            raise MissingTopicError(topic) from None
-
-    async def _send_batches(
-        self, topic: str, partition: int, records: list[_KeyValueHeaders], sent: list[_Sent]
-    ) -> None:
-        """Send records in whole batches: one by one, sending would cost more than the core."""
-        assert self._producer is not None, "open() comes first"
-        limit = self.limits.max_bytes(topic)
-        small = limit < _BATCH_BYTES  # otherwise the batch itself knows when it is full
-        batch = self._producer.create_batch()
-        for key, value, headers in records:
-            full = small and batch.record_count() and batch.size() + _size_of(key, value, headers) > limit
-            if full or batch.append(timestamp=None, key=key, value=value, headers=headers) is None:
-                sent.append(await self._send_batch(batch, topic, partition))
-                batch = self._producer.create_batch()
-                batch.append(timestamp=None, key=key, value=value, headers=headers)
-        sent.append(await self._send_batch(batch, topic, partition))
-
-    async def _send_batch(self, batch: Any, topic: str, partition: int) -> _Sent:
-        assert self._producer is not None, "open() comes first"
-        records, size = batch.record_count(), batch.size()
-        acknowledged = await self._producer.send_batch(batch, topic, partition=partition)
-        return _Sent(topic, partition, records, size, acknowledged)
+        offsets = {
+            TopicPartition(name, self._partition): offset
+            for name, offset in zip(self._settings.read_topics, checkpoint.offsets, strict=True)
+        }
+        rows: list[KeyValueHeaders] = [(*row, _NO_HEADERS) for row in checkpoint.rows]
+        await self._writer.commit(checkpoint.records, offsets, (self._settings.state_topic, rows) if rows else None)
 
     async def close(self) -> None:
         """Stop the producer."""
-        if self._producer is not None:
-            await self._producer.stop()
-
-
-def _refused(sent: list[_Sent]) -> WriteError | None:
-    """Return the first refusal among sent batches; one for the batch's own sake comes first, one for another's last."""
-    failed: list[WriteError] = []
-    for topic, partition, records, size, acknowledged in sent:
-        if acknowledged.done() and not acknowledged.cancelled() and (cause := acknowledged.exception()) is not None:
-            failed.append(WriteError(topic, partition, records, size, cause))
-    failed.sort(key=lambda error: (not isinstance(error.cause, REFUSALS), isinstance(error.cause, InvalidTxnState)))
-    return failed[0] if failed else None
+        await self._writer.close()

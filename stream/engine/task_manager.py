@@ -1,4 +1,4 @@
-"""The tasks of one worker: created when partitions are assigned, dropped when they are revoked.
+"""The tasks of one process: created when partitions are assigned, dropped when they are revoked.
 
 Invariant: a task runs only with its partitions of all topics. One that fails is dropped and never repaired, because its
 state may be ahead of the last checkpoint. The group is then asked for a new assignment, which starts from the last
@@ -8,22 +8,16 @@ checkpoint. If the state itself cannot be read, a new assignment would fail in t
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Final
+from typing import Final, Generic, Protocol, TypeVar
 
 import structlog
 
-from stream.config import Settings, SettingsError
+from stream.config import SettingsError
 from stream.core.model.encoding import StateError
-from stream.engine.checkpoint import CheckpointStore
 from stream.engine.log_check import GroupOffsetsError
 from stream.engine.record_limits import WriteError
 from stream.engine.refusals import MissingTopicError
-from stream.engine.schema_fetcher import SchemaFetcher
-from stream.engine.task import Task
-from stream.engine.task_runner import PartitionControl, TaskMetrics, TaskRunner
-from stream.intake.intake import Intake
 from stream.rights import MissingRightsError
 
 log = structlog.get_logger()
@@ -34,18 +28,41 @@ _LAST_CHECKPOINT_SECONDS: Final = 5
 _DENIED_SECONDS: Final = 5
 
 
-class TaskManager:
-    """Starts, watches and drops the runners of a worker.
+class Runner(Protocol):
+    """Runs one task."""
+
+    async def run(self) -> None:
+        """Run the task until `stop` is called, or until an exception leaves this method."""
+        ...
+
+    def stop(self) -> None:
+        """Let `run` end after one last checkpoint."""
+        ...
+
+    async def drop(self) -> None:
+        """End the task; it writes nothing from now on."""
+        ...
+
+
+R = TypeVar("R", bound=Runner)
+
+
+class Failures(Protocol):
+    """Where failures are reported."""
+
+    def failed(self, partition: int, error: BaseException) -> None: ...
+    def group_offsets_reset(self) -> None: ...
+
+
+class TaskManager(Generic[R]):
+    """Starts, watches and drops the runners of a process.
 
     Args:
-        settings: All settings.
-        make_store: Makes the checkpoint store of a partition number.
-        partition_control: Pauses and resumes partitions.
+        make_runner: Makes the runner of a partition number; the second argument is the number of partitions.
         metrics: Where failures are reported.
         rejoin: Asks the group for a new assignment.
         crash: Ends the worker because state cannot be read, or because a broker's limit excludes a setting.
         report_denied: Writes, now and then, what a task lacks that is tried again every few seconds.
-        schemas: Fetches the schemas that records need; None if no format of the settings needs one.
 
     Attributes:
         runners: The runners by partition number.
@@ -56,27 +73,21 @@ class TaskManager:
 
     def __init__(
         self,
-        settings: Settings,
-        make_store: Callable[[int], CheckpointStore],
-        partition_control: PartitionControl,
-        metrics: TaskMetrics,
+        make_runner: Callable[[int, int], R],
+        metrics: Failures,
         rejoin: Callable[[], Awaitable[None]],
         crash: Callable[[Exception], Awaitable[None]],
         report_denied: Callable[[int, MissingRightsError | MissingTopicError], Awaitable[None]],
-        schemas: SchemaFetcher | None = None,
     ) -> None:
-        self.runners: dict[int, TaskRunner] = {}
+        self.runners: dict[int, R] = {}
         self.assigned: frozenset[int] | None = None
         self.incomplete: frozenset[int] = frozenset()
         self._loops: dict[int, asyncio.Task[None]] = {}
-        self._settings = settings
-        self._make_store = make_store
-        self._partition_control = partition_control
+        self._make_runner = make_runner
         self._metrics = metrics
         self._rejoin = rejoin
         self._crash = crash
         self._report_denied = report_denied
-        self._schemas = schemas
 
     def assign(self, partitions: set[int], count: int, incomplete: Iterable[int] = ()) -> None:
         """Start the tasks of these partition numbers.
@@ -89,13 +100,10 @@ class TaskManager:
         self.incomplete = frozenset(incomplete)
         self.assigned = self.incomplete.union(partitions)
         for partition in sorted(partitions - self.runners.keys()):
-            intake = Intake(self._settings, count, None if self._schemas is None else self._schemas.cache)
-            task = Task(partition, self._settings, intake, self._make_store(partition), time.time)
-            runner = TaskRunner(task, self._settings, self._partition_control, self._metrics, self._schemas)
-            self.runners[partition] = runner
+            runner = self.runners[partition] = self._make_runner(partition, count)
             self._loops[partition] = asyncio.create_task(self._run(partition, runner))
 
-    async def _run(self, partition: int, runner: TaskRunner) -> None:
+    async def _run(self, partition: int, runner: R) -> None:
         try:
             await runner.run()
         except (StateError, SettingsError) as error:
@@ -139,11 +147,11 @@ class TaskManager:
         # sum of them.
         await asyncio.gather(*(self._drop(partition, runner) for partition, runner in list(self.runners.items())))
 
-    async def _drop(self, partition: int, runner: TaskRunner) -> None:
+    async def _drop(self, partition: int, runner: R) -> None:
         self.runners.pop(partition, None)
         self._loops.pop(partition, None)
         try:
             async with asyncio.timeout(5):
-                await runner.task.drop()
+                await runner.drop()
         except Exception as error:
             log.warning("producer_not_closed", partition=partition, error=repr(error))

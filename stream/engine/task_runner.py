@@ -117,6 +117,10 @@ class TaskRunner:
         self._stopping = True
         self._records_arrived.set()
 
+    async def drop(self) -> None:
+        """End the task; it writes nothing from now on."""
+        await self.task.drop()
+
     def next_offset(self, stream: int) -> int:
         """Return the offset after the last record that was received."""
         return self._next_offsets[stream]

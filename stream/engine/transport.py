@@ -13,18 +13,18 @@ import contextlib
 import errno
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, Final, NamedTuple, cast
 
 import aiokafka
 import faust
+from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor as Assignor
 from aiokafka.errors import IllegalStateError, KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from stream.config import SettingsError
 from stream.engine import fetched_records
-from stream.engine.group_members import assignor_of
 from stream.rights import REFUSALS
 
 #: How often the membership is renewed, and the time until a refused fetch is repeated.
@@ -45,9 +45,9 @@ class Batch(NamedTuple):
 
 
 class App(faust.App):  # type: ignore[misc]  # Faust ships no types
-    """A Faust application whose consumer sends the deciding settings to its group, and that names a port in use."""
+    """A Faust application that names a port in use. Its assignor shares the group's partitions out."""
 
-    deciding_settings: Mapping[str, str]
+    assignor: type[Assignor]
     #: Whether to compare records with their checksums: the mock's transaction markers have none.
     check_crcs: bool = True
     #: The rack of this machine, from whose replicas records are read.
@@ -75,11 +75,11 @@ class App(faust.App):  # type: ignore[misc]  # Faust ships no types
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust ships no types
-    """Reads committed records only, and assigns by range: one worker owns equal partition numbers of all topics."""
+    """Reads committed records only. Its assignor gives one member equal partition numbers of all topics."""
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         conf = self.app.conf
-        self._assignor = assignor_of(self.app.deciding_settings)
+        self._assignor = self.app.assignor
         return aiokafka.AIOKafkaConsumer(
             client_id=conf.broker_client_id,
             client_rack=self.app.client_rack,

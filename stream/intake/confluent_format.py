@@ -55,7 +55,7 @@ class ConfluentDecoder:
 
 
 def unframed(value: bytes, headers: Headers) -> tuple[SchemaId, bytes]:
-    """Return a record's schema id and body; raise Refused. Like Confluent's deserializers, look into the header first."""
+    """Return a record's schema id and body, like Confluent's deserializers from the header first; raise Refused."""
     header = last_header(headers, SCHEMA_HEADER) if headers else None
     if header is not None:
         schema_id = _schema_id(header)

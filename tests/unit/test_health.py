@@ -12,7 +12,8 @@ from stream import task_views
 from stream.config import Settings
 from stream.engine.checkpoint import Checkpoint
 from stream.engine.task_manager import TaskManager
-from tests.unit.engine.doubles import FakePartitionControl, FetchedRecord, InMemoryCheckpointStore, NullTaskMetrics
+from stream.engine.task_runner import TaskRunner
+from tests.unit.engine.doubles import FetchedRecord, InMemoryCheckpointStore, NullTaskMetrics, runner_of
 
 
 class RefusingCheckpointStore(InMemoryCheckpointStore):
@@ -30,11 +31,13 @@ def test_a_failed_task_counts_as_dropped_until_the_next_assignment() -> None:
     """It is no runner any more, so a view of the runners alone is complete without it."""
 
     async def states() -> list[dict[int, str]]:
-        def store(partition: int) -> InMemoryCheckpointStore:
-            return RefusingCheckpointStore() if partition == 1 else InMemoryCheckpointStore()
-
         settings = Settings(checkpoint_seconds=0.05)
-        manager = TaskManager(settings, store, FakePartitionControl(), NullTaskMetrics(), _nothing, _nothing, _nothing)
+
+        def runner(partition: int, partitions: int) -> TaskRunner:
+            store = RefusingCheckpointStore() if partition == 1 else InMemoryCheckpointStore()
+            return runner_of(settings, store, partition, partitions)
+
+        manager = TaskManager(runner, NullTaskMetrics(), _nothing, _nothing, _nothing)
         found: list[dict[int, str]] = []
         manager.assign({0, 1}, 2)
         found.append(task_views.of_states(manager.assigned or (), manager.runners))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from stream.config import Settings
-from stream.engine.checkpoint import Checkpoint, RaisedAlert
+from stream.engine.checkpoint import Checkpoint, CheckpointStore, RaisedAlert
 from stream.engine.log_check import Start
 from stream.engine.record_limits import RecordLimits
-from stream.engine.task import EVIDENCE
+from stream.engine.task import EVIDENCE, Task
+from stream.engine.task_runner import TaskRunner
+from stream.intake.intake import Intake
 
 #: Settings are read from the environment, which takes half a millisecond.
 _EVIDENCE_TOPIC: Final = Settings().evidence_topic
@@ -122,3 +125,9 @@ class NullTaskMetrics:
     def records_expired(self, topic: str, count: int) -> None: ...
 
     def group_offsets_reset(self) -> None: ...
+
+
+def runner_of(settings: Settings, store: CheckpointStore, partition: int, partitions: int) -> TaskRunner:
+    """Return the runner of a task, as the worker makes it."""
+    task = Task(partition, settings, Intake(settings, partitions), store, time.time)
+    return TaskRunner(task, settings, FakePartitionControl(), NullTaskMetrics())

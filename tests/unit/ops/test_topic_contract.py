@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stream.config import Settings
-from stream.engine import checkpoint_store, record_limits
+from stream.engine import record_limits, transactional_writer
 from stream.ops import topic_contract
 from stream.ops.topic_contract import TopicContract, in_sync_replicas
 from stream.ops.topics import configuration_problems, replication_problems
@@ -144,5 +144,5 @@ def test_created_in_sync_replicas_fulfil_the_contract() -> None:
 
 
 def test_the_sizes_are_those_of_the_checkpoints() -> None:
-    assert topic_contract.BATCH_BYTES == checkpoint_store._BATCH_BYTES
+    assert topic_contract.BATCH_BYTES == transactional_writer._BATCH_BYTES
     assert topic_contract.RECORD_BYTES == record_limits.MAX_RECORD_BYTES

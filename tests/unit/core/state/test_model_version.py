@@ -20,7 +20,7 @@ from stream.engine.task import Task
 from stream.engine.task_manager import TaskManager
 from stream.intake.intake import Intake
 from tests import saved_state
-from tests.unit.engine.doubles import FakePartitionControl, NullTaskMetrics
+from tests.unit.engine.doubles import NullTaskMetrics, runner_of
 
 _ADVICE = (
     r"; go back to what wrote it, or start under another VOLTEFACE_APP_ID: see docs/operations\.md, "
@@ -163,9 +163,7 @@ def test_worker_with_unreadable_state_ends_and_does_not_retry() -> None:
             calls.append("denied")
 
         manager = TaskManager(
-            Settings(),
-            lambda _: StoredRows(_no_model()),
-            FakePartitionControl(),
+            lambda *numbers: runner_of(Settings(), StoredRows(_no_model()), *numbers),
             NullTaskMetrics(),
             rejoin,
             end,
