@@ -1,6 +1,6 @@
-"""The worker's check of its rights in Kafka: before it starts, and when Kafka refuses something to it.
+"""A process's check of its rights in Kafka: before it starts, and when Kafka refuses something to it.
 
-Invariant: a worker starts only with all rights. Until then it writes a line for each missing one, and goes on waiting.
+Invariant: a process starts only with all rights. Until then it writes a line for each missing one, and goes on waiting.
 A right that is taken away later ends nothing either.
 """
 
@@ -14,10 +14,10 @@ from typing import Final
 import structlog
 from kafka.errors import KafkaError
 
-from stream.config import KafkaSettings, Settings
+from stream.config import KafkaSettings
 from stream.ops import access_rights
 from stream.ops.rate_limit import RateLimit
-from stream.rights import described
+from stream.rights import Right, described
 
 log = structlog.get_logger()
 
@@ -25,15 +25,16 @@ _RETRY_SECONDS: Final = 2
 
 
 class AccessWatch:
-    """Looks for missing rights of one worker.
+    """Looks for missing rights of a worker or a bridge.
 
     Args:
-        settings, kafka: All settings.
+        kafka: How to reach Kafka.
+        needed: The rights that the process needs.
     """
 
-    def __init__(self, settings: Settings, kafka: KafkaSettings) -> None:
+    def __init__(self, kafka: KafkaSettings, needed: Sequence[Right]) -> None:
         self._kafka = kafka
-        self._needed = access_rights.needed(settings, "worker")
+        self._needed = needed
         self._limit = RateLimit()
 
     def wait(self) -> None:
@@ -44,7 +45,7 @@ class AccessWatch:
         self._limit = RateLimit()  # a right that is taken away again is written at once
 
     async def report(self, *refusals: str) -> None:
-        """Write what is missing while the worker runs, once a minute.
+        """Write what is missing while the process runs, once a minute.
 
         Args:
             refusals: What Kafka has refused: written if no right is missing.

@@ -37,7 +37,7 @@ from stream.engine.task_runner import TaskRunner
 from stream.group_watch import MEASURE_SECONDS, GroupWatch
 from stream.intake.intake import Intake
 from stream.intake.schema_cache import SchemaCache
-from stream.ops import log_filters, logs, memory, open_files
+from stream.ops import access_rights, log_filters, logs, memory, open_files
 from stream.ops.metrics import Heartbeat, Metrics
 from stream.ops.schema_registry import SchemaRegistry
 from stream.ops.task_samples import TaskView
@@ -167,7 +167,7 @@ _topic_ids = TopicIds(
     kafka, [*settings.read_topics, settings.state_topic], [settings.alerts_topic, *_dead_letter_topics]
 )
 _limits = RecordLimits(_dead_letter_topics)
-access_watch = AccessWatch(settings, kafka)
+access_watch = AccessWatch(kafka, access_rights.needed(settings, "worker"))
 topic_watch = TopicWatch(settings, kafka, metrics.topic_problems)
 group_watch = GroupWatch(settings, kafka, metrics.foreign_tasks)
 trust_watch = TrustWatch(settings)

@@ -35,7 +35,7 @@ _RESEMBLANCE: Final = 0.93
 InputFormat = Literal["json", "confluent", "outbox", "cloudevents"]
 INPUT_FORMATS: Final[tuple[InputFormat, ...]] = get_args(InputFormat)
 #: The inputs whose format can be chosen. Verdicts are always JSON: the console and the commands write and read them.
-_MARKETPLACE: Final = ("lifecycle", "outreach", "access")
+MARKETPLACE: Final = ("lifecycle", "outreach", "access")
 
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -123,8 +123,8 @@ def _formats(text: str) -> dict[str, InputFormat]:
     Raises:
         ValueError: The text is no format, and no list of inputs with their formats.
     """
-    pairs = dict.fromkeys(_MARKETPLACE, text.strip()) if "=" not in text else _pairs(text)
-    found: dict[str, InputFormat] = dict.fromkeys(_MARKETPLACE, "json")
+    pairs = dict.fromkeys(MARKETPLACE, text.strip()) if "=" not in text else _pairs(text)
+    found: dict[str, InputFormat] = dict.fromkeys(MARKETPLACE, "json")
     for name, given in pairs.items():
         known = next((each for each in INPUT_FORMATS if each == given), None)
         if known is None:
@@ -137,8 +137,8 @@ def _pairs(text: str) -> dict[str, str]:
     pairs: dict[str, str] = {}
     for each in text.split(","):
         name, _, given = each.partition("=")
-        if name.strip() not in _MARKETPLACE or name.strip() in pairs:
-            raise ValueError(f"{each.strip()!r} is not one of {', '.join(_MARKETPLACE)} (each once) with =format")
+        if name.strip() not in MARKETPLACE or name.strip() in pairs:
+            raise ValueError(f"{each.strip()!r} is not one of {', '.join(MARKETPLACE)} (each once) with =format")
         pairs[name.strip()] = given.strip()
     return pairs
 
@@ -282,7 +282,7 @@ class Settings(BaseSettings):
     def input_formats(self) -> tuple[InputFormat, ...]:
         """The formats of the input topics in the order of `events.STREAMS`."""
         formats = _formats(self.input_format)
-        return (*(formats[name] for name in _MARKETPLACE), "json")
+        return (*(formats[name] for name in MARKETPLACE), "json")
 
     @cached_property
     def input_topics(self) -> tuple[str, ...]:
@@ -446,6 +446,20 @@ class ConsoleSettings(BaseSettings):
         return value
 
 
+class BridgeSettings(BaseSettings):
+    """The settings of the bridge only (`VOLTEFACE_BRIDGE_...`)."""
+
+    model_config = SettingsConfigDict(env_prefix="VOLTEFACE_BRIDGE_", **_COMMON)
+
+    mapping: str | None = Field(
+        None, description="TOML file that says which topics the bridge reads, and how their records become events"
+    )
+    port: int = Field(6067, ge=1, le=65535, description="port of the bridge's /metrics and /health")
+    on_refusal: Literal["dead_letter", "stop"] = Field(
+        "dead_letter", description="what becomes of a record that cannot be mapped: a dead letter, or the bridge stops"
+    )
+
+
 #: What each authentication of the console needs.
 _NEEDED: Final[dict[str, tuple[str, ...]]] = {
     "local": (),
@@ -454,7 +468,7 @@ _NEEDED: Final[dict[str, tuple[str, ...]]] = {
 }
 
 #: All kinds of settings.
-KINDS: Final[tuple[type[BaseSettings], ...]] = (Settings, KafkaSettings, ConsoleSettings)
+KINDS: Final[tuple[type[BaseSettings], ...]] = (Settings, KafkaSettings, ConsoleSettings, BridgeSettings)
 
 
 def load_console() -> ConsoleSettings:
@@ -466,6 +480,11 @@ def load_console() -> ConsoleSettings:
     console = _load(ConsoleSettings)
     _require(console, f"VOLTEFACE_CONSOLE_AUTH={console.console_auth}", *_NEEDED[console.console_auth])
     return console
+
+
+def load_bridge() -> BridgeSettings:
+    """Read the bridge's own settings; raise SettingsError."""
+    return _load(BridgeSettings)
 
 
 def load() -> tuple[Settings, KafkaSettings]:

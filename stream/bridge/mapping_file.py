@@ -5,7 +5,6 @@ Invariant: a mapping that is read can be used. Everything else is one line that 
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -15,6 +14,7 @@ import msgspec
 from stream.config import SettingsError
 from stream.contract.events import STREAMS
 from stream.offline.history.columns import EVENTS, nearest
+from stream.ops.bridge_topics import read_toml
 
 #: The value of `events` for a table whose rows are reviews.
 REVIEWS: Final = "reviews"
@@ -73,12 +73,7 @@ def read_mapping(path: Path) -> tuple[Table, ...]:
     Raises:
         SettingsError: It cannot be used.
     """
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(f"the mapping {path} cannot be read: {error.strerror or error}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"the mapping {path} is not TOML: {error}") from None
+    document = read_toml(path)
     try:
         tables = msgspec.convert(document, _File).table
     except msgspec.ValidationError as error:

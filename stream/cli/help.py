@@ -9,7 +9,7 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 
 #: What most people need comes first, what few may do comes last.
 ORDER: Final = (
-    *("worker", "feed", "alerts", "watchlist", "dlq", "topics", "settings", "doctor"),
+    *("worker", "feed", "bridge", "alerts", "watchlist", "dlq", "topics", "settings", "doctor"),
     *("console", "cases", "case", "verdict", "appeal", "assign", "note"),
     *("convert", "replay", "calibrate", "plot", "state"),
     *("market", "arena", "broker"),

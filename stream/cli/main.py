@@ -14,6 +14,7 @@ from kafka.errors import KafkaError
 from stream import config
 from stream.cli import (
     alerts,
+    bridge,
     case_events,
     cases,
     console,
@@ -41,7 +42,7 @@ cli.add_typer(topics.group, name="topics")
 cli.add_typer(dead_letters.group, name="dlq")
 cli.add_typer(state.group, name="state")
 for command in (
-    *(worker.worker, worker.feed, worker.settings, doctor.doctor),
+    *(worker.worker, worker.feed, worker.settings, doctor.doctor, bridge.bridge),
     *(alerts.alerts, alerts.watchlist, alerts.plot),
     *(
         console.console,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from stream import config
 from stream.cli.connect import connected_settings
 from stream.cli.help import Command
 from stream.cli.help import group as new_group
@@ -24,7 +25,8 @@ def create(
     """Create the missing topics; never shrink or delete one."""
     from stream.ops import topics
 
-    made = topics.create(*connected_settings("topics create"), partitions, replication_factor)
+    settings, kafka = connected_settings("topics create")
+    made = topics.create(settings, kafka, partitions, replication_factor, _sources())
     for name in made.made:
         say(f"made {name}")
     for name in made.there:
@@ -36,10 +38,17 @@ def check() -> None:
     """Compare the topics with their contract; exit code 1 if records would be lost or refused, 0 for warnings."""
     from stream.ops import topics
 
-    problems = topics.check(*connected_settings("topics check"))
+    problems = topics.check(*connected_settings("topics check"), _sources())
     for problem in problems:
         say(f"error: {problem.text}", "red") if problem.is_error else warn(f"warning: {problem.text}")
     if any(problem.is_error for problem in problems):
         raise typer.Exit(1)
     if not problems:
         say("all topics are as they should be")
+
+
+def _sources() -> tuple[str, ...]:
+    """Return the topics that the bridge reads: their dead letters need topics, too."""
+    from stream.ops.bridge_topics import bridge_topics
+
+    return bridge_topics(config.load_bridge())

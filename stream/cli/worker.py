@@ -141,7 +141,7 @@ def _dead(check: CheckResult) -> str:
 
 def settings() -> None:
     """List every setting with its present value, meaning and default; secrets are hidden."""
-    for values in (*config.load(), config.load_console()):
+    for values in (*config.load(), config.load_console(), config.load_bridge()):
         for name, field in type(values).model_fields.items():
             value = getattr(values, name)
             shown = "(hidden)" if isinstance(value, SecretStr) else _shown(value)

@@ -6,7 +6,7 @@ An unfulfilled requirement is an error if records would be lost or refused, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from stream.config import Settings
@@ -77,8 +77,8 @@ class TopicContract(NamedTuple):
         return list(found.values())
 
 
-def topics(settings: Settings) -> list[TopicContract]:
-    """Return the contracts of all topics."""
+def topics(settings: Settings, sources: Sequence[str] = ()) -> list[TopicContract]:
+    """Return the contracts of all topics; of those that a bridge reads (`sources`), the dead-letter topics."""
     event_bytes = settings.max_event_bytes + _OVERHEAD_BYTES
     # Offsets are committed once an event has left the merge, so a restart reads the allowed lateness again.
     least_ms = _HOUR_MS + int(1000 * (settings.allowed_lateness_seconds + settings.max_idle_seconds))
@@ -168,7 +168,10 @@ def topics(settings: Settings) -> list[TopicContract]:
     )
     return [
         *(TopicContract(name, None, inputs) for name in settings.input_topics),
-        *(TopicContract(settings.dead_letter_topic(name), 1, dead_letters) for name in settings.read_topics),
+        *(
+            TopicContract(settings.dead_letter_topic(name), 1, dead_letters)
+            for name in (*settings.read_topics, *sources)
+        ),
         TopicContract(settings.evidence_topic, None, evidence),
         TopicContract(settings.alerts_topic, None, alerts),
         TopicContract(settings.cases_topic, None, cases),

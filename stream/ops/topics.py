@@ -5,7 +5,7 @@ Invariant: a topic is never shrunk, never deleted, and never given another confi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from typing import Any, Final, NamedTuple
 
@@ -55,20 +55,27 @@ class TopicProblem(NamedTuple):
     is_error: bool
 
 
-def create(settings: Settings, kafka: KafkaSettings, partitions: int, replicas: int | None = None) -> Made:
+def create(
+    settings: Settings,
+    kafka: KafkaSettings,
+    partitions: int,
+    replicas: int | None = None,
+    sources: Sequence[str] = (),
+) -> Made:
     """Create the missing topics.
 
     Args:
         settings, kafka: All settings.
         partitions: The number of partitions of inputs, evidence, alerts and state.
         replicas: The replication factor; None for three, or for the number of brokers if there are fewer.
+        sources: The topics that a bridge reads, whose dead letters need topics.
 
     Raises:
         PartitionsError: The topics would not have equal partition counts; nothing is created.
         MissingRightsError: Kafka's user may not create topics.
     """
     with closing(KafkaAdminClient(**connection(kafka))) as admin:
-        wanted = topic_contract.topics(settings)
+        wanted = topic_contract.topics(settings, sources)
         existing = _existing(admin, wanted)
         _check_counts(settings, _shared_counts(settings, existing), partitions)
         missing = [topic for topic in wanted if topic.name not in existing]
@@ -154,10 +161,10 @@ def _create_on_mock(kafka: KafkaSettings, missing: list[TopicContract], partitio
             producer.partitions_for(topic.name)
 
 
-def check(settings: Settings, kafka: KafkaSettings) -> list[TopicProblem]:
-    """Return what is wrong with the topics, errors first."""
+def check(settings: Settings, kafka: KafkaSettings, sources: Sequence[str] = ()) -> list[TopicProblem]:
+    """Return what is wrong with the topics, errors first; with the topics that a bridge reads, their dead letters'."""
     with closing(KafkaAdminClient(**connection(kafka))) as admin:
-        wanted = topic_contract.topics(settings)
+        wanted = topic_contract.topics(settings, sources)
         described_topics = _described(admin, wanted)
         existing = _without_errors(described_topics)
         counts = _shared_counts(settings, existing)

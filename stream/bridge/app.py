@@ -1,0 +1,249 @@
+"""The composition root of the bridge: settings, mapping, transport, task manager, metrics.
+
+Invariant: this module imports the others, and only Faust imports it (`volteface bridge`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging.config
+from collections.abc import Mapping
+from functools import cache, partial
+from importlib.metadata import version
+from typing import Any, Final
+
+import structlog
+from faust.types import TP
+from faust.web import Request, Response, View
+
+from stream.access_watch import AccessWatch
+from stream.bridge import source_logs
+from stream.bridge.assignor import NumberAssignor
+from stream.bridge.metrics import BridgeMetrics
+from stream.bridge.runner import BridgeRunner
+from stream.bridge.start import begin, dead_letter_problems, needed_rights, one_line_errors
+from stream.bridge.task import BridgeTask
+from stream.config import SettingsError
+from stream.engine.faust_app import Raw, make_app
+from stream.engine.preflight import check
+from stream.engine.record_limits import RecordLimits
+from stream.engine.refusals import MissingTopicError, one_line
+from stream.engine.schema_fetcher import SchemaFetcher
+from stream.engine.task_manager import TaskManager
+from stream.engine.transactional_writer import TransactionalWriter
+from stream.ops import log_filters, logs, memory
+from stream.ops.metrics import Heartbeat
+from stream.ops.schema_registry import SchemaRegistry
+from stream.ops.topic_ids import TopicIds
+from stream.rights import MissingRightsError
+
+#: How often the bridge looks for topics and partitions that are new.
+_TOPICS_SECONDS: Final = 10
+
+with one_line_errors():
+    bridge = begin()
+    settings, kafka, mapping = bridge.settings, bridge.kafka, bridge.mapping
+    app = make_app(settings, kafka, NumberAssignor, logs.configure(settings.log_level))
+    _registry = None if settings.schema_registry_url is None else SchemaRegistry(settings)
+log_filters.warn_once_of_clear_text()
+log = structlog.get_logger()
+app.on_fatal = logs.fatal
+_rejoining = asyncio.Lock()
+_topic_ids = TopicIds(kafka, mapping.topics)
+_limits = RecordLimits([settings.dead_letter_topic(topic) for topic in mapping.topics])
+access_watch = AccessWatch(kafka, needed_rights(settings, mapping.topics))
+
+
+class _Partitions:
+    """The transport, as the task runners use it."""
+
+    def at_end(self, topic: str, partition: int) -> bool:
+        position, end, _ = app.consumer.tail(TP(topic, partition))
+        return position is not None and end is not None and bool(position >= end)
+
+    def pause(self, topic: str, partition: int) -> None:
+        app.consumer.pause_partitions({TP(topic, partition)})
+
+    def resume(self, topic: str, partition: int) -> None:
+        app.consumer.resume_partitions({TP(topic, partition)})
+
+
+async def _rejoin() -> None:
+    """Ask the group for a new assignment after a second: the cause of the failure may need that long to pass."""
+    if not _rejoining.locked():  # one new assignment is enough for all tasks that have failed
+        async with _rejoining:
+            await asyncio.sleep(1)
+            await app.consumer.rejoin()
+
+
+async def _crash(error: Exception) -> None:
+    """End the bridge with exit code 1 and one line in the log, however many tasks have failed."""
+    if app.crash_reason is None:
+        logs.fatal(error)
+        await app.crash(error)
+
+
+async def _report_denied(partition: int, error: MissingRightsError | MissingTopicError) -> None:
+    await access_watch.report(*str(error).splitlines())
+
+
+async def _refused(error: Exception) -> None:
+    """End the bridge for a setting that no broker accepts; log everything else, which the client tries again."""
+    line = one_line(error, settings, kafka, "Read")
+    if isinstance(line, SettingsError):
+        await _crash(line)
+    else:
+        await access_watch.report(f"{type(line).__name__}: {line}")
+
+
+app.transport.on_refusal = _refused
+#: By partition number, the topics of this process that have such a partition.
+_topics_of: dict[int, tuple[str, ...]] = {}
+_counts: dict[str, int] = {}
+
+
+def _lag() -> Mapping[tuple[str, int], int]:
+    found: dict[tuple[str, int], int] = {}
+    for number, runner in manager.runners.items():
+        for topic, offset in runner.task.offsets.items():
+            position, end, _ = app.consumer.tail(TP(topic, number))
+            if end is not None:
+                # What the client has passed over without a record are markers of transactions.
+                is_read = position is not None and position >= end and not runner.task.merge.inboxes[topic]
+                found[topic, number] = 0 if is_read else max(0, end - offset)
+    return found
+
+
+def _states() -> Mapping[int, bool]:
+    return {number: number in manager.runners and manager.runners[number].running for number in manager.assigned or ()}
+
+
+def _kafka_connected() -> bool:
+    return bool(app.consumer.connected())
+
+
+metrics = BridgeMetrics(mapping.topics, _lag, _states, _kafka_connected, lambda: mapping.unknown_deleters)
+heartbeat = Heartbeat()
+_schemas = None if _registry is None else SchemaFetcher(bridge.schemas, _registry)
+_partitions = _Partitions()
+
+
+def _make_runner(partition: int, _: int) -> BridgeRunner:
+    writer = TransactionalWriter(partition, settings, kafka, _limits)
+    task = BridgeTask(
+        partition, _topics_of[partition], settings, mapping, writer, _limits, bridge.own.on_refusal == "stop"
+    )
+    start = partial(source_logs.start_of, kafka, settings.app_id)
+    return BridgeRunner(task, _partitions, metrics, start, _topic_ids.present, settings.max_idle_seconds, _schemas)
+
+
+manager = TaskManager(_make_runner, metrics, _rejoin, _crash, _report_denied)
+
+
+@app.agent(app.topic(*mapping.topics, schema=Raw()))
+async def read_batches(batches: Any) -> None:
+    """Give each batch to its task. A batch of a partition that was just revoked is read again by the next owner."""
+    async for event in batches.noack().events():
+        batch = event.message.value
+        runner = manager.runners.get(batch.partition)
+        if runner is not None and batch.topic in runner.task.topics:
+            runner.take(batch.topic, batch.records)
+
+
+def _waiting(line: str) -> None:
+    log.warning("waiting_for_kafka", text=f"{line}; then this bridge ends with exit code 1: start it again")
+
+
+@app.on_worker_init.connect
+def _begin(sender: Any, **_: Any) -> None:
+    _check_start()
+
+
+@cache  # Faust sends the signal twice
+def _check_start() -> None:
+    with one_line_errors():
+        logging.config.dictConfig(app.conf.logging_config)  # Faust does that a little later
+        check(kafka, _waiting)
+        access_watch.wait()
+        for problem in dead_letter_problems(settings, kafka, mapping.topics):
+            raise SettingsError(problem)
+    memory.collect_less_often()
+    log.info("bridge_started", version=version("volteface"), group=settings.app_id, topics=list(mapping.topics))
+
+
+@app.on_partitions_assigned.connect
+async def _assigned(sender: Any, assigned: set[TP], **_: Any) -> None:
+    # Nothing is awaited here: a batch that arrived before its task exists would be dropped and not read again.
+    _counts.update(app.consumer.partition_counts(mapping.topics))
+    found = {
+        number: tuple(topic for topic in mapping.topics if TP(topic, number) in assigned)
+        for number in {tp.partition for tp in assigned if tp.topic in mapping.topics}
+    }
+    _topics_of.clear()
+    _topics_of.update(found)
+    missing = [topic for topic in mapping.topics if not _counts[topic]]
+    log.info("assigned", partitions=sorted(found), **({"missing_topics": missing} if missing else {}))
+    manager.assign(set(found), max(_counts.values(), default=0))
+
+
+@app.on_partitions_revoked.connect
+async def _revoked(sender: Any, revoked: set[TP], **_: Any) -> None:
+    if manager.assigned:
+        log.info("revoked", partitions=sorted({tp.partition for tp in revoked}))
+    await manager.revoke()
+
+
+@app.on_before_shutdown.connect
+async def _stopping(sender: Any, **_: Any) -> None:
+    await manager.revoke()
+    if _registry is not None:
+        await _registry.close()
+
+
+@app.timer(1.0)
+async def _beat() -> None:
+    heartbeat.beat()
+
+
+@app.timer(_TOPICS_SECONDS)
+async def _look_for_topics() -> None:
+    """Join again when a topic is there that was missing, or has more partitions: connectors make topics when needed."""
+    if not _kafka_connected() or manager.assigned is None:
+        return
+    present = await _topic_ids.partition_counts()
+    grown = sorted(topic for topic in mapping.topics if present.get(topic, 0) > _counts.get(topic, 0))
+    if grown:
+        log.info("topics_found", topics=grown)
+        await _rejoin()
+
+
+@app.page("/metrics")
+class MetricsPage(View):
+    """The page for Prometheus."""
+
+    async def get(self, request: Request) -> Response:
+        """Return the format that the Accept header asks for."""
+        page, content_type = metrics.exposition(request.headers.get("Accept", ""))
+        return self.bytes(page, headers={"Content-Type": content_type})
+
+
+@app.page("/health/live")
+class Live(View):
+    """200 while the event loop makes progress."""
+
+    async def get(self, request: Request) -> Response:
+        """Return the age of the last heartbeat."""
+        alive = heartbeat.age_seconds < 30
+        return self.json({"live": alive, "beat_age_seconds": heartbeat.age_seconds}, status=200 if alive else 503)
+
+
+@app.page("/health/ready")
+class Ready(View):
+    """200 once every assigned task has begun, and for a spare bridge."""
+
+    async def get(self, request: Request) -> Response:
+        """Return the tasks, and whether each one runs."""
+        states = _states()
+        ready = manager.assigned is not None and all(states.values()) and _kafka_connected()
+        tasks: dict[str, Any] = {str(number): "running" if runs else "starting" for number, runs in states.items()}
+        return self.json({"ready": ready, "spare": ready and not states, "tasks": tasks}, status=200 if ready else 503)
