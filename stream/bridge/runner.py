@@ -18,6 +18,8 @@ from stream.bridge.source_merge import Mapped
 from stream.bridge.task import BridgeTask, Outcome
 from stream.engine.log_check import Gap
 from stream.engine.schema_fetcher import SchemaFetcher
+from stream.intake.refusal import Refused
+from stream.ops.rate_limit import RateLimit
 
 log = structlog.get_logger()
 
@@ -87,6 +89,7 @@ class BridgeRunner:
         self._schemas = schemas
         self._received_at: dict[str, float] = {}
         self._paused: set[str] = set()
+        self._refusals = RateLimit()
         self._arrived = asyncio.Event()
         self._stopping = False
 
@@ -142,6 +145,7 @@ class BridgeRunner:
             return False
         outcome = await self.task.commit(taken)
         self._counts.committed(self.task.partition, len(taken), time.monotonic() - started_at, outcome)
+        self._report_refused(taken)
         self._resume()
         return True
 
@@ -179,6 +183,19 @@ class BridgeRunner:
                 await self._arrived.wait()
         except TimeoutError:
             pass
+
+    def _report_refused(self, taken: Sequence[Mapped]) -> None:
+        """Write, once a minute for each topic and reason, why records are dead letters."""
+        for source, outcome in taken:
+            if isinstance(outcome, Refused) and self._refusals.is_due(f"{source.topic} {outcome.reason}"):
+                log.warning(
+                    "record_refused",
+                    topic=source.topic,
+                    partition=source.partition,
+                    offset=source.offset,
+                    reason=outcome.reason,
+                    text=f"{outcome.detail} The record is a dead letter; `volteface bridge --dry-run` shows others.",
+                )
 
     def _report_expired(self, gap: Gap) -> None:
         log.error(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from stream import config
 from stream.cli.connect import connected_settings
 from stream.cli.help import Command
 from stream.cli.help import group as new_group
@@ -25,12 +26,12 @@ group = new_group("List dead letters, or send them again after a fix.")
 
 @group.command("list", cls=Command)
 def list_() -> None:
-    """List the dead letters of all topics that are read, as JSON lines."""
+    """List the dead letters of all topics that workers and the bridge read, as JSON lines."""
     from stream.ops import topic_reader
 
     settings, kafka = connected_settings("dlq list")
     count = 0
-    for topic in settings.read_topics:
+    for topic in (*settings.read_topics, *_sources()):
         settled = Settled()
         topic_reader.read_settlements(settings, kafka, topic, settled)
         for partition, offset, at, letter in topic_reader.dead_letters(settings, kafka, topic, warn):
@@ -64,18 +65,19 @@ def replay(
     reason: Annotated[
         Refusal | None, typer.Option(metavar="REASON", help="only letters with this reason, such as bad_value")
     ] = None,
-    topic: Annotated[str | None, typer.Option(metavar="TOPIC", help="only letters of this input topic")] = None,
+    topic: Annotated[str | None, typer.Option(metavar="TOPIC", help="only letters of this topic")] = None,
     limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="at most this many letters")] = None,
 ) -> None:
     """Send the original records again; a record that was sent again before is not repeated."""
     from stream.ops import letter_replay
 
     settings, kafka = connected_settings("dlq replay")
-    if topic is not None and topic not in settings.input_topics:
-        raise typer.BadParameter(f"--topic takes one of {', '.join(settings.input_topics)}, not {topic!r}")
+    topics = (*settings.input_topics, *_sources())
+    if topic is not None and topic not in topics:
+        raise typer.BadParameter(f"--topic takes one of {', '.join(topics)}, not {topic!r}")
     notice = _LateNotice(settings.allowed_lateness_seconds)
     left = limit
-    for each in settings.input_topics if topic is None else (topic,):
+    for each in topics if topic is None else (topic,):
         if left == 0:
             break
         named = _Bounded(_MAX_NAMED)
@@ -83,6 +85,13 @@ def replay(
         named.finish()
         left = None if left is None else left - done.sent
         say(f"{each}: {done.sent} sent again, {done.settled} sent before, {done.unsendable} cannot be sent")
+
+
+def _sources() -> tuple[str, ...]:
+    """Return the topics that the bridge reads."""
+    from stream.ops.bridge_topics import bridge_topics
+
+    return bridge_topics(config.load_bridge())
 
 
 class _LateNotice:

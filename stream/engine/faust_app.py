@@ -85,7 +85,7 @@ def make_app(
         worker_redirect_stdouts=False,
         web_in_thread=False,
     )
-    app.assignor = assignor
+    app.group_assignor = assignor
     app.check_crcs = not kafka.mock
     app.client_rack = kafka.client_rack
     return app

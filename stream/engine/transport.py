@@ -47,7 +47,7 @@ class Batch(NamedTuple):
 class App(faust.App):  # type: ignore[misc]  # Faust ships no types
     """A Faust application that names a port in use. Its assignor shares the group's partitions out."""
 
-    assignor: type[Assignor]
+    group_assignor: type[Assignor]
     #: Whether to compare records with their checksums: the mock's transaction markers have none.
     check_crcs: bool = True
     #: The rack of this machine, from whose replicas records are read.
@@ -79,7 +79,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         conf = self.app.conf
-        self._assignor = self.app.assignor
+        self._assignor = self.app.group_assignor
         return aiokafka.AIOKafkaConsumer(
             client_id=conf.broker_client_id,
             client_rack=self.app.client_rack,
