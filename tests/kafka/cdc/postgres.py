@@ -115,8 +115,11 @@ class Postgres:
         """Return whether somebody follows a replication slot; Debezium does so when its snapshot is complete."""
         return bool(
             self.execute(
-                "SELECT 1 FROM pg_replication_slots AS slot JOIN pg_stat_replication AS reader ON reader.pid = slot.active_pid"
-                " WHERE slot.slot_name = %s AND reader.state = 'streaming'",
+                """
+                SELECT 1 FROM pg_replication_slots AS slot
+                JOIN pg_stat_replication AS reader ON reader.pid = slot.active_pid
+                WHERE slot.slot_name = %s AND reader.state = 'streaming'
+                """,
                 [slot],
             )
         )

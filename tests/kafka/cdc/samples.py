@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, LiteralString, cast
+from typing import Final, LiteralString
 
 from stream.config import KafkaSettings
 from stream.ops.broker import Broker
@@ -51,7 +51,8 @@ INSERT INTO reviews (id, seller_id, product_id, author_id, stars, body, created_
 """
 _REVIEWS_AFTER: Final = """
 INSERT INTO reviews (id, seller_id, product_id, author_id, stars, body, created_at, updated_at)
-  VALUES (3, 's2', 'p3', 'u3', 1, repeat('It broke after a week. ', 100), '2025-03-02 10:00:00+00', '2025-03-02 10:00:00+00');
+  VALUES (3, 's2', 'p3', 'u3', 1, repeat('It broke after a week. ', 100),
+    '2025-03-02 10:00:00+00', '2025-03-02 10:00:00+00');
 UPDATE reviews SET stars = 5, updated_at = '2025-03-03 10:00:00+00' WHERE id = 3;
 UPDATE reviews SET stars = 4, updated_at = '2025-03-04 10:00:00.5+00' WHERE id = 1;
 UPDATE reviews SET stars = stars WHERE id = 1;
@@ -129,7 +130,7 @@ class Capture:
         wait(lambda: self._postgres.streams(prefix), 30, f"the connector {name} does not stream")
         with self._postgres.connect() as connection:
             for statement in (after + "INSERT INTO finish VALUES (1)").split(";\n"):  # each is a transaction of its own
-                connection.execute(cast(LiteralString, statement))
+                connection.execute(statement)
         topics = [f"{prefix}.public.{table}" for table in _TABLES] + [f"{prefix}.message", f"{prefix}.transaction"]
 
         def complete(records: list[ConnectRecord]) -> bool:
