@@ -157,13 +157,13 @@ def _committed_at(place: Any) -> dt.datetime | None:
 
 
 def _identity(source: Source, operation: Operation, place: Any, reader: DocumentReader) -> bytes:
-    """Return a change's identity: its place in the database's log, or of a snapshot the row's key, or its offset.
+    """Return a change's identity: of a new row its key, else its place in the database's log, or its offset.
 
-    A snapshot that is begun again reads its rows again; they are the same rows.
+    A snapshot reads rows again that were inserted or read before: they are the same rows.
     """
     key = source.key or b""
-    if operation == "snapshot" and key:
-        return msgspec.json.encode([source.topic, operation, _plain(reader.key(source), key)])
+    if key and operation in {"insert", "snapshot"}:
+        return msgspec.json.encode([source.topic, "row", _plain(reader.key(source), key)])
     if isinstance(place, dict) and any(place.get(name) is not None for name in _OFFSETS):
         found = {name: str(place[name]) for name in _PLACES if place.get(name) is not None}
         return msgspec.json.encode([source.topic, operation, found, _plain(reader.key(source), key)])

@@ -157,7 +157,7 @@ def _text(column: str, value: Any, column_type: ColumnType | None) -> str:
 
 
 def _is_whole(number: Decimal) -> bool:
-    return number.is_finite() and abs(number) <= _MAX_NUMBER and number == number.to_integral_value()
+    return number.is_finite() and number.copy_abs() <= _MAX_NUMBER and number == number.to_integral_value()
 
 
 def _word(column: str, value: Any, column_type: ColumnType | None) -> str:
@@ -171,7 +171,7 @@ def _number(column: str, value: Any, column_type: ColumnType | None) -> int | fl
     if number is None:
         hint = f"; is it a decimal? {_DECIMAL_MODE}" if isinstance(value, str) else ""
         raise Refused(Refusal.BAD_VALUE, f"Column {column} is {_kind(value)}, no number{hint}.")
-    if not number.is_finite() or abs(number) > _MAX_NUMBER:
+    if not number.is_finite() or number.copy_abs() > _MAX_NUMBER:
         raise Refused(Refusal.BAD_VALUE, f"Column {column} is not a number up to 2^53.")
     return int(number) if _is_whole(number) else float(number)
 
