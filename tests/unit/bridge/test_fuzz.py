@@ -36,11 +36,10 @@ def _schemas() -> SchemaCache:
     return cache
 
 
-_SAMPLES: Final = [
-    source
-    for name in ("reviews-full", "reviews-default-schemas", "reviews-unwrapped", "extras")
-    for source in records(name)
-]
+_FILES: Final = ("reviews-full", "reviews-default-schemas", "reviews-unwrapped", "extras")
+_SAMPLES: Final = [source for name in _FILES for source in records(name)]
+_NAMES: Final = ("op", "before", "after", "source", "id", "seller_id", "stars", "schema", "payload")
+_HEADERS: Final = ((("__debezium.oldkey", b"{"),), (("__value_schema_id", b"\0"),))
 _MAPPING: Final = mapping(
     [reviews("reviews"), Table("messages", "outreach.sent"), Table("rows", "contact.accessed", record="row")],
     schemas=_schemas(),
