@@ -126,7 +126,7 @@ def _flattened(source: Source, document: Document, reader: DocumentReader, is_ch
     """Return the change in a value that Debezium's ExtractNewRecordState has flattened: the row before is lost."""
     columns = document.value
     op = "d" if str(columns.get("__deleted")).lower() == "true" else columns.get("__op")
-    if op not in _OPERATIONS:
+    if not isinstance(op, str) or op not in _OPERATIONS:
         raise Refused(
             Refusal.UNKNOWN_TYPE,
             "The value is no change of Debezium: it has no `op`. If the connector flattens changes "
