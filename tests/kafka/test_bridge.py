@@ -109,12 +109,16 @@ def _wait_for_lag(*bridges: BridgeProcess) -> None:
     wait(done, 90, "the bridge does not read to the end")
 
 
+def _wait_for_records(bridge: BridgeProcess, count: int) -> None:
+    wait(lambda: bridge.records() > count, 60, "the bridge does nothing")
+
+
 def test_kills_lose_and_repeat_nothing(platform: Platform) -> None:
     total = platform.send_all()
     done = 0.0
     for _ in range(3):
         bridge = platform.bridge()
-        wait(lambda bridge=bridge: bridge.records() > 500, 60, "the bridge does nothing")
+        _wait_for_records(bridge, 500)
         done += bridge.records()
         bridge.kill()
     assert done < total, "the kills came after the work"
@@ -274,7 +278,7 @@ def test_a_dry_run_shows_records_beside_their_events_and_writes_nothing(platform
 def test_a_frozen_bridge_that_wakes_up_writes_nothing_twice(platform: Platform) -> None:
     platform.send_all()
     first = platform.bridge(VOLTEFACE_SESSION_TIMEOUT_SECONDS="6")
-    wait(lambda: first.records() > 500, 60, "the bridge does nothing")
+    _wait_for_records(first, 500)
     first.process.send_signal(19)  # SIGSTOP
     second = platform.bridge(VOLTEFACE_SESSION_TIMEOUT_SECONDS="6")
     _wait_for_lag(second)
