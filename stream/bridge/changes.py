@@ -24,8 +24,8 @@ _NEW_KEY: Final = "__debezium.newkey"
 _OLD_KEY: Final = "__debezium.oldkey"
 #: The places of a change in the logs of the databases that Debezium reads.
 _PLACES: Final = (
-    "db", "schema", "table", "txId", "lsn", "file", "pos", "row", "gtid", "scn", "commit_scn", "ssn", "redo_sql",
-    "change_lsn", "commit_lsn", "event_serial_no",
+    "db", "schema", "table", "txId", "lsn", "file", "pos", "row", "gtid", "scn", "commit_scn", "ssn", "change_lsn",
+    "commit_lsn", "event_serial_no",
 )  # fmt: skip
 #: Those of them that say where a change is; the others only which table or transaction.
 _OFFSETS: Final = ("lsn", "pos", "scn", "change_lsn")
@@ -164,9 +164,11 @@ def _identity(source: Source, operation: Operation, place: Any, reader: Document
     key = source.key or b""
     if key and operation in {"insert", "snapshot"}:
         return msgspec.json.encode([source.topic, "row", _plain(reader.key(source), key)])
-    if isinstance(place, dict) and any(place.get(name) is not None for name in _OFFSETS):
-        found = {name: str(place[name]) for name in _PLACES if place.get(name) is not None}
-        return msgspec.json.encode([source.topic, operation, found, _plain(reader.key(source), key)])
+    if isinstance(place, dict):
+        for name in _OFFSETS:
+            if place.get(name) is not None:
+                found = [place.get(each) for each in _PLACES]
+                return msgspec.json.encode([source.topic, operation, found, _plain(reader.key(source), key)])
     return msgspec.json.encode([source.topic, source.partition, source.offset])
 
 

@@ -86,8 +86,8 @@ class ColumnReader:
         return self._readers[takes](column, value, column_type)
 
     def _time(self, column: str, value: Any, column_type: ColumnType | None) -> dt.datetime:
-        if isinstance(value, str) and (found := _time_text(value)) is not None:
-            return self._time_of_text(column, value, found)
+        if isinstance(value, str):
+            return self._time_of_text(column, value)
         if isinstance(value, dt.datetime):
             return value if value.tzinfo is not None else self._local(value)
         if isinstance(value, float) and value.is_integer():
@@ -108,14 +108,20 @@ class ColumnReader:
         # Debezium sends a time without a zone as if it were in UTC.
         return at if self._zone is None or _has_zone(column_type) else self._local(at)
 
-    def _time_of_text(self, column: str, text: str, found: re.Match[str]) -> dt.datetime:
-        offset = "+00:00" if found[3] in {"Z", "z"} else found[3] or ""
+    def _time_of_text(self, column: str, text: str) -> dt.datetime:
+        found = _time_text(text)
+        if found is None:
+            return _refuse_time(column)
+        date, clock, zone = found.groups()
         try:
-            at = dt.datetime.fromisoformat(f"{found[1]}T{found[2] or '00:00:00'}{offset}")
-            at = self._local(at) if at.tzinfo is None else at.astimezone(dt.UTC)
-            return at if 1970 <= at.year < 3000 else _refuse_time(column)
+            at = dt.datetime.fromisoformat(f"{date}T{clock or '00:00:00'}{zone or ''}")
+            if zone is None:
+                at = self._local(at)
+            elif zone not in {"Z", "z"}:
+                at = at.astimezone(dt.UTC)
         except (ValueError, OverflowError):
             return _refuse_time(column)
+        return at if 1970 <= at.year < 3000 else _refuse_time(column)
 
     def _local(self, at: dt.datetime) -> dt.datetime:
         """Return a time of the table's zone in UTC."""
@@ -167,6 +173,8 @@ def _word(column: str, value: Any, column_type: ColumnType | None) -> str:
 
 
 def _number(column: str, value: Any, column_type: ColumnType | None) -> int | float:
+    if type(value) is int and -_MAX_NUMBER <= value <= _MAX_NUMBER and column_type is None:
+        return value
     number = _decimal(value, column_type)
     if number is None:
         hint = f"; is it a decimal? {_DECIMAL_MODE}" if isinstance(value, str) else ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from stream.bridge.column_values import UNAVAILABLE, ColumnReader
 from stream.bridge.mapping_file import Table, Value
@@ -20,10 +20,19 @@ from stream.offline.history.columns import COLUMNS, Takes
 _OWN: Final = {"created_at": Takes.TIME, "changed_at": Takes.TIME, "deleted_at": Takes.TIME}
 #: The fields that every review has.
 _WHOLE: Final = ("seller_id", "product_id", "reviewer_id", "rating", "created_at")
-#: What Debezium writes for a column that cannot be null, and whose value it does not know.
-_DEFAULTS: Final = (None, "", 0, "0", "1970-01-01T00:00:00Z")
 #: Debezium's text in the forms of texts and bytes.
 _UNAVAILABLE: Final = frozenset({UNAVAILABLE, base64.b64encode(UNAVAILABLE.encode()).decode()})
+#: What it writes for a column whose value it does not know; besides null, an empty text, and zero.
+_UNKNOWN: Final = _UNAVAILABLE | {"0", "1970-01-01T00:00:00Z"}
+
+
+class _Field(NamedTuple):
+    """Where a field comes from, and what it holds."""
+
+    column: str
+    is_path: bool
+    takes: Takes
+    values: Mapping[str, Value] | None
 
 
 class FieldReader:
@@ -36,11 +45,17 @@ class FieldReader:
     def __init__(self, table: Table) -> None:
         self._reader = ColumnReader(table.time_zone)
         self._constants = table.constants
-        self._values = table.values
         #: By field, its column.
         self.columns: Mapping[str, str] = {
-            name: column for name in table.fields if (column := table.columns.get(name, name))
+            name: column
+            for name in table.fields
+            if name not in table.constants and (column := table.columns.get(name, name))
         }
+        self._fields = {
+            name: _Field(column, "." in column, _OWN.get(name) or COLUMNS[name], table.values.get(name))
+            for name, column in self.columns.items()
+        }
+        self._whole = tuple(self.columns.get(name, name) for name in _WHOLE)
         self._deleted_when, self._only_when = _conditions(table.deleted_when), _conditions(table.only_when)
 
     def read(self, row: Row, name: str) -> Any:
@@ -49,22 +64,24 @@ class FieldReader:
         Raises:
             Refused: The column's value is not one of the contract.
         """
-        if name in self._constants:
-            return self._constants[name]
-        column = self.columns.get(name)
-        if column is None:
+        field = self._fields.get(name)
+        if field is None:
+            return self._constants.get(name)
+        column, is_path, takes, values = field
+        value = row.get(column) if is_path else row.values.get(column)
+        if value is None:
             return None
-        value = row.get(column)
-        if value is None or is_unavailable(value):
-            return None
-        values = self._values.get(name)
         if values is not None:
             value = values.get(_shown(value), value)
-        if isinstance(value, str):
+        if type(value) is str:
             value = value.rstrip(" ")  # a column of the type CHAR(n) is filled up with blanks
-            if not value:
+            if not value or value in _UNAVAILABLE:
                 return None
-        return self._reader.read(_OWN.get(name) or COLUMNS[name], column, value, row.types.get(column))
+            if takes is Takes.TEXT:  # as most fields are
+                return value
+        elif is_unavailable(value):
+            return None
+        return self._reader.read(takes, column, value, row.types.get(column))
 
     def required(self, row: Row, name: str) -> Any:
         """Return a field's value; raise Refused if the row has none."""
@@ -94,8 +111,11 @@ class FieldReader:
         With the usual REPLICA IDENTITY of PostgreSQL the other columns are null. Those that cannot be null have the
         default of their type: an empty text, zero, 1970.
         """
-        columns = (self.columns.get(name, name) for name in _WHOLE)
-        return not any(row.get(column) in _DEFAULTS or is_unavailable(row.get(column)) for column in columns)
+        for column in self._whole:
+            value = row.get(column)
+            if not value or (value in _UNKNOWN if isinstance(value, str) else is_unavailable(value)):
+                return False
+        return True
 
     def is_deleted(self, row: Row) -> bool:
         """Return whether the row of a review says that the review is deleted."""

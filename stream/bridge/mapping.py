@@ -11,7 +11,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -21,7 +21,6 @@ from stream.bridge.mapping_file import REVIEWS, Table
 from stream.bridge.row import Row
 from stream.bridge.source_records import Document, DocumentReader, Source
 from stream.bridge.tables import AppendedRows, Fields, ReviewRows, RowMapping
-from stream.contract.events import Event
 from stream.intake.event_forms import FORMS, EventForm, typed
 from stream.intake.field_texts import wrong_instant
 from stream.intake.identifiers import check_ids
@@ -110,7 +109,8 @@ class Mapping:
     def _of_function(self, function: functions.Function) -> Callable[[Source], tuple[list[Fields], bytes]]:
         def events(source: Source) -> tuple[list[Fields], bytes]:
             document = self._reader.value(source)
-            return functions.apply(function, source, None if document is None else document.value), _place(source)
+            found = functions.apply(function, source, None if document is None else document.value)
+            return [_plain(fields) for fields in found], _place(source)
 
         return events
 
@@ -140,17 +140,27 @@ class Mapping:
         if fields.get("event_id") is None:
             fields["event_id"] = hashlib.blake2b(b"%d %b" % (index, identity), digest_size=16).hexdigest()
         event = typed(form, fields)
-        if isinstance(at := fields["occurred_at"], str) and not is_instant(at):
-            raise Refused(Refusal.BAD_VALUE, wrong_instant("occurred_at", at))
         check_ids(form.ids, form.ids_of(event))
-        value = _json({"type": name, **{field: each for field, each in _values(event) if each is not None}})
+        value = _json(fields)
         if len(value) > self._max_event_bytes:
             raise Refused(Refusal.TOO_LARGE, f"The event has {len(value)} bytes: at most {self._max_event_bytes}.")
         return Made(stream, event.key, value, event.occurred_at.timestamp(), name)
 
 
-def _values(event: Event) -> Iterable[tuple[str, Any]]:
-    return ((name, getattr(event, name)) for name in event.__struct_fields__)
+def _plain(fields: Fields) -> Fields:
+    """Return a function's fields without those that are absent, and with types that JSON has.
+
+    Raises:
+        Refused: A value is of another type, or a time that workers would refuse.
+    """
+    try:
+        found: Fields = msgspec.to_builtins({name: each for name, each in fields.items() if each is not None})
+    except (TypeError, ValueError, RecursionError) as error:
+        raise Refused(Refusal.MAPPING_FAILED, f"The function gives a value that JSON does not have: {error}.") from None
+    at = found.get("occurred_at")
+    if isinstance(at, str) and not is_instant(at):
+        raise Refused(Refusal.BAD_VALUE, wrong_instant("occurred_at", at))
+    return found
 
 
 def _place(source: Source) -> bytes:

@@ -42,7 +42,6 @@ class AppendedRows:
     def __init__(self, table: Table) -> None:
         self._event = EVENTS[table.events or ""]
         self._fields = FieldReader(table)
-        self._has_time = "occurred_at" in table.constants or bool(self._fields.columns.get("occurred_at"))
 
     def events(self, change: Change) -> list[Fields]:
         """Return the event of a change; raise Refused or Ignored."""
