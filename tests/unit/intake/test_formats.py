@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from stream.config import InputFormat, Settings, SettingsError, load
+from stream.contract.avro_schemas import avro_schema, schema_text
 from stream.contract.events import Event
 from stream.intake.avro_schema import AvroSchema
 from stream.intake.decoder import Headers
@@ -31,7 +32,6 @@ from stream.intake.schema_cache import (
     SchemaNeeded,
     UnusableSchema,
 )
-from tests.avro_schemas import avro_schema, text_of
 from tests.contract.test_schemas import KIND_OF
 
 #: Mutated records for each format; the whole number is for a run of hours.
@@ -58,11 +58,11 @@ AVRO: Final = avro()
 
 def schemas() -> SchemaCache:
     cache = SchemaCache()
-    cache.put(1, AvroSchema(text_of(KIND_OF["review.created"])))
+    cache.put(1, AvroSchema(schema_text(KIND_OF["review.created"])))
     cache.put(2, JsonSchema())
     cache.put(3, registered_schema(3, "PROTOBUF", 'syntax = "proto3";', []))
     cache.put(4, registered_schema(4, "AVRO", '"string"', []))
-    cache.put(GUID, AvroSchema(text_of(KIND_OF["review.created"])))
+    cache.put(GUID, AvroSchema(schema_text(KIND_OF["review.created"])))
     cache.put_unknown(5, 0.0)
     return cache
 
@@ -311,7 +311,7 @@ def test_every_record_is_an_event_or_refused_or_needs_a_schema(
 
 
 @given(
-    text=mutated(text_of(KIND_OF["review.created"]).encode(), text_of(KIND_OF["outreach.sent"]).encode()),
+    text=mutated(schema_text(KIND_OF["review.created"]).encode(), schema_text(KIND_OF["outreach.sent"]).encode()),
     body=mutated(AVRO),
 )
 @example(

@@ -15,15 +15,15 @@ from uuid import UUID
 import pytest
 
 from stream.config import Settings, SettingsError
+from stream.contract.avro_schemas import schema_text
 from stream.contract.events import ReviewCreated
 from stream.intake.avro_schema import AvroSchema
 from stream.intake.schema_cache import JsonSchema, RegisteredSchema, RegistryError, UnusableSchema
 from stream.ops.input_records import InputRecords
 from stream.ops.schema_registry import SchemaRegistry
-from tests.avro_schemas import text_of
 
 GUID: Final = UUID("8acf3b12-27a4-44dc-a2f8-696fcd0127f2")
-CREATED: Final = text_of(ReviewCreated)
+CREATED: Final = schema_text(ReviewCreated)
 
 
 class Answers:
