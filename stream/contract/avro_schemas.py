@@ -15,6 +15,13 @@ from msgspec import inspect
 _NAMESPACE: Final = "volteface.v1"
 #: The largest number of Avro's `int`; larger ones are `long`.
 _MAX_INT: Final = 2**31 - 1
+#: A closed list of words is no enum: a new word would be a new schema.
+_PRIMITIVES: Final[dict[type[inspect.Type], str]] = {
+    inspect.StrType: "string",
+    inspect.LiteralType: "string",
+    inspect.FloatType: "double",
+    inspect.BoolType: "boolean",
+}
 
 
 def schema_text(kind: type[msgspec.Struct]) -> str:
@@ -54,24 +61,21 @@ def _field(field: msgspec.structs.FieldInfo, known: set[str]) -> dict[str, Any]:
 
 
 def _type(kind: inspect.Type, known: set[str]) -> Any:
+    found: Any = _PRIMITIVES.get(type(kind))
     match kind:
         case inspect.UnionType(types=types):
             (one,) = [each for each in types if not isinstance(each, inspect.NoneType)]
-            return ["null", _type(one, known)]
+            found = ["null", _type(one, known)]
         case inspect.StructType(cls=cls):
-            return cls.__name__ if cls.__name__ in known else _record(cls, known)
+            found = cls.__name__ if cls.__name__ in known else _record(cls, known)
         case inspect.ListType(item_type=item):
-            return {"type": "array", "items": _type(item, known)}
+            found = {"type": "array", "items": _type(item, known)}
         case inspect.DictType(value_type=value):
-            return {"type": "map", "values": _type(value, known)}
+            found = {"type": "map", "values": _type(value, known)}
         case inspect.DateTimeType():
-            return {"type": "long", "logicalType": "timestamp-micros"}
-        case inspect.StrType() | inspect.LiteralType():  # not an enum: a new word would be a new schema
-            return "string"
+            found = {"type": "long", "logicalType": "timestamp-micros"}
         case inspect.IntType(le=most):
-            return "int" if most is not None and most <= _MAX_INT else "long"
-        case inspect.FloatType():
-            return "double"
-        case inspect.BoolType():
-            return "boolean"
-    raise TypeError(f"Avro has no type for {kind}")
+            found = "int" if most is not None and most <= _MAX_INT else "long"
+    if found is None:
+        raise TypeError(f"Avro has no type for {kind}")
+    return found

@@ -56,3 +56,50 @@ def test_intake_reads_the_same_event_from_avro_as_from_json(name: str, data: st.
         STREAM_OF[name], _SCHEMAS[name], body_of(name, document), "schema 1"
     )
     assert event == msgspec.convert(document, KIND_OF[name])
+
+
+def _reduced(schema: Any, removed: list[str]) -> Any:
+    """Return a schema without the fields that may be absent: what an earlier version wrote."""
+    if isinstance(schema, list):
+        return [_reduced(each, removed) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    copied = {name: _reduced(value, removed) for name, value in schema.items() if name != "fields"}
+    if "fields" in schema:
+        removed += [f"{schema['name']}.{field['name']}" for field in schema["fields"] if "default" in field]
+        copied["fields"] = [_reduced(field, removed) for field in schema["fields"] if "default" not in field]
+    return copied
+
+
+def _without_shared(schema: Any) -> Any:
+    """Return a schema whose first fields may refer to a record that a removed field defined, with that record."""
+    names: dict[str, Any] = {}
+    fastavro.parse_schema(schema, names)
+    return schema
+
+
+@pytest.mark.parametrize(("kind", "example"), [(Alert, "alert"), (Case, "case")])
+def test_versions_with_more_and_with_fewer_fields_read_each_other(kind: type[msgspec.Struct], example: str) -> None:
+    removed: list[str] = []
+    present, earlier = avro_schema(kind), _reduced(avro_schema(kind), removed)
+    assert "Evidence.products" in removed
+    assert "Evidence.flips" not in removed
+    cache = SchemaCache()
+    cache.put(1, AvroSchema(json.dumps(earlier)))
+    cache.put(2, AvroSchema(json.dumps(present)))
+    for line in (EXAMPLES / f"{example}.v1.jsonl").read_bytes().splitlines():
+        value = msgspec.json.decode(line, type=kind)
+        written = ContractWriter(kind, 2).encode(value)
+        # A reader of the earlier version reads what this one writes; this version reads what that reader has.
+        fields = fastavro.schemaless_reader(
+            BytesIO(written[5:]), fastavro.parse_schema(present), fastavro.parse_schema(earlier)
+        )
+        body = BytesIO()
+        fastavro.schemaless_writer(body, fastavro.parse_schema(earlier), fields)
+        reader = ContractReader(kind, cache)
+        assert reader.decode(written) == value
+        old = reader.decode(framed(1, body.getvalue()))
+        for field in msgspec.structs.fields(kind):
+            if f"{kind.__name__}.{field.name}" in removed and not field.required:
+                default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+                assert getattr(old, field.name) == default
