@@ -52,8 +52,6 @@ def _record(kind: type[msgspec.Struct], known: set[str]) -> dict[str, Any]:
 
 def _field(field: msgspec.structs.FieldInfo, known: set[str]) -> dict[str, Any]:
     described = {"name": field.encode_name, "type": _type(inspect.type_info(field.type), known)}
-    if isinstance(described["type"], list):
-        return described | {"default": None}
     if field.required:
         return described
     factory = field.default_factory
