@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 import msgspec
@@ -25,11 +27,6 @@ from stream.ops.schema_registry import SchemaNotTakenError, SchemaRegistry
 log = structlog.get_logger()
 
 _RETRY_SECONDS: Final = 2
-
-
-def subject_of(topic: str) -> str:
-    """Return the subject of a topic's values, as Confluent's serializers name it (TopicNameStrategy)."""
-    return f"{topic}-value"
 
 
 def wait_for_ids(settings: Settings) -> OutputSchemaIds:
@@ -50,23 +47,48 @@ def wait_for_ids(settings: Settings) -> OutputSchemaIds:
         time.sleep(_RETRY_SECONDS)
 
 
+def absent_subjects(settings: Settings) -> list[str]:
+    """Return the subjects under which the registry lacks the schemas; nothing is registered.
+
+    Raises:
+        RegistryError: The registry gives no usable answer.
+    """
+    return [subject for subject, found in asyncio.run(_known(settings)).items() if found is None]
+
+
+async def _known(settings: Settings) -> dict[str, int | None]:
+    async with _connected(settings) as registry:
+        return {subject: await registry.id_of(subject, schema_text(kind)) for subject, kind in _kinds(settings).items()}
+
+
 async def _ids(settings: Settings) -> OutputSchemaIds:
+    async with _connected(settings) as registry:
+        return OutputSchemaIds(*[await _id(settings, registry, *each) for each in _kinds(settings).items()])
+
+
+@asynccontextmanager
+async def _connected(settings: Settings) -> AsyncIterator[SchemaRegistry]:
     registry = SchemaRegistry(settings)
     try:
-        return OutputSchemaIds(
-            await _id(settings, registry, settings.alerts_topic, Alert),
-            await _id(settings, registry, settings.cases_topic, Case),
-        )
+        yield registry
     finally:
         await registry.close()
 
 
-async def _id(settings: Settings, registry: SchemaRegistry, topic: str, kind: type[msgspec.Struct]) -> int:
+def _kinds(settings: Settings) -> dict[str, type[msgspec.Struct]]:
+    """Return the types by subject, named as Confluent's serializers do (TopicNameStrategy)."""
+    return {f"{settings.alerts_topic}-value": Alert, f"{settings.cases_topic}-value": Case}
+
+
+async def _id(settings: Settings, registry: SchemaRegistry, subject: str, kind: type[msgspec.Struct]) -> int:
+    """Return the id of a schema: looked up first, because a registry may be only for reading."""
+    schema = schema_text(kind)
     try:
-        return await registry.registered_id(subject_of(topic), schema_text(kind))
+        found = await registry.id_of(subject, schema)
+        return await registry.register(subject, schema) if found is None else found
     except SchemaNotTakenError as error:
-        file = f"schemas/avro/{kind.__name__.lower()}.v1.avsc"
         raise SettingsError(
             f"{variable(Settings, 'output_format')}=avro: the schema registry {settings.schema_registry_url} does not "
-            f"take {file} as {subject_of(topic)} ({error}): register it with a user that may; see docs/formats.md"
+            f"take schemas/avro/{kind.__name__.lower()}.v1.avsc as {subject} ({error}): register it with a user that "
+            "may; see docs/formats.md"
         ) from None

@@ -97,25 +97,26 @@ class SchemaRegistry:
             return None
         return registered_schema(schema_id, answer.schema_type or "AVRO", answer.schema, list(references.values()))
 
-    async def registered_id(self, subject: str, schema: str) -> int:
-        """Return the id of an Avro schema under a subject; register it if it is not there yet.
+    async def id_of(self, subject: str, schema: str) -> int | None:
+        """Return the id of an Avro schema under a subject, or None if it is not there; raise RegistryError."""
+        path = f"subjects/{quote(subject, safe='')}"
+        status, body = await self._request(path, {"schema": schema})
+        if status == _NOT_FOUND and await self._says_unknown(body):
+            return None
+        return _registered(path, status, body)
 
-        The schema is looked up first, so a registry that may only be read is enough once somebody has registered it.
+    async def register(self, subject: str, schema: str) -> int:
+        """Register an Avro schema under a subject, and return its id.
 
         Raises:
             RegistryError: The registry gives no usable answer.
-            SchemaNotTakenError: The registry does not have the schema, and does not take it.
+            SchemaNotTakenError: The registry does not take the schema.
         """
-        place, document = f"subjects/{quote(subject, safe='')}", {"schema": schema}
-        status, body = await self._request(place, document)
-        if status == _NOT_FOUND and (_error(body).error_code in _UNKNOWN_CODES or await self._is_registry()):
-            place += "/versions"
-            status, body = await self._request(place, document)
-            if status in _NOT_TAKEN:
-                raise SchemaNotTakenError(f"status {status}: {_error(body).message[:_MAX_MESSAGE] or 'no reason'}")
-        if status != _OK:
-            raise RegistryError(f"it answers {place} with status {status}{_hint(status)}")
-        return _typed(body, place, _Registered).id
+        path = f"subjects/{quote(subject, safe='')}/versions"
+        status, body = await self._request(path, {"schema": schema})
+        if status in _NOT_TAKEN:
+            raise SchemaNotTakenError(f"status {status}: {_error(body).message[:_MAX_MESSAGE] or 'it gives no reason'}")
+        return _registered(path, status, body)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -147,12 +148,14 @@ class SchemaRegistry:
         status, body = await self._request(path)
         if status == _OK:
             return _typed(body, path, _Answer)
-        if status == _NOT_FOUND and (_error(body).error_code in _UNKNOWN_CODES or await self._is_registry()):
+        if status == _NOT_FOUND and await self._says_unknown(body):
             return None
-        raise RegistryError(f"it answers {path} with status {status}{_hint(status)}")
+        raise _unusable(path, status)
 
-    async def _is_registry(self) -> bool:
-        """Return whether a registry is at the address: without this a wrong path would make each id unknown."""
+    async def _says_unknown(self, body: bytes) -> bool:
+        """Return whether the answer 404 is a registry's: otherwise a wrong path would make each id unknown."""
+        if _error(body).error_code in _UNKNOWN_CODES:
+            return True
         status, body = await self._request("schemas/types")
         return status == _OK and body.lstrip().startswith(b"[")
 
@@ -182,6 +185,16 @@ async def _bounded(response: aiohttp.ClientResponse) -> bytes:
         if len(body) > _MAX_ANSWER_BYTES:
             raise RegistryError(f"its answer has more than {_MAX_ANSWER_BYTES:,} bytes")
     return bytes(body)
+
+
+def _unusable(path: str, status: int) -> RegistryError:
+    return RegistryError(f"it answers {path} with status {status}{_hint(status)}")
+
+
+def _registered(path: str, status: int, body: bytes) -> int:
+    if status != _OK:
+        raise _unusable(path, status)
+    return _typed(body, path, _Registered).id
 
 
 def _typed(body: bytes, path: str, kind: type[_T]) -> _T:

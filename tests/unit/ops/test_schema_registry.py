@@ -14,11 +14,13 @@ from uuid import UUID
 
 import pytest
 
-from stream.config import Settings, SettingsError
+from stream.config import KafkaSettings, Settings, SettingsError
 from stream.contract.alerts import Alert
 from stream.contract.avro_schemas import schema_text
 from stream.contract.cases import Case
 from stream.contract.events import ReviewCreated
+from stream.doctor.kafka_checks import guarded
+from stream.doctor.schema_checks import check_output_schemas
 from stream.intake.avro_schema import AvroSchema
 from stream.intake.schema_cache import JsonSchema, RegisteredSchema, RegistryError, UnusableSchema
 from stream.ops.input_records import InputRecords
@@ -183,6 +185,22 @@ def test_output_schemas_are_looked_up_and_registered_only_if_they_are_absent(ans
     assert [path for path, _ in answers.posted] == [alerts, cases, f"{cases}/versions"]
     assert answers.posted[0][1] == {"schema": schema_text(Alert)}
     assert answers.posted[2][1] == {"schema": schema_text(Case)}
+
+
+def test_the_doctor_says_which_schemas_are_absent_and_registers_nothing(answers: Answers) -> None:
+    alerts, cases = "integrity.alerts.v1-value", "integrity.cases.v1-value"
+    answers.answers = {f"/api/subjects/{alerts}": (200, {"id": 7}), f"/api/subjects/{cases}": UNKNOWN}
+    settings = settings_of(answers, output_format="avro")
+    (found,) = check_output_schemas(settings, KafkaSettings())
+    assert (found.level, found.about) == ("warning", cases)
+    answers.answers[f"/api/subjects/{cases}"] = (200, {"id": 9})
+    (found,) = check_output_schemas(settings, KafkaSettings())
+    assert found.level == "ok"
+    assert all(not path.endswith("/versions") for path, _ in answers.posted)
+    answers.answers.clear()
+    (found,) = guarded("schemas", check_output_schemas, settings, KafkaSettings())
+    assert (found.level, "with status 404" in found.text) == ("error", True)
+    assert not list(check_output_schemas(settings_of(answers), KafkaSettings()))
 
 
 @pytest.mark.parametrize("status", [403, 405, 409, 422])
