@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from io import BytesIO
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,10 +21,11 @@ from stream.contract.avro_schemas import avro_schema, schema_text
 from stream.contract.cases import Case
 from stream.contract.events import CaseSubject, VerdictRecorded
 from stream.intake.confluent_format import framed
+from stream.market import simulate
 from stream.ops import topic_reader
 from stream.ops.client import connection
 from tests.kafka.cases import by_id
-from tests.kafka.group import Group, Market, Worker, wait
+from tests.kafka.group import Group, Market, Worker, replay, wait
 from tests.kafka.registry import ApicurioRegistry, Link
 
 pytestmark = pytest.mark.kafka
@@ -40,6 +40,14 @@ def registry() -> Iterator[ApicurioRegistry]:
         yield started
 
 
+@pytest.fixture(scope="module")
+def market(tmp_path_factory: pytest.TempPathFactory) -> Market:
+    """A market with alerts on sellers and on staff, and its replay: its result in JSON."""
+    folder = tmp_path_factory.mktemp("access")
+    total = simulate.write("access", 3, 100, 200, folder / "market.jsonl", folder / "truth.jsonl")
+    return Market(folder / "market.jsonl", total, {}, *replay(folder / "market.jsonl", folder))
+
+
 @pytest.fixture
 def avro(monkeypatch: pytest.MonkeyPatch) -> Avro:
     def use(url: str) -> None:
@@ -49,13 +57,8 @@ def avro(monkeypatch: pytest.MonkeyPatch) -> Avro:
     return use
 
 
-def _log(group: Group) -> list[dict[str, Any]]:
-    lines = []
-    with suppress(FileNotFoundError):
-        for line in (group.folder / "worker.log").read_text().splitlines():
-            with suppress(ValueError):  # the last one may be incomplete
-                lines.append(json.loads(line))
-    return lines
+def _logged(group: Group, event: str) -> bool:
+    return f'"event": "{event}"' in (group.folder / "worker.log").read_text().replace('"event":"', '"event": "')
 
 
 def _as_any_consumer_reads(registry: ApicurioRegistry, value: bytes) -> dict[str, Any]:
@@ -89,13 +92,13 @@ def test_alerts_and_cases_in_avro_are_those_in_json(
 ) -> None:
     link = Link(registry)
     avro(link.url)
-    worker = Worker(group)
-    wait(lambda: any(line["event"] == "schema_registry_away" for line in _log(group)), 60, "no line about the wait")
-    assert not worker.ready()
-    link.open()
-    wait(worker.ready, 60, "the worker does not start")
-    link.cut()  # from here on no registry is needed
     group.command("feed", "--input", str(market.events))
+    worker = Worker(group)
+    wait(lambda: _logged(group, "schema_registry_away"), 60, "no line about the wait")
+    assert not _logged(group, "worker_started")
+    link.open()
+    wait(lambda: _logged(group, "worker_started"), 60, "the worker does not start")
+    link.cut()  # it has written nothing yet, and from here on needs no registry
     worker.wait_for(market.total, seconds=120)
     group.wait_for_state(market.expected)
     assert worker.stop() == 0
@@ -114,21 +117,10 @@ def test_alerts_and_cases_in_avro_are_those_in_json(
     assert by_id(group.command("cases", "--json", *_STATES).splitlines()) == by_id(_in_json(market, "cases.jsonl"))
 
 
-def _halves(market: Market, folder: Path) -> list[tuple[Path, int]]:
-    """Return the market's events as two files, each with its number of lines."""
-    lines = market.events.read_bytes().splitlines(keepends=True)
-    halves = []
-    for number, (begin, end) in enumerate(pairwise([0, len(lines) // 2, len(lines)])):
-        path = folder / f"part{number}.jsonl"
-        path.write_bytes(b"".join(lines[begin:end]))
-        halves.append((path, end - begin))
-    return halves
-
-
-def _decide_in_avro(group: Group, registry: ApicurioRegistry, case: Case) -> VerdictRecorded:
+def _decide_in_avro(group: Group, registry: ApicurioRegistry, case: Case, at: dt.datetime) -> VerdictRecorded:
     """Write a verdict as a program with an Avro serializer does."""
     verdict = VerdictRecorded(
-        event_id="verdict-in-avro", occurred_at=case.updated_at, case_id=case.case_id,
+        event_id="verdict-in-avro", occurred_at=at, case_id=case.case_id,
         subject=CaseSubject("seller", case.subject.id), verdict="confirmed", analyst_id="ana", note="Seen.",
     )  # fmt: skip
     schema_id = registry.register(f"{group.settings.verdicts_topic}-value", schema_text(VerdictRecorded))
@@ -171,13 +163,11 @@ def test_the_format_may_change_amid_life_and_verdicts_may_come_in_avro(
 ) -> None:
     monkeypatch.setenv("VOLTEFACE_INPUT_FORMAT", "verdicts=confluent")
     monkeypatch.setenv("VOLTEFACE_SCHEMA_REGISTRY_URL", registry.url)
-    (earlier, earlier_lines), (later, _) = _halves(market, tmp_path)
-    group.command("feed", "--input", str(earlier))
+    group.command("feed", "--input", str(market.events))
     before = Worker(group)
-    before.wait_for(earlier_lines, seconds=120)
-    assert before.stop() == 0
+    before.wait_for(int(0.6 * market.total))
+    before.kill()
     avro(registry.url)
-    group.command("feed", "--input", str(later))
     worker = Worker(group)
     worker.wait_for(market.total, seconds=120)
     group.wait_for_state(market.expected)
@@ -190,7 +180,8 @@ def test_the_format_may_change_amid_life_and_verdicts_may_come_in_avro(
 
     sellers = [case for case in cases().values() if case["subject"]["type"] == "seller"]
     first, second = (msgspec.convert(case, Case) for case in sellers[:2])
-    verdict = _decide_in_avro(group, registry, first)
+    end = msgspec.json.decode(market.events.read_bytes().splitlines()[-1])["occurred_at"]
+    verdict = _decide_in_avro(group, registry, first, dt.datetime.fromisoformat(end))
     group.command("verdict", second.case_id, "confirmed", "--note", "In JSON.")
     decided = {first.case_id, second.case_id}
     wait(lambda: all(cases()[name]["state"] == "decided" for name in decided), 60, "the verdicts were not applied")
