@@ -19,7 +19,7 @@ from stream.contract.avro_schemas import avro_schema
 from stream.intake.avro_schema import AvroSchema, BodyError
 from stream.intake.confluent_format import framed, unframed
 from stream.intake.refusal import Refusal, Refused
-from stream.intake.schema_cache import SchemaCache, UnusableSchema
+from stream.intake.schema_cache import RegisteredSchema, SchemaCache, UnusableSchema
 
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
@@ -81,16 +81,20 @@ class ContractReader(Generic[T]):
             raise Refused(schema.reason, schema.text)
         name = self._kind.__name__
         try:
-            if not isinstance(schema, AvroSchema):
-                raise BodyError("the schema is not Avro")
-            record, fields = schema.read(body)
-            if record.name.rpartition(".")[2] != name:
-                raise BodyError(f"it is the record {record.name[:64]}")
-            return msgspec.convert(self._convert(fields), self._kind)
-        except (BodyError, msgspec.ValidationError, OverflowError) as error:
-            raise Refused(
-                Refusal.UNDECODABLE, f"The value is no Avro record {name} of schema {schema_id}: {error}."
-            ) from None
+            return self._value(schema, body)
+        except (BodyError, OverflowError) as error:
+            why = str(error)
+        except msgspec.ValidationError as error:  # its text quotes the value
+            why = f"another version may have written it (look at {str(error).rpartition('`$.')[2].rstrip('`')})"
+        raise Refused(Refusal.UNDECODABLE, f"The value is no Avro record {name} of schema {schema_id}: {why}.")
+
+    def _value(self, schema: RegisteredSchema, body: bytes) -> T:
+        if not isinstance(schema, AvroSchema):
+            raise BodyError("the schema is not Avro")
+        record, fields = schema.read(body)
+        if record.name.rpartition(".")[2] != self._kind.__name__:
+            raise BodyError(f"it is the record {record.name[:64]}")
+        return msgspec.convert(self._convert(fields), self._kind)
 
 
 def _conversion(kind: inspect.Type, *, to_avro: bool) -> _Conversion | None:

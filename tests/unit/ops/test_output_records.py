@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Final
 
+import fastavro
 import msgspec
 import pytest
 
@@ -15,6 +18,7 @@ from stream.contract.avro_schemas import schema_text
 from stream.contract.cases import Case, Position
 from stream.engine.output_encoder import OutputEncoder
 from stream.intake.avro_schema import AvroSchema
+from stream.intake.confluent_format import framed
 from stream.intake.contract_avro import OutputSchemaIds
 from stream.intake.schema_cache import JsonSchema, RegistryError
 from stream.ops.output_records import NotACaseError, NotAnAlertError, OutputRecords
@@ -65,9 +69,27 @@ ALERT: Final = encoder(avro=True).alert(ALERTS[0])
 CASE: Final = encoder(avro=True).case(CASES[0])
 
 
+OTHER_WORD: Final = msgspec.structs.replace(ALERTS[0], kind="seller.secret")
+
+
+def at_no_time() -> bytes:
+    """Return an alert whose time no calendar has."""
+    writer = encoder(avro=True)._alerts
+    assert writer is not None
+    body = BytesIO()
+    fields = writer._convert(msgspec.to_builtins(ALERTS[0], builtin_types=(dt.datetime,)))
+    fastavro.schemaless_writer(body, writer._schema, fields | {"raised_at": 2**62})
+    return framed(1, body.getvalue())
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [
+        (
+            encoder(avro=True).alert(OTHER_WORD),
+            "the value is no Avro record Alert of schema 1: another version may have written it (look at kind)",
+        ),
+        (at_no_time(), "the value is no Avro record Alert of schema 1: date value out of range"),
         (ALERT[:-1], "the value is no Avro record Alert of schema 1: "),
         (ALERT + b"x", "the value is no Avro record Alert of schema 1: 1 bytes follow the record"),
         (
