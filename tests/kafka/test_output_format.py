@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import subprocess
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -25,7 +26,7 @@ from stream.market import simulate
 from stream.ops import topic_reader
 from stream.ops.client import connection
 from tests.kafka.cases import by_id
-from tests.kafka.group import Group, Market, Worker, replay, wait
+from tests.kafka.group import Group, Market, Worker, argv, replay, wait
 from tests.kafka.registry import ApicurioRegistry, Link
 
 pytestmark = pytest.mark.kafka
@@ -74,6 +75,17 @@ def _as_any_consumer_reads(registry: ApicurioRegistry, value: bytes) -> dict[str
     return document
 
 
+def _refused(group: Group, more: dict[str, str]) -> str:
+    """Return the one line with which `volteface alerts` ends."""
+    done = subprocess.run(
+        argv("alerts"),
+        env=group.environment | more, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    return line
+
+
 def _undetected(alert: dict[str, Any]) -> dict[str, Any]:
     return {**alert, "detected_at": None}
 
@@ -114,6 +126,10 @@ def test_alerts_and_cases_in_avro_are_those_in_json(
     assert by_id(cases) == by_id(_in_json(market, "cases.jsonl"))
 
     group.assert_equals(market.expected, market.alert_ids)  # with `volteface alerts`
+    link.cut()
+    for url, text in (("", "VOLTEFACE_SCHEMA_REGISTRY_URL is not set: "), (link.url, "gives no schema ")):
+        assert text in _refused(group, {"VOLTEFACE_OUTPUT_FORMAT": "json", "VOLTEFACE_SCHEMA_REGISTRY_URL": url})
+    link.open()
     assert by_id(group.command("cases", "--json", *_STATES).splitlines()) == by_id(_in_json(market, "cases.jsonl"))
 
 
