@@ -7,6 +7,7 @@ with: fields that this version does not have are ignored, and fields that the wr
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable
 from io import BytesIO
 from typing import Any, Final, Generic, NamedTuple, TypeVar
@@ -21,6 +22,7 @@ from stream.intake.confluent_format import framed, unframed
 from stream.intake.refusal import Refusal, Refused
 from stream.intake.schema_cache import RegisteredSchema, SchemaCache, UnusableSchema
 
+_field_of: Final = re.compile(r"`\$\.([^`]+)`|field `(\w+)`").search
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -85,7 +87,9 @@ class ContractReader(Generic[T]):
         except (BodyError, OverflowError) as error:
             why = str(error)
         except msgspec.ValidationError as error:  # its text quotes the value
-            why = f"another version may have written it (look at {str(error).rpartition('`$.')[2].rstrip('`')})"
+            found = _field_of(str(error))
+            where = f" (look at {found[1] or found[2]})" if found else ""
+            why = f"another version may have written it{where}"
         raise Refused(Refusal.UNDECODABLE, f"The value is no Avro record {name} of schema {schema_id}: {why}.")
 
     def _value(self, schema: RegisteredSchema, body: bytes) -> T:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -42,6 +43,8 @@ def records() -> OutputRecords:
     cache.put(1, AvroSchema(schema_text(Alert)))
     cache.put(2, AvroSchema(schema_text(Case)))
     cache.put(3, JsonSchema())
+    other = {"type": "record", "name": "Alert", "fields": [{"name": "alert_id", "type": "string"}]}
+    cache.put(5, AvroSchema(json.dumps(other)))
     cache.put_unknown(4, 1e12)
     return found
 
@@ -88,6 +91,10 @@ def at_no_time() -> bytes:
         (
             encoder(avro=True).alert(OTHER_WORD),
             "the value is no Avro record Alert of schema 1: another version may have written it (look at kind)",
+        ),
+        (
+            framed(5, b"\x02a"),
+            "the value is no Avro record Alert of schema 5: another version may have written it (look at kind)",
         ),
         (at_no_time(), "the value is no Avro record Alert of schema 1: date value out of range"),
         (ALERT[:-1], "the value is no Avro record Alert of schema 1: "),
