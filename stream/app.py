@@ -27,6 +27,7 @@ from stream.engine.checkpoint_store import KafkaCheckpointStore
 from stream.engine.deciding_settings import deciding_settings
 from stream.engine.faust_app import Raw, make_app
 from stream.engine.group_members import assignor_of
+from stream.engine.output_encoder import OutputEncoder
 from stream.engine.preflight import check
 from stream.engine.record_limits import RecordLimits
 from stream.engine.refusals import MissingTopicError, one_line
@@ -39,6 +40,7 @@ from stream.intake.intake import Intake
 from stream.intake.schema_cache import SchemaCache
 from stream.ops import access_rights, log_filters, logs, memory, open_files
 from stream.ops.metrics import Heartbeat, Metrics
+from stream.ops.output_schemas import wait_for_ids
 from stream.ops.schema_registry import SchemaRegistry
 from stream.ops.task_samples import TaskView
 from stream.ops.topic_ids import TopicIds
@@ -173,13 +175,14 @@ group_watch = GroupWatch(settings, kafka, metrics.foreign_tasks)
 trust_watch = TrustWatch(settings)
 task_log = TaskLog(settings)
 _schemas = None if _registry is None else SchemaFetcher(SchemaCache(), _registry, metrics.schema_requested)
+_encoder = OutputEncoder()
 _control = _PartitionControl()
 
 
 def _make_runner(partition: int, partitions: int) -> TaskRunner:
     store = KafkaCheckpointStore(partition, settings, kafka, _limits, _topic_ids.present)
     intake = Intake(settings, partitions, None if _schemas is None else _schemas.cache)
-    task = Task(partition, settings, intake, store, time.time)
+    task = Task(partition, settings, intake, store, time.time, _encoder)
     return TaskRunner(task, settings, _control, metrics, _schemas)
 
 
@@ -216,6 +219,8 @@ def _check_start() -> None:
         check(kafka, _waiting)
         access_watch.wait()
         topic_watch.start()
+        if settings.output_format == "avro":
+            _encoder.use_avro(wait_for_ids(settings))
     memory.collect_less_often()
     log.info(
         "worker_started",

@@ -34,8 +34,11 @@ _RESEMBLANCE: Final = 0.93
 
 InputFormat = Literal["json", "confluent", "outbox", "cloudevents"]
 INPUT_FORMATS: Final[tuple[InputFormat, ...]] = get_args(InputFormat)
-#: The inputs whose format can be chosen. Verdicts are always JSON: the console and the commands write and read them.
+OutputFormat = Literal["json", "avro"]
 MARKETPLACE: Final = ("lifecycle", "outreach", "access")
+_VERDICTS: Final = "verdicts"
+#: The formats of verdicts, which are JSON besides: the console and the commands write them.
+_VERDICT_FORMATS: Final[frozenset[InputFormat]] = frozenset({"json", "confluent"})
 
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -118,27 +121,36 @@ _HTTP: Final = re.compile(r"https?://[^@?#\s]+")
 
 
 def _formats(text: str) -> dict[str, InputFormat]:
-    """Return the format of each of the marketplace's inputs.
+    """Return the format of each input.
 
     Raises:
         ValueError: The text is no format, and no list of inputs with their formats.
     """
-    pairs = dict.fromkeys(MARKETPLACE, text.strip()) if "=" not in text else _pairs(text)
-    found: dict[str, InputFormat] = dict.fromkeys(MARKETPLACE, "json")
-    for name, given in pairs.items():
-        known = next((each for each in INPUT_FORMATS if each == given), None)
-        if known is None:
-            raise ValueError(f"{given!r} is not one of {', '.join(INPUT_FORMATS)}")
-        found[name] = known
+    found: dict[str, InputFormat] = dict.fromkeys((*MARKETPLACE, _VERDICTS), "json")
+    if "=" not in text:
+        one = _format(text.strip())
+        return {name: one if name in MARKETPLACE or one in _VERDICT_FORMATS else "json" for name in found}
+    for name, given in _pairs(text).items():
+        found[name] = _format(given)
+    if found[_VERDICTS] not in _VERDICT_FORMATS:
+        raise ValueError(f"{_VERDICTS} are not {found[_VERDICTS]}: they are {' or '.join(sorted(_VERDICT_FORMATS))}")
     return found
+
+
+def _format(text: str) -> InputFormat:
+    known = next((each for each in INPUT_FORMATS if each == text), None)
+    if known is None:
+        raise ValueError(f"{text!r} is not one of {', '.join(INPUT_FORMATS)}")
+    return known
 
 
 def _pairs(text: str) -> dict[str, str]:
     pairs: dict[str, str] = {}
     for each in text.split(","):
         name, _, given = each.partition("=")
-        if name.strip() not in MARKETPLACE or name.strip() in pairs:
-            raise ValueError(f"{each.strip()!r} is not one of {', '.join(MARKETPLACE)} (each once) with =format")
+        names = (*MARKETPLACE, _VERDICTS)
+        if name.strip() not in names or name.strip() in pairs:
+            raise ValueError(f"{each.strip()!r} is not one of {', '.join(names)} (each once) with =format")
         pairs[name.strip()] = given.strip()
     return pairs
 
@@ -193,11 +205,18 @@ class Settings(BaseSettings):
     )
     input_format: str = Field(
         "json",
-        description=f"format of the values of the marketplace's topics: {', '.join(INPUT_FORMATS)}; or one for each, "
-        "for example lifecycle=confluent,outreach=outbox; topics that are not named are json, as verdicts always are",
+        description=f"format of the values of the input topics: {', '.join(INPUT_FORMATS)}; or one for each, for "
+        "example lifecycle=confluent,outreach=outbox; topics that are not named are json; verdicts may be JSON in each "
+        "format, and with confluent also in Confluent's framing",
+    )
+    output_format: OutputFormat = Field(
+        "json",
+        description="format of alerts and cases: json, or avro in Confluent's framing, which needs a schema registry",
     )
     schema_registry_url: str | None = Field(
-        None, description="address of the schema registry (Confluent's API), for the format confluent"
+        None,
+        description="address of the schema registry (Confluent's API), for the input format confluent and the output "
+        "format avro",
     )
     schema_registry_user: str | None = Field(
         None, pattern=r"^[^:]+$", description="user of the schema registry; in Confluent Cloud the API key"
@@ -282,7 +301,7 @@ class Settings(BaseSettings):
     def input_formats(self) -> tuple[InputFormat, ...]:
         """The formats of the input topics in the order of `events.STREAMS`."""
         formats = _formats(self.input_format)
-        return (*(formats[name] for name in MARKETPLACE), "json")
+        return tuple(formats[name] for name in (*MARKETPLACE, _VERDICTS))
 
     @cached_property
     def input_topics(self) -> tuple[str, ...]:
@@ -498,6 +517,8 @@ def load() -> tuple[Settings, KafkaSettings]:
     if "confluent" in settings.input_formats and settings.schema_registry_url is None:
         shown = f"{variable(Settings, 'input_format')}={settings.input_format}"
         raise SettingsError(f"{variable(Settings, 'schema_registry_url')} is not set: {shown} needs it")
+    if settings.output_format == "avro":
+        _require(settings, f"{variable(Settings, 'output_format')}=avro", "schema_registry_url")
     if (settings.schema_registry_user is None) != (settings.schema_registry_password is None):
         lacking = "user" if settings.schema_registry_user is None else "password"
         raise SettingsError(f"{variable(Settings, f'schema_registry_{lacking}')} is not set: the other one is")

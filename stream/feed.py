@@ -118,7 +118,7 @@ def feed(
 
 def _refuse_formats(settings: Settings) -> None:
     """Raise SettingsError if a worker would refuse all that is sent: a feed writes JSON without headers."""
-    found = zip(settings.input_topics, settings.input_formats, strict=True)
+    found = zip(settings.marketplace_topics, settings.input_formats, strict=False)  # verdicts are taken as JSON
     refused = [f"{topic} ({name})" for topic, name in found if name not in {"json", "outbox"}]
     if refused:
         raise SettingsError(

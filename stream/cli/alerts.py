@@ -126,7 +126,7 @@ def plot(
 ) -> None:
     """Draw an alert's flips and expected flips over time."""
     from stream.offline.evidence_svg import draw
-    from stream.ops.alert_records import NotAnAlertError, decode_alert
+    from stream.ops.output_records import NotAnAlertError, decode_alert
 
     check_output(out_file, alerts_file)
     found = []

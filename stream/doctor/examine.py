@@ -16,6 +16,7 @@ from stream.doctor.diagnosis import Diagnosis
 from stream.doctor.kafka_checks import Check, guarded
 from stream.doctor.record_checks import check_records
 from stream.doctor.samples import sample
+from stream.doctor.schema_checks import check_output_schemas
 from stream.ops.input_records import InputRecords
 
 
@@ -43,6 +44,7 @@ _BEFORE: Final[dict[str, Check]] = {
     "rights": kafka_checks.check_rights,
     "topics": kafka_checks.check_topics,
     "transactions": kafka_checks.check_transactions,
+    "schemas": check_output_schemas,
 }
 _AFTER: Final[dict[str, Check]] = {
     "group": kafka_checks.check_group,

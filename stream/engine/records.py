@@ -15,13 +15,13 @@ from stream.config import Settings
 from stream.contract.alerts import Alert
 from stream.contract.cases import Case, Position
 from stream.core.staff.messages import APP_ID_HEADER, Message, encode_message
+from stream.engine.output_encoder import OutputEncoder
 from stream.engine.record_limits import RecordLimits
 from stream.intake.dead_letters import DeadLetter, fitted, outgoing
 from stream.intake.refusal import Refusal, Refused
 
 #: What VOLTEFACE_APP_ID may be.
 _APP_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,100}")
-_json = msgspec.json.Encoder().encode
 
 
 class Record(NamedTuple):
@@ -59,14 +59,16 @@ def check_foreign(headers: Iterable[tuple[str, bytes | None]]) -> None:
         )
 
 
-def alert_record(settings: Settings, alert: Alert) -> Record:
+def alert_record(settings: Settings, encoder: OutputEncoder, alert: Alert) -> Record:
     """Return an alert's record, keyed by its subject."""
-    return Record(settings.alerts_topic, alert.subject.id.encode(), _json(alert), [])
+    return Record(settings.alerts_topic, alert.subject.id.encode(), encoder.alert(alert), [])
 
 
-def case_record(settings: Settings, case_id: str, case: Case | None, position: Position) -> Record:
+def case_record(
+    settings: Settings, encoder: OutputEncoder, case_id: str, case: Case | None, position: Position
+) -> Record:
     """Return a case's record, keyed by its id; without a value for a case that was forgotten."""
-    value = None if case is None else _json(msgspec.structs.replace(case, position=position))
+    value = None if case is None else encoder.case(msgspec.structs.replace(case, position=position))
     return Record(settings.cases_topic, case_id.encode(), value, [])
 
 

@@ -25,6 +25,7 @@ from stream.engine.applied_counts import AppliedCounts
 from stream.engine.checkpoint import POSITION, Checkpoint, CheckpointStore, Committed, PositionRow, RaisedAlert
 from stream.engine.detection import detector_of
 from stream.engine.log_check import Gap, check_ids, check_state_beginning
+from stream.engine.output_encoder import OutputEncoder
 from stream.engine.reception import Reception
 from stream.engine.records import (
     alert_record,
@@ -63,10 +64,17 @@ class Task:
         intake: Decodes records, and holds the number of partitions.
         store: The task's checkpoints.
         now: Returns the present time in epoch seconds.
+        encoder: Encodes alerts and cases; by default as JSON.
     """
 
     def __init__(
-        self, partition: int, settings: Settings, intake: Intake, store: CheckpointStore, now: Callable[[], float]
+        self,
+        partition: int,
+        settings: Settings,
+        intake: Intake,
+        store: CheckpointStore,
+        now: Callable[[], float],
+        encoder: OutputEncoder | None = None,
     ) -> None:
         self.partition = partition
         self.phase = TaskPhase.NEW
@@ -81,6 +89,7 @@ class Task:
         self._deciding_settings = deciding_settings.deciding_settings(settings)
         self._intake = intake
         self._store = store
+        self._encoder = encoder or OutputEncoder()
         self._now = now
         #: When the present step began: the clock is read once for all records of a step.
         self._read_at = 0.0
@@ -410,10 +419,11 @@ class Task:
         dead_letters, self._dead_letters = self._dead_letters, []
         limits = self._store.limits
         records = [dead_letter_record(self._settings, letter, limits) for letter in dead_letters]
-        records += [alert_record(self._settings, stamp(alert)) for alert, _ in raised]
+        records += [alert_record(self._settings, self._encoder, stamp(alert)) for alert, _ in raised]
         verdicts_offset = self.merge.streams[VERDICTS].low_offset
         for name, case in self.detector.take_cases():
-            records.append(case_record(self._settings, name, case, Position(self.partition, verdicts_offset)))
+            position = Position(self.partition, verdicts_offset)
+            records.append(case_record(self._settings, self._encoder, name, case, position))
         for message in self.detector.take_outbox():
             records += message_records(self._settings, message, self.detector.state.tasks)
         positions = [stream.position for stream in self.merge.streams]

@@ -31,13 +31,17 @@ class ConfluentDecoder:
         max_bytes: The largest value that is accepted.
         schemas: The schemas that were fetched.
         json, avro: Decode the bodies.
+        plain_json: Whether values without a frame are JSON, and not refused.
     """
 
-    def __init__(self, max_bytes: int, schemas: SchemaCache, json: JsonDecoder, avro: AvroDecoder) -> None:
+    def __init__(
+        self, max_bytes: int, schemas: SchemaCache, json: JsonDecoder, avro: AvroDecoder, plain_json: bool = False
+    ) -> None:
         self._max_bytes = max_bytes
         self._schemas = schemas
         self._json = json
         self._avro = avro
+        self._plain_json = plain_json
 
     def decode(self, stream: int, value: bytes | None, headers: Headers) -> Event:
         """Return the event in a record; see `Decoder.decode`."""
@@ -45,6 +49,8 @@ class ConfluentDecoder:
             raise Refused(Refusal.UNDECODABLE, "The record has no value.")
         if len(value) > self._max_bytes:
             raise Refused(Refusal.TOO_LARGE, too_large(value, self._max_bytes))
+        if self._plain_json and not _names_schema(value, headers):
+            return self._json.decode(stream, value, headers)
         schema_id, body = unframed(value, headers)
         schema = self._schemas.get(schema_id)
         if isinstance(schema, UnusableSchema):
@@ -52,6 +58,11 @@ class ConfluentDecoder:
         if isinstance(schema, JsonSchema):
             return self._json.decode(stream, body, headers)
         return self._avro.decode(stream, schema, body, f"schema {schema_id}")
+
+
+def framed(schema_id: int, body: bytes) -> bytes:
+    """Return a body in the frame of its schema."""
+    return b"\x00" + schema_id.to_bytes(_ID_FRAME - 1, "big") + body
 
 
 def unframed(value: bytes, headers: Headers) -> tuple[SchemaId, bytes]:
@@ -70,6 +81,11 @@ def unframed(value: bytes, headers: Headers) -> tuple[SchemaId, bytes]:
         text = "The value's frame has an id of 8 bytes (Apicurio's own): set its serializer to ids of 4 bytes."
         raise Refused(Refusal.UNDECODABLE, text)
     return schema_id, value[_ID_FRAME:]
+
+
+def _names_schema(value: bytes, headers: Headers) -> bool:
+    """Return whether a record has a frame or the header: no JSON begins with 0x00."""
+    return value.startswith(b"\x00") or (bool(headers) and last_header(headers, SCHEMA_HEADER) is not None)
 
 
 def _schema_id(frame: bytes) -> SchemaId | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from stream.config import InputFormat, Settings
-from stream.contract.events import CaseEvent, Event
+from stream.contract.events import VERDICTS, CaseEvent, Event
 from stream.intake.avro_format import AvroDecoder
 from stream.intake.cloudevents_format import CloudEventsDecoder
 from stream.intake.confluent_format import ConfluentDecoder
@@ -42,7 +42,11 @@ class Intake:
         self._unknown_fields = UnknownFields(settings.unknown_fields == "refuse")
         self._json = JsonDecoder(settings.max_event_bytes, self._unknown_fields)
         #: By stream.
-        self._decoders = tuple(self._decoder(settings, each, schemas) for each in settings.input_formats)
+        self._decoders = tuple(
+            # The console and the commands write case events as plain JSON, whatever other programs write.
+            self._decoder(settings, each, schemas, plain_json=stream == VERDICTS)
+            for stream, each in enumerate(settings.input_formats)
+        )
         self._future_seconds = settings.future_seconds
         self._case_future_seconds = min(settings.future_seconds, CASE_FUTURE_SECONDS)
         self._pseudonyms = pseudonyms_of(settings)
@@ -52,14 +56,14 @@ class Intake:
         """The number of accepted events that had fields unknown to the contract."""
         return self._unknown_fields.count
 
-    def _decoder(self, settings: Settings, name: InputFormat, schemas: SchemaCache | None) -> Decoder:
+    def _decoder(self, settings: Settings, name: InputFormat, schemas: SchemaCache | None, plain_json: bool) -> Decoder:
         most, json = settings.max_event_bytes, self._json
         match name:
             case "json":
                 return json
             case "confluent":
                 avro = AvroDecoder(self._unknown_fields)
-                return ConfluentDecoder(most, SchemaCache() if schemas is None else schemas, json, avro)
+                return ConfluentDecoder(most, SchemaCache() if schemas is None else schemas, json, avro, plain_json)
             case "outbox":
                 return OutboxDecoder(most, json)
             case "cloudevents":

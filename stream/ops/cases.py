@@ -28,6 +28,7 @@ from stream.intake.refusal import Refused
 from stream.ops import topic_reader
 from stream.ops.client import connection, consumer_connection
 from stream.ops.missing_topics import advice
+from stream.ops.output_records import NotACaseError, OutputRecords
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,6 @@ _MAX_SHOWN: Final = 80
 LEAST_DIGITS: Final = 6
 _USUAL_DIGITS: Final = 8
 _ACKNOWLEDGED_SECONDS: Final = 10
-_case = msgspec.json.Decoder(Case)
 
 
 class UnknownCaseError(LookupError):
@@ -50,10 +50,6 @@ class UnusableEventError(ValueError):
 
 class NotAcknowledgedError(OSError):
     """Kafka did not acknowledge an event; the message is one line for a person."""
-
-
-class NotACaseError(Exception):
-    """A record that is no case; the text says why, without a full stop."""
 
 
 class KnownCases(NamedTuple):
@@ -72,8 +68,9 @@ def read(settings: Settings, kafka: KafkaSettings, on_foreign: Callable[[str], N
     """Read the cases topic to its end; call `on_foreign` for each record that is neither a case nor a tombstone.
 
     Raises:
-        LookupError: The topic does not exist.
+        LookupError: The topic does not exist, or the schema registry gives no answer about a record's schema.
     """
+    records = OutputRecords(settings)
     cases: dict[str, Case] = {}
     written_at: dict[str, int] = {}
     for record in topic_reader.read(kafka, settings.cases_topic, peers=settings.read_topics):
@@ -82,7 +79,7 @@ def read(settings: Settings, kafka: KafkaSettings, on_foreign: Callable[[str], N
             cases.pop(name, None)
             continue
         try:
-            cases[name] = decode_case(name, record.value)
+            cases[name] = records.case(name, record.value)
         except NotACaseError as error:
             on_foreign(f"{topic_reader.place(record)}, is passed over: The record is no case: {error}.")
             continue
@@ -93,21 +90,6 @@ def read(settings: Settings, kafka: KafkaSettings, on_foreign: Callable[[str], N
 def key_of(record: Any) -> str:
     """Return the key of a record of the cases topic, which is the id of a case."""
     return (record.key or b"").decode(errors="replace")
-
-
-def decode_case(key: str, value: bytes) -> Case:
-    """Return the case of a record that is no tombstone.
-
-    Raises:
-        NotACaseError: The record is no case.
-    """
-    try:
-        case = _case.decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise NotACaseError("its value is not as a case is; another program or version may have written it") from None
-    if case.case_id != key:
-        raise NotACaseError("its key is not the id of its case")
-    return case
 
 
 def _newest(written: Iterable[tuple[Case, int]]) -> tuple[dt.datetime, float] | None:

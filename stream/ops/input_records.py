@@ -5,19 +5,12 @@ Invariant: a record is decoded as a worker decodes it. A registry that gives no 
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-from typing import TypeVar
-
 from stream.config import Settings
 from stream.contract.events import Event
 from stream.intake.decoder import Headers
 from stream.intake.intake import Intake
 from stream.intake.refusal import Refused
-from stream.intake.schema_cache import RegisteredSchema, RegistryError, SchemaCache, SchemaId, SchemaNeeded
-from stream.ops.schema_registry import SchemaRegistry
-
-T = TypeVar("T")
+from stream.ops.fetched_schemas import FetchedSchemas
 
 
 class InputRecords:
@@ -29,9 +22,8 @@ class InputRecords:
     """
 
     def __init__(self, settings: Settings, partitions: int = 1) -> None:
-        self._settings = settings
-        self._schemas = SchemaCache()
-        self._intake = Intake(settings, partitions, self._schemas)
+        self._schemas = FetchedSchemas(settings)
+        self._intake = Intake(settings, partitions, self._schemas.cache)
 
     @property
     def unknown_fields(self) -> int:
@@ -47,7 +39,7 @@ class InputRecords:
             Refused: A worker refuses the record.
             RegistryError: The registry gives no answer about the record's schema.
         """
-        return self._with_schemas(lambda: self._intake.decode(stream, partition, key, value, now, headers))
+        return self._schemas.during(lambda: self._intake.decode(stream, partition, key, value, now, headers))
 
     def event(self, stream: int, value: bytes | None, headers: Headers) -> Event | None:
         """Return the event in a record, or None if a worker refuses it; its key, partition and time are not checked.
@@ -56,33 +48,15 @@ class InputRecords:
             RegistryError: The registry gives no answer about the record's schema.
         """
         try:
-            return self._with_schemas(lambda: self._intake.decode_value(stream, value, headers))
+            return self.decode_value(stream, value, headers)
         except Refused:
             return None
 
-    def _with_schemas(self, decode: Callable[[], T]) -> T:
-        """Return what `decode` returns, once the schemas that it needs are fetched."""
-        while True:
-            try:
-                return decode()
-            except SchemaNeeded as needed:
-                self._fetch(needed.schema_id)
+    def decode_value(self, stream: int, value: bytes | None, headers: Headers) -> Event:
+        """Return the event in a record; its key, partition and time are not checked.
 
-    def _fetch(self, schema_id: SchemaId) -> None:
-        try:
-            schema = asyncio.run(_schema(self._settings, schema_id))
-        except RegistryError as error:
-            url = self._settings.schema_registry_url
-            raise RegistryError(f"the schema registry {url} gives no schema {schema_id}: {error}") from None
-        if schema is None:
-            self._schemas.put_unknown(schema_id, 0.0)
-        else:
-            self._schemas.put(schema_id, schema)
-
-
-async def _schema(settings: Settings, schema_id: SchemaId) -> RegisteredSchema | None:
-    registry = SchemaRegistry(settings)
-    try:
-        return await registry.schema(schema_id)
-    finally:
-        await registry.close()
+        Raises:
+            Refused: A worker refuses the record.
+            RegistryError: The registry gives no answer about the record's schema.
+        """
+        return self._schemas.during(lambda: self._intake.decode_value(stream, value, headers))

@@ -1,14 +1,15 @@
 """The client of a schema registry with Confluent's API.
 
 Invariant: what the registry answers about an id is a schema, or that it knows no such id. Everything else (no answer,
-a refusal, an answer that is not a registry's) is a `RegistryError`, because the records of this id may be good.
+a refusal, an answer that is not a registry's) is a `RegistryError`, because the records of this id may be good. Only
+that a schema is not taken is an error of its own: asking again does not help.
 """
 
 from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 import aiohttp
@@ -26,6 +27,12 @@ _NOT_FOUND: Final = 404
 #: The error codes of Confluent's API that say that a schema does not exist; 404 alone may be a wrong address.
 _UNKNOWN_CODES: Final = frozenset({40401, 40402, 40403})
 _CONTENT: Final = "application/vnd.schemaregistry.v1+json, application/json"
+_SENT: Final = "application/vnd.schemaregistry.v1+json"
+#: Answers to a schema that a repetition would not change: no right, read-only, incompatible, invalid.
+_NOT_TAKEN: Final = frozenset({400, 403, 405, 409, 422})
+_MAX_MESSAGE: Final = 300
+
+_T = TypeVar("_T")
 
 
 class _Reference(msgspec.Struct):
@@ -44,9 +51,20 @@ class _Answer(msgspec.Struct, rename="camel"):
 
 
 class _Error(msgspec.Struct):
-    """Why the registry gives no schema."""
+    """Why the registry gives or takes no schema."""
 
     error_code: int = 0
+    message: str = ""
+
+
+class _Registered(msgspec.Struct):
+    """Where a schema is in the registry."""
+
+    id: int
+
+
+class SchemaNotTakenError(Exception):
+    """The registry does not take a schema; the message is one clause about why."""
 
 
 class SchemaRegistry:
@@ -79,6 +97,27 @@ class SchemaRegistry:
             return None
         return registered_schema(schema_id, answer.schema_type or "AVRO", answer.schema, list(references.values()))
 
+    async def id_of(self, subject: str, schema: str) -> int | None:
+        """Return the id of an Avro schema under a subject, or None if it is not there; raise RegistryError."""
+        path = f"subjects/{quote(subject, safe='')}"
+        status, body = await self._request(path, {"schema": schema})
+        if status == _NOT_FOUND and await self._says_unknown(body):
+            return None
+        return _registered(path, status, body)
+
+    async def register(self, subject: str, schema: str) -> int:
+        """Register an Avro schema under a subject, and return its id.
+
+        Raises:
+            RegistryError: The registry gives no usable answer.
+            SchemaNotTakenError: The registry does not take the schema.
+        """
+        path = f"subjects/{quote(subject, safe='')}/versions"
+        status, body = await self._request(path, {"schema": schema})
+        if status in _NOT_TAKEN:
+            raise SchemaNotTakenError(f"status {status}: {_error(body).message[:_MAX_MESSAGE] or 'it gives no reason'}")
+        return _registered(path, status, body)
+
     async def close(self) -> None:
         """Close the connections."""
         if self._session is not None:
@@ -108,25 +147,31 @@ class SchemaRegistry:
         """Return the answer to a request, or None if it is that there is no such schema."""
         status, body = await self._request(path)
         if status == _OK:
-            try:
-                return msgspec.json.decode(body, type=_Answer)
-            except (msgspec.DecodeError, ValueError) as error:
-                raise RegistryError(f"its answer to {path} is not that of a schema registry ({error})") from None
-        if status == _NOT_FOUND and (_code(body) in _UNKNOWN_CODES or await self._is_registry()):
+            return _typed(body, path, _Answer)
+        if status == _NOT_FOUND and await self._says_unknown(body):
             return None
-        raise RegistryError(f"it answers {path} with status {status}{_hint(status)}")
+        raise _unusable(path, status)
 
-    async def _is_registry(self) -> bool:
-        """Return whether a registry is at the address: without this a wrong path would make each id unknown."""
+    async def _says_unknown(self, body: bytes) -> bool:
+        """Return whether the answer 404 is a registry's: otherwise a wrong path would make each id unknown."""
+        if _error(body).error_code in _UNKNOWN_CODES:
+            return True
         status, body = await self._request("schemas/types")
         return status == _OK and body.lstrip().startswith(b"[")
 
-    async def _request(self, path: str) -> tuple[int, bytes]:
+    async def _request(self, path: str, document: Mapping[str, str] | None = None) -> tuple[int, bytes]:
+        """Return status and body of the answer to a GET, or to a POST of a document."""
         if self._session is None:
             connector = aiohttp.TCPConnector(limit=4, ssl=self._tls)
             self._session = aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT, headers=self._headers)
         try:
-            async with self._session.get(f"{self._url}/{path}", allow_redirects=False) as response:
+            async with self._session.request(
+                "GET" if document is None else "POST",
+                f"{self._url}/{path}",
+                data=None if document is None else msgspec.json.encode(document),
+                headers=None if document is None else {"Content-Type": _SENT},
+                allow_redirects=False,
+            ) as response:
                 body = await _bounded(response)
                 return response.status, body
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
@@ -142,11 +187,28 @@ async def _bounded(response: aiohttp.ClientResponse) -> bytes:
     return bytes(body)
 
 
-def _code(body: bytes) -> int:
+def _unusable(path: str, status: int) -> RegistryError:
+    return RegistryError(f"it answers {path} with status {status}{_hint(status)}")
+
+
+def _registered(path: str, status: int, body: bytes) -> int:
+    if status != _OK:
+        raise _unusable(path, status)
+    return _typed(body, path, _Registered).id
+
+
+def _typed(body: bytes, path: str, kind: type[_T]) -> _T:
     try:
-        return msgspec.json.decode(body, type=_Error).error_code
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise RegistryError(f"its answer to {path} is not that of a schema registry ({error})") from None
+
+
+def _error(body: bytes) -> _Error:
+    try:
+        return msgspec.json.decode(body, type=_Error)
     except (msgspec.DecodeError, ValueError):
-        return 0
+        return _Error()
 
 
 def _hint(status: int) -> str:

@@ -22,9 +22,9 @@ from stream.contract.alerts import Alert
 from stream.intake.dead_letters import DeadLetter, NotADeadLetterError, incoming
 from stream.intake.header_names import LenientBytes
 from stream.intake.settlements import Settled, is_settlement
-from stream.ops.alert_records import NotAnAlertError, decode_alert
 from stream.ops.client import consumer_connection
 from stream.ops.missing_topics import advice
+from stream.ops.output_records import NotAnAlertError, OutputRecords
 
 log = logging.getLogger(__name__)
 
@@ -95,10 +95,15 @@ def alerts(
     follow: bool = False,
     on_foreign: Callable[[str], None] = log.warning,
 ) -> Generator[Alert, None, None]:
-    """Yield all alerts, each once; call `on_foreign` for each other record on the alerts topic."""
+    """Yield all alerts, each once; call `on_foreign` for each other record on the alerts topic.
+
+    Raises:
+        LookupError: The topic does not exist, or the schema registry gives no answer about a record's schema.
+    """
+    records = OutputRecords(settings)
     for record in read(kafka, settings.alerts_topic, follow, peers=settings.read_topics):
         try:
-            alert = decode_alert(record.value)
+            alert = records.alert(record.value)
         except NotAnAlertError as error:
             on_foreign(f"{place(record)}, is passed over: The record is no alert: {error}.")
         else:

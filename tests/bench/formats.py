@@ -15,13 +15,13 @@ from typing import Any, Final, NamedTuple
 import fastavro
 
 from stream.config import InputFormat, Settings
+from stream.contract.avro_schemas import avro_schema, schema_text
 from stream.contract.events import ReviewEdited
 from stream.intake.avro_schema import AvroSchema
 from stream.intake.decoder import Headers
 from stream.intake.intake import Intake
 from stream.intake.partition import partition_of
 from stream.intake.schema_cache import JsonSchema, SchemaCache
-from tests.avro_schemas import avro_schema, text_of
 
 _PARTITIONS: Final = 4
 _ROUNDS: Final = 500
@@ -79,7 +79,7 @@ def cases() -> list[Case]:
 def main() -> None:
     """Print microseconds an event and the ratio to JSON."""
     schemas = SchemaCache()
-    schemas.put(1, AvroSchema(text_of(ReviewEdited)))
+    schemas.put(1, AvroSchema(schema_text(ReviewEdited)))
     schemas.put(2, JsonSchema())
     found = cases()
     intakes = {

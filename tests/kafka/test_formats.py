@@ -15,12 +15,13 @@ import fastavro
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from stream.contract.avro_schemas import avro_schema, schema_text
 from stream.engine.kafka_auth import connection
 from stream.intake.partition import partition_of
 from stream.intake.refusal import Refusal
 from stream.ops import topic_reader
 from stream.ops.event_files import head, stream_of
-from tests.avro_schemas import EVENTS, avro_schema, text_of
+from tests.avro_schemas import EVENTS
 from tests.kafka.group import PARTITIONS, Group, Market, Worker, wait
 from tests.kafka.registry import ApicurioRegistry, Link
 
@@ -42,7 +43,7 @@ def _register(registry: ApicurioRegistry) -> dict[str, int]:
     ids = {}
     for kind in EVENTS:
         name = str(kind.__struct_config__.tag)
-        ids[name] = registry.register(name, text_of(kind))
+        ids[name] = registry.register(name, schema_text(kind))
     ids["json"] = registry.register("json", _json_schema("event"), "JSON")
     return ids
 

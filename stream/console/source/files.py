@@ -27,8 +27,8 @@ from stream.contract.events import CaseEvent, Verdicts
 from stream.core.cases.book import CaseBook
 from stream.core.cases.rules import CaseRules
 from stream.ops import cases
-from stream.ops.alert_records import NotAnAlertError, decode_alert
 from stream.ops.event_files import lines
+from stream.ops.output_records import NotAnAlertError, decode_alert
 
 _event = msgspec.json.Decoder(Verdicts)
 #: What a line of an event of a case begins with is not fixed, but it holds one of these.

@@ -15,19 +15,20 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import Any, Final
 
-import msgspec
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError
 
 from stream.config import KafkaSettings, Settings
 from stream.console.source.read_model import ReadModel
 from stream.console.source.rows import Changes, RecordedEvent
-from stream.contract.events import CaseEvent, Verdicts
-from stream.ops.alert_records import NotAnAlertError, decode_alert
-from stream.ops.cases import NotACaseError, decode_case, key_of
+from stream.contract.events import VERDICTS, CaseEvent
+from stream.intake.refusal import Refused
+from stream.ops.cases import key_of
 from stream.ops.client import connection, consumer_connection
+from stream.ops.input_records import InputRecords
 from stream.ops.market_time import MarketTime, market_time, shift_of
 from stream.ops.missing_topics import advice
+from stream.ops.output_records import NotACaseError, NotAnAlertError, OutputRecords
 from stream.ops.topic_reader import place
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,6 @@ _ENDS_SECONDS: Final = 2.0
 _IDS_SECONDS: Final = 20.0
 #: How often the market's time is asked for.
 _MARKET_SECONDS: Final = 20.0
-_event = msgspec.json.Decoder(Verdicts)
 
 
 class Follower:
@@ -68,6 +68,7 @@ class Follower:
     ) -> None:
         self._settings, self._kafka = settings, kafka
         self._read_model, self._on_change = read_model, on_change
+        self._outputs, self._inputs = OutputRecords(settings), InputRecords(settings)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
         self.problem: str | None = "the topics are being read for the first time"
@@ -222,7 +223,7 @@ class Follower:
         for record in records:
             try:
                 self._add(changes, record)
-            except (msgspec.DecodeError, NotACaseError, NotAnAlertError, UnicodeDecodeError, RecursionError) as error:
+            except (NotACaseError, NotAnAlertError, Refused) as error:
                 self.refused += 1
                 log.warning("%s, is passed over: %s", place(record), error)
         self._read_model.write(changes)
@@ -234,10 +235,13 @@ class Follower:
         if record.topic == self._settings.cases_topic:
             name = key_of(record)
             is_forgotten = record.value is None
-            changes.cases[name] = None if is_forgotten else (decode_case(name, record.value), record.timestamp / 1000)
+            changes.cases[name] = (
+                None if is_forgotten else (self._outputs.case(name, record.value), record.timestamp / 1000)
+            )
         elif record.topic == self._settings.alerts_topic:
-            changes.alerts.append(decode_alert(record.value))
+            changes.alerts.append(self._outputs.alert(record.value))
         else:
-            event: CaseEvent = _event.decode(record.value)
+            event = self._inputs.decode_value(VERDICTS, record.value, tuple(record.headers))
+            assert isinstance(event, CaseEvent), "the decoder of this stream returns no other"
             at = dt.datetime.fromtimestamp(record.timestamp / 1000, dt.UTC)
             changes.events.append(RecordedEvent(event, record.partition, record.offset, at))

@@ -21,6 +21,7 @@ OTHERS = {
     "audit_topic",  # commands only
     "checkpoint_seconds",
     "max_idle_seconds",
+    "output_format",  # other bytes, the same documents
     "schema_registry_cafile",
     "schema_registry_password",
     "schema_registry_url",

@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from stream.config import InputFormat, Settings, SettingsError, load
-from stream.contract.events import Event
+from stream.contract.avro_schemas import avro_schema, schema_text
+from stream.contract.events import VERDICTS, Event
 from stream.intake.avro_schema import AvroSchema
 from stream.intake.decoder import Headers
 from stream.intake.intake import Intake
@@ -31,7 +32,6 @@ from stream.intake.schema_cache import (
     SchemaNeeded,
     UnusableSchema,
 )
-from tests.avro_schemas import avro_schema, text_of
 from tests.contract.test_schemas import KIND_OF
 
 #: Mutated records for each format; the whole number is for a run of hours.
@@ -58,11 +58,11 @@ AVRO: Final = avro()
 
 def schemas() -> SchemaCache:
     cache = SchemaCache()
-    cache.put(1, AvroSchema(text_of(KIND_OF["review.created"])))
+    cache.put(1, AvroSchema(schema_text(KIND_OF["review.created"])))
     cache.put(2, JsonSchema())
     cache.put(3, registered_schema(3, "PROTOBUF", 'syntax = "proto3";', []))
     cache.put(4, registered_schema(4, "AVRO", '"string"', []))
-    cache.put(GUID, AvroSchema(text_of(KIND_OF["review.created"])))
+    cache.put(GUID, AvroSchema(schema_text(KIND_OF["review.created"])))
     cache.put_unknown(5, 0.0)
     return cache
 
@@ -159,6 +159,47 @@ def test_an_unknown_id_is_forgotten_after_a_while_and_a_schema_never() -> None:
     assert 6 in cache
 
 
+VERDICT: Final[dict[str, Any]] = {
+    "event_id": "v1",
+    "occurred_at": "2025-03-01T10:00:00.123456Z",
+    "case_id": "c1",
+    "subject": {"type": "seller", "id": "s1"},
+    "verdict": "confirmed",
+    "analyst_id": "ana",
+    "muted_until": "2025-06-01T10:00:00Z",
+}
+
+
+def verdict_in_avro() -> bytes:
+    times = {name: dt.datetime.fromisoformat(VERDICT[name]) for name in ("occurred_at", "muted_until")}
+    body = BytesIO()
+    schema = fastavro.parse_schema(avro_schema(KIND_OF["verdict.recorded"]))
+    fastavro.schemaless_writer(body, schema, VERDICT | times)
+    return body.getvalue()
+
+
+@pytest.mark.parametrize("name", ["confluent", "verdicts=confluent"])
+def test_verdicts_are_avro_or_json_by_turns(name: str) -> None:
+    cache = schemas()
+    cache.put(7, AvroSchema(schema_text(KIND_OF["verdict.recorded"])))
+    intake = Intake(Settings.model_validate({"input_format": name, "schema_registry_url": "http://registry"}), 1, cache)
+    plain = json.dumps({"type": "verdict.recorded"} | VERDICT).encode()
+    expected = msgspec.json.decode(plain, type=KIND_OF["verdict.recorded"])
+    records: list[tuple[bytes, Headers]] = [
+        (plain, ()),
+        (frame(7) + verdict_in_avro(), ()),
+        (verdict_in_avro(), [("__value_schema_id", frame(7))]),
+        (frame(2) + plain, ()),
+        (plain, [("other", None)]),
+    ]
+    for value, headers in records:
+        assert intake.decode(VERDICTS, 0, b"s1", value, 2e9, headers)[1] == expected
+    with pytest.raises(Refused, match="The value is no Avro record of schema 7"):
+        intake.decode(VERDICTS, 0, b"s1", frame(7) + plain, 2e9)
+    with pytest.raises(Refused, match="The value is an Avro frame of schema 7: set VOLTEFACE_INPUT_FORMAT=confluent"):
+        intake_of("json").decode(VERDICTS, 0, b"s1", frame(7) + verdict_in_avro(), 2e9)
+
+
 def wrapped(payload: object) -> bytes:
     return json.dumps({"schema": {"type": "struct", "fields": []}, "payload": payload}).encode()
 
@@ -239,8 +280,10 @@ def test_files_hold_json_whatever_the_format_of_the_topics() -> None:
     assert intake_of("confluent").read(0, JSON) == EXPECTED
 
 
-def test_each_input_may_have_a_format_of_its_own_and_verdicts_are_json() -> None:
+def test_each_input_may_have_a_format_of_its_own() -> None:
     assert Settings(input_format="outbox").input_formats == ("outbox", "outbox", "outbox", "json")
+    assert Settings(input_format="confluent").input_formats == ("confluent",) * 4
+    assert Settings(input_format="verdicts=confluent").input_formats == ("json", "json", "json", "confluent")
     mixed = Settings(input_format="lifecycle=confluent, access=cloudevents")
     assert mixed.input_formats == ("confluent", "json", "cloudevents", "json")
 
@@ -249,8 +292,13 @@ def test_each_input_may_have_a_format_of_its_own_and_verdicts_are_json() -> None
     ("given", "text"),
     [
         ({"INPUT_FORMAT": "avro"}, "'avro' is not one of json, confluent, outbox, cloudevents"),
-        ({"INPUT_FORMAT": "verdicts=confluent"}, "'verdicts=confluent' is not one of lifecycle, outreach, access"),
-        ({"INPUT_FORMAT": "access=json,access=json"}, "'access=json' is not one of lifecycle, outreach, access (each"),
+        ({"INPUT_FORMAT": "verdicts=outbox"}, "verdicts are not outbox: they are confluent or json"),
+        (
+            {"INPUT_FORMAT": "access=json,access=json"},
+            "'access=json' is not one of lifecycle, outreach, access, verdicts (each once)",
+        ),
+        ({"OUTPUT_FORMAT": "avro"}, "VOLTEFACE_SCHEMA_REGISTRY_URL is not set: VOLTEFACE_OUTPUT_FORMAT=avro needs it"),
+        ({"OUTPUT_FORMAT": "confluent"}, "VOLTEFACE_OUTPUT_FORMAT='confluent' cannot be used: Input should be 'json'"),
         ({"INPUT_FORMAT": "confluent"}, "VOLTEFACE_SCHEMA_REGISTRY_URL is not set: VOLTEFACE_INPUT_FORMAT=confluent"),
         ({"SCHEMA_REGISTRY_URL": "registry:8081"}, "it is not http://host:port/path"),
         ({"SCHEMA_REGISTRY_URL": "http://me:secret@registry"}, "URL=(hidden) cannot be used: it contains a user"),
@@ -311,7 +359,7 @@ def test_every_record_is_an_event_or_refused_or_needs_a_schema(
 
 
 @given(
-    text=mutated(text_of(KIND_OF["review.created"]).encode(), text_of(KIND_OF["outreach.sent"]).encode()),
+    text=mutated(schema_text(KIND_OF["review.created"]).encode(), schema_text(KIND_OF["outreach.sent"]).encode()),
     body=mutated(AVRO),
 )
 @example(

@@ -14,16 +14,21 @@ from uuid import UUID
 
 import pytest
 
-from stream.config import Settings, SettingsError
+from stream.config import KafkaSettings, Settings, SettingsError
+from stream.contract.alerts import Alert
+from stream.contract.avro_schemas import schema_text
+from stream.contract.cases import Case
 from stream.contract.events import ReviewCreated
+from stream.doctor.kafka_checks import guarded
+from stream.doctor.schema_checks import check_output_schemas
 from stream.intake.avro_schema import AvroSchema
 from stream.intake.schema_cache import JsonSchema, RegisteredSchema, RegistryError, UnusableSchema
 from stream.ops.input_records import InputRecords
+from stream.ops.output_schemas import wait_for_ids
 from stream.ops.schema_registry import SchemaRegistry
-from tests.avro_schemas import text_of
 
 GUID: Final = UUID("8acf3b12-27a4-44dc-a2f8-696fcd0127f2")
-CREATED: Final = text_of(ReviewCreated)
+CREATED: Final = schema_text(ReviewCreated)
 
 
 class Answers:
@@ -32,12 +37,20 @@ class Answers:
     def __init__(self) -> None:
         self.answers: dict[str, tuple[int, Any]] = {}
         self.asked: list[tuple[str, str | None]] = []
+        self.posted: list[tuple[str, Any]] = []
         answers = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 answers.asked.append((self.path, self.headers.get("Authorization")))
-                status, document = answers.answers.get(self.path, (404, b""))
+                self._answer(*answers.answers.get(self.path, (404, b"")))
+
+            def do_POST(self) -> None:
+                sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                answers.posted.append((self.path, sent))
+                self._answer(*answers.answers.get(self.path, (404, b"")))
+
+            def _answer(self, status: int, document: Any) -> None:
                 body = document if isinstance(document, bytes) else json.dumps(document).encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
@@ -156,6 +169,67 @@ def test_the_user_is_sent_and_is_in_no_error(answers: Answers) -> None:
     with pytest.raises(RegistryError, match=r"does not answer \(ClientConnector") as error:
         ask(answers, 1, **gone, schema_registry_password="hidden")
     assert "hidden" not in str(error.value)
+
+
+UNKNOWN: Final = (404, {"error_code": 40403, "message": "Schema not found"})
+
+
+def test_output_schemas_are_looked_up_and_registered_only_if_they_are_absent(answers: Answers) -> None:
+    alerts, cases = "/api/subjects/my.alerts-value", "/api/subjects/integrity.cases.v1-value"
+    answers.answers = {
+        alerts: (200, {"subject": "my.alerts-value", "id": 7, "version": 2}),
+        cases: (404, {"error_code": 40401}),
+        f"{cases}/versions": (200, {"id": 9}),
+    }
+    assert wait_for_ids(settings_of(answers, alerts_topic="my.alerts")) == (7, 9)
+    assert [path for path, _ in answers.posted] == [alerts, cases, f"{cases}/versions"]
+    assert answers.posted[0][1] == {"schema": schema_text(Alert)}
+    assert answers.posted[2][1] == {"schema": schema_text(Case)}
+
+
+def test_the_doctor_says_which_schemas_are_absent_and_registers_nothing(answers: Answers) -> None:
+    alerts, cases = "integrity.alerts.v1-value", "integrity.cases.v1-value"
+    answers.answers = {f"/api/subjects/{alerts}": (200, {"id": 7}), f"/api/subjects/{cases}": UNKNOWN}
+    settings = settings_of(answers, output_format="avro")
+    (found,) = check_output_schemas(settings, KafkaSettings())
+    assert (found.level, found.about) == ("warning", cases)
+    answers.answers[f"/api/subjects/{cases}"] = (200, {"id": 9})
+    (found,) = check_output_schemas(settings, KafkaSettings())
+    assert found.level == "ok"
+    assert all(not path.endswith("/versions") for path, _ in answers.posted)
+    answers.answers.clear()
+    (found,) = guarded("schemas", check_output_schemas, settings, KafkaSettings())
+    assert (found.level, "with status 404" in found.text) == ("error", True)
+    assert not list(check_output_schemas(settings_of(answers), KafkaSettings()))
+
+
+@pytest.mark.parametrize("status", [403, 405, 409, 422])
+def test_a_registry_that_does_not_take_a_schema_ends_the_start(answers: Answers, status: int) -> None:
+    subject = "/api/subjects/integrity.alerts.v1-value"
+    answers.answers = {subject: UNKNOWN, f"{subject}/versions": (status, {"error_code": 1, "message": "read-only"})}
+    text = rf"does not take schemas/avro/alert\.v1\.avsc as integrity\.alerts\.v1-value \(status {status}: read-only\)"
+    with pytest.raises(SettingsError, match=text):
+        wait_for_ids(settings_of(answers))
+
+
+def test_a_registry_without_an_answer_is_waited_for(
+    answers: Answers, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alerts, cases = "/api/subjects/integrity.alerts.v1-value", "/api/subjects/integrity.cases.v1-value"
+    found = {alerts: (200, {"id": 7}), cases: (200, {"id": 9})}
+    waits = iter([(503, b""), (404, b"a wrong path"), (401, b"")])
+    answers.answers = {alerts: next(waits)}
+
+    def pause(seconds: float) -> None:
+        later = next(waits, None)
+        answers.answers = found if later is None else {alerts: later}
+
+    monkeypatch.setattr("stream.ops.output_schemas.time.sleep", pause)
+    assert wait_for_ids(settings_of(answers)) == (7, 9)
+    said = capsys.readouterr().out
+    assert said.count("schema_registry_away") == 3
+    assert "VOLTEFACE_SCHEMA_REGISTRY_PASSWORD" in said
+    assert "may be wrong (Apicurio" in said
 
 
 def test_a_certificate_authority_that_cannot_be_read_is_one_line(answers: Answers, tmp_path: Path) -> None:
