@@ -14,7 +14,7 @@ from aiokafka import TopicPartition
 
 from stream.bridge.changes import Ignored
 from stream.bridge.mapping import Mapping as RecordMapping
-from stream.bridge.source_logs import SourceStart, check_id, committed
+from stream.bridge.source_logs import SourceLogError, SourceStart, check_id, committed
 from stream.bridge.source_merge import Mapped, SourceMerge
 from stream.bridge.source_records import Source
 from stream.config import Settings, SettingsError
@@ -28,7 +28,7 @@ _NO_HEADERS: Final[list[tuple[str, bytes | None]]] = []
 
 
 class RefusedRecordError(SettingsError):
-    """A record cannot be mapped, and the bridge is told to stop then. The text is one line."""
+    """A record cannot be mapped, and the bridge stops then, as it is set. The text is one line."""
 
 
 class Outcome(NamedTuple):
@@ -81,6 +81,9 @@ class BridgeTask:
         self._stop_on_refusal = stop_on_refusal
         self._ids: Mapping[str, str] = {}
         self._started = False
+        #: By topic, the offset behind the last record that was fetched.
+        self._received: dict[str, int] = {}
+        self._went_back: str | None = None
 
     async def open(self) -> None:
         """Fence the previous owner of the task: from now on the group's offsets are final."""
@@ -102,6 +105,9 @@ class BridgeTask:
 
     def take(self, topic: str, records: Sequence[Any]) -> None:
         """Put fetched records into the topic's inbox, except those that are committed already."""
+        if records[0].offset < self._received.get(topic, 0):
+            self._went_back = topic
+        self._received[topic] = records[-1].offset + 1
         least = self.offsets.get(topic, 0) if self._started else 0
         for each in records:
             if each.offset >= least:
@@ -117,9 +123,14 @@ class BridgeTask:
         """Commit records in order: their events, their dead letters, and the offsets behind them.
 
         Raises:
-            RefusedRecordError: A record cannot be mapped, and the bridge is told to stop then.
+            RefusedRecordError: A record cannot be mapped, and the bridge stops then, as it is set.
             WriteError, MissingTopicError, MissingRightsError, KafkaError: Nothing is committed.
         """
+        if self._went_back is not None:
+            raise SourceLogError(
+                f"topic {self._went_back} was deleted and created again: Kafka gives records below the offset that the "
+                "bridge had reached"
+            )
         outcome = Outcome(Counter(), Counter(), Counter())
         stopped: RefusedRecordError | None = None
         records: list[Record] = []

@@ -183,7 +183,6 @@ def test_a_topic_that_its_connector_has_not_made_yet_is_found_later(platform: Pl
 
 
 def test_a_topic_that_is_created_again_ends_the_bridge_and_is_read_from_its_beginning(platform: Platform) -> None:
-    """Kafka forgets the group's offsets of a topic that is deleted."""
     platform.send_all(count=50)
     bridge = platform.bridge()
     _wait_for_lag(bridge)
@@ -194,6 +193,9 @@ def test_a_topic_that_is_created_again_ends_the_bridge_and_is_read_from_its_begi
     (line,) = bridge.ended(120)
     assert f"topic {platform.messages} was deleted and created again" in line
     assert "--delete-offsets --group GROUP --topic TOPIC" in line
+    group = f"{platform.group.settings.app_id}-bridge"
+    with KafkaAdminClient(**connection(platform.group.kafka)) as admin:
+        admin.delete_group_offsets(group, [TopicPartition(platform.messages, 0)])
     bridge = platform.bridge()
     _wait_for_lag(bridge)
     bridge.stop()
