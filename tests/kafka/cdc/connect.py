@@ -40,7 +40,6 @@ offset.storage.partitions=1
 status.storage.topic={group}.status
 status.storage.replication.factor=1
 status.storage.partitions=1
-offset.flush.interval.ms=1000
 # All plugins are on the class path and name themselves there; looking into each class takes seconds.
 plugin.discovery=service_load
 # After kill -9 the next worker joins only when the old one's session has run out; the broker allows no less.
