@@ -5,7 +5,10 @@ Invariant: each connector has a replication slot, a publication and topics of it
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final, Literal
 
 from tests.kafka.cdc.postgres import Postgres
@@ -14,7 +17,7 @@ from tests.kafka.cdc.postgres import Postgres
 SHOP_TABLES: Final = {"reviews": "created_at", "messages": "sent_at", "contact_lookups": "looked_up_at"}
 OutboxShape = Literal["expanded", "escaped", "envelope"]
 JSON_CONVERTER: Final = "org.apache.kafka.connect.json.JsonConverter"
-STRING_CONVERTER: Final = "org.apache.kafka.connect.storage.StringConverter"
+_DOCUMENT: Final = Path(__file__).parents[3] / "docs" / "operations.md"
 
 
 def shop_connector(
@@ -47,25 +50,30 @@ def shop_connector(
 
 
 def outbox_connector(postgres: Postgres, topics: str, shape: OutboxShape, prefix: str) -> dict[str, str]:
-    """Return the configuration of a connector that writes the payloads of the table `outbox` to the input topics.
+    """Return the documented configuration of a connector that writes the payloads of an outbox to the input topics.
 
     Args:
         postgres: The database.
-        topics: The topics' names, with `${routedByValue}` in place of the column `aggregatetype`.
+        topics: The topics' names, with `${routedByValue}` in place of the column `stream`.
         shape: Of a value: the payload as JSON, as a JSON string that contains it, or the JSON beside its schema.
         prefix: The name of the connector, the replication slot and the publication.
     """
     router = "transforms.outbox"
-    return _postgres_connector(postgres, prefix, {"outbox": "position"}) | {
-        "transforms": "outbox",
-        f"{router}.type": "io.debezium.transforms.outbox.EventRouter",
-        f"{router}.table.field.event.key": "aggregateid",
-        f"{router}.route.by.field": "aggregatetype",
+    changed = {
         f"{router}.route.topic.replacement": topics,
         f"{router}.table.expand.json.payload": str(shape != "escaped").lower(),
-        "key.converter": STRING_CONVERTER,
-        "value.converter": JSON_CONVERTER, "value.converter.schemas.enable": str(shape == "envelope").lower(),
-    }  # fmt: skip
+        "value.converter.schemas.enable": str(shape == "envelope").lower(),
+    }
+    return (
+        _postgres_connector(postgres, prefix, {"review_outbox": "position"}) | json.loads(documented("json")) | changed
+    )
+
+
+def documented(language: str) -> str:
+    """Return the text in this language of the documents' chapter about databases."""
+    (chapter,) = re.findall(r"^## Feeding from a database$(.+?)^## ", _DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
+    (text,) = re.findall(rf"^```{language}$(.+?)^```$", chapter, re.MULTILINE | re.DOTALL)
+    return str(text)
 
 
 def _postgres_connector(postgres: Postgres, prefix: str, tables: Mapping[str, str]) -> dict[str, str]:

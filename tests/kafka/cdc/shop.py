@@ -17,6 +17,7 @@ from stream.market.cheats import Run
 from stream.market.scenarios import Cheats, Scenario
 from stream.market.simulate import Market, make
 from stream.ops.event_files import stream_of
+from tests.kafka.cdc.connectors import documented
 from tests.kafka.cdc.postgres import Postgres
 
 _SCENARIO: Final = Scenario(
@@ -39,13 +40,6 @@ CREATE TABLE messages (
 CREATE TABLE contact_lookups (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, staff_id text NOT NULL, seller_id text NOT NULL,
   review_id text NOT NULL, reviewer_id text NOT NULL, purpose text, looked_up_at timestamptz NOT NULL
-);
-"""
-OUTBOX: Final = """
-DROP TABLE IF EXISTS outbox;
-CREATE TABLE outbox (
-  id uuid PRIMARY KEY DEFAULT gen_random_uuid(), aggregatetype text NOT NULL, aggregateid text NOT NULL,
-  type text NOT NULL, payload jsonb NOT NULL, position bigint GENERATED ALWAYS AS IDENTITY
 );
 """
 _WRITES: Final[dict[str, LiteralString]] = {
@@ -104,7 +98,7 @@ class Shop:
 
     def create(self) -> None:
         """Make all tables anew."""
-        self._postgres.execute(TABLES + OUTBOX)
+        self._postgres.execute("DROP TABLE IF EXISTS review_outbox;" + documented("sql") + TABLES)
 
     def write_rows(self, events: Iterable[ShopEvent]) -> None:
         """Do what the events say: rows of messages and look-ups, and new, edited and deleted reviews."""
@@ -112,14 +106,14 @@ class Shop:
 
     def write_outbox(self, events: Iterable[ShopEvent], keep: bool = False) -> None:
         """Write a row for each event and delete it in the same transaction, or keep it for a connector's snapshot."""
-        insert: LiteralString = "INSERT INTO outbox VALUES (%(id)s, %(stream)s, %(seller_id)s, %(type)s, %(payload)s)"
-        delete: LiteralString = "DELETE FROM outbox WHERE id = %(id)s"
+        insert: LiteralString = "INSERT INTO review_outbox VALUES (%(id)s, %(stream)s, %(seller_id)s, %(payload)s)"
+        delete: LiteralString = "DELETE FROM review_outbox WHERE id = %(id)s"
         statements = [insert] if keep else [insert, delete]
         self._write([[(sql, row) for sql in statements] for row in map(_outbox_row, events)])
 
     def clean_outbox(self) -> None:
         """Delete the rows that were kept."""
-        self._postgres.execute("DELETE FROM outbox")
+        self._postgres.execute("DELETE FROM review_outbox")
 
     def _write(self, transactions: Sequence[Sequence[tuple[LiteralString, Mapping[str, Any]]]]) -> None:
         with self._postgres.connect() as connection:
@@ -138,6 +132,5 @@ def _outbox_row(event: ShopEvent) -> dict[str, Any]:
         "id": uuid.uuid5(uuid.NAMESPACE_OID, event["event_id"]),
         "stream": stream_name(event),
         "seller_id": event["seller_id"],
-        "type": event["type"],
         "payload": json.dumps(event),
     }

@@ -27,6 +27,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("cdc")]
 ShopEvents = Sequence[Mapping[str, Any]]
 #: Events in the connector's snapshot, and in the first part.
 SNAPSHOT, HALF = 1_000, 4_000
+_WITH_SNAPSHOT = {"snapshot.mode": "initial"}
 
 
 @pytest.fixture(autouse=True)
@@ -110,11 +111,13 @@ def test_an_outbox_gives_the_state_and_alerts_of_a_replay(
     start_connector: StartConnector,
 ) -> None:
     empty_shop.write_outbox(shop_events[:SNAPSHOT], keep=True)
-    start_connector(_outbox(postgres, group, "expanded"))
+    start_connector(_outbox(postgres, group, "expanded") | _WITH_SNAPSHOT)
     empty_shop.clean_outbox()
     empty_shop.write_outbox(shop_events[SNAPSHOT:HALF])
     wait(lambda: inputs.count() >= HALF, 60, "not all rows of the first part arrived")
-    start_connector(_outbox(postgres, group, "envelope"))  # the same connector, which changes its values
+    start_connector(
+        _outbox(postgres, group, "envelope") | _WITH_SNAPSHOT
+    )  # the same connector, which changes its values
     empty_shop.write_outbox(shop_events[HALF:])
     wait(lambda: inputs.end_with(shop_events), 60, "not all rows arrived")
     assert inputs.count() == shop_market.total
@@ -135,8 +138,7 @@ def test_what_debezium_sends_again_after_kills_and_restarts_counts_once(
     shop_events: ShopEvents,
     start_connector: StartConnector,
 ) -> None:
-    # A failed task without committed positions makes its snapshot again, which lacks the rows deleted since.
-    name = start_connector(_outbox(postgres, group, "escaped") | {"snapshot.mode": "no_data"})
+    name = start_connector(_outbox(postgres, group, "escaped"))
     with ThreadPoolExecutor(1) as writer:
         first = writer.submit(_write_on, postgres, empty_shop, shop_events[:HALF])
         wait(lambda: inputs.count() > 500, 60, "nothing arrives")

@@ -18,10 +18,10 @@ from tests.kafka.cdc.shop import Shop, before_edits
 pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("cdc")]
 
 EVENTS = 3_000
-Told = tuple[str, str, str, str]
+Fact = tuple[str, str, str, str]
 
 
-def _told_by_event(event: Mapping[str, Any]) -> Told:
+def _fact_of_event(event: Mapping[str, Any]) -> Fact:
     """Return the type, seller, time, and what else tells events of this type apart."""
     more = {
         "review.created": ("review_id", "product_id", "reviewer_id", "rating"),
@@ -33,7 +33,7 @@ def _told_by_event(event: Mapping[str, Any]) -> Told:
     return event["type"], event["seller_id"], event["occurred_at"], str([event.get(name) for name in more])
 
 
-def _told_by_change(record: ConnectRecord) -> Told:
+def _fact_of_change(record: ConnectRecord) -> Fact:
     """Return the same of a changed row."""
     change = json.loads(record.value or "")
     row, table = change["after"], record.topic.rpartition(".")[2]
@@ -75,4 +75,4 @@ def test_the_changes_of_the_shop_s_rows_tell_all_its_events(
     records = read_until(kafka, topics, lambda records: len(records) >= EVENTS)
     operations = [json.loads(record.value or "")["op"] for record in records]
     assert operations.count("r") == snapshot > 50
-    assert sorted(map(_told_by_change, records)) == sorted(map(_told_by_event, events))
+    assert sorted(map(_fact_of_change, records)) == sorted(map(_fact_of_event, events))
