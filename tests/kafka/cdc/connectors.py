@@ -64,9 +64,8 @@ def outbox_connector(postgres: Postgres, topics: str, shape: OutboxShape, prefix
         f"{router}.table.expand.json.payload": str(shape != "escaped").lower(),
         "value.converter.schemas.enable": str(shape == "envelope").lower(),
     }
-    return (
-        _postgres_connector(postgres, prefix, {"review_outbox": "position"}) | json.loads(documented("json")) | changed
-    )
+    config: dict[str, str] = json.loads(documented("json"))
+    return _postgres_connector(postgres, prefix, {"review_outbox": "position"}) | config | changed
 
 
 def documented(language: str) -> str:

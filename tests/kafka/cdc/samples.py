@@ -148,7 +148,6 @@ class Capture:
         kept = sorted(record for record in records if not record.topic.endswith(".finish"))
         lines = [json.dumps(record._asdict(), ensure_ascii=False) + "\n" for record in kept]
         (self._folder / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
-        print(f"{name}: {len(kept)} records")  # noqa: T201  # what this program is run for
 
 
 def main() -> None:
