@@ -40,7 +40,6 @@ offset.storage.partitions=1
 status.storage.topic={group}.status
 status.storage.replication.factor=1
 status.storage.partitions=1
-offset.flush.interval.ms=1000
 # All plugins are on the class path and name themselves there; looking into each class takes seconds.
 plugin.discovery=service_load
 # After kill -9 the next worker joins only when the old one's session has run out; the broker allows no less.
@@ -86,7 +85,7 @@ class KafkaConnect:
         while time.monotonic() < until and self._process.poll() is None:
             try:
                 self._request("GET", "connectors")
-            except OSError:
+            except (OSError, ConnectError):  # it listens before it has read its topics
                 time.sleep(0.1)
             else:
                 return
@@ -110,7 +109,10 @@ class KafkaConnect:
         self.wait_until_running(name)
 
     def wait_until_running(self, name: str) -> None:
-        """Wait until the connector and its task run; raise ConnectError with its trace if one of them failed."""
+        """Wait until the connector and its task run; raise ConnectError with its trace if one of them failed.
+
+        The states are in Kafka: for some seconds after a start they may be those that a killed worker left.
+        """
         until = time.monotonic() + _RUNNING_SECONDS
         states: dict[str, Any] = {}
         while time.monotonic() < until:

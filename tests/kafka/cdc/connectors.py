@@ -5,22 +5,26 @@ Invariant: each connector has a replication slot, a publication and topics of it
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Literal
 
 from tests.kafka.cdc.postgres import Postgres
 
-#: The shop's tables that a connector in row mode follows.
-SHOP_TABLES: Final = ("reviews", "messages", "contact_lookups")
+#: The shop's tables that a connector in row mode follows, and the column that has the time of a new row.
+SHOP_TABLES: Final = {"reviews": "created_at", "messages": "sent_at", "contact_lookups": "looked_up_at"}
+OutboxShape = Literal["expanded", "escaped", "envelope"]
 JSON_CONVERTER: Final = "org.apache.kafka.connect.json.JsonConverter"
-STRING_CONVERTER: Final = "org.apache.kafka.connect.storage.StringConverter"
+_DOCUMENT: Final = Path(__file__).parents[3] / "docs" / "operations.md"
 
 
 def shop_connector(
     postgres: Postgres,
     *,
     prefix: str = "shop",
-    tables: Sequence[str] = SHOP_TABLES,
+    tables: Mapping[str, str] = SHOP_TABLES,
     schemas: bool = False,
     partitions: int = 4,
     more: Mapping[str, str] | None = None,
@@ -30,7 +34,7 @@ def shop_connector(
     Args:
         postgres: The database.
         prefix: Of the topics; also the name of the replication slot and the publication.
-        tables: Of the schema `public`.
+        tables: Of the schema `public`, each with the column that orders its snapshot.
         schemas: Whether keys and values hold their schema beside the payload.
         partitions: Of each topic; Connect creates them.
         more: Further settings, which replace those of here.
@@ -45,7 +49,39 @@ def shop_connector(
     }  # fmt: skip
 
 
-def _postgres_connector(postgres: Postgres, prefix: str, tables: Sequence[str]) -> dict[str, str]:
+def outbox_connector(postgres: Postgres, topics: str, shape: OutboxShape, prefix: str) -> dict[str, str]:
+    """Return the documented configuration of a connector that writes the payloads of an outbox to the input topics.
+
+    Args:
+        postgres: The database.
+        topics: The topics' names, with `${routedByValue}` in place of the column `stream`.
+        shape: Of a value: the payload as JSON, as a JSON string that contains it, or the JSON beside its schema.
+        prefix: The name of the connector, the replication slot and the publication.
+    """
+    router = "transforms.outbox"
+    changed = {
+        f"{router}.route.topic.replacement": topics,
+        f"{router}.table.expand.json.payload": str(shape != "escaped").lower(),
+        "value.converter.schemas.enable": str(shape == "envelope").lower(),
+    }
+    config: dict[str, str] = json.loads(documented("json"))
+    return _postgres_connector(postgres, prefix, {"review_outbox": "position"}) | config | changed
+
+
+def documented(language: str) -> str:
+    """Return the text in this language of the documents' chapter about databases."""
+    (chapter,) = re.findall(r"^## Feeding from a database$(.+?)^## ", _DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
+    (text,) = re.findall(rf"^```{language}$(.+?)^```$", chapter, re.MULTILINE | re.DOTALL)
+    return str(text)
+
+
+def _postgres_connector(postgres: Postgres, prefix: str, tables: Mapping[str, str]) -> dict[str, str]:
+    names = ",".join(f"public.{table}" for table in tables)
+    # Without an order PostgreSQL gives rows as they lie in its pages, and a small later row may fill an earlier page.
+    ordered = {
+        f"snapshot.select.statement.overrides.public.{table}": f"SELECT * FROM public.{table} ORDER BY {column}"
+        for table, column in tables.items()
+    }
     return {
         "connector.class": "io.debezium.connector.postgresql.PostgresConnector",
         "tasks.max": "1",
@@ -53,9 +89,10 @@ def _postgres_connector(postgres: Postgres, prefix: str, tables: Sequence[str]) 
         "topic.prefix": prefix,
         "plugin.name": "pgoutput", "slot.name": prefix,
         "publication.name": prefix, "publication.autocreate.mode": "filtered",
-        "table.include.list": ",".join(f"public.{table}" for table in tables),
-        "snapshot.mode": "initial",
+        "table.include.list": names,
+        "snapshot.mode": "initial", "snapshot.select.statement.overrides": names, **ordered,
         "poll.interval.ms": "50",
+        "status.update.interval.ms": "1000",  # as often Debezium looks whether its connection still works
         # After a lost connection the task begins again by itself, this long after its failure.
         "retriable.restart.connector.wait.ms": "1000",
     }  # fmt: skip

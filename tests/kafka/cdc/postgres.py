@@ -89,15 +89,20 @@ class Postgres:
     def _wait(self) -> None:
         until = time.monotonic() + _START_SECONDS
         while time.monotonic() < until and self._process is not None and self._process.poll() is None:
-            try:
-                self.execute("SELECT 1")
-            except psycopg.OperationalError:
-                time.sleep(0.05)
-            else:
+            if self.answers():
                 return
+            time.sleep(0.05)
         log = (self._folder / "postgres.log").read_text(errors="replace")[-2000:]
         self.kill()
         raise PostgresError(f"PostgreSQL did not answer on port {self.port}; the end of its log:\n{log}")
+
+    def answers(self) -> bool:
+        """Return whether it accepts connections."""
+        try:
+            self.execute("SELECT 1")
+        except psycopg.OperationalError:
+            return False
+        return True
 
     def connect(self) -> psycopg.Connection:
         """Return a new connection that commits each statement."""
@@ -123,6 +128,16 @@ class Postgres:
                 [slot],
             )
         )
+
+    def drop_slot(self, slot: str) -> bool:
+        """Drop a replication slot, if there is one; return whether it is gone, and not in use."""
+        try:
+            self.execute(
+                "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s", [slot]
+            )
+        except psycopg.errors.ObjectInUse:
+            return False
+        return True
 
     def stop(self) -> None:
         """Stop it as a package's upgrade does: connections end, all data are written."""

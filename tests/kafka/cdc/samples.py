@@ -20,7 +20,8 @@ from tests.kafka.cdc.records import ConnectRecord, read_until
 from tests.kafka.group import wait
 
 FOLDER: Final = Path(__file__).parents[2] / "data" / "debezium"
-_TABLES: Final = ("reviews", "kinds", "notes", "debezium_signal", "finish")
+#: With the columns that order them.
+_TABLES: Final = {"reviews": "id", "kinds": "id", "notes": "body", "debezium_signal": "id", "finish": "id"}
 
 _SCHEMA: Final = """
 DROP TABLE IF EXISTS reviews, kinds, notes, debezium_signal, finish;
@@ -92,14 +93,19 @@ INSERT INTO debezium_signal VALUES
   ('again', 'execute-snapshot', '{"type": "incremental", "data-collections": ["public.reviews"]}');
 """
 
-_WITH_TRUNCATE: Final = {"skipped.operations": "none"}
-
 
 class Capture:
     """Writes the records that one connector makes of one script."""
 
-    def __init__(self, kafka: KafkaSettings, postgres: Postgres, connect: KafkaConnect) -> None:
-        self._kafka, self._postgres, self._connect = kafka, postgres, connect
+    def __init__(self, kafka: KafkaSettings, postgres: Postgres, connect: KafkaConnect, folder: Path = FOLDER) -> None:
+        self._kafka, self._postgres, self._connect, self._folder = kafka, postgres, connect, folder
+
+    def reviews(self, full: bool, schemas: bool) -> str:
+        """Write the file about reviews with one of the replica identities; return its name."""
+        name = f"reviews-{'full' if full else 'default'}{'-schemas' if schemas else ''}"
+        identity: LiteralString = "ALTER TABLE reviews REPLICA IDENTITY FULL;" if full else ""
+        self.write(name, identity + _REVIEWS_BEFORE, _REVIEWS_AFTER, {"skipped.operations": "none"}, schemas)
+        return f"{name}.jsonl"
 
     def write(
         self,
@@ -141,8 +147,7 @@ class Capture:
         self._connect.delete(name)
         kept = sorted(record for record in records if not record.topic.endswith(".finish"))
         lines = [json.dumps(record._asdict(), ensure_ascii=False) + "\n" for record in kept]
-        (FOLDER / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
-        print(f"{name}: {len(kept)} records")  # noqa: T201  # what this program is run for
+        (self._folder / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
 
 
 def main() -> None:
@@ -150,11 +155,9 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     with Broker() as broker, Postgres() as postgres, KafkaConnect(broker.bootstrap_servers) as connect:
         capture = Capture(KafkaSettings(bootstrap_servers=broker.bootstrap_servers), postgres, connect)
-        full: LiteralString = "ALTER TABLE reviews REPLICA IDENTITY FULL;"
         for schemas in (False, True):
-            end = "-schemas" if schemas else ""
-            capture.write(f"reviews-default{end}", _REVIEWS_BEFORE, _REVIEWS_AFTER, _WITH_TRUNCATE, schemas)
-            capture.write(f"reviews-full{end}", full + _REVIEWS_BEFORE, _REVIEWS_AFTER, _WITH_TRUNCATE, schemas)
+            capture.reviews(full=False, schemas=schemas)
+            capture.reviews(full=True, schemas=schemas)
         rows, later = _KINDS.format(1), _KINDS.format(11)
         for mode in ("precise", "string", "double"):
             capture.write(f"kinds-{mode}", rows, later, {"decimal.handling.mode": mode})
