@@ -1,4 +1,4 @@
-"""Rows of a real PostgreSQL through a real Debezium and the bridge: the alerts of a replay, whatever ends in between."""
+"""Rows of a real PostgreSQL through a real Debezium and the bridge: a replay's alerts, whatever ends in between."""
 
 from __future__ import annotations
 
