@@ -23,7 +23,7 @@ from stream.ops.taken_over import named_takeover
 _ACK_SECONDS: Final = 60
 
 
-class Change(NamedTuple):
+class AdoptedSetting(NamedTuple):
     """A setting whose value changes."""
 
     name: str
@@ -31,7 +31,7 @@ class Change(NamedTuple):
     now: str
 
 
-def adopt(settings: Settings, kafka: KafkaSettings) -> list[Change]:
+def adopt(settings: Settings, kafka: KafkaSettings) -> list[AdoptedSetting]:
     """Write the present settings into the state; return what changes.
 
     Raises:
@@ -52,11 +52,11 @@ def adopt(settings: Settings, kafka: KafkaSettings) -> list[Change]:
     ):
         producer.init_transactions()
         rows = _positions(settings, kafka)
-        changes: set[Change] = set()
+        changes: set[AdoptedSetting] = set()
         for row in rows.values():
             deciding_settings.check_topics(row.settings, own)
             names = deciding_settings.differences(row.settings, own)
-            changes |= {Change(name, row.settings[name], own[name]) for name in names}
+            changes |= {AdoptedSetting(name, row.settings[name], own[name]) for name in names}
         producer.begin_transaction()
         for partition, row in rows.items():
             value = encode(msgspec.structs.replace(row, settings=own))

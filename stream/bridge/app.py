@@ -218,7 +218,7 @@ async def _look_for_topics() -> None:
 
 
 @app.page("/metrics")
-class MetricsPage(View):
+class BridgeMetricsPage(View):
     """The page for Prometheus."""
 
     async def get(self, request: Request) -> Response:
@@ -228,7 +228,7 @@ class MetricsPage(View):
 
 
 @app.page("/health/live")
-class Live(View):
+class BridgeLive(View):
     """200 while the event loop makes progress."""
 
     async def get(self, request: Request) -> Response:
@@ -238,7 +238,7 @@ class Live(View):
 
 
 @app.page("/health/ready")
-class Ready(View):
+class BridgeReady(View):
     """200 once every assigned task has begun, and for a spare bridge."""
 
     async def get(self, request: Request) -> Response:

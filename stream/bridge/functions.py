@@ -21,7 +21,7 @@ from stream.intake.refusal import Refusal, Refused
 MAX_EVENTS: Final = 1000
 
 
-class Record(NamedTuple):
+class FunctionRecord(NamedTuple):
     """What the function gets.
 
     Attributes:
@@ -41,7 +41,7 @@ class Record(NamedTuple):
     headers: tuple[tuple[str, bytes | None], ...]
 
 
-Function = Callable[[Record], Iterable[Mapping[str, Any]]]
+Function = Callable[[FunctionRecord], Iterable[Mapping[str, Any]]]
 
 
 def load_function(name: str, folder: Path) -> Function:
@@ -68,7 +68,7 @@ def load_function(name: str, folder: Path) -> Function:
 
 def apply(function: Function, source: Source, value: Any) -> list[Fields]:
     """Return the fields of the events that a function makes of a record; raise Refused."""
-    record = Record(
+    record = FunctionRecord(
         source.topic, source.partition, source.offset, source.timestamp, source.key, value, tuple(source.headers)
     )
     found: list[Fields] = []

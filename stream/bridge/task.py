@@ -28,7 +28,7 @@ _NO_HEADERS: Final[list[tuple[str, bytes | None]]] = []
 
 
 class RefusedRecordError(SettingsError):
-    """A record cannot be mapped, and the bridge is told to stop then. The text is one line."""
+    """A record cannot be mapped, and the bridge stops then, as it is set. The text is one line."""
 
 
 class Outcome(NamedTuple):
@@ -117,7 +117,7 @@ class BridgeTask:
         """Commit records in order: their events, their dead letters, and the offsets behind them.
 
         Raises:
-            RefusedRecordError: A record cannot be mapped, and the bridge is told to stop then.
+            RefusedRecordError: A record cannot be mapped, and the bridge stops then, as it is set.
             WriteError, MissingTopicError, MissingRightsError, KafkaError: Nothing is committed.
         """
         outcome = Outcome(Counter(), Counter(), Counter())

@@ -36,7 +36,7 @@ from stream.contract.cases import CaseState
 from stream.ops.exposition import exposition
 
 if TYPE_CHECKING:
-    from stream.console.services import Source
+    from stream.console.services import CaseSource
 
 DecisionKind = Literal["verdict", "assign", "note", "appeal"]
 #: What became of a decision: in the log; refused by a rule; or not confirmed, so that it may be in the log or not.
@@ -61,7 +61,7 @@ class ConsoleMetrics:
     """
 
     def __init__(
-        self, read_model: ReadModel, source: Source, live: ChangeStream, clock: Callable[[], float] = time.monotonic
+        self, read_model: ReadModel, source: CaseSource, live: ChangeStream, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._read_model, self._source, self._clock = read_model, source, clock
         self._counting = Lock()

@@ -28,7 +28,7 @@ _MAX_UNCERTAIN: Final = 1_000
 EventState = Literal["recorded", "absent", "pending"]
 
 
-class Source(Protocol):
+class CaseSource(Protocol):
     """Keeps the read model up to date.
 
     Attributes:
@@ -82,7 +82,7 @@ class Services:
         settings: Settings,
         console: ConsoleSettings,
         read_model: ReadModel,
-        source: Source,
+        source: CaseSource,
         decisions: Decisions,
         readings: ReadingLog | None,
         live: ChangeStream,

@@ -17,7 +17,7 @@ from stream.config import Settings
 from stream.contract.alerts import EvidencePart, Kind, TurnedReview
 from stream.contract.cases import Case, CaseVerdict
 from stream.core.cases.alerts import in_force, pending_appeal
-from stream.ops.statement_formats import Block, Bullets, Heading, Paragraph, Table, to_html, to_markdown
+from stream.ops.statement_formats import Block, Bullets, Heading, Paragraph, TableBlock, to_html, to_markdown
 
 #: How long after a contact or a look-up a review counts (`stream.core.model.strata.CONTACT_DAYS`).
 WINDOW_DAYS: Final = 30
@@ -146,7 +146,7 @@ def _facts(case: Case) -> Iterator[Block]:
     )
     if found.reviews:
         yield Paragraph(_listed(len(found.reviews), found.flips))
-        yield Table(("Product", "Changed", "Raised", "Deleted"), _by_product(found.reviews))
+        yield TableBlock(("Product", "Changed", "Raised", "Deleted"), _by_product(found.reviews))
 
 
 def _end(case: Case) -> dt.datetime:

@@ -40,14 +40,14 @@ class Bullets(NamedTuple):
     texts: Sequence[str]
 
 
-class Table(NamedTuple):
+class TableBlock(NamedTuple):
     """Rows of cells below a row of names."""
 
     names: Sequence[str]
     rows: Sequence[Sequence[str]]
 
 
-Block = Heading | Paragraph | Bullets | Table
+Block = Heading | Paragraph | Bullets | TableBlock
 
 
 def to_markdown(title: str, blocks: Iterable[Block]) -> str:
@@ -63,7 +63,7 @@ def _markdown(block: Block) -> str:
             return _inline(text)
         case Bullets(texts):
             return "\n".join(f"- {_inline(text)}" for text in texts)
-        case Table(names, rows):
+        case TableBlock(names, rows):
             lines = [names, ["---"] * len(names), *([_inline(cell) for cell in row] for row in rows)]
             return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -88,7 +88,7 @@ def _html(block: Block) -> str:
             return f"<p>{_text(text)}</p>"
         case Bullets(texts):
             return "<ul>\n{}\n</ul>".format("\n".join(f"<li>{_text(text)}</li>" for text in texts))
-        case Table(names, rows):
+        case TableBlock(names, rows):
             lines = [_html_row("th", names), *(_html_row("td", row) for row in rows)]
             return "<table>\n{}\n</table>".format("\n".join(lines))
 

@@ -34,7 +34,7 @@ class TopicsError(OSError):
     """Records would be lost or refused on these topics; each line of the message is one problem."""
 
 
-class Made(NamedTuple):
+class CreatedTopics(NamedTuple):
     """Names of the topics that were created, and of those that existed."""
 
     made: list[str]
@@ -61,7 +61,7 @@ def create(
     partitions: int,
     replicas: int | None = None,
     sources: Sequence[str] = (),
-) -> Made:
+) -> CreatedTopics:
     """Create the missing topics.
 
     Args:
@@ -88,7 +88,9 @@ def create(
                 admin.create_topics([_new(topic, partitions, factor) for topic in missing], wait_for_metadata=True)
             except AuthorizationError:
                 raise MissingRightsError(kafka, Right("Create", "cluster", "")) from None
-        return Made([topic.name for topic in missing], [topic.name for topic in wanted if topic.name in existing])
+        return CreatedTopics(
+            [topic.name for topic in missing], [topic.name for topic in wanted if topic.name in existing]
+        )
 
 
 def _new(topic: TopicContract, partitions: int, replicas: int) -> NewTopic:

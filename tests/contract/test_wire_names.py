@@ -7,7 +7,8 @@ import datetime as dt
 import msgspec
 import pytest
 
-from stream.config import KafkaSettings, Settings, variable
+from stream.bridge.metrics import BridgeMetrics
+from stream.config import BridgeSettings, KafkaSettings, Settings, variable
 from stream.contract.events import CaseNoted, CaseSubject
 from stream.core.baseline.day_sums import DaySums
 from stream.core.model.flips import Flip
@@ -212,6 +213,7 @@ def test_dead_letters_keep_their_headers() -> None:
     assert [reason.value for reason in Refusal] == [
         "undecodable", "unknown_type", "missing_field", "bad_value", "personal_data", "wrong_key",
         "wrong_partition_count", "future", "too_large", "unknown_schema",
+        "incomplete_row", "truncated", "mapping_failed",
     ]  # fmt: skip
 
 
@@ -239,6 +241,9 @@ SETTINGS = [
     "VOLTEFACE_ALLOWED_LATENESS_SECONDS",
     "VOLTEFACE_APP_ID",
     "VOLTEFACE_AUDIT_TOPIC",
+    "VOLTEFACE_BRIDGE_MAPPING",
+    "VOLTEFACE_BRIDGE_ON_REFUSAL",
+    "VOLTEFACE_BRIDGE_PORT",
     "VOLTEFACE_CASES_TOPIC",
     "VOLTEFACE_CASE_DUE_DAYS",
     "VOLTEFACE_CHECKPOINT_SECONDS",
@@ -317,12 +322,37 @@ METRICS = [
     "volteface_unknown_field_events",
     "volteface_watermark_timestamp_seconds",
 ]
+BRIDGE_METRICS = [
+    "volteface_bridge_commit_seconds",
+    "volteface_bridge_event_time_seconds",
+    "volteface_bridge_events",
+    "volteface_bridge_expired_records",
+    "volteface_bridge_ignored",
+    "volteface_bridge_lag_records",
+    "volteface_bridge_records",
+    "volteface_bridge_refused",
+    "volteface_bridge_task_failures",
+    "volteface_bridge_task_running",
+    "volteface_bridge_unknown_deleters",
+    "volteface_build",
+    "volteface_kafka_reachable",
+]
 
 
 def test_settings_keep_their_variables() -> None:
-    assert sorted(variable(kind, name) for kind in (Settings, KafkaSettings) for name in kind.model_fields) == SETTINGS
+    assert (
+        sorted(variable(kind, name) for kind in (Settings, KafkaSettings, BridgeSettings) for name in kind.model_fields)
+        == SETTINGS
+    )
 
 
 def test_metrics_keep_their_names() -> None:
     registry = Metrics(dict, dict, lambda: True, {}).registry
     assert sorted(family.name for family in registry.collect() if family.name.startswith("volteface_")) == METRICS
+
+
+def test_metrics_of_the_bridge_keep_their_names() -> None:
+    registry = BridgeMetrics(["orders"], dict, dict, lambda: True, dict).registry
+    assert (
+        sorted(family.name for family in registry.collect() if family.name.startswith("volteface_")) == BRIDGE_METRICS
+    )

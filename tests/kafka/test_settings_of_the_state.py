@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka import KafkaProducer
 
-from stream.adopt import Change, adopt
+from stream.adopt import AdoptedSetting, adopt
 from stream.config import Settings
 from stream.core.model.encoding import decode
 from stream.engine.checkpoint import POSITION, PositionRow
@@ -133,7 +133,7 @@ def test_an_adoption_that_another_one_takes_over_says_so(group: Group, monkeypat
     assert worker.stop() == 0
     changed = group.settings.model_copy(update={"alert_budget": 5.0})
     begin = KafkaProducer.begin_transaction
-    others: list[list[Change]] = []
+    others: list[list[AdoptedSetting]] = []
 
     def taken_over(producer: KafkaProducer) -> None:
         monkeypatch.setattr(KafkaProducer, "begin_transaction", begin)
@@ -143,5 +143,5 @@ def test_an_adoption_that_another_one_takes_over_says_so(group: Group, monkeypat
     monkeypatch.setattr(KafkaProducer, "begin_transaction", taken_over)
     with pytest.raises(TakenOverError, match=r"another `volteface state adopt` .*nothing of this one was written"):
         adopt(changed, group.kafka)
-    assert others == [[Change("VOLTEFACE_ALERT_BUDGET", "3", "5")]]
+    assert others == [[AdoptedSetting("VOLTEFACE_ALERT_BUDGET", "3", "5")]]
     assert _budgets(group) == {"5"}

@@ -44,7 +44,7 @@ class Accused(msgspec.Struct):
     log_odds: float
 
 
-class Outcome(msgspec.Struct, kw_only=True):
+class HistoryOutcome(msgspec.Struct, kw_only=True):
     """One family in the history as it was."""
 
     subjects: int
@@ -69,8 +69,8 @@ class Outcome(msgspec.Struct, kw_only=True):
 class AsItWas(msgspec.Struct):
     """The history as it was; None for a family that it does not have."""
 
-    sellers: Outcome | None
-    staff: Outcome | None
+    sellers: HistoryOutcome | None
+    staff: HistoryOutcome | None
 
 
 def as_it_was(settings: Settings, events: Sequence[tuple[float, SellerEvent]], partitions: int) -> AsItWas:
@@ -87,7 +87,7 @@ def as_it_was(settings: Settings, events: Sequence[tuple[float, SellerEvent]], p
     return AsItWas(_outcome(sellers, settings.alert_budget, trial.flips), _outcome(staff, settings.alert_budget, None))
 
 
-def _outcome(family: Family, budget: float, flips: dict[str, int] | None) -> Outcome | None:
+def _outcome(family: Family, budget: float, flips: dict[str, int] | None) -> HistoryOutcome | None:
     """Return what a family's evidence amounts to; `flips` of each seller, None for staff."""
     if not family.years:
         return None
@@ -98,7 +98,7 @@ def _outcome(family: Family, budget: float, flips: dict[str, int] | None) -> Out
     accused: dict[str, float] = {}
     for name, log_odds in alarms:
         accused[name] = max(log_odds, accused.get(name, least))
-    return Outcome(
+    return HistoryOutcome(
         subjects=len(family.names),
         subject_years=family.years,
         flips=None if flips is None else sum(flips.values()),

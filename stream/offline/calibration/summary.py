@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stream.offline.calibration.as_it_was import Outcome, Size
+from stream.offline.calibration.as_it_was import HistoryOutcome, Size
 from stream.offline.calibration.calibrate import Calibration
 from stream.offline.calibration.family import FamilyResult
 from stream.offline.calibration.limits import upper_limit
@@ -33,7 +33,7 @@ def summary(result: Calibration) -> list[str]:
     return lines + result.reasons
 
 
-def _as_it_was(name: str, one: Outcome) -> list[str]:
+def _as_it_was(name: str, one: HistoryOutcome) -> list[str]:
     flips = "" if one.flips is None else f" with {one.flips:,} flips"
     lines = [
         f"As it was: {_alarms(one.alarms)} on {name}, where the budget allows {one.allowed:.2f}, in "

@@ -17,10 +17,11 @@ from stream.cli.help import ORDER, Group
 from stream.cli.main import cli
 from tests.unit.cli.processes import command_line, environment, example, run
 
-#: Arguments of each command; {0} is a folder with events, a query and alerts.
+#: Arguments of each command; {0} is a folder with events, a query, a mapping and alerts.
 _ARGUMENTS = {
     "worker": "",
     "feed": "--input {0}/events.jsonl",
+    "bridge": "--mapping {0}/mapping.toml --dry-run",
     "alerts": "--json",
     "watchlist": "",
     "dlq list": "",
@@ -49,8 +50,8 @@ _ARGUMENTS = {
     "assign": "0123456789 --to é",
     "note": "0123456789 é",
 }
-_NEED_KAFKA = [*("feed", "alerts", "watchlist", "dlq list", "dlq replay", "topics create", "topics check", "doctor"),
-               *("state digest", "state rebuild", "state adopt", "unmask", "forget"),
+_NEED_KAFKA = [*("feed", "bridge", "alerts", "watchlist", "dlq list", "dlq replay", "topics create", "topics check"),
+               *("doctor", "state digest", "state rebuild", "state adopt", "unmask", "forget"),
                *("console", "cases", "case", "verdict", "appeal", "assign", "note")]  # fmt: skip
 #: A command, with a preflight that says at once that it waits, and gives up soon.
 _IMPATIENT = """
@@ -68,6 +69,7 @@ _SHOWN = ["", "dlq", "topics", "state", *_ARGUMENTS]
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "events.jsonl").write_bytes(b'{"no": "event"}\n')
     (tmp_path / "query.sql").write_text("SELECT 'case.noted' AS type, DATE '2025-03-01' AS occurred_at, 'é' AS note")
+    (tmp_path / "mapping.toml").write_text("[[table]]\ntopic = 'shop.é'\nevents = 'reviews'", encoding="utf-8")
     (tmp_path / "alerts.jsonl").write_bytes(msgspec.json.encode(example()))
     return tmp_path
 
@@ -86,7 +88,7 @@ def test_the_help_names_the_most_important_commands_first() -> None:
     lines = run(command_line("--help")).stdout.decode().splitlines()
     first_words = [line.split()[1] for line in lines if line.startswith("│ ") and line[2] != " "]
     assert first_words == ["--help", *ORDER]
-    assert first_words[1:8] == ["worker", "feed", "alerts", "watchlist", "dlq", "topics", "settings"]
+    assert first_words[1:9] == ["worker", "feed", "bridge", "alerts", "watchlist", "dlq", "topics", "settings"]
     assert first_words[-2:] == ["unmask", "forget"]
 
 
