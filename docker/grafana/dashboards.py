@@ -30,6 +30,8 @@ from panels import DATASOURCE, Panel, Row, app, query
 
 _TAG: Final = "volteface"
 _GRID: Final = 24
+#: The bridges have no model, and are no workers.
+_WORKERS: Final = app("volteface_build_info", 'model_version!=""')
 _RUNBOOKS: Final = os.environ.get("RUNBOOKS_URL", "docker/runbooks.md")
 
 
@@ -88,7 +90,7 @@ def _variables() -> Iterator[dashboard.DatasourceVariable | dashboard.QueryVaria
     yield _label_variable("app_id", "App", "volteface_build_info").sort(VariableSort.ALPHABETICAL_ASC)
     for name, label, metric, order in (
         ("task", "Task", app("volteface_checkpoint_age_seconds"), VariableSort.NUMERICAL_ASC),
-        ("instance", "Worker", app("volteface_build_info"), VariableSort.ALPHABETICAL_ASC),
+        ("instance", "Worker", _WORKERS, VariableSort.ALPHABETICAL_ASC),
     ):
         every = VariableOption(selected=True, text=["All"], value=["$__all"])
         # ".*" and not a list of all values: it also matches tasks and workers that started later or are gone.
@@ -116,7 +118,7 @@ def _label_variable(label_name: str, title: str, metric: str) -> dashboard.Query
 
 
 def _annotations() -> Iterator[dashboard.AnnotationQuery]:
-    builds, by = app("volteface_build_info"), "version,model_version"
+    builds, by = _WORKERS, "version,model_version"
     appeared = f"group by ({by}) ({builds}) unless group by ({by}) ({builds} offset 5m)"
     deployments = _annotation("Deployments", "blue", appeared, by)
     yield deployments.title_format("Volteface {{version}}, model {{model_version}}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+import bridge
 import console
 import service_levels
 import workers
@@ -282,4 +283,12 @@ _CORRECTNESS: Final[Row] = (
     ],
 )
 
-ROWS: Final = (_AT_A_GLANCE, _THROUGHPUT, _CORRECTNESS, *workers.ROWS, *service_levels.ROWS, *console.ROWS)
+ROWS: Final = (
+    _AT_A_GLANCE,
+    _THROUGHPUT,
+    _CORRECTNESS,
+    *workers.ROWS,
+    *service_levels.ROWS,
+    *bridge.ROWS,
+    *console.ROWS,
+)

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
+from stream.bridge.metrics import BridgeMetrics
+from stream.bridge.task import Outcome
 from stream.ops.metrics import Metrics
 from stream.ops.task_samples import _BY_FAMILY, _GAUGES
 from tests.unit.console.test_metrics import Parts
@@ -53,13 +56,24 @@ def _exposed(folder: Path) -> set[str]:
     metrics = Metrics(lambda: {0: _view([1.0])}, lambda: {0: "running"}, bool, {"sellers": 4.2})
     metrics.records_expired("topic", 0)
     metrics.assigned(1)
-    return {sample.partition("{")[0] for sample in _samples(metrics)} | _exposed_by_consoles(folder)
+    return (
+        {sample.partition("{")[0] for sample in _samples(metrics)}
+        | _exposed_by_consoles(folder)
+        | _exposed_by_bridges()
+    )
 
 
 def _exposed_by_consoles(folder: Path) -> set[str]:
     parts = Parts(folder)
     parts.metrics.requested("/", "GET", "2xx", 0.1)
     return {sample.name for family in parts.metrics.registry.collect() for sample in family.samples}
+
+
+def _exposed_by_bridges() -> set[str]:
+    each = Counter({("orders", "other"): 1})
+    metrics = BridgeMetrics(["orders"], lambda: {("orders", 0): 1}, lambda: {0: True}, bool, lambda: {"orders": 1})
+    metrics.committed(0, 1, 0.1, Outcome(each, Counter(), each, 1.0))
+    return {sample.name for family in metrics.registry.collect() for sample in family.samples}
 
 
 def _recorded() -> set[str]:

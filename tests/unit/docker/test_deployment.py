@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from stream import config
-from stream.config import KINDS, ConsoleSettings, Settings, variable
+from stream.config import KINDS, BridgeSettings, ConsoleSettings, Settings, variable
 from stream.console import health
 from stream.console.access.addresses import is_loopback
 from stream.console.access.protection import authenticator_of
@@ -28,6 +28,7 @@ SETTINGS: Final = {variable(kind, field): (kind, field) for kind in KINDS for fi
 NAMED: Final = re.compile(r"\b(?:VOLTEFACE|KAFKA)_[A-Z][A-Z_]*")
 PORT: Final = Settings.model_fields["web_port"].default
 CONSOLE_PORT: Final = ConsoleSettings.model_fields["console_port"].default
+BRIDGE_PORT: Final = BridgeSettings.model_fields["port"].default
 
 
 def text(path: str) -> str:
@@ -172,7 +173,11 @@ def test_prometheus_finds_workers_and_alertmanager() -> None:
         for job in prometheus["scrape_configs"]
         for names in job["dns_sd_configs"]
     ]
-    assert found == [("volteface", ["worker"], PORT), ("volteface-console", ["console"], CONSOLE_PORT)]
+    assert found == [
+        ("volteface", ["worker"], PORT),
+        ("volteface-console", ["console"], CONSOLE_PORT),
+        ("volteface-bridge", ["bridge"], BRIDGE_PORT),
+    ]
     assert {names for _, (names,), _ in found} <= set(SERVICES)
     (alertmanager,) = prometheus["alerting"]["alertmanagers"][0]["static_configs"]
     assert [target.partition(":")[0] for target in alertmanager["targets"]] == ["alertmanager"]
