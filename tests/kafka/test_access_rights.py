@@ -13,12 +13,15 @@ import msgspec
 import pytest
 from kafka import KafkaProducer
 
+from stream.bridge.start import bridge_settings, needed_rights
+from stream.config import BridgeSettings
 from stream.ops import access_rights, topics
 from stream.ops.access_rights import Command
 from stream.ops.client import connection
 from stream.rights import MissingRightsError, Right, described
 from tests.browser import Console
 from tests.kafka.authorized import Authorized, authorized_broker
+from tests.kafka.bridge import BridgeProcess, make_topics, send, written_events
 from tests.kafka.group import PARTITIONS, Group, Worker, argv, wait
 from tests.sample_cases import seller_case
 
@@ -63,9 +66,9 @@ def group(kafka: Authorized, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         worker.kill()
 
 
-def _refused(group: Group) -> list[str]:
-    """Return what the workers have written about missing rights."""
-    written = (group.folder / "worker.log").read_text().splitlines()
+def _refused(group: Group, name: str = "worker.log") -> list[str]:
+    """Return what the workers, or those of another log, have written about missing rights."""
+    written = (group.folder / name).read_text().splitlines()
     lines = [json.loads(line) for line in written if line.startswith("{")]  # a client warns of the password before
     return [line["error"] for line in lines if line["event"] == "refused_by_kafka"]
 
@@ -160,6 +163,47 @@ def test_a_console_needs_its_rights_and_no_others(group: Group, kafka: Authorize
         assert console.stop() == 0
     finally:
         console.kill()
+
+
+def test_a_bridge_waits_for_its_rights_and_needs_no_others(group: Group, kafka: Authorized) -> None:
+    group.kafka = kafka.admin
+    source = "shop.public.messages"
+    make_topics(group, {source: 1})
+    mapping = group.folder / "mapping.toml"
+    mapping.write_text(f"[[table]]\ntopic = '{source}'\nevents = 'outreach.sent'\nrecord = 'row'\n")
+    needed = needed_rights(bridge_settings(group.settings, BridgeSettings()), [source])
+    group.kafka = kafka.settings("u27")
+    bridge = BridgeProcess(group, mapping)
+    try:
+        lines = {described(group.kafka, right) for right in needed}
+        wait(lambda: lines <= set(_refused(group, "bridge.log")), 60, "the missing rights are not logged")
+        assert len(_refused(group, "bridge.log")) == len(needed)  # each once
+        kafka.grant("u27", needed)
+        wait(bridge.ready, 60, "the bridge did not start when it was given the rights")
+        group.kafka = kafka.admin
+        row = json.loads((_EXAMPLES / "outreach.sent.v1.jsonl").read_bytes().splitlines()[0])
+        del row["type"], row["event_id"]
+        send(group, source, [(0, (b"1", json.dumps(row).encode(), [])), (0, (b"2", b"no row", []))])
+        wait(lambda: bridge.records() == 2, 60, "the bridge did not write")
+        assert bridge.metric("volteface_bridge_refused_total") == 1  # a dead letter may be written, too
+        assert {topic for topic, _, _ in written_events(group)} >= {group.settings.outreach_topic}
+        group.kafka = kafka.settings("u27")
+        before = len(_refused(group, "bridge.log"))
+        for right in (Right("Read", "topic", source), Right("Write", "topic", group.settings.outreach_topic)):
+            kafka.revoke("u27", right)
+            _waiting(lambda: access_rights.missing(group.kafka, needed), {right})  # called at once
+            line = described(group.kafka, right)
+            group.kafka = kafka.admin
+            row["occurred_at"] = "2025-04-01T00:00:00Z"
+            send(group, source, [(0, (right.operation.encode(), json.dumps(row).encode(), []))])
+            group.kafka = kafka.settings("u27")
+            wait(lambda: line in _refused(group, "bridge.log")[before:], 60, "the missing right is not logged")  # noqa: B023
+            kafka.grant("u27", [right])
+            wait(bridge.ready, 60, "the bridge did not continue when it was given the right again")
+        wait(lambda: bridge.records() == 4, 60, "the bridge did not continue")
+        assert bridge.stop() == 0
+    finally:
+        bridge.kill()
 
 
 def test_who_may_write_the_inputs_and_not_read_them_dates_events_by_the_newest_case(

@@ -9,7 +9,8 @@ from typing import Final, get_args
 
 import pytest
 
-from stream.config import KafkaSettings, Settings
+from stream.bridge.start import bridge_settings, needed_rights
+from stream.config import BridgeSettings, KafkaSettings, Settings
 from stream.ops import access_rights
 from stream.ops.access_rights import Command
 from stream.rights import MissingRightsError, Right, described, principal
@@ -41,6 +42,8 @@ def _granted(words: list[str]) -> set[Right]:
 
 def test_the_documented_rights_are_those_that_are_needed() -> None:
     documented = _documented()
+    topics = ("shop.public.reviews", "shop.public.messages")
+    assert documented.pop("bridge") == set(needed_rights(bridge_settings(Settings(), BridgeSettings()), topics))
     assert set(documented) == set(get_args(Command))
     for command in get_args(Command):
         assert documented[command] == set(access_rights.needed(Settings(), command)), command
