@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import product
 from typing import Final
 
 import structlog
@@ -107,7 +108,9 @@ class GroupWatch:
             return
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
-                found = await unread_of(self._kafka, self._settings, stopped)
+                found = await unread_of(
+                    self._kafka, self._settings.app_id, product(self._settings.input_topics, sorted(stopped))
+                )
         except (KafkaError, OSError):  # Kafka is away: the last numbers stay
             return
         if tasks is self._tasks:

@@ -19,6 +19,7 @@ from stream.bridge.mapping import Mapping
 from stream.bridge.mapping_file import read_mapping
 from stream.intake.schema_cache import SchemaCache
 from stream.ops import logs
+from stream.ops.bridge_topics import bridge_group
 from stream.ops.client import connection
 from stream.rights import Right
 
@@ -77,7 +78,7 @@ def begin() -> Bridge:
 
 def bridge_settings(settings: config.Settings, own: config.BridgeSettings) -> config.Settings:
     """Return the settings with the bridge's group and port."""
-    return settings.model_copy(update={"app_id": f"{settings.app_id}-bridge", "web_port": own.port})
+    return settings.model_copy(update={"app_id": bridge_group(settings), "web_port": own.port})
 
 
 def read(settings: config.Settings, own: config.BridgeSettings, schemas: SchemaCache) -> Mapping:

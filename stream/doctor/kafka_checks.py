@@ -6,8 +6,9 @@ Invariant: it changes nothing. A check that Kafka does not allow says so and end
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
+from itertools import product
 from typing import Final
 
 from kafka import KafkaAdminClient
@@ -17,7 +18,7 @@ from stream.config import KafkaSettings, Settings
 from stream.doctor.diagnosis import Diagnosis
 from stream.doctor.record_checks import waiting_letters
 from stream.doctor.samples import sample
-from stream.engine.group_offsets import unread_of
+from stream.engine.group_offsets import Unread, unread_of
 from stream.ops import access_rights, topics
 from stream.ops.client import connection
 from stream.rights import MissingRightsError, described
@@ -30,9 +31,9 @@ _USUAL_LAG: Final = 10_000
 Check = Callable[[Settings, KafkaSettings], Iterator[Diagnosis]]
 
 
-def check_topics(settings: Settings, kafka: KafkaSettings) -> Iterator[Diagnosis]:
+def check_topics(sources: Sequence[str], settings: Settings, kafka: KafkaSettings) -> Iterator[Diagnosis]:
     """Compare the topics with their contract, as `volteface topics check` does."""
-    problems = topics.check(settings, kafka)
+    problems = topics.check(settings, kafka, sources)
     for problem in problems:
         yield Diagnosis("topics", "error" if problem.is_error else "warning", problem.topic, problem.text)
     if not problems:
@@ -68,28 +69,37 @@ def check_transactions(settings: Settings, kafka: KafkaSettings) -> Iterator[Dia
 def check_group(settings: Settings, kafka: KafkaSettings) -> Iterator[Diagnosis]:
     """Check whether workers run, and how far they are behind."""
     name = settings.app_id
+    members = members_of(kafka, name)
     with closing(KafkaAdminClient(**connection(kafka))) as admin:
-        group = admin.describe_groups([name])[name]
         counts = {len(topic["partitions"]) for topic in admin.describe_topics(list(settings.input_topics))}
-    members = len(group.get("members") or ())
     if not members:
         yield Diagnosis("group", "warning", name, f"group {name} has no member.", "Start `volteface worker`.")
     if len(counts) != 1 or counts == {0}:
         return  # topics are missing or unequal, which another check reports
-    unread = asyncio.run(unread_of(kafka, settings, range(counts.pop())))
-    lag = sum(max(each.end - max(each.committed, each.beginning), 0) for each in unread.values())
-    text = f"group {name} has {members} {'member' if members == 1 else 'members'}; {lag:,} records wait."
+    unread = asyncio.run(unread_of(kafka, name, product(settings.input_topics, range(counts.pop()))))
+    advice = "If the number does not fall, start more workers (docs/performance.md)."
+    yield from of_lag("group", name, members, unread.values(), advice)
+
+
+def members_of(kafka: KafkaSettings, group: str) -> int:
+    """Return how many members a group has."""
+    with closing(KafkaAdminClient(**connection(kafka))) as admin:
+        return len(admin.describe_groups([group])[group].get("members") or ())
+
+
+def of_lag(check: str, group: str, members: int, unread: Iterable[Unread], advice: str) -> Iterator[Diagnosis]:
+    """Say how many records wait for a group: what to do about many, and that few are right if it has members."""
+    lag = sum(max(each.end - max(each.committed, each.beginning), 0) for each in unread)
+    text = f"group {group} has {members} {'member' if members == 1 else 'members'}; {lag:,} records wait."
     if lag > _USUAL_LAG:
-        yield Diagnosis(
-            "group", "warning", name, text, "If the number does not fall, start more workers (docs/performance.md)."
-        )
+        yield Diagnosis(check, "warning", group, text, advice)
     elif members:
-        yield Diagnosis("group", "ok", name, text)
+        yield Diagnosis(check, "ok", group, text)
 
 
-def check_dead_letters(settings: Settings, kafka: KafkaSettings) -> Iterator[Diagnosis]:
-    """Check whether dead letters wait: those that were sent again do not."""
-    names = [settings.dead_letter_topic(topic) for topic in settings.read_topics]
+def check_dead_letters(sources: Sequence[str], settings: Settings, kafka: KafkaSettings) -> Iterator[Diagnosis]:
+    """Check whether dead letters wait, those of the bridge, too: those that were sent again do not."""
+    names = [settings.dead_letter_topic(topic) for topic in (*settings.read_topics, *sources)]
     for found in sample(kafka, names):
         reasons = waiting_letters(found)
         if reasons:

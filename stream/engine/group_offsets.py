@@ -5,12 +5,12 @@ Invariant: it only reads, and joins no group.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from stream.config import KafkaSettings, Settings
+from stream.config import KafkaSettings
 from stream.engine.kafka_auth import consumer_connection
 
 
@@ -23,11 +23,11 @@ class Unread(NamedTuple):
 
 
 async def unread_of(
-    kafka: KafkaSettings, settings: Settings, numbers: Collection[int]
+    kafka: KafkaSettings, group: str, wanted: Iterable[tuple[str, int]]
 ) -> dict[tuple[str, int], Unread]:
-    """Return offsets of these partition numbers of the input topics, by topic and number."""
-    partitions = [TopicPartition(topic, number) for topic in settings.input_topics for number in sorted(numbers)]
-    consumer = AIOKafkaConsumer(**consumer_connection(kafka), group_id=settings.app_id, enable_auto_commit=False)
+    """Return a group's offsets of partitions, by topic and number."""
+    partitions = [TopicPartition(*each) for each in wanted]
+    consumer = AIOKafkaConsumer(**consumer_connection(kafka), group_id=group, enable_auto_commit=False)
     await consumer.start()
     try:
         consumer.assign(partitions)

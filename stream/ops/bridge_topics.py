@@ -1,4 +1,4 @@
-"""The topics that the bridge reads, as its mapping names them.
+"""The topics that the bridge reads, as its mapping names them, and its group.
 
 Invariant: it reads the names alone; whether the mapping can be used is the bridge's own check.
 """
@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from stream.config import BridgeSettings, SettingsError
+from stream.config import BridgeSettings, Settings, SettingsError
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -20,6 +20,11 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise SettingsError(f"the mapping {path} cannot be read: {error.strerror or error}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"the mapping {path} is not TOML: {error}") from None
+
+
+def bridge_group(settings: Settings) -> str:
+    """Return the group of the bridges beside these workers."""
+    return f"{settings.app_id}-bridge"
 
 
 def bridge_topics(bridge: BridgeSettings) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from kafka.admin import UpdateFeatureType
 from stream.config import KafkaSettings
 from stream.ops.broker import Broker
 from stream.ops.client import connection
+from tests.kafka.bridge import BridgeProcess, delete_topic, make_topics, send
 from tests.kafka.group import PARTITIONS, Group, Worker, argv, wait
 
 pytestmark = pytest.mark.kafka
@@ -83,6 +84,43 @@ def test_a_group_in_order(group: Group) -> None:
     assert code == 0
     assert _found(results, "records", group.settings.lifecycle_topic)[0][0] == "ok"
     assert worker.stop() == 0
+
+
+def test_the_bridge_is_looked_at_if_there_is_a_mapping(group: Group) -> None:
+    one, two, none = (f"{group.settings.app_id}.{name}" for name in ("one", "two", "none"))
+    mapping = group.folder / "mapping.toml"
+    mapping.write_text("".join(f"[[table]]\ntopic = '{name}'\nevents = 'reviews'\n" for name in (one, two, none)))
+    assert not [each for each in _doctor(group)[1] if each["check"] in {"source_topics", "bridge"}]
+    code, results = _doctor(group, VOLTEFACE_BRIDGE_MAPPING=str(mapping))
+    assert code == 1
+    letters = f"dlq.{one}"
+    assert _found(results, "topics", letters)[0][1].startswith(f"topic {letters} is missing")
+    make_topics(group, {one: 1, two: 2})
+    make_topics(group, {none: 1})
+    delete_topic(group, none)
+    bridge = BridgeProcess(group, mapping)
+    try:
+        wait(bridge.ready, 60, "the bridge did not start")
+        send(group, one, [(0, (b"1", b"no change", []))])
+        wait(lambda: bridge.records() == 1, 60, "the bridge did not read")
+        code, results = _doctor(group, VOLTEFACE_BRIDGE_MAPPING=str(mapping))
+        assert code == 0
+        assert _found(results, "source_topics", one) == [("ok", f"source topic {one} is there, with one partition.")]
+        ((level, text),) = _found(results, "source_topics", two)
+        assert (level, text[: text.index(":")]) == ("warning", f"source topic {two} has 2 partitions")
+        assert _found(results, "source_topics", none) == [
+            ("warning", f"source topic {none} does not exist, so the bridge reads nothing from it.")
+        ]
+        name = f"{group.settings.app_id}-bridge"
+        assert _found(results, "bridge") == [("ok", f"group {name} has 1 member; 0 records wait.")]
+        ((level, text),) = _found(results, "dead_letters")
+        assert level == "warning"
+        assert text.endswith("1 are dead letters that were not sent again (undecodable 1).")
+        assert bridge.stop() == 0
+    finally:
+        bridge.kill()
+    _, results = _doctor(group, VOLTEFACE_BRIDGE_MAPPING=str(mapping))
+    assert _found(results, "bridge") == [("warning", f"group {name} has no member.")]
 
 
 def test_a_broker_without_protected_transactions(tmp_path: Path) -> None:
