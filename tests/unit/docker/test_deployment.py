@@ -5,6 +5,7 @@ Invariant: these tests read files and start nothing; `tests/image` builds and ru
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 import yaml
 
 from stream import config
+from stream.bridge.mapping_file import read_mapping
 from stream.config import KINDS, BridgeSettings, ConsoleSettings, Settings, variable
 from stream.console import health
 from stream.console.access.addresses import is_loopback
@@ -26,6 +28,7 @@ DOCKER: Final = ROOT / "docker"
 YAML: Final = sorted(path for path in DOCKER.rglob("*") if path.suffix in {".yaml", ".yml"})
 SETTINGS: Final = {variable(kind, field): (kind, field) for kind in KINDS for field in kind.model_fields}
 NAMED: Final = re.compile(r"\b(?:VOLTEFACE|KAFKA)_[A-Z][A-Z_]*")
+_CONNECT_POM: Final = "tests/kafka/cdc/pom.xml"
 PORT: Final = Settings.model_fields["web_port"].default
 CONSOLE_PORT: Final = ConsoleSettings.model_fields["console_port"].default
 BRIDGE_PORT: Final = BridgeSettings.model_fields["port"].default
@@ -49,9 +52,9 @@ def document(path: str) -> Any:
 
 COMPOSE: Final = document("compose.yaml")
 SERVICES: Final[dict[str, Any]] = COMPOSE["services"]
-OURS: Final = sorted(name for name, service in SERVICES.items() if "build" in service)
-#: The folders of the worker's manifests and of the console's.
-FOLDERS: Final = ("kubernetes", "kubernetes/console")
+OURS: Final = sorted(name for name, service in SERVICES.items() if service["image"].startswith("volteface:"))
+#: The folders of the manifests of the worker, the console and the bridge.
+FOLDERS: Final = ("kubernetes", "kubernetes/console", "kubernetes/bridge")
 DEPLOYMENTS: Final = {folder: document(f"{folder}/deployment.yaml") for folder in FOLDERS}
 DEPLOYMENT: Final = DEPLOYMENTS["kubernetes"]
 
@@ -135,7 +138,8 @@ def test_compose_passes_on_the_settings_of_env_example() -> None:
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_service_is_pinned_limited_and_checked(name: str) -> None:
     service = SERVICES[name]
-    assert re.search(r":v?\d+\.\d+\.\d+$", service["image"])
+    least = r"\d+\.\d+" if name == "postgres" else r"\d+\.\d+\.\d+"  # PostgreSQL's releases have two numbers
+    assert re.search(rf":v?{least}$", service["image"])
     assert service["restart"] in {"no", "unless-stopped"}
     assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory"}
     assert "healthcheck" in service or name == "worker"  # the image defines its health check
@@ -162,6 +166,10 @@ def test_mounted_files_exist() -> None:
     mounted = {target: DOCKER / source for source, target, *_ in volumes if source.startswith("./")}
     assert all(folder.is_dir() for folder in mounted.values())
     assert {source for source, *_ in volumes if not source.startswith("./")} == set(COMPOSE["volumes"])
+    files = [DOCKER / each["file"] for each in COMPOSE["configs"].values()]
+    assert all(path.is_file() for path in files)
+    used = {each["source"] for service in SERVICES.values() for each in service.get("configs", [])}
+    assert used == set(COMPOSE["configs"])
     home = Path(SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
     assert (mounted[str(home.parent)] / home.name).is_file()
 
@@ -194,10 +202,11 @@ def test_inhibited_and_routed_alerts_exist() -> None:
 SERVED: Final = {
     "kubernetes": set(re.findall(r'^@app\.page\("(/[a-z/]+)"\)', text("stream/app.py"), re.MULTILINE)),
     "kubernetes/console": {rule.path for rule in RULES if rule.role is None},
+    "kubernetes/bridge": set(re.findall(r'^@app\.page\("(/[a-z/]+)"\)', text("stream/bridge/app.py"), re.MULTILINE)),
 }
 
 
-@pytest.mark.parametrize(("folder", "port"), [*zip(FOLDERS, (PORT, CONSOLE_PORT), strict=True)])
+@pytest.mark.parametrize(("folder", "port"), [*zip(FOLDERS, (PORT, CONSOLE_PORT, BRIDGE_PORT), strict=True)])
 def test_probed_pages_are_served(folder: str, port: int) -> None:
     only = container(folder)
     assert only["ports"] == [{"name": "http", "containerPort": port}]
@@ -217,6 +226,11 @@ def test_the_health_checks_of_containers_ask_pages_that_are_served() -> None:
     (path,) = re.findall(r"'(/health/[a-z]+)'", check[3])
     assert path in SERVED["kubernetes/console"]
     assert f"'{CONSOLE_PORT}'" in check[3]
+    check = SERVICES["bridge"]["healthcheck"]["test"]
+    compile(check[3], "the health check", "exec")
+    ((port, path),) = re.findall(r"127.0.0.1:(\d+)(/health/[a-z]+)'", check[3])
+    assert int(port) == BRIDGE_PORT
+    assert path in SERVED["kubernetes/bridge"]
     assert found(r"^EXPOSE (\d+ \d+)$", "docker/Dockerfile") == f"{PORT} {CONSOLE_PORT}"
 
 
@@ -232,7 +246,9 @@ def test_pods_are_restricted(folder: str) -> None:
     assert set(only["resources"]) == {"requests", "limits"}
     assert pod["automountServiceAccountToken"] is False
     mounted = {mount["name"] for mount in only["volumeMounts"]}
-    assert mounted == {volume["name"] for volume in pod["volumes"] if volume["emptyDir"]["sizeLimit"]}
+    assert mounted == {
+        volume["name"] for volume in pod["volumes"] if "configMap" in volume or volume["emptyDir"]["sizeLimit"]
+    }
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
@@ -250,7 +266,7 @@ def test_kubernetes_objects_belong_together(folder: str) -> None:
     ]
     references = [next(iter(source.values()))["name"] for source in container(folder)["envFrom"]]
     assert references[-1] == document(f"{folder}/secret.example.yaml")["metadata"]["name"]
-    assert references[:-1] == generated[: FOLDERS.index(folder) + 1]
+    assert references[:-1] == list(dict.fromkeys((generated[0], generated[FOLDERS.index(folder)])))
     pattern = r"^  (?:# )?- ([a-z]+(?:\.yaml)?)(?: |$)"
     listed = re.findall(pattern, text(f"docker/{folder}/kustomization.yaml"), re.MULTILINE)
     there = {path.name for path in (DOCKER / folder).iterdir()}
@@ -287,6 +303,33 @@ def test_the_ingress_leads_to_the_console_under_its_public_address() -> None:
     service = document("kubernetes/console/service.yaml")
     assert path["backend"]["service"]["name"] == service["metadata"]["name"]
     assert path["backend"]["service"]["port"]["name"] == service["spec"]["ports"][0]["name"]
+
+
+def test_the_bridge_in_kubernetes_finds_its_mapping() -> None:
+    path = Path(literals("kubernetes/bridge")["VOLTEFACE_BRIDGE_MAPPING"])
+    assert {"name": "mapping", "mountPath": str(path.parent), "readOnly": True} in container("kubernetes/bridge")[
+        "volumeMounts"
+    ]
+    (volume,) = [
+        each for each in DEPLOYMENTS["kubernetes/bridge"]["spec"]["template"]["spec"]["volumes"] if "configMap" in each
+    ]
+    command = f"kubectl create configmap {volume['configMap']['name']} --from-file={path.name}\n"
+    assert command in text("docker/kubernetes/bridge/kustomization.yaml")
+
+
+def test_the_bridge_of_compose_finds_its_mapping_and_maps_the_tables_of_the_connector() -> None:
+    for name in ("bridge", "bridge-topics"):
+        service = SERVICES[name]
+        assert {each["target"] for each in service["configs"]} == {service["environment"]["VOLTEFACE_BRIDGE_MAPPING"]}
+    connector = json.loads(text("docker/cdc/connector.json"))["config"]
+    topics = {f"{connector['topic.prefix']}.{table}" for table in connector["table.include.list"].split(",")}
+    assert {table.topic for table in read_mapping(DOCKER / COMPOSE["configs"]["mapping"]["file"])} == topics
+    assert connector["topic.creation.default.partitions"] == "1"
+    variable_name = re.fullmatch(r"\$\{env:(\w+)\}", connector["database.password"])
+    assert variable_name
+    passwords = [SERVICES[name]["environment"][variable_name[1]] for name in ("postgres", "connect")]
+    assert passwords[0] == passwords[1]
+    assert variable_name[1] in text("docker/cdc/shop.sql")
 
 
 def test_consoles_in_kubernetes_share_their_sessions_and_keep_the_read_model_in_a_volume() -> None:
@@ -335,9 +378,10 @@ def test_the_image_has_the_console_and_not_duckdb() -> None:
     assert all("--extra console" in line for line in syncs)
     assert not any("history" in line for line in syncs), "docs/first-answer.md says that it is not in the image"
     assert container("kubernetes/console")["args"] == SERVICES["console"]["command"] == ["console"]
+    assert container("kubernetes/bridge")["args"] == SERVICES["bridge"]["command"] == ["bridge"]
 
 
-@pytest.mark.parametrize(("folder", "number"), [*zip(FOLDERS, (0, 1), strict=True)])
+@pytest.mark.parametrize(("folder", "number"), [*zip(FOLDERS, (0, 1, 2), strict=True)])
 def test_the_label_that_rules_need_is_set(folder: str, number: int) -> None:
     job = document("prometheus/prometheus.yml")["scrape_configs"][number]
     (relabel,) = [one for one in job["relabel_configs"] if one["target_label"] == "app_id"]
@@ -356,6 +400,10 @@ def test_versions_are_told_once() -> None:
     assert document("kubernetes/kustomization.yaml")["images"][0]["newTag"] == version
     assert found(r"^ARG UV_VERSION=(.+)$", "docker/Dockerfile") == found(r"^UV_VERSION := (.+)$", "Makefile")
     assert SERVICES["kafka"]["image"] == f"apache/kafka:{kafka_distribution.VERSION}"
+    assert found(r"^ARG KAFKA_VERSION=(.+)$", "docker/cdc/Dockerfile") == kafka_distribution.VERSION
+    tested = found(r"<artifactId>debezium-connector-postgres</artifactId>\n +<version>(.+)</version>", _CONNECT_POM)
+    assert found(r"^ARG DEBEZIUM_VERSION=(.+)$", "docker/cdc/Dockerfile") == tested
+    assert SERVICES["connect"]["image"] == f"volteface-connect:{version}"
     assert kafka_distribution.VERSION not in {"4.3.0", "4.3.1", "4.4.0"}, "KAFKA-20734: lost transaction markers"
     assert re.fullmatch(
         r"python:3\.\d+-slim-[a-z]+(@sha256:[0-9a-f]{64})?", found(r"^ARG BASE=(.+)$", "docker/Dockerfile")
