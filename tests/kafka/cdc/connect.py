@@ -49,6 +49,12 @@ scheduled.rebalance.max.delay.ms=0
 """
 
 
+def connect_jars() -> Path:
+    """Return the folder with Kafka Connect and Debezium's connector."""
+    pom = hashlib.blake2b(_POM.read_bytes(), digest_size=4).hexdigest()
+    return cached_folder(f"-{pom}", _fetch, f"connect-{VERSION}")
+
+
 class ConnectError(Exception):
     """Kafka Connect cannot be used, or a connector failed; the message has the trace or the end of the log."""
 
@@ -69,8 +75,7 @@ class KafkaConnect:
 
     def start(self) -> None:
         """Start it and wait until it answers; raise ConnectError if it does not."""
-        pom = hashlib.blake2b(_POM.read_bytes(), digest_size=4).hexdigest()
-        jars = cached_folder(f"-{pom}", _fetch, f"connect-{VERSION}")
+        jars = connect_jars()
         properties = self._folder / "connect.properties"
         properties.write_text(self._properties, encoding="utf-8")
         options = ["-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Dlog4j2.level=WARN"]
