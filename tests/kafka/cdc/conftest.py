@@ -69,6 +69,8 @@ def start_connector(postgres: Postgres, connect: KafkaConnect) -> Iterator[Start
         return name
 
     yield start
+    if not connect.running:  # a test failed after it had killed it
+        connect.start()
     for name in names:
         connect.delete(name)
         wait(partial(postgres.drop_slot, name), 30, f"the connector {name} does not end")

@@ -73,6 +73,11 @@ class KafkaConnect:
         self._properties = _PROPERTIES.format(bootstrap_servers=bootstrap_servers, port=self.port, group=name)
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def running(self) -> bool:
+        """Whether its process runs."""
+        return self._process is not None and self._process.poll() is None
+
     def start(self) -> None:
         """Start it and wait until it answers; raise ConnectError if it does not."""
         jars = connect_jars()
@@ -87,7 +92,7 @@ class KafkaConnect:
                 preexec_fn=_die_with_parent,  # noqa: PLW1509  # one prctl call; no lock is taken in the child
             )  # fmt: skip
         until = time.monotonic() + _START_SECONDS
-        while time.monotonic() < until and self._process.poll() is None:
+        while time.monotonic() < until and self.running:
             try:
                 self._request("GET", "connectors")
             except (OSError, ConnectError):  # it listens before it has read its topics
