@@ -48,9 +48,10 @@ class Rows:
         sources = [f"{self.prefix}.public.{table}" for table in SHOP_TABLES]
         topics.create(group.settings, group.kafka, PARTITIONS, 1, sources)
 
-    def connector(self, schemas: bool) -> dict[str, str]:
+    def connector(self, schemas: bool, snapshot_mode: str) -> dict[str, str]:
         """Return the connector's configuration, with one partition for each table."""
-        return shop_connector(self._postgres, prefix=self.prefix, schemas=schemas, partitions=1)
+        more = {"snapshot.mode": snapshot_mode}
+        return shop_connector(self._postgres, prefix=self.prefix, schemas=schemas, partitions=1, more=more)
 
     def count(self) -> int:
         """Return the number of changes of reviews in Kafka."""
@@ -93,12 +94,15 @@ def _assert_alerts_of_a_replay(group: Group, market: Market) -> None:
     """What alerts say is the same. Their ids differ, because the events' ids do: rows have none."""
     worker = Worker(group)
     worker.wait_for(len(read_all(group, group.settings.marketplace_topics)))
-    wait(lambda: worker.lag() == 0, 60, "the worker does not read to the end")
-    assert worker.stop() == 0
     lines = (market.events.parent / "alerts.jsonl").read_text().splitlines()
-    found = [msgspec.json.encode(alert) for alert in topic_reader.alerts(group.settings, group.kafka)]
-    assert sorted(map(_said, found)) == sorted(map(_said, lines))
-    assert len(found) >= 3
+    assert len(lines) >= 3
+    wait(lambda: len(_alerts(group)) >= len(lines), 60, f"there are not {len(lines)} alerts")
+    assert worker.stop() == 0
+    assert sorted(map(_said, _alerts(group))) == sorted(map(_said, lines))
+
+
+def _alerts(group: Group) -> list[bytes]:
+    return [msgspec.json.encode(alert) for alert in topic_reader.alerts(group.settings, group.kafka)]
 
 
 def _said(line: str | bytes) -> tuple[Any, ...]:
@@ -121,7 +125,7 @@ def test_rows_give_the_alerts_of_a_replay_although_bridges_are_killed(
     in_snapshot = before_edits(shop_events)
     assert in_snapshot > 20
     empty_shop.write_rows(shop_events[:in_snapshot])
-    start_connector(rows.connector(schemas=False))
+    start_connector(rows.connector(schemas=False, snapshot_mode="initial"))
     empty_shop.write_rows(shop_events[in_snapshot:])
     postgres.execute(_LAST)
     wait(rows.have_last, 90, "not all changes arrived")
@@ -138,9 +142,12 @@ def test_what_debezium_sends_again_counts_once_and_old_rows_are_not_needed(
     shop_events: ShopEvents,
     start_connector: StartConnector,
 ) -> None:
-    """With REPLICA IDENTITY DEFAULT an update has no old stars; the worker knows those of the reviews at risk."""
+    """With REPLICA IDENTITY DEFAULT an update has no old stars; the worker knows those of the reviews at risk.
+
+    Without a snapshot: a failure before Connect's first commit would repeat it, and hide the changes in between.
+    """
     rows = Rows(group, postgres)
-    name = start_connector(rows.connector(schemas=True))
+    name = start_connector(rows.connector(schemas=True, snapshot_mode="no_data"))
     with ThreadPoolExecutor(1) as writer:
         written = writer.submit(empty_shop.write_rows, shop_events)
         wait(lambda: rows.count() > 500, 60, "nothing arrives")
