@@ -1,4 +1,4 @@
-"""The shop of the profile `cdc` in docker/compose.yaml without containers: SQL, connector and mapping give events.
+"""The profile `cdc` of docker/compose.yaml without containers: its SQL, its connector and its mapping give events.
 
 Invariant: the files are those of docker/cdc, but for addresses, the folder of plugins and the file of positions.
 """
