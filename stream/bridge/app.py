@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging.config
+import math
 from collections.abc import Mapping
 from functools import cache, partial
 from importlib.metadata import version
@@ -102,15 +103,17 @@ _topics_of: dict[int, tuple[str, ...]] = {}
 _counts: dict[str, int] = {}
 
 
-def _lag() -> Mapping[tuple[str, int], int]:
-    found: dict[tuple[str, int], int] = {}
+def _lag() -> Mapping[tuple[str, int], float]:
+    found: dict[tuple[str, int], float] = {}
     for number, runner in manager.runners.items():
         for topic, offset in runner.task.offsets.items():
             position, end, _ = app.consumer.tail(TP(topic, number))
-            if end is not None:
-                # What the client has passed over without a record are markers of transactions.
-                is_read = position is not None and position >= end and not runner.task.merge.inboxes[topic]
-                found[topic, number] = 0 if is_read else max(0, end - offset)
+            if end is None:
+                found[topic, number] = math.nan  # Kafka has not said it yet
+                continue
+            # What the client has passed over without a record are markers of transactions.
+            is_read = position is not None and position >= end and not runner.task.merge.inboxes[topic]
+            found[topic, number] = 0 if is_read else max(0, end - offset)
     return found
 
 

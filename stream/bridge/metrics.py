@@ -31,7 +31,7 @@ class BridgeMetrics:
 
     Args:
         topics: The topics that are read.
-        lag: Returns the records that are not committed, by topic and partition number.
+        lag: Returns the records that are not committed, by topic and partition number; NaN if that is not known yet.
         states: Returns whether each task of this process runs, by partition number.
         is_connected: Returns whether a broker is connected.
         unknown_deleters: Returns the deletions by somebody whom no column names, by topic.
@@ -40,7 +40,7 @@ class BridgeMetrics:
     def __init__(
         self,
         topics: Iterable[str],
-        lag: Callable[[], Mapping[tuple[str, int], int]],
+        lag: Callable[[], Mapping[tuple[str, int], float]],
         states: Callable[[], Mapping[int, bool]],
         is_connected: Callable[[], bool],
         unknown_deleters: Callable[[], Mapping[str, int]],
@@ -105,7 +105,7 @@ class _Present:
 
     def __init__(
         self,
-        lag: Callable[[], Mapping[tuple[str, int], int]],
+        lag: Callable[[], Mapping[tuple[str, int], float]],
         states: Callable[[], Mapping[int, bool]],
         is_connected: Callable[[], bool],
         unknown_deleters: Callable[[], Mapping[str, int]],

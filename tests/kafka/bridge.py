@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import subprocess
-import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -65,11 +65,11 @@ class BridgeProcess:
             return False
 
     def metric(self, name: str) -> float:
-        """Return the sum of all series that begin with this text; zero while no page is served."""
+        """Return the sum of all series that begin with this text; NaN while no page is served."""
         try:
             lines = self.page("/metrics").splitlines()
-        except (OSError, urllib.error.HTTPError):
-            return 0.0
+        except OSError:
+            return math.nan
         return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
 
     def records(self) -> float:
