@@ -96,7 +96,7 @@ def _assert_alerts_of_a_replay(group: Group, market: Market) -> None:
     worker.wait_for(len(read_all(group, group.settings.marketplace_topics)))
     lines = (market.events.parent / "alerts.jsonl").read_text().splitlines()
     assert len(lines) >= 3
-    wait(lambda: len(_alerts(group)) >= len(lines), 60, f"there are not {len(lines)} alerts")
+    wait(lambda: len(_alerts(group)) >= len(lines), 120, f"there are not {len(lines)} alerts")
     assert worker.stop() == 0
     assert sorted(map(_said, _alerts(group))) == sorted(map(_said, lines))
 
