@@ -47,10 +47,11 @@ class Rows:
         # Connect makes the topics themselves.
         sources = [f"{self.prefix}.public.{table}" for table in SHOP_TABLES]
         topics.create(group.settings, group.kafka, PARTITIONS, 1, sources)
+        self._letters = [group.settings.dead_letter_topic(topic) for topic in sources]
 
     def connector(self, schemas: bool, snapshot_mode: str) -> dict[str, str]:
         """Return the connector's configuration, with one partition for each table."""
-        more = {"snapshot.mode": snapshot_mode}
+        more = {"snapshot.mode": snapshot_mode, **({} if schemas else {"decimal.handling.mode": "string"})}
         return shop_connector(self._postgres, prefix=self.prefix, schemas=schemas, partitions=1, more=more)
 
     def count(self) -> int:
@@ -76,6 +77,7 @@ class Rows:
         bridge = BridgeProcess(self.group, self.mapping)
         try:
             wait(lambda: _is_done(bridge), 90, "the bridge does not read to the end")
+            assert read_all(self.group, self._letters) == []
             assert bridge.stop() == 0
         finally:
             bridge.kill()
