@@ -7,18 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import logging.config
-import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
 from typing import Any, Final
 
 import structlog
 from faust.types import TP
-from faust.web import Request, Response, View
-from kafka.errors import KafkaError
 
 from stream import MODEL_VERSION, config, task_views
 from stream.access_watch import AccessWatch
@@ -32,6 +28,7 @@ from stream.engine.preflight import check
 from stream.engine.record_limits import RecordLimits
 from stream.engine.refusals import MissingTopicError, one_line
 from stream.engine.schema_fetcher import SchemaFetcher
+from stream.engine.service_pages import Readiness, add_pages
 from stream.engine.task import Task, TaskPhase
 from stream.engine.task_manager import TaskManager
 from stream.engine.task_runner import TaskRunner
@@ -49,20 +46,7 @@ from stream.task_log import TaskLog
 from stream.topic_watch import COUNTS_SECONDS, EVERY_SECONDS, TopicWatch
 from stream.trust_watch import TrustWatch
 
-
-@contextmanager
-def _one_line() -> Iterator[None]:
-    """End the start with one line, without a stack trace, for an error that a person can correct."""
-    try:
-        yield
-    except (KeyError, IndexError):  # errors of the program
-        raise
-    except (config.SettingsError, KafkaError, LookupError, OSError) as error:
-        logs.fatal(error)
-        sys.exit(1)
-
-
-with _one_line():
+with logs.one_line_errors():
     settings, kafka = config.load()
     app = make_app(settings, kafka, assignor_of(deciding_settings(settings)), logs.configure(settings.log_level))
     _registry = SchemaRegistry(settings) if "confluent" in settings.input_formats else None
@@ -213,7 +197,7 @@ def _begin(sender: Any, **_: Any) -> None:
 def _check_start() -> None:
     # With wrong topics a seller's events would be split over tasks, or the state would be empty: the worker does not
     # start.
-    with _one_line():
+    with logs.one_line_errors():
         logging.config.dictConfig(app.conf.logging_config)  # Faust does that a little later
         open_files.raise_limit()
         check(kafka, _waiting)
@@ -312,37 +296,15 @@ async def _judge_trust() -> None:
     trust_watch.update(manager.runners)
 
 
-@app.page("/metrics")
-class MetricsPage(View):
-    """The page for Prometheus."""
-
-    async def get(self, request: Request) -> Response:
-        """Return the format that the Accept header asks for."""
-        page, content_type = metrics.exposition(request.headers.get("Accept", ""))
-        return self.bytes(page, headers={"Content-Type": content_type})
-
-
-@app.page("/health/live")
-class Live(View):
-    """200 while the event loop makes progress."""
-
-    async def get(self, request: Request) -> Response:
-        """Return the age of the last heartbeat."""
-        alive = heartbeat.age_seconds < 30
-        return self.json({"live": alive, "beat_age_seconds": heartbeat.age_seconds}, status=200 if alive else 503)
+def _readiness() -> Readiness:
+    """Ready once every assigned task is restored; a spare worker, which can take tasks over, while Kafka is there."""
+    # Between its failure and the next assignment an assigned task is `dropped`; it is `incomplete` while another
+    # member of the group has some of its partitions.
+    states = _task_states()
+    ready = manager.assigned is not None and set(states.values()) <= {TaskPhase.RUNNING.value}
+    spare = ready and not states
+    # A worker with tasks shows an outage by its tasks.
+    return Readiness(_kafka_connected() if spare else ready, spare, states)
 
 
-@app.page("/health/ready")
-class Ready(View):
-    """200 once every assigned task is restored, and for a spare worker, which can take tasks over."""
-
-    async def get(self, request: Request) -> Response:
-        """Return the tasks and their phases, and whether the worker is a spare one."""
-        # Between its failure and the next assignment an assigned task is `dropped`; it is `incomplete` while another
-        # member of the group has some of its partitions.
-        states = {str(partition): state for partition, state in _task_states().items()}
-        ready = manager.assigned is not None and set(states.values()) <= {TaskPhase.RUNNING.value}
-        spare = ready and not states
-        if spare:  # a worker with tasks shows an outage by its tasks
-            ready = _kafka_connected()
-        return self.json({"ready": ready, "spare": spare, "tasks": states}, status=200 if ready else 503)
+pages = add_pages(app, metrics.exposition, lambda: heartbeat.age_seconds, _readiness)

@@ -15,14 +15,13 @@ from typing import Any, Final
 
 import structlog
 from faust.types import TP
-from faust.web import Request, Response, View
 
 from stream.access_watch import AccessWatch
 from stream.bridge import source_logs
 from stream.bridge.assignor import NumberAssignor
 from stream.bridge.metrics import BridgeMetrics
 from stream.bridge.runner import BridgeRunner
-from stream.bridge.start import begin, dead_letter_problems, needed_rights, one_line_errors
+from stream.bridge.start import begin, dead_letter_problems, needed_rights
 from stream.bridge.task import BridgeTask
 from stream.config import SettingsError
 from stream.engine.faust_app import Raw, make_app
@@ -30,6 +29,7 @@ from stream.engine.preflight import check
 from stream.engine.record_limits import RecordLimits
 from stream.engine.refusals import MissingTopicError, one_line
 from stream.engine.schema_fetcher import SchemaFetcher
+from stream.engine.service_pages import Readiness, add_pages
 from stream.engine.task_manager import TaskManager
 from stream.engine.transactional_writer import TransactionalWriter
 from stream.ops import log_filters, logs, memory
@@ -41,7 +41,7 @@ from stream.rights import MissingRightsError
 #: How often the bridge looks for topics and partitions that are new.
 _TOPICS_SECONDS: Final = 10
 
-with one_line_errors():
+with logs.one_line_errors():
     bridge = begin()
     settings, kafka, mapping = bridge.settings, bridge.kafka, bridge.mapping
     app = make_app(settings, kafka, NumberAssignor, logs.configure(settings.log_level))
@@ -164,7 +164,7 @@ def _begin(sender: Any, **_: Any) -> None:
 
 @cache  # Faust sends the signal twice
 def _check_start() -> None:
-    with one_line_errors():
+    with logs.one_line_errors():
         logging.config.dictConfig(app.conf.logging_config)  # Faust does that a little later
         check(kafka, _waiting)
         access_watch.wait()
@@ -220,33 +220,12 @@ async def _look_for_topics() -> None:
         await _rejoin()
 
 
-@app.page("/metrics")
-class BridgeMetricsPage(View):
-    """The page for Prometheus."""
-
-    async def get(self, request: Request) -> Response:
-        """Return the format that the Accept header asks for."""
-        page, content_type = metrics.exposition(request.headers.get("Accept", ""))
-        return self.bytes(page, headers={"Content-Type": content_type})
+def _readiness() -> Readiness:
+    """Ready once every assigned task has begun; a spare bridge while Kafka is there."""
+    states = _states()
+    ready = manager.assigned is not None and all(states.values()) and _kafka_connected()
+    tasks = {number: "running" if runs else "starting" for number, runs in states.items()}
+    return Readiness(ready, ready and not states, tasks)
 
 
-@app.page("/health/live")
-class BridgeLive(View):
-    """200 while the event loop makes progress."""
-
-    async def get(self, request: Request) -> Response:
-        """Return the age of the last heartbeat."""
-        alive = heartbeat.age_seconds < 30
-        return self.json({"live": alive, "beat_age_seconds": heartbeat.age_seconds}, status=200 if alive else 503)
-
-
-@app.page("/health/ready")
-class BridgeReady(View):
-    """200 once every assigned task has begun, and for a spare bridge."""
-
-    async def get(self, request: Request) -> Response:
-        """Return the tasks, and whether each one runs."""
-        states = _states()
-        ready = manager.assigned is not None and all(states.values()) and _kafka_connected()
-        tasks: dict[str, Any] = {str(number): "running" if runs else "starting" for number, runs in states.items()}
-        return self.json({"ready": ready, "spare": ready and not states, "tasks": tasks}, status=200 if ready else 503)
+add_pages(app, metrics.exposition, lambda: heartbeat.age_seconds, _readiness)

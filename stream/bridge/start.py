@@ -5,20 +5,17 @@ Invariant: an error that a person can correct is one line, and nothing has been 
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
 from kafka import KafkaAdminClient
-from kafka.errors import KafkaError
 
 from stream import config
 from stream.bridge.mapping import Mapping
 from stream.bridge.mapping_file import read_mapping
 from stream.intake.schema_cache import SchemaCache
-from stream.ops import logs
 from stream.ops.bridge_topics import bridge_group
 from stream.ops.client import connection
 from stream.rights import Right
@@ -37,18 +34,6 @@ class Bridge(NamedTuple):
     own: config.BridgeSettings
     mapping: Mapping
     schemas: SchemaCache
-
-
-@contextmanager
-def one_line_errors() -> Iterator[None]:
-    """End the start with one line, without a stack trace, for an error that a person can correct."""
-    try:
-        yield
-    except (KeyError, IndexError):  # errors of the program
-        raise
-    except (config.SettingsError, KafkaError, LookupError, OSError) as error:
-        logs.fatal(error)
-        sys.exit(1)
 
 
 def begin() -> Bridge:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import structlog
+from kafka.errors import KafkaError
 
+from stream.config import SettingsError
 from stream.ops.log_filters import ExpectedLines, RepeatedLines, WithoutRepeatedFatal, WithoutTracesOfRefusals
 
 _LIBRARIES: Final = ("aiokafka", "faust", "kafka", "mode")
@@ -86,3 +89,15 @@ def fatal(error: Exception, logger: str = "stream.app") -> None:
     }  # fmt: skip
     # Not by logging: an error of a setting comes before it is configured.
     print(json.dumps(line, ensure_ascii=False), file=sys.__stderr__, flush=True)
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """End the start with one line, without a stack trace, for an error that a person can correct."""
+    try:
+        yield
+    except (KeyError, IndexError):  # errors of the program
+        raise
+    except (SettingsError, KafkaError, LookupError, OSError) as error:
+        fatal(error)
+        sys.exit(1)

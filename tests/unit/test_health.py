@@ -56,9 +56,9 @@ def test_a_failed_task_counts_as_dropped_until_the_next_assignment() -> None:
 def test_ready_means_that_all_assigned_tasks_run(tmp_path: Path) -> None:
     code = """
 import asyncio, json, types
-from stream.app import Ready, app, manager
+from stream.app import app, manager, pages
 from stream.engine.task import TaskPhase
-page = Ready(app, app.web)
+page = pages["/health/ready"](app, app.web)
 for assigned, phases in json.loads(input()):
     manager.assigned = None if assigned is None else set(assigned)
     manager.runners = {

@@ -21,6 +21,7 @@ from stream.console import health
 from stream.console.access.addresses import is_loopback
 from stream.console.access.protection import authenticator_of
 from stream.console.routes import RULES
+from stream.engine.service_pages import LIVE, METRICS, READY
 from stream.ops import broker, kafka_distribution
 
 ROOT: Final = Path(__file__).parents[3]
@@ -200,9 +201,9 @@ def test_inhibited_and_routed_alerts_exist() -> None:
 
 
 SERVED: Final = {
-    "kubernetes": set(re.findall(r'^@app\.page\("(/[a-z/]+)"\)', text("stream/app.py"), re.MULTILINE)),
+    "kubernetes": {METRICS, LIVE, READY},
     "kubernetes/console": {rule.path for rule in RULES if rule.role is None},
-    "kubernetes/bridge": set(re.findall(r'^@app\.page\("(/[a-z/]+)"\)', text("stream/bridge/app.py"), re.MULTILINE)),
+    "kubernetes/bridge": {METRICS, LIVE, READY},
 }
 
 

@@ -83,8 +83,8 @@ def test_promtool_accepts_the_text_page(metrics: Metrics) -> None:
 def test_the_worker_serves_the_format_that_is_asked_for(tmp_path: Path) -> None:
     code = """
 import asyncio, json, types
-from stream.app import MetricsPage, app
-page = MetricsPage(app, app.web)
+from stream.app import app, pages
+page = pages["/metrics"](app, app.web)
 for headers in json.loads(input()):
     response = asyncio.run(page.get(types.SimpleNamespace(headers=headers)))
     print(json.dumps([response.headers["Content-Type"], response.body.decode()[-6:]]))
