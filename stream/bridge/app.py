@@ -49,6 +49,7 @@ with logs.one_line_errors():
 log_filters.warn_once_of_clear_text()
 log = structlog.get_logger()
 app.on_fatal = logs.fatal
+app.port_variable = "VOLTEFACE_BRIDGE_PORT"
 _rejoining = asyncio.Lock()
 _topic_ids = TopicIds(kafka, mapping.topics)
 _limits = RecordLimits([settings.dead_letter_topic(topic) for topic in mapping.topics])
@@ -127,7 +128,7 @@ def _kafka_connected() -> bool:
 
 metrics = BridgeMetrics(mapping.topics, _lag, _states, _kafka_connected, lambda: mapping.unknown_deleters)
 heartbeat = Heartbeat()
-_schemas = None if _registry is None else SchemaFetcher(bridge.schemas, _registry)
+_schemas = None if _registry is None or bridge.schemas is None else SchemaFetcher(bridge.schemas, _registry)
 _partitions = _Partitions()
 
 

@@ -73,6 +73,7 @@ class DryRun:
                 return outcome
             except SchemaNeeded as needed:
                 schema = asyncio.run(self._schema(needed))
+                assert self._bridge.schemas is not None, "without a registry no schema is needed"
                 if schema is None:
                     self._bridge.schemas.put_unknown(needed.schema_id, time.monotonic())
                 else:
@@ -118,7 +119,7 @@ def _source(record: Any) -> Source:
 
 def _names(found: list[Made] | Refused | Ignored) -> list[str]:
     if isinstance(found, list):
-        return [made.kind for made in found]
+        return [made.kind for made in found] or ["record without an event"]
     return [f"{'refused' if isinstance(found, Refused) else 'ignored'} ({found.reason})"]
 
 

@@ -18,6 +18,8 @@ from stream.offline.history.columns import COLUMNS, Takes
 
 #: The fields of a table of reviews that no event has.
 _OWN: Final = {"created_at": Takes.TIME, "changed_at": Takes.TIME, "deleted_at": Takes.TIME}
+#: The most columns that a refusal lists.
+_MAX_NAMED: Final = 20
 #: The fields that every review has.
 _WHOLE: Final = ("seller_id", "product_id", "reviewer_id", "rating", "created_at")
 #: Debezium's text in the forms of texts and bytes.
@@ -56,7 +58,23 @@ class FieldReader:
             for name, column in self.columns.items()
         }
         self._whole = tuple(self.columns.get(name, name) for name in _WHOLE)
+        #: The columns that the mapping names, and what for. A change of a row has all of its columns.
+        self._named: tuple[tuple[str, str], ...] = ()
+        if table.record == "change":
+            named = {column: name for name, column in table.columns.items() if column}
+            named |= dict.fromkeys(table.deleted_when, "deleted_when") | dict.fromkeys(table.only_when, "only_when")
+            self._named = tuple((column.split(".")[0], what) for column, what in named.items())
         self._deleted_when, self._only_when = _conditions(table.deleted_when), _conditions(table.only_when)
+
+    def check_columns(self, row: Row) -> None:
+        """Raise Refused if a row lacks a column that the mapping names."""
+        for column, what in self._named:
+            if column not in row.values:
+                its = ", ".join(sorted(map(str, row.values))[:_MAX_NAMED])
+                raise Refused(
+                    Refusal.MISSING_FIELD,
+                    f"The row has no column {column}, which the mapping names for {what}; its columns are {its}.",
+                )
 
     def read(self, row: Row, name: str) -> Any:
         """Return a field's value; None if the row has none.

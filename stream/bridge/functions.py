@@ -73,7 +73,13 @@ def apply(function: Function, source: Source, value: Any) -> list[Fields]:
     )
     found: list[Fields] = []
     try:
-        for fields in function(record) or ():
+        given = function(record) or ()
+        if isinstance(given, Mapping):
+            text = "The function returns one dictionary: give dictionaries with yield, or return a list of them."
+            raise Refused(Refusal.MAPPING_FAILED, text)
+        for fields in given:
+            if not isinstance(fields, Mapping):
+                raise Refused(Refusal.MAPPING_FAILED, "The function gives something that is no dictionary of fields.")
             found.append(dict(fields))
             if len(found) > MAX_EVENTS:
                 break

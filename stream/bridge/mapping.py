@@ -57,9 +57,10 @@ class Mapping:
 
     Args:
         tables: Of the mapping.
-        schemas: The schemas of a registry that were fetched.
+        schemas: The schemas of a registry that were fetched; None without a registry.
         folder: Where the mapping lies, and modules with functions.
         max_event_bytes: The largest event that the worker accepts.
+        future_seconds: How far an event's time may be behind the time at which its record was sent.
 
     Attributes:
         topics: The topics that are read, in the mapping's order.
@@ -69,10 +70,18 @@ class Mapping:
         SettingsError: A function cannot be used.
     """
 
-    def __init__(self, tables: Iterable[Table], schemas: SchemaCache, folder: Path, max_event_bytes: int) -> None:
+    def __init__(
+        self,
+        tables: Iterable[Table],
+        schemas: SchemaCache | None,
+        folder: Path,
+        max_event_bytes: int,
+        future_seconds: float,
+    ) -> None:
         self.unknown_deleters: Counter[str] = Counter()
         self._reader = DocumentReader(schemas)
         self._max_event_bytes = max_event_bytes
+        self._future_seconds = future_seconds
         #: By topic.
         self._read: dict[str, Callable[[Source], tuple[list[Fields], bytes]]] = {}
         for table in tables:
@@ -88,7 +97,11 @@ class Mapping:
             SchemaNeeded: The record's schema must be fetched first.
         """
         found, identity = self._read[source.topic](source)
-        return [self._made(fields, identity, index) for index, fields in enumerate(found)]
+        made = [self._made(fields, identity, index) for index, fields in enumerate(found)]
+        sent_at = source.timestamp / 1000
+        if sent_at > 0 and any(each.at > sent_at + self._future_seconds for each in made):
+            raise Refused(Refusal.FUTURE, "The event's time is after the time at which its record was sent to Kafka.")
+        return made
 
     def _of_table(self, table: Table, folder: Path) -> Callable[[Source], tuple[list[Fields], bytes]]:
         if table.function is not None:

@@ -13,7 +13,7 @@ import msgspec
 
 from stream.config import SettingsError
 from stream.contract.events import STREAMS
-from stream.offline.history.columns import EVENTS, nearest
+from stream.offline.history.columns import COLUMNS, EVENTS, Takes, nearest
 from stream.ops.bridge_topics import read_toml
 
 #: The value of `events` for a table whose rows are reviews.
@@ -124,6 +124,13 @@ def _fields_problem(table: Table) -> str | None:
                 meant = nearest(name, table.fields)
                 hint = f"is {meant} meant?" if meant else f"its fields are {', '.join(table.fields)}"
                 return f"{key}.{name} is no field of {table.events}: {hint}"
+    for name, given in table.values.items():
+        wrong = [each for each in given.items() if isinstance(each[1], str) and COLUMNS.get(name) is Takes.NUMBER]
+        if wrong:
+            column, value = wrong[0]
+            return (
+                f"values.{name} gives {value!r} for {column!r}, and {name} is a number: write column's value = number"
+            )
     both = table.columns.keys() & table.constants.keys()
     return f"{min(both)} is in columns and in constants" if both else None
 

@@ -66,10 +66,10 @@ class DocumentReader:
     """Reads the documents of records.
 
     Args:
-        schemas: The schemas of a registry that were fetched.
+        schemas: The schemas of a registry that were fetched; None without a registry.
     """
 
-    def __init__(self, schemas: SchemaCache) -> None:
+    def __init__(self, schemas: SchemaCache | None) -> None:
         self._schemas = schemas
         #: By the digest of an envelope's schema.
         self._types: OrderedDict[bytes, Types] = OrderedDict()
@@ -121,6 +121,11 @@ class DocumentReader:
 
     def _framed(self, value: bytes, headers: Headers) -> Document:
         schema_id, body = unframed(value, headers)
+        if self._schemas is None:
+            raise Refused(
+                Refusal.UNDECODABLE,
+                f"The value names schema {schema_id} of a schema registry: set VOLTEFACE_SCHEMA_REGISTRY_URL.",
+            )
         schema = self._schemas.get(schema_id)
         if isinstance(schema, UnusableSchema):
             raise Refused(schema.reason, schema.text)

@@ -26,14 +26,14 @@ class Bridge(NamedTuple):
 
     Attributes:
         settings: All settings; `app_id` is the bridge's own group.
-        schemas: Where fetched schemas are put.
+        schemas: Where fetched schemas are put; None without a registry.
     """
 
     settings: config.Settings
     kafka: config.KafkaSettings
     own: config.BridgeSettings
     mapping: Mapping
-    schemas: SchemaCache
+    schemas: SchemaCache | None
 
 
 def begin() -> Bridge:
@@ -44,7 +44,7 @@ def begin() -> Bridge:
     """
     settings, kafka = config.load()
     own = config.load_bridge()
-    schemas = SchemaCache()
+    schemas = None if settings.schema_registry_url is None else SchemaCache()
     mapping = read(settings, own, schemas)
     read_by_worker = set(mapping.topics) & set(settings.read_topics)
     if read_by_worker:
@@ -66,14 +66,15 @@ def bridge_settings(settings: config.Settings, own: config.BridgeSettings) -> co
     return settings.model_copy(update={"app_id": bridge_group(settings), "web_port": own.port})
 
 
-def read(settings: config.Settings, own: config.BridgeSettings, schemas: SchemaCache) -> Mapping:
+def read(settings: config.Settings, own: config.BridgeSettings, schemas: SchemaCache | None) -> Mapping:
     """Return the mapping; raise SettingsError if there is none that can be used."""
     if own.mapping is None:
         raise config.SettingsError(
             "VOLTEFACE_BRIDGE_MAPPING is not set: give --mapping FILE, or set it to its path, see docs/bridge.md"
         )
     path = Path(own.mapping)
-    return Mapping(read_mapping(path), schemas, path.resolve().parent, settings.max_event_bytes)
+    folder = path.resolve().parent
+    return Mapping(read_mapping(path), schemas, folder, settings.max_event_bytes, settings.future_seconds)
 
 
 def needed_rights(settings: config.Settings, topics: Sequence[str]) -> list[Right]:

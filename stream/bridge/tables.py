@@ -49,6 +49,7 @@ class AppendedRows:
             raise Ignored("no_new_row")
         row = change.after
         assert row is not None, "changes checks that"
+        self._fields.check_columns(row)
         if not self._fields.is_wanted(row):
             raise Ignored("not_wanted")
         found: Fields = {"type": self._event.name}
@@ -81,14 +82,20 @@ class ReviewRows:
         row = change.after or change.before
         if row is None:
             raise Refused(Refusal.INCOMPLETE_ROW, f"The deletion has no old row: {_FULL}.")
+        if change.after is not None:
+            self._fields.check_columns(row)
         if not self._fields.is_wanted(row):
             raise Ignored("not_wanted")
         if change.operation == "delete":
             return self._row_deleted(change, row)
         if change.operation == "update":
             return self._row_updated(change, row)
+        is_deleted = self._fields.is_deleted(row)
+        if is_deleted and change.operation == "snapshot":
+            # Its deletion would come before creations that were earlier. What happened before a snapshot is history.
+            raise Ignored("deleted_before")
         created = self._created(row, self._fields.required(row, "created_at"))
-        return [created, self._deleted(row, change.at)] if self._fields.is_deleted(row) else [created]
+        return [created, self._deleted(row, change.at)] if is_deleted else [created]
 
     def _row_deleted(self, change: Change, row: Row) -> list[Fields]:
         if not self._fields.is_whole(row):
@@ -131,7 +138,12 @@ class ReviewRows:
         return [self._edited(row, at, self._fields.required(row, "rating"), None)]
 
     def _changed_at(self, change: Change, row: Row) -> dt.datetime:
-        found: dt.datetime | None = self._fields.read(row, "changed_at") or change.at
+        """Return the time of the column `changed_at`, or of the commit if the change did not set the column."""
+        found: dt.datetime | None = self._fields.read(row, "changed_at")
+        before = change.before
+        is_set = before is None or not self._fields.is_whole(before) or self._fields.read(before, "changed_at") != found
+        if found is None or (not is_set and change.at is not None):
+            found = change.at
         if found is None:
             raise Refused(
                 Refusal.MISSING_FIELD, "The change has no time: write changed_at under columns, or send `source.ts_us`."

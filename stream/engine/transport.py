@@ -52,6 +52,8 @@ class App(faust.App):  # type: ignore[misc]  # Faust ships no types
     check_crcs: bool = True
     #: The rack of this machine, from whose replicas records are read.
     client_rack: str | None = None
+    #: The setting with the port of the web pages.
+    port_variable: str = "VOLTEFACE_WEB_PORT"
     #: Called with the error that ends the start, if a person can correct it.
     on_fatal: Callable[[Exception], None]
 
@@ -67,8 +69,8 @@ class App(faust.App):  # type: ignore[misc]  # Faust ships no types
             if error.errno not in _ADDRESS_ERRORS:
                 raise
             fatal = SettingsError(
-                f"VOLTEFACE_WEB_PORT={self.conf.web_port} cannot be used at VOLTEFACE_WEB_HOST={self.conf.web_bind}: "
-                f"{os.strerror(error.errno)}; set another one: two workers on one machine need different ports"
+                f"{self.port_variable}={self.conf.web_port} cannot be used at VOLTEFACE_WEB_HOST={self.conf.web_bind}: "
+                f"{os.strerror(error.errno)}; set another one: two processes on one machine need different ports"
             )
             self.on_fatal(fatal)
             raise fatal from None

@@ -64,7 +64,7 @@ def _changes() -> dict[str, Source]:
 def mapping_costs() -> dict[str, float]:
     """Return microseconds a change, by shape; the shapes alternate, and the quickest round of each one counts."""
     changes = _changes()
-    mapping = Mapping([Table("t", "reviews", columns=_COLUMNS)], SchemaCache(), Path(), 65_536)
+    mapping = Mapping([Table("t", "reviews", columns=_COLUMNS)], SchemaCache(), Path(), 65_536, 3600)
     best = dict.fromkeys(changes, float("inf"))
     for _ in range(_ROUNDS):
         for name, source in changes.items():

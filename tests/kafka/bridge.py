@@ -153,7 +153,7 @@ def read_all(group: Group, names: Sequence[str]) -> list[Any]:
 
 def expected_events(group: Group, mapping: Path) -> Counter[tuple[str, bytes, bytes]]:
     """Return what the records that lie in Kafka give: topic, key and value of each event."""
-    made_by = RecordMapping(read_mapping(mapping), SchemaCache(), mapping.parent, group.settings.max_event_bytes)
+    made_by = RecordMapping(read_mapping(mapping), SchemaCache(), mapping.parent, group.settings.max_event_bytes, 3600)
     found: Counter[tuple[str, bytes, bytes]] = Counter()
     for record in read_all(group, made_by.topics):
         source = Source(

@@ -43,7 +43,7 @@ def reviews(topic: str, **more: Any) -> Table:
 
 def mapping(tables: Sequence[Table], folder: Path = FOLDER, schemas: SchemaCache | None = None) -> Mapping:
     """Return a mapping of tables."""
-    return Mapping(tables, SchemaCache() if schemas is None else schemas, folder, MAX_EVENT_BYTES)
+    return Mapping(tables, SchemaCache() if schemas is None else schemas, folder, MAX_EVENT_BYTES, 3600)
 
 
 def outcome(made_by: Mapping, source: Source) -> Outcome:

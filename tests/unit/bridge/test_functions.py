@@ -33,11 +33,16 @@ def events(record):
     elif value["what"] == "space":
         yield {"type": "review.created", "occurred_at": "2025-03-01 10:00:00+00:00", "seller_id": "s1",
                "product_id": "p1", "review_id": "r1", "reviewer_id": "u1", "rating": 1}
+    elif value["what"] == "one":
+        yield 3
     elif value["what"] == "case":
         yield {"type": "verdict.recorded"}
 
 def nothing(record):
     return None
+
+def one(record):
+    return {"type": "review.created"}
 
 number = 3
 
@@ -78,6 +83,7 @@ def test_a_record_may_give_several_events_and_their_ids_are_its_place(folder: Pa
         ('{"what": "boom", "shop": "secret"}', "mapping_failed"),
         ('{"what": "many"}', "mapping_failed"),
         ('{"what": "text"}', "mapping_failed"),
+        ('{"what": "one"}', "mapping_failed"),
         ("{}", "mapping_failed"),
         ('{"what": "star", "shop": "s1", "stars": 9}', "bad_value"),
         ('{"what": "space"}', "bad_value"),
@@ -97,6 +103,11 @@ def test_a_refusal_names_the_line_and_no_content_of_the_record(folder: Path) -> 
 
 def test_it_may_return_nothing(folder: Path) -> None:
     assert outcome(_mapping(folder, "nothing"), _source("{}")) == []
+
+
+def test_it_must_not_return_one_dictionary(folder: Path) -> None:
+    with pytest.raises(Refused, match="give dictionaries with yield, or return a list of them"):
+        _mapping(folder, "one").events(_source("{}"))
 
 
 @pytest.mark.parametrize("name", ["absent", "number", "later"])

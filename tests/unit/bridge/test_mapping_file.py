@@ -43,6 +43,7 @@ def _read(folder: Path, text: str) -> Path:
         (_TABLE + 'events = "reviews"\nrecord = "row"', "events = 'reviews' needs changes"),
         (_TABLE + 'events = "reviews"\ntime_zone = "Mars"', "time_zone = 'Mars' is no zone"),
         (_TABLE + 'events = "reviews"\ntime_zone = "../x"', "time_zone = '../x' is no zone"),
+        (_TABLE + 'events = "reviews"\nvalues = { rating = { 1 = "one" } }', "values.rating gives 'one' for '1'"),
         (_TABLE + 'function = "nowhere"', "function = 'nowhere' is not module:function"),
         (_TABLE + 'function = "a:b"\ncolumns = { a = "b" }', "columns goes with events, not with function"),
         (

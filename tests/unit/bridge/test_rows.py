@@ -6,8 +6,19 @@ from typing import Any
 
 import pytest
 
+from stream.bridge.mapping import Mapping
 from stream.bridge.mapping_file import Table
-from tests.unit.bridge.samples import ROW, Outcome, change, events, mapping, outcome, reviews
+from tests.unit.bridge.samples import (
+    FOLDER,
+    MAX_EVENT_BYTES,
+    ROW,
+    Outcome,
+    change,
+    events,
+    mapping,
+    outcome,
+    reviews,
+)
 
 
 def _of(table: Table, **body: Any) -> Outcome:
@@ -72,12 +83,55 @@ def test_a_change_of_a_review(body: dict[str, Any], expected: Any) -> None:
     assert _short(_of(reviews("t"), **body)) == expected
 
 
-def test_a_review_that_was_deleted_before_a_snapshot_is_born_and_deleted() -> None:
+def test_a_review_that_was_deleted_before_a_snapshot_gives_nothing() -> None:
+    """Its deletion would be in the topic before creations that were earlier."""
     row = ROW | {"deleted_at": "2025-03-03T10:00:00Z", "deleted_by": "author"}
-    assert _short(_of(reviews("t"), op="r", after=row)) == [
+    assert _of(reviews("t"), op="r", after=row) == "ignored: deleted_before"
+    assert _short(_of(reviews("t"), op="c", after=row)) == [
         ("review.created", "s1", "2025-03-01T10:00:00Z", None),
         ("review.deleted", "s1", "2025-03-03T10:00:00Z", "author"),
     ]
+
+
+def test_a_change_that_does_not_set_its_column_of_times_has_the_time_of_the_commit() -> None:
+    body = {"op": "u", "before": ROW, "after": ROW | {"stars": 5}}
+    assert _short(_of(reviews("t"), **body)) == [("review.edited", "s1", "2025-03-01T12:00:00Z", None)]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"columns": {"review_id": "id", "reviewer_id": "author_id", "rating": "stars", "deleted_at": "gone_at"}},
+        {"deleted_when": {"status": ["hidden"]}},
+        {"only_when": {"kind": ["review"]}},
+    ],
+)
+def test_a_column_that_the_mapping_names_must_be_there(more: dict[str, Any]) -> None:
+    """Without it deletions, or all events, would be missing without a word."""
+    assert _of(reviews("t", **more), op="c", after=ROW) == "refused: missing_field"
+
+
+def test_a_column_of_the_type_jsonb_is_read() -> None:
+    columns = {"review_id": "id", "reviewer_id": "author_id", "rating": "stars", "deleted_by": "removal.by"}
+    row = ROW | {"deleted_at": "2025-03-02T09:00:00Z", "removal": '{"by": "author"}'}
+    body = {"op": "u", "before": ROW | {"removal": None}, "after": row}
+    assert _short(_of(reviews("t", columns=columns), **body)) == [
+        ("review.deleted", "s1", "2025-03-02T09:00:00Z", "author")
+    ]
+    broken = {"op": "u", "before": ROW | {"removal": None}, "after": row | {"removal": "{by"}}
+    assert _short(_of(reviews("t", columns=columns), **broken))[0][3] == "platform"
+
+
+def test_an_event_of_the_future_is_refused() -> None:
+    """For example the time `infinity` as a number."""
+    source = change(op="c", after=ROW | {"created_at": 9223372036825200})._replace(timestamp=1_740_830_400_000)
+    assert outcome(mapping([reviews("t")]), source) == "refused: future"
+
+
+def test_a_frame_without_a_registry_is_refused() -> None:
+    source = change(op="c", after=ROW)._replace(value=b"\0\0\0\0\5abc")
+    without = Mapping([reviews("t")], None, FOLDER, MAX_EVENT_BYTES, 3600)
+    assert outcome(without, source) == "refused: undecodable"
 
 
 def test_a_deleter_who_is_unknown_is_never_the_author_and_is_counted() -> None:
@@ -130,7 +184,9 @@ def test_both_halves_of_a_new_key() -> None:
     assert _short(outcome(made_by, other)) == [("review.edited", "s1", "2025-03-01T10:00:00Z", None)]
 
 
-_MESSAGE = {"id": 5, "sent_at": "2025-03-01T10:00:00Z", "seller_id": "s1", "reviewer_id": "u1", "kind": "voucher"}
+_MESSAGE = {
+    "id": 5, "sent_at": "2025-03-01T10:00:00Z", "seller_id": "s1", "reviewer_id": "u1", "kind": "voucher", "worth": None,
+}  # fmt: skip
 
 
 def _messages(**more: Any) -> Table:
@@ -157,7 +213,7 @@ def test_a_new_row_is_an_event_and_its_changes_are_none() -> None:
 
 def test_the_time_of_the_commit_stands_in_for_a_column_but_not_in_a_snapshot() -> None:
     """The source's time of a row of a snapshot is when it was read."""
-    row = {name: value for name, value in _MESSAGE.items() if name != "sent_at"}
+    row = _MESSAGE | {"sent_at": None}
     (event,) = events(mapping([_messages()]), change(op="c", after=row))
     assert event["occurred_at"] == "2025-03-01T12:00:00Z"
     assert _of(_messages(), op="r", after=row) == "refused: missing_field"
