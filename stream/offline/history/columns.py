@@ -177,7 +177,7 @@ _HINTS: Final[dict[str, str]] = {
     "rounded id": "an id must not be rounded: write CAST({0} AS BIGINT)",
     "epoch": "write to_timestamp({0}) if it is seconds since 1970, to_timestamp({0} / 1000) if milliseconds",
     Takes.WORD: "write its words as text, for example CASE {0} WHEN 1 THEN 'one' WHEN 2 THEN 'two' END",
-    Takes.NUMBER: "write CAST({0} AS INTEGER), or CAST(replace({0}, ',', '.') AS DOUBLE) if it has decimal commas",
+    Takes.NUMBER: "write CAST({0} AS INTEGER), or AS DOUBLE of replace({0}, ',', '.') for decimal commas",
     Takes.TRUTH: "write CAST({0} AS BOOLEAN)",
     Takes.TIME: "write CAST({0} AS TIMESTAMP)",
 }

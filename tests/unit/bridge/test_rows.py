@@ -185,7 +185,8 @@ def test_both_halves_of_a_new_key() -> None:
 
 
 _MESSAGE = {
-    "id": 5, "sent_at": "2025-03-01T10:00:00Z", "seller_id": "s1", "reviewer_id": "u1", "kind": "voucher", "worth": None,
+    "id": 5, "sent_at": "2025-03-01T10:00:00Z", "seller_id": "s1", "reviewer_id": "u1", "kind": "voucher",
+    "worth": None,
 }  # fmt: skip
 
 
