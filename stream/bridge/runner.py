@@ -26,6 +26,8 @@ log = structlog.get_logger()
 #: The most records of one transaction, and the time between two while little arrives.
 _MAX_RECORDS: Final = 5000
 _COMMIT_SECONDS: Final = 0.1
+#: So many records at once are a backlog: the next transaction does not wait.
+_BACKLOG_RECORDS: Final = 500
 #: The most records that are mapped before other coroutines run: some 10 ms.
 _MAX_STEP_RECORDS: Final = 200
 #: Records and bytes in a topic's inbox at which its partition is paused, and below which it is resumed.
@@ -118,20 +120,21 @@ class BridgeRunner:
         now = committed_at = checked_at = time.monotonic()
         self._received_at = dict.fromkeys(task.topics, now)
         self.running = True
+        found = 0
         while not self._stopping:
             if time.monotonic() - checked_at > _IDS_CHECK_SECONDS:
                 checked_at = time.monotonic()
                 task.check_ids(await self._topic_ids())
             waited_seconds = time.monotonic() - committed_at
-            if waited_seconds < _COMMIT_SECONDS and not self._has_full_inbox():
+            if waited_seconds < _COMMIT_SECONDS and found < _BACKLOG_RECORDS:
                 await asyncio.sleep(_COMMIT_SECONDS - waited_seconds)
             found = await self._commit_next()
             committed_at = time.monotonic()
             if not found:
                 await self._wait()
 
-    async def _commit_next(self) -> bool:
-        """Commit the next records; return whether there were any."""
+    async def _commit_next(self) -> int:
+        """Commit the next records; return how many there were."""
         started_at = time.monotonic()
         taken: list[Mapped] = []
         while len(taken) < _MAX_RECORDS and not self._stopping:
@@ -142,12 +145,12 @@ class BridgeRunner:
                 break
             await asyncio.sleep(0)
         if not taken:
-            return False
+            return 0
         outcome = await self.task.commit(taken)
         self._counts.committed(self.task.partition, len(taken), time.monotonic() - started_at, outcome)
         self._report_refused(taken)
         self._resume()
-        return True
+        return len(taken)
 
     def _look_for_schemas(self) -> None:
         """Ask for the schemas that records wait for; those that are there are used by the next step."""
@@ -167,9 +170,6 @@ class BridgeRunner:
     def _exceeds(self, topic: str, limits: tuple[int, int]) -> bool:
         merge = self.task.merge
         return len(merge.inboxes[topic]) > limits[0] or merge.bytes_waiting[topic] > limits[1]
-
-    def _has_full_inbox(self) -> bool:
-        return any(len(inbox) >= _MAX_RECORDS for inbox in self.task.merge.inboxes.values())
 
     def _resume(self) -> None:
         for topic in [each for each in self._paused if not self._exceeds(each, _RESUME_AT)]:

@@ -95,7 +95,9 @@ class BridgeProcess:
 
 def bridge_environment(group: Group, mapping: Path) -> dict[str, str]:
     """Return the environment of a bridge and of commands that know its topics."""
-    return os.environ | group.environment | {"VOLTEFACE_BRIDGE_MAPPING": str(mapping)}
+    # The least that brokers allow: after a kill the next bridge waits for it.
+    own = {"VOLTEFACE_BRIDGE_MAPPING": str(mapping), "VOLTEFACE_SESSION_TIMEOUT_SECONDS": "6"}
+    return os.environ | group.environment | own
 
 
 def fatal(log: Path) -> list[str]:

@@ -301,10 +301,10 @@ def test_a_dry_run_shows_records_beside_their_events_and_writes_nothing(platform
 
 def test_a_frozen_bridge_that_wakes_up_writes_nothing_twice(platform: Platform) -> None:
     platform.send_all()
-    first = platform.bridge(VOLTEFACE_SESSION_TIMEOUT_SECONDS="6")
+    first = platform.bridge()
     _wait_for_records(first, 0)
     first.process.send_signal(19)  # SIGSTOP
-    second = platform.bridge(VOLTEFACE_SESSION_TIMEOUT_SECONDS="6")
+    second = platform.bridge()
     _wait_for_lag(second)
     first.process.send_signal(18)  # SIGCONT
     time.sleep(5)
