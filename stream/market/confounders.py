@@ -206,12 +206,16 @@ def sale(plan: SellerPlan, context: RunContext, random: np.random.Generator) -> 
 
 
 def release(plan: SellerPlan, context: RunContext, random: np.random.Generator) -> None:
-    """A bad release, and its repair after one to three weeks.
+    """A bad release, and its repair after one to three weeks."""
+    add_release(plan, context, plan.time_at(uniform(random, _MIDDLE)), uniform(random, (7.0, 21.0)), random)
+
+
+def add_release(plan: SellerPlan, context: RunContext, begin: float, days: float, random: np.random.Generator) -> None:
+    """Add a bad release that is repaired after these days.
 
     For every critical review of that time two more are written. After the repair the reviews of that time flip 3-10
     times as often, fading over four to eight weeks: longer than a product fix.
     """
-    begin, days = plan.time_at(uniform(random, _MIDDLE)), uniform(random, (7.0, 21.0))
     repaired = begin + days * DAY
     span = (begin, min(repaired, plan.end))
     parameters = context.world.honest
