@@ -34,11 +34,13 @@ _OWN_KINDS: Final = ("bribes", "hidden")
 #: Insiders of a broker, one after the other, and the days between two of them.
 _SUCCESSIONS: Final = (1, 1, 2, 2, 3)
 _VACANT_DAYS: Final = (3.0, 21.0)
-#: Days between two bundles of a list, days in which one is delivered, and the share of the clients that it serves.
-_BUNDLE_EVERY_DAYS: Final = (12.0, 28.0)
+#: Days between two bundles of a list, days in which one is delivered, the share of the clients that it serves, and the
+#: most flips that it has for one of them.
+_BUNDLE_EVERY_DAYS: Final = (7.0, 21.0)
 _BUNDLE_DAYS: Final = (2.0, 5.0)
-_BUNDLE_SHARE: Final = 0.7
+_BUNDLE_SHARE: Final = 0.8
 _BUNDLE_CLIENTS_LEAST: Final = 3
+_BUNDLE_FLIPS: Final = 5
 
 
 @dataclass(frozen=True)
@@ -221,7 +223,7 @@ def _with_bundles(broker: Broker, random: np.random.Generator) -> Broker:
     for client, drawn in zip(broker.clients, served.values(), strict=True):
         times = drawn[: client.ordered] or [_nearest(begins, client.since)]
         shares = [client.ordered // len(times) + (place < client.ordered % len(times)) for place in range(len(times))]
-        bundles = tuple(Bundle(at, ordered) for at, ordered in zip(times, shares, strict=True))
+        bundles = tuple(Bundle(at, min(share, _BUNDLE_FLIPS)) for at, share in zip(times, shares, strict=True))
         clients.append(replace(client, since=min(client.since, times[0]), bundles=bundles))
     return replace(broker, clients=tuple(clients))
 

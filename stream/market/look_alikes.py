@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
 from stream.market import confounders, staff
-from stream.market.hazards import DAY, HOUR, Boost
+from stream.market.hazards import DAY, HOUR, Boost, fading
 from stream.market.honest import draw_contact
 from stream.market.plans import PlannedLookUp, SellerPlan
 from stream.market.run_context import RunContext
 from stream.market.sampling import WeightedChoice, choose, log_uniform, lognormal, uniform, weighted_choice
 from stream.market.sittings import Sittings, draw_sittings
 
+_EPISODES: Final[tuple[Literal["release", "fix", "support"], ...]] = ("release", "fix", "support")
 FAMILY: Final = (3, 8)
 AGENCY: Final = (4, 12)
 DESK: Final = (5, 15)
@@ -31,12 +32,15 @@ _OUTREACH_OLD_DAYS: Final = 60.0
 
 @dataclass(frozen=True)
 class Episode:
-    """What all shops of an owner do within days: a release with its repair, a product fix, or new support."""
+    """What all shops of an owner do within days: a bad release with its repair, a product fix, or new support."""
 
-    kind: str
+    kind: Literal["release", "fix", "support"]
     at: float
-    #: Of a release, until its repair.
-    days: float
+    #: Days until the repair of a release.
+    broken_days: float
+    #: How many times as often reviews flip after the repair or the fix, the same in all shops, and for how many days.
+    factor: float
+    fading_days: float
 
 
 @dataclass(frozen=True)
@@ -66,9 +70,11 @@ class Family:
             if not plan.begin <= at < plan.end:
                 continue
             if episode.kind == "release":
-                confounders.add_release(plan, context, at, episode.days, random)
+                repaired = at + episode.broken_days * DAY
+                confounders.add_bad_reviews(plan, context, at, repaired, random)
+                confounders.add_repair(plan, at, repaired, episode.fading_days, episode.factor)
             elif episode.kind == "fix":
-                confounders.add_fix(plan, context, at, random)
+                plan.boosts += fading(at, episode.fading_days, episode.factor)
             else:
                 self._add_support(at, plan, random)
 
@@ -189,22 +195,23 @@ def draw_family(group_id: str, members: frozenset[int], context: RunContext, ran
     """Draw what the shops of an owner have in common."""
     shape = context.world.honest.frailty_shape
     run = context.until - context.start
-    episodes = [
-        Episode(
-            choose(random, ("release", "fix", "support")),
-            context.start + uniform(random, (0.1, 0.85)) * run,
-            uniform(random, (7.0, 21.0)),
-        )
-        for _ in range(int(random.integers(2, 5)))
-    ]
+    times = [context.start + uniform(random, (0.1, 0.85)) * run for _ in range(int(random.integers(3, 6)))]
+    episodes = [_draw_episode(at, random) for at in sorted(times)]
     return Family(
         group_id,
         members,
         random.gamma(shape, 1 / shape),
-        tuple(sorted(episodes, key=lambda episode: episode.at)),
+        tuple(episodes),
         uniform(random, (0.5, 0.9)),
         log_uniform(random, (2.0, 24.0)),
     )
+
+
+def _draw_episode(at: float, random: np.random.Generator) -> Episode:
+    """Draw an episode; its size is that of the confounders `release` and `fix`."""
+    kind = choose(random, _EPISODES)
+    factors, days = ((3.0, 10.0), (28.0, 56.0)) if kind == "release" else ((5.0, 20.0), (5.0, 15.0))
+    return Episode(kind, at, uniform(random, (7.0, 21.0)), log_uniform(random, factors), uniform(random, days))
 
 
 def draw_agency(group_id: str, members: frozenset[int], context: RunContext, random: np.random.Generator) -> Agency:

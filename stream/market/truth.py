@@ -7,11 +7,16 @@ the two apart. The rows of cheats come first and have no such field.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from stream.market.cheats import Cheat, Run
+
+#: How a broker reaches reviewers: with look-ups of insiders, or with lists from outside.
+RingKind = Literal["insider", "lists"]
+#: Shops of one owner, clients of a reputation agency, sellers that one member of support serves.
+HonestKind = Literal["family", "agency", "desk"]
 
 
 class InsiderTenure(msgspec.Struct, frozen=True):
@@ -53,8 +58,7 @@ class RingRow(GroupRow, kw_only=True, tag="ring"):
     """A broker with its clients."""
 
     ring_id: str
-    #: With look-ups of insiders, or with lists from outside.
-    kind: Literal["insider", "lists"]
+    kind: RingKind
     started_at: str
     ended_at: str
     #: In the order of time.
@@ -87,7 +91,7 @@ class HonestGroupRow(GroupRow, kw_only=True, tag="honest_group"):
     """Sellers that have an honest cause in common."""
 
     group_id: str
-    kind: Literal["family", "agency", "desk"]
+    kind: HonestKind
     members: list[str]
     #: Of a desk: the member of support.
     staff: list[str]
@@ -111,9 +115,9 @@ class _RowHead(msgspec.Struct):
     row: str = ""
 
 
-_HEADS = msgspec.json.Decoder(_RowHead)
-_CHEATS = msgspec.json.Decoder(Cheat)
-_GROUPS: msgspec.json.Decoder[AnyGroupRow] = msgspec.json.Decoder(AnyGroupRow)
+_HEADS: Final = msgspec.json.Decoder(_RowHead)
+_CHEATS: Final = msgspec.json.Decoder(Cheat)
+_GROUPS: Final[msgspec.json.Decoder[AnyGroupRow]] = msgspec.json.Decoder(AnyGroupRow)
 
 
 def read_truth(content: bytes) -> MarketTruth:
