@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from stream.market.brokers import Broker, Client
+from stream.market.brokers import Client, FlipBroker
 from stream.market.hazards import DAY
 from stream.market.honest import draw_contact
 from stream.market.payments import draw_paid_rating
@@ -24,7 +24,9 @@ _INSIDER_OLD_DAYS = 30.0
 _LIST_OLD_DAYS = 90.0
 
 
-def serve(broker: Broker, client: Client, plan: SellerPlan, context: RunContext, random: np.random.Generator) -> None:
+def serve(
+    broker: FlipBroker, client: Client, plan: SellerPlan, context: RunContext, random: np.random.Generator
+) -> None:
     """Plan what the broker does for a client."""
     if broker.tenures:
         _sell_look_ups(broker, client, plan, context, random)
@@ -34,7 +36,7 @@ def serve(broker: Broker, client: Client, plan: SellerPlan, context: RunContext,
 
 
 def _sell_look_ups(
-    broker: Broker, client: Client, plan: SellerPlan, context: RunContext, random: np.random.Generator
+    broker: FlipBroker, client: Client, plan: SellerPlan, context: RunContext, random: np.random.Generator
 ) -> None:
     """Plan look-ups of the client's critical reviews through its time, until the order is delivered."""
     payments = context.world.payments
@@ -60,7 +62,7 @@ def _sell_look_ups(
 
 
 def _approach(
-    broker: Broker,
+    broker: FlipBroker,
     client: Client,
     at: float,
     actor_id: str,
@@ -84,7 +86,7 @@ def _approach(
 
 
 def _deliver(
-    broker: Broker,
+    broker: FlipBroker,
     client: Client,
     since: float,
     ordered: int,

@@ -79,7 +79,7 @@ class Client:
 
 
 @dataclass(frozen=True)
-class Broker:
+class FlipBroker:
     """A broker and its clients; times are epoch seconds."""
 
     ring_id: str
@@ -104,12 +104,12 @@ def draw_brokers(
     context: RunContext,
     sellers: list[SimulatedSeller],
     random: np.random.Generator,
-) -> list[Broker]:
+) -> list[FlipBroker]:
     """Draw brokers and their clients, those with an insider first; a seller is a client of one broker at a time."""
     free = [int(number) for number in random.permutation(len(sellers))]
     # The other half of the members of staff has honest roles.
     staff = list(context.roles.others[: len(context.roles.others) // 2])
-    found: list[Broker] = []
+    found: list[FlipBroker] = []
     for number in range(with_insider + with_lists):
         by_insider = number < with_insider
         broker = _draw_broker(f"ring-{number}", context, staff if by_insider else None, random)
@@ -123,7 +123,7 @@ def draw_brokers(
     return [broker if broker.tenures else _with_bundles(broker, random) for broker in found]
 
 
-def draw_own_kinds(brokers: list[Broker], random: np.random.Generator) -> dict[int, str]:
+def draw_own_kinds(brokers: list[FlipBroker], random: np.random.Generator) -> dict[int, str]:
     """Draw the clients that also cheat by themselves, and their kinds of cheat."""
     numbers = sorted({client.number for broker in brokers for client in broker.clients})
     count = max(round(_OWN * len(numbers)), 1) if numbers else 0
@@ -133,7 +133,7 @@ def draw_own_kinds(brokers: list[Broker], random: np.random.Generator) -> dict[i
 
 def _draw_broker(
     ring_id: str, context: RunContext, staff: list[str] | None, random: np.random.Generator
-) -> Broker | None:
+) -> FlipBroker | None:
     """Draw a broker without clients; None if the run is too short or no member of staff is left."""
     run = context.until - context.start
     since = context.start + uniform(random, (0.05, 0.25)) * run
@@ -141,7 +141,7 @@ def _draw_broker(
     if until - since < _BROKER_DAYS_LEAST * DAY or staff == []:
         return None
     if staff is None:
-        return Broker(ring_id, since, until, (), bundle_days=uniform(random, _BUNDLE_DAYS))
+        return FlipBroker(ring_id, since, until, (), bundle_days=uniform(random, _BUNDLE_DAYS))
     sittings = draw_sittings(since, uniform(random, (2.0, 7.0)), random) if random.random() < 0.5 else None
     count = min(choose(random, _SUCCESSIONS), len(staff))
     actors = [staff.pop(0) for _ in range(count)]
@@ -151,11 +151,15 @@ def _draw_broker(
         vacant = uniform(random, _VACANT_DAYS) * DAY if place else 0.0
         begin = since + place * length + min(vacant, length / 3)
         tenures.append(Tenure(actor_id, begin, since + (place + 1) * length, leaves=place < count - 1))
-    return Broker(ring_id, since, until, (), tuple(tenures), sittings)
+    return FlipBroker(ring_id, since, until, (), tuple(tenures), sittings)
 
 
 def _draw_clients(
-    broker: Broker, context: RunContext, sellers: list[SimulatedSeller], free: list[int], random: np.random.Generator
+    broker: FlipBroker,
+    context: RunContext,
+    sellers: list[SimulatedSeller],
+    free: list[int],
+    random: np.random.Generator,
 ) -> list[Client]:
     """Take a broker's clients out of the free sellers; each has critical reviews enough for its order."""
     most = min(CLIENTS[1], len(sellers) // 3)
@@ -178,7 +182,9 @@ def _draw_clients(
     return clients
 
 
-def _draw_client(number: int, since: float, broker: Broker, context: RunContext, random: np.random.Generator) -> Client:
+def _draw_client(
+    number: int, since: float, broker: FlipBroker, context: RunContext, random: np.random.Generator
+) -> Client:
     payments = context.world.payments
     return Client(
         number,
@@ -191,7 +197,7 @@ def _draw_client(number: int, since: float, broker: Broker, context: RunContext,
     )
 
 
-def _with_switching(brokers: list[Broker], context: RunContext, random: np.random.Generator) -> list[Broker]:
+def _with_switching(brokers: list[FlipBroker], context: RunContext, random: np.random.Generator) -> list[FlipBroker]:
     """Let some clients of each broker go on to the next broker once they have what they ordered."""
     joined: list[list[Client]] = [[] for _ in brokers]
     for place, broker in enumerate(brokers):
@@ -206,7 +212,7 @@ def _with_switching(brokers: list[Broker], context: RunContext, random: np.rando
     return [replace(broker, clients=(*broker.clients, *more)) for broker, more in zip(brokers, joined, strict=True)]
 
 
-def _with_bundles(broker: Broker, random: np.random.Generator) -> Broker:
+def _with_bundles(broker: FlipBroker, random: np.random.Generator) -> FlipBroker:
     """Draw when the broker delivers bundles, which clients each serves, and how many flips it brings them."""
     at = broker.since + uniform(random, (0.0, 7.0)) * DAY
     begins: list[float] = []

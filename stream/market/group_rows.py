@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from stream.market.brokers import Broker
+from stream.market.brokers import FlipBroker
 from stream.market.extortion import Extortionist
 from stream.market.groups import MarketGroups, links_generator
 from stream.market.hazards import DAY
@@ -55,7 +55,7 @@ def group_rows(groups: MarketGroups, found: Iterable[SourcedReview]) -> list[Any
     return [*rings, *extortionists, *_honest(groups)]
 
 
-def _ring(broker: Broker, groups: MarketGroups, found: list[SourcedReview], random: np.random.Generator) -> RingRow:
+def _ring(broker: FlipBroker, groups: MarketGroups, found: list[SourcedReview], random: np.random.Generator) -> RingRow:
     members = []
     for client in sorted(broker.clients, key=lambda client: client.number):
         seller_id = seller_id_of(client.number)
@@ -82,7 +82,7 @@ def _ring(broker: Broker, groups: MarketGroups, found: list[SourcedReview], rand
     )
 
 
-def _ring_links(broker: Broker, groups: MarketGroups, random: np.random.Generator) -> list[SellerLink]:
+def _ring_links(broker: FlipBroker, groups: MarketGroups, random: np.random.Generator) -> list[SellerLink]:
     first = {client.number: client.since for client in reversed(broker.clients)}
     chosen = random.permutation(sorted(first))[: round(_LINKED * len(first))]
     start, until = groups.context.start, groups.context.until

@@ -15,11 +15,11 @@ import numpy as np
 
 from stream.market import extortion, look_alikes, mass_changes
 from stream.market.broker_sales import serve
-from stream.market.brokers import Broker, Client, draw_brokers, draw_own_kinds
+from stream.market.brokers import Client, FlipBroker, draw_brokers, draw_own_kinds
 from stream.market.cheats import Run
 from stream.market.extortion import Extortionist
 from stream.market.honest import REGULARS, draw_seller, regular_id
-from stream.market.look_alikes import Agency, Desk, Family
+from stream.market.look_alikes import Agency, Desk, ShopFamily
 from stream.market.plans import SellerPlan, SimulatedSeller
 from stream.market.run_context import RunContext
 from stream.market.scenarios import Groups
@@ -27,7 +27,7 @@ from stream.market.scenarios import Groups
 #: Sellers are the children 0, 1, ... of the seed, the run's context another one; this child is none of them.
 _NO_SELLER: Final = 2**32 - 2
 #: The generators of the kinds; the positions select the seeds: append only.
-_BROKERS, _OWN, _LINKS, _FAMILIES, _AGENCIES, _DESKS, _WORKERS, _EXTORTIONISTS, _CLOSURES, _HELD, _ACCOUNTS = range(11)
+_BROKERS, _OWN, _LINKS, _FAMILIES, _AGENCIES, _DESKS, _BUSY, _EXTORTIONISTS, _CLOSURES, _HELD, _ACCOUNTS = range(11)
 #: Share of a broker's clients that a desk serves, too.
 _SHARED: Final = (0.3, 0.6)
 
@@ -57,9 +57,9 @@ class MarketGroups:
 
     run: Run
     context: RunContext
-    brokers: list[Broker] = field(default_factory=list)
+    brokers: list[FlipBroker] = field(default_factory=list)
     extortionists: list[Extortionist] = field(default_factory=list)
-    families: list[Family] = field(default_factory=list)
+    families: list[ShopFamily] = field(default_factory=list)
     agencies: list[Agency] = field(default_factory=list)
     desks: list[Desk] = field(default_factory=list)
     #: Those without a row in the truth.
@@ -67,7 +67,7 @@ class MarketGroups:
     #: The clients that also cheat by themselves: their kinds by number of the seller.
     own_kinds: dict[int, str] = field(default_factory=dict)
 
-    def clients(self, number: int) -> list[tuple[Broker, Client]]:
+    def clients(self, number: int) -> list[tuple[FlipBroker, Client]]:
         """Return the brokers that a seller buys from, and what it buys."""
         return [(broker, client) for broker in self.brokers for client in broker.clients if client.number == number]
 
@@ -122,7 +122,7 @@ def draw_groups(scenario: Groups, run: Run, context: RunContext) -> MarketGroups
     insiders = [tenure.actor_id for broker in brokers for tenure in broker.tenures]
     others: list[SellerGroup] = []
     if insiders or desks:
-        others += look_alikes.draw_workers(context, insiders, _generator(run, _WORKERS))
+        others += look_alikes.draw_busy_members(context, insiders, _generator(run, _BUSY))
     accounts = (regular_id(int(number)) for number in _generator(run, _ACCOUNTS).permutation(REGULARS))
     extortionists = [
         extortion.draw_extortionist(next(accounts), context, sellers, _generator(run, _EXTORTIONISTS, index))
@@ -180,7 +180,7 @@ def _drawn(
     return found
 
 
-def _draw_desks(count: int, run: Run, context: RunContext, brokers: list[Broker]) -> list[Desk]:
+def _draw_desks(count: int, run: Run, context: RunContext, brokers: list[FlipBroker]) -> list[Desk]:
     """Draw desks; those that come first serve clients of a broker with an insider among their sellers."""
     random = _generator(run, _DESKS)
     # The other half may be insiders.
@@ -197,7 +197,7 @@ def _draw_desks(count: int, run: Run, context: RunContext, brokers: list[Broker]
     return found
 
 
-def _shared_clients(broker: Broker, random: np.random.Generator) -> Iterator[int]:
+def _shared_clients(broker: FlipBroker, random: np.random.Generator) -> Iterator[int]:
     numbers = sorted({client.number for client in broker.clients})
     share = random.uniform(*_SHARED)
     yield from (int(number) for number in random.permutation(numbers)[: max(round(share * len(numbers)), 2)])

@@ -44,7 +44,7 @@ class Episode:
 
 
 @dataclass(frozen=True)
-class Family:
+class ShopFamily:
     """Shops of one owner: the same products, customers and support; and so about the same frailty."""
 
     group_id: str
@@ -144,7 +144,7 @@ class Desk:
 
 
 @dataclass(frozen=True)
-class Worker:
+class BusyMember:
     """A member of staff with more ordinary look-ups than others, of any seller's critical reviewers."""
 
     actor_id: str
@@ -191,13 +191,13 @@ def _add_outreach(
             review.contacts.append(draw_contact(plan.seller, at, channels.draw(random), 0.0, random))
 
 
-def draw_family(group_id: str, members: frozenset[int], context: RunContext, random: np.random.Generator) -> Family:
+def draw_family(group_id: str, members: frozenset[int], context: RunContext, random: np.random.Generator) -> ShopFamily:
     """Draw what the shops of an owner have in common."""
     shape = context.world.honest.frailty_shape
     run = context.until - context.start
     times = [context.start + uniform(random, (0.1, 0.85)) * run for _ in range(int(random.integers(3, 6)))]
     episodes = [_draw_episode(at, random) for at in sorted(times)]
-    return Family(
+    return ShopFamily(
         group_id,
         members,
         random.gamma(shape, 1 / shape),
@@ -228,11 +228,11 @@ def draw_desk(
     return Desk(group_id, members, actor_id, draw_sittings(context.start, 7.0, random), uniform(random, (0.2, 0.6)))
 
 
-def draw_workers(context: RunContext, insiders: list[str], random: np.random.Generator) -> list[Worker]:
+def draw_busy_members(context: RunContext, insiders: list[str], random: np.random.Generator) -> list[BusyMember]:
     """Draw the ordinary work of insiders, and of as many others: at least four."""
     honest = context.roles.others[len(context.roles.others) // 2 :]
     others = [honest[int(place)] for place in random.permutation(len(honest))[: max(len(insiders), 4)]]
-    return [Worker(actor_id, log_uniform(random, (0.001, 0.01))) for actor_id in (*insiders, *others)]
+    return [BusyMember(actor_id, log_uniform(random, (0.001, 0.01))) for actor_id in (*insiders, *others)]
 
 
 def hand_over(plan: SellerPlan, leaving: dict[str, tuple[float, str]]) -> None:

@@ -19,7 +19,7 @@ Fields = dict[str, str | int | float | bool]
 TimedEvents = list[tuple[float, Fields]]
 
 
-class ReviewOutcome(NamedTuple):
+class SimulatedOutcome(NamedTuple):
     """What becomes of a review before the end of the run."""
 
     #: In the order of time.
@@ -35,7 +35,7 @@ class ReviewOutcome(NamedTuple):
 _CURRENCY: Final = {"US": "USD", "UK": "GBP", "DE": "EUR", "FR": "EUR"}
 
 
-def review_events(hazards: Hazards, plan: SellerPlan, review: SimulatedReview, until: float) -> ReviewOutcome:
+def review_events(hazards: Hazards, plan: SellerPlan, review: SimulatedReview, until: float) -> SimulatedOutcome:
     """Return a review's events before `until`, and its paid removal or its flip."""
     end = min(until, review.removed_at)
     flip = first_flip(hazards, plan, review, end)
@@ -66,7 +66,7 @@ def review_events(hazards: Hazards, plan: SellerPlan, review: SimulatedReview, u
     if held:
         events = _released(events, held, until)
     paid_at = flip.at if flip and flip.paid else removed_at if review.removal_paid else math.inf
-    return ReviewOutcome(
+    return SimulatedOutcome(
         events,
         _id_at(seller.number, review, paid_at) if paid_at < until else None,
         flip,

@@ -25,7 +25,7 @@ from stream.market.hazards import DAY
 from stream.market.output import Market, MarketBuilder, rfc3339
 from stream.market.payments import Deal
 from stream.market.plans import SellerPlan, SimulatedReview
-from stream.market.review_events import ReviewOutcome, review_events
+from stream.market.review_events import SimulatedOutcome, review_events
 from stream.market.run_context import RunContext, run_context
 from stream.market.scenarios import SCENARIOS, Scenario, find
 from stream.market.worlds import world as find_world
@@ -114,11 +114,11 @@ def write(scenario: str, seed: int, sellers: int, days: int, out: Path, truth: P
 
 def _add_seller(
     scenario: Scenario, seller_run: SellerRun, builder: MarketBuilder
-) -> list[tuple[SimulatedReview, ReviewOutcome]]:
+) -> list[tuple[SimulatedReview, SimulatedOutcome]]:
     """Add a seller's events, and return its reviews with a paid end or of a source."""
     context, plan, seller_id = seller_run.context, seller_run.plan, seller_run.plan.seller.seller_id
     builder.confounders[seller_id] = seller_run.confounders
-    found: list[tuple[SimulatedReview, ReviewOutcome]] = []
+    found: list[tuple[SimulatedReview, SimulatedOutcome]] = []
     count = 0
     for review in plan.reviews:
         outcome = review_events(context.world.hazards, plan, review, context.until)
@@ -135,7 +135,7 @@ def _add_seller(
 def _add_truth(
     seller_run: SellerRun,
     groups: MarketGroups,
-    outcomes: list[tuple[SimulatedReview, ReviewOutcome]],
+    outcomes: list[tuple[SimulatedReview, SimulatedOutcome]],
     builder: MarketBuilder,
 ) -> list[SourcedReview]:
     """Add the flips and removals that a seller paid for, and return its reviews that have a source."""
@@ -159,11 +159,11 @@ def _add_truth(
     return [_sourced(seller.seller_id, review, outcome) for review, outcome in outcomes if _source(review, outcome)]
 
 
-def _source(review: SimulatedReview, outcome: ReviewOutcome) -> str:
+def _source(review: SimulatedReview, outcome: SimulatedOutcome) -> str:
     return review.source or (outcome.flip.source if outcome.flip else "")
 
 
-def _sourced(seller_id: str, review: SimulatedReview, outcome: ReviewOutcome) -> SourcedReview:
+def _sourced(seller_id: str, review: SimulatedReview, outcome: SimulatedOutcome) -> SourcedReview:
     source = _source(review, outcome)
     if outcome.flip and outcome.flip.source == source:
         return SourcedReview(source, seller_id, outcome.flip_id, outcome.flip_at)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from functools import cache
+from functools import lru_cache
 
 from stream.contract.events import ContactAccessed
 from stream.market.cheats import Run
@@ -14,36 +14,39 @@ from stream.market.simulate import START, make
 from stream.market.truth import MarketTruth, arranged
 from tests.unit.market.test_market import Event, by_review, decoded
 
-SELLERS, DAYS, SEED = 90, 180, 2
+SELLERS, DAYS, SEED = 70, 160, 2
 #: For each 100 sellers.
 GROUPS = {
-    "brokers": Groups(insider_brokers=3.3),
-    "brokers_and_desks": Groups(insider_brokers=3.3, desks=3.3),
-    "lists": Groups(list_brokers=3.3),
-    "extortion": Groups(extortionists=4.0),
-    "look_alikes": Groups(families=4.0, agencies=2.2, desks=2.2),
-    "closures": Groups(closures=5.0),
+    "brokers": Groups(insider_brokers=4.3),
+    "brokers_and_desks": Groups(insider_brokers=4.3, desks=4.3),
+    "lists": Groups(list_brokers=4.3),
+    "extortion": Groups(extortionists=5.7),
+    "look_alikes": Groups(families=5.7, agencies=2.9, desks=2.9),
+    "closures": Groups(closures=7.1),
     "held": Groups(held_a_month=1.0),
     "none": Groups(),
 }
 
+#: A decoded market takes up to 100 MB, and a test needs three at most.
+_latest = lru_cache(maxsize=3)
 
-@cache
+
+@_latest
 def market(name: str) -> Market:
     return make(Scenario(groups=GROUPS[name]), Run("test", SEED, SELLERS, DAYS))
 
 
-@cache
+@_latest
 def truth(name: str) -> MarketTruth:
     return arranged(market(name).truth, market(name).groups)
 
 
-@cache
+@_latest
 def events(name: str) -> list[Event]:
     return decoded(market(name))
 
 
-@cache
+@_latest
 def reviews(name: str) -> dict[str, list[Event]]:
     return by_review(events(name))
 

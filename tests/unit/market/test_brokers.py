@@ -12,7 +12,7 @@ from stream.contract.events import CRITICAL_STARS, ContactAccessed, OutreachSent
 from stream.market.brokers import CLIENTS, ORDERED
 from stream.market.cheats import CLIENT
 from stream.market.truth import RingMember, RingRow
-from tests.unit.market.group_markets import day, day_of, events, look_ups, market, reviews, truth
+from tests.unit.market.group_markets import DAYS, day, day_of, events, look_ups, reviews, truth
 from tests.unit.market.test_market import Event, flips, stars
 
 KINDS = ("brokers", "lists")
@@ -196,7 +196,7 @@ def test_a_platform_can_know_links_of_four_fifths_of_the_members(name: str) -> N
         assert len(set(linked)) == len(linked) == round(0.8 * len(sellers))
         assert set(linked) <= sellers
         assert len({link.linked_id for link in ring.links}) == 1
-        assert all(0 <= day_of(link.known_at) <= 200 for link in ring.links)
+        assert all(0 <= day_of(link.known_at) <= DAYS for link in ring.links)
     assert len({link.linked_id for ring in rings(name) for link in ring.links}) == len(rings(name))
 
 
@@ -208,4 +208,3 @@ def test_sellers_that_are_no_clients_keep_their_flips(name: str) -> None:
         review_id: flip.occurred_at for review_id, flip in flips_by_review("none").items()
         if flip.seller_id not in clients
     }  # fmt: skip
-    assert len(market(name).confounders) == 90
