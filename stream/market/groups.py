@@ -19,7 +19,8 @@ from stream.market.brokers import Client, FlipBroker, draw_brokers, draw_own_kin
 from stream.market.cheats import Run
 from stream.market.extortion import Extortionist
 from stream.market.honest import REGULARS, draw_seller, regular_id
-from stream.market.look_alikes import Agency, Desk, ShopFamily
+from stream.market.look_alikes import Agency, BusyMember, Desk, ShopFamily
+from stream.market.mass_changes import Closure, HeldChanges
 from stream.market.plans import SellerPlan, SimulatedSeller
 from stream.market.run_context import RunContext
 from stream.market.scenarios import Groups
@@ -62,8 +63,10 @@ class MarketGroups:
     families: list[ShopFamily] = field(default_factory=list)
     agencies: list[Agency] = field(default_factory=list)
     desks: list[Desk] = field(default_factory=list)
-    #: Those without a row in the truth.
-    others: list[SellerGroup] = field(default_factory=list)
+    #: These have no row in the truth.
+    busy_members: list[BusyMember] = field(default_factory=list)
+    closures: list[Closure] = field(default_factory=list)
+    held: list[HeldChanges] = field(default_factory=list)
     #: The clients that also cheat by themselves: their kinds by number of the seller.
     own_kinds: dict[int, str] = field(default_factory=dict)
 
@@ -75,8 +78,10 @@ class MarketGroups:
         """Add what happens to a seller without its payment, and return the names of the causes."""
         number = plan.seller.number
         names: list[str] = []
+        # The order selects the seeds: append only.
         kinds: tuple[Sequence[SellerGroup], ...] = (
-            *(self.families, self.agencies, self.desks, self.others, self.extortionists),
+            *(self.families, self.agencies, self.desks, self.busy_members, self.closures, self.held),
+            self.extortionists,
         )
         for place, kind in enumerate(kinds):
             for index, group in enumerate(kind):
@@ -120,22 +125,23 @@ def draw_groups(scenario: Groups, run: Run, context: RunContext) -> MarketGroups
     agencies = _drawn(scenario.agencies, run, _AGENCIES, look_alikes.AGENCY, context, look_alikes.draw_agency)
     desks = _draw_desks(_count(scenario.desks, sellers), run, context, brokers)
     insiders = [tenure.actor_id for broker in brokers for tenure in broker.tenures]
-    others: list[SellerGroup] = []
-    if insiders or desks:
-        others += look_alikes.draw_busy_members(context, insiders, _generator(run, _BUSY))
-    accounts = (regular_id(int(number)) for number in _generator(run, _ACCOUNTS).permutation(REGULARS))
+    # Extortionists take frequent reviewers' accounts from one end, closures from the other.
+    accounts = [regular_id(int(number)) for number in _generator(run, _ACCOUNTS).permutation(REGULARS)]
     extortionists = [
-        extortion.draw_extortionist(next(accounts), context, sellers, _generator(run, _EXTORTIONISTS, index))
+        extortion.draw_extortionist(accounts[index], context, sellers, _generator(run, _EXTORTIONISTS, index))
         for index in range(_count(scenario.extortionists, sellers))
     ]
-    others += [
-        mass_changes.draw_closure(next(accounts), context, sellers, _generator(run, _CLOSURES, index))
+    closures = [
+        mass_changes.draw_closure(accounts[-1 - index], context, sellers, _generator(run, _CLOSURES, index))
         for index in range(_count(scenario.closures, sellers))
     ]
-    if scenario.held_a_month:
-        others.append(mass_changes.draw_held_changes(scenario.held_a_month, context, _generator(run, _HELD)))
     own_kinds = draw_own_kinds(brokers, _generator(run, _OWN))
-    return MarketGroups(run, context, brokers, extortionists, families, agencies, desks, others, own_kinds)
+    busy = look_alikes.draw_busy_members(context, insiders, _generator(run, _BUSY)) if insiders or desks else []
+    a_month = scenario.held_a_month
+    held = [mass_changes.draw_held_changes(a_month, context, _generator(run, _HELD))] if a_month else []
+    return MarketGroups(
+        run, context, brokers, extortionists, families, agencies, desks, busy, closures, held, own_kinds
+    )
 
 
 def links_generator(run: Run) -> np.random.Generator:
