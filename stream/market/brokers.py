@@ -205,7 +205,7 @@ def _with_switching(brokers: list[FlipBroker], context: RunContext, random: np.r
         new = brokers[follower]
         last = new.until - _CLIENT_DAYS[0] * DAY
         able = [client for client in broker.clients if client.until < last]
-        count = math.ceil(_SWITCHING * len(broker.clients))
+        count = min(math.ceil(_SWITCHING * len(broker.clients)), CLIENTS[1] - len(new.clients))
         for index in sorted(int(index) for index in random.permutation(len(able))[:count]):
             since = uniform(random, (max(able[index].until, new.since), last))
             joined[follower].append(_draw_client(able[index].number, since, new, context, random))
