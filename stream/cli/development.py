@@ -17,7 +17,9 @@ from stream.cli.output import say
 def market(
     seed: Annotated[int, typer.Option(min=0)],
     out_file: Annotated[Path, typer.Option("--out", help="events, .jsonl or .jsonl.gz")],
-    truth: Annotated[Path, typer.Option(help="the cheats and the flips that they paid for, .jsonl")],
+    truth: Annotated[
+        Path, typer.Option(help="the cheats, the flips that they paid for, and groups of sellers, .jsonl")
+    ],
     scenario: Annotated[str | None, typer.Option(help="kind of market: honest, bribes, confounded, cheats ...")] = None,
     background: Annotated[
         Path | None,

@@ -7,11 +7,10 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
 from stream.contract.alerts import Alert
-from stream.market.cheats import Cheat
+from stream.market.truth import read_truth
 
 #: The rate is that of the latest seconds.
 _RATE_SECONDS: Final = 5.0
@@ -85,9 +84,8 @@ class Rate:
 
 
 def cheating_sellers(truth: bytes) -> set[str]:
-    """Return the sellers of a truth file; its other lines are about staff."""
-    cheats = [msgspec.json.decode(line, type=Cheat) for line in truth.splitlines()]
-    return {cheat.seller_id for cheat in cheats if cheat.seller_id}
+    """Return the cheating sellers of a truth file; its other lines are about staff and groups."""
+    return {cheat.seller_id for cheat in read_truth(truth).cheats if cheat.seller_id}
 
 
 def accused_sellers(alerts: Iterable[Alert]) -> set[str]:

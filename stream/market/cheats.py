@@ -1,4 +1,4 @@
-"""Cheats: the kinds of cheat, which sellers cheat, and the lines of the truth file.
+"""Cheats: the kinds of cheat, which sellers cheat, and the lines of the truth file about them.
 
 Invariant: a kind is an entry in a table; its fields describe the behaviour, and `payments` plans it. Sellers become
 cheats in the order of their numbers, lowest first: detectors see ids as keys and nothing more.
@@ -71,6 +71,9 @@ KINDS: Final[dict[str, CheatKind]] = {
     "removals": CheatKind(channels=("removal",)),
 }
 
+#: The kind in the truth of a seller that buys from brokers and does not cheat by itself.
+CLIENT: Final = "client"
+
 
 class Run(msgspec.Struct, frozen=True, omit_defaults=True):
     """The parameters of a run."""
@@ -89,7 +92,8 @@ class Cheat(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     seller_id: str = ""
     actor_id: str = ""
-    #: For a seller a key of `KINDS`; for a staff member `access` or `removals`, what it sold.
+    #: For a seller a key of `KINDS`, or `client` if it only buys from brokers. For a staff member `access` or
+    #: `removals`, what it sold.
     kind: str
     #: RFC 3339, UTC.
     started_at: str

@@ -24,7 +24,6 @@ from stream.market.scenarios import Confounders
 #: no time before it.
 _MIDDLE: Final = (0.15, 0.8)
 
-
 #: A month of a seller's level, and the variances of its log: gone by the next month, and kept for a year.
 _MONTH: Final = 30 * DAY
 _MONTHLY_VARIANCE: Final = 0.15
@@ -206,13 +205,16 @@ def sale(plan: SellerPlan, context: RunContext, random: np.random.Generator) -> 
 
 
 def release(plan: SellerPlan, context: RunContext, random: np.random.Generator) -> None:
-    """A bad release, and its repair after one to three weeks.
-
-    For every critical review of that time two more are written. After the repair the reviews of that time flip 3-10
-    times as often, fading over four to eight weeks: longer than a product fix.
-    """
+    """A bad release, and its repair after one to three weeks, which fades over four to eight: longer than a fix."""
     begin, days = plan.time_at(uniform(random, _MIDDLE)), uniform(random, (7.0, 21.0))
-    repaired = begin + days * DAY
+    add_bad_reviews(plan, context, begin, begin + days * DAY, random)
+    add_repair(plan, begin, begin + days * DAY, uniform(random, (28.0, 56.0)), log_uniform(random, (3.0, 10.0)))
+
+
+def add_bad_reviews(
+    plan: SellerPlan, context: RunContext, begin: float, repaired: float, random: np.random.Generator
+) -> None:
+    """For every critical review between a bad release and its repair, add two more."""
     span = (begin, min(repaired, plan.end))
     parameters = context.world.honest
     worse = replace(plan.seller, critical_share=1.0)
@@ -222,7 +224,11 @@ def release(plan: SellerPlan, context: RunContext, random: np.random.Generator) 
         review.previous_known = random.random() < parameters.previous_known
     plan.numbers_used += len(added)
     plan.reviews += added
-    boosts = fading(repaired, uniform(random, (28.0, 56.0)), log_uniform(random, (3.0, 10.0)))
+
+
+def add_repair(plan: SellerPlan, begin: float, repaired: float, days: float, factor: float) -> None:
+    """After a repair the reviews since the bad release flip this many times as often, fading over these days."""
+    boosts = fading(repaired, days, factor)
     for review in plan.reviews:
         if review.critical and begin <= review.created_at < repaired:
             review.boosts += boosts

@@ -24,7 +24,7 @@ _GOOD_STARS: Final = weighted_choice({5: 0.72, 4: 0.28})
 _UPGRADED_STARS: Final = weighted_choice({5: 0.6, 4: 0.4})
 _MARKETPLACES: Final = weighted_choice({"US": 0.5, "UK": 0.2, "DE": 0.2, "FR": 0.1})
 #: Number of frequent reviewers, the same for all sellers.
-_REGULARS: Final = 5000
+REGULARS: Final = 5000
 #: What a coupon is worth, as a share of the price.
 _COUPON: Final = 0.15
 
@@ -43,6 +43,11 @@ def draw_seller(parameters: HonestParameters, number: int, random: np.random.Gen
         price=lognormal(random, 25.0, 0.7),
         marketplace=_MARKETPLACES.draw(random),
     )
+
+
+def regular_id(number: int) -> str:
+    """Return the id of the frequent reviewer with this number, below `REGULARS`."""
+    return f"u{number}"
 
 
 def draw_reviews(
@@ -64,12 +69,13 @@ def draw_reviews(
     start, until = span
     evenly = random.uniform(start, until, random.poisson(per_day * (until - start) / DAY))
     times = seasonality.moved(np.sort(evenly), start, until)
-    return [_draw_review(parameters, seller, number, float(at), random) for number, at in enumerate(times, first)]
+    return [draw_review(parameters, seller, number, float(at), random) for number, at in enumerate(times, first)]
 
 
-def _draw_review(
+def draw_review(
     parameters: HonestParameters, seller: SimulatedSeller, number: int, created_at: float, random: np.random.Generator
 ) -> SimulatedReview:
+    """Draw a review of this time, and what would happen to it if no seller paid."""
     stars = _CRITICAL_STARS if random.random() < seller.critical_share else _GOOD_STARS
     regular = random.random() < parameters.regulars
     review = SimulatedReview(
@@ -77,7 +83,7 @@ def _draw_review(
         created_at=created_at,
         rating=stars.draw(random),
         product=int(random.integers(seller.products)),
-        reviewer_id=f"u{random.integers(_REGULARS)}" if regular else f"u{seller.number:04d}x{number}",
+        reviewer_id=regular_id(int(random.integers(REGULARS))) if regular else f"u{seller.number:04d}x{number}",
         verified=random.random() < 0.92,
     )
     review.edit = _draw_edit(parameters, review, random)

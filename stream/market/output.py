@@ -1,4 +1,4 @@
-"""The output of the simulator: event lines in the order of arrival, and the truth about the cheats.
+"""The output of the simulator: event lines in the order of arrival, and the truth about cheats and groups.
 
 Invariant: the same events and the same truth give the same bytes.
 """
@@ -18,6 +18,7 @@ import numpy as np
 
 from stream.market.cheats import Cheat, Run
 from stream.market.payments import Deal
+from stream.market.truth import AnyGroupRow
 
 _EPOCH: Final = dt.datetime(1970, 1, 1)  # naive, for `rfc3339`
 
@@ -32,11 +33,13 @@ class Market:
     confounders: dict[str, list[str]]
     #: The parameters; with a real background the scenario is `background`.
     run: Run
+    #: The truth about groups of sellers: rings, extortionists, honest groups.
+    groups: list[AnyGroupRow] = field(default_factory=list)
 
     def write(self, out: Path, truth: Path) -> None:
         """Write both files, compressed if the name ends in `.gz`."""
         _write(out, self.lines)
-        _write(truth, (msgspec.json.encode(cheat) + b"\n" for cheat in self.truth))
+        _write(truth, (msgspec.json.encode(row) + b"\n" for row in (*self.truth, *self.groups)))
 
 
 @dataclass
@@ -59,29 +62,43 @@ class MarketBuilder:
             self._arrivals.append(arrival)
 
     def add_cheat(self, seller_id: str, kind: str, deal: Deal, paid: list[str]) -> None:
-        """Record a cheating seller, and what the deal's insider sold.
+        """Record a seller that cheats by itself, and what the deal's insider sold.
 
         Args:
             paid: The ids of the reviews whose flip or removal was paid.
         """
-        flips = [] if deal.channel == "removal" else paid
-        cheat = Cheat(seller_id=seller_id, kind=kind, run=self.run, **_truth_fields(deal.since, flips))
-        self._sellers.append(cheat)
-        if deal.actor_id and paid:  # an insider without a success has sold nothing
-            sold = "removals" if deal.channel == "removal" else deal.channel
-            starts, reviews = self._staff.setdefault((deal.actor_id, sold), ([], []))
-            starts.append(deal.since)
-            reviews += paid
+        self.add_seller(seller_id, kind, deal.since, [] if deal.channel == "removal" else paid)
+        self.add_deal(deal, paid)
 
-    def build(self) -> Market:
-        """Return the market."""
+    def add_seller(self, seller_id: str, kind: str, since: float, flips: list[str]) -> None:
+        """Record a cheating seller with the ids of the reviews whose flip was paid."""
+        self._sellers.append(Cheat(seller_id=seller_id, kind=kind, run=self.run, **_truth_fields(since, flips)))
+
+    def add_deal(self, deal: Deal, paid: list[str]) -> None:
+        """Record what the deal's insider sold."""
+        self.add_sale(deal.actor_id, "removals" if deal.channel == "removal" else deal.channel, deal.since, paid)
+
+    def add_sale(self, actor_id: str, sold: str, since: float, reviews: list[str]) -> None:
+        """Record what an insider sold to one seller; nothing if there is no insider or no success."""
+        if actor_id and reviews:
+            starts, sold_reviews = self._staff.setdefault((actor_id, sold), ([], []))
+            starts.append(since)
+            sold_reviews += reviews
+
+    def build(self, groups: list[AnyGroupRow] | None = None) -> Market:
+        """Return the market.
+
+        Args:
+            groups: The truth about its groups.
+        """
         # Stable: events of one millisecond keep the order of cause and effect.
         order = np.argsort(np.array(self._arrivals, dtype=np.int64), kind="stable")
         staff = [
             Cheat(actor_id=actor_id, kind=kind, run=self.run, **_truth_fields(min(starts), reviews))
             for (actor_id, kind), (starts, reviews) in sorted(self._staff.items())
         ]
-        return Market([self._lines[place] for place in order], self._sellers + staff, self.confounders, self.run)
+        lines = [self._lines[place] for place in order]
+        return Market(lines, self._sellers + staff, self.confounders, self.run, groups or [])
 
 
 def _truth_fields(since: float, reviews: list[str]) -> dict[str, Any]:

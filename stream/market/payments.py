@@ -111,12 +111,16 @@ def _approach(
         if deal.channel == "removal":
             review.remove(paid_at, deal.actor_id, paid=True)
         elif paid_at < deal.ends:
-            review.flips.append(PlannedFlip(paid_at, _paid_rating(deal, parameters, random), paid=True))
+            review.flips.append(PlannedFlip(paid_at, draw_paid_rating(deal.retracts, parameters, random), paid=True))
 
 
-def _paid_rating(deal: Deal, parameters: PaymentParameters, random: np.random.Generator) -> int | None:
-    """Draw the rating of a paid flip; None: a deletion."""
-    if random.random() < deal.retracts:
+def draw_paid_rating(retracts: float, parameters: PaymentParameters, random: np.random.Generator) -> int | None:
+    """Draw the rating of a paid flip; None: a deletion.
+
+    Args:
+        retracts: The share of paid flips that are deletions.
+    """
+    if random.random() < retracts:
         return None
     return 5 if random.random() < parameters.five_stars else 4
 

@@ -62,6 +62,9 @@ class PlannedFlip:
     at: float
     rating: int | None
     paid: bool = False
+    #: The id of the ring or the extortionist that brings it, and the insider whose look-up it follows; empty: none.
+    source: str = ""
+    actor_id: str = ""
 
 
 @dataclass(slots=True)
@@ -88,12 +91,16 @@ class SimulatedReview:
     organic_rating: int | None = None
     look_ups: list[PlannedLookUp] = field(default_factory=list)
     contacts: list[PlannedContact] = field(default_factory=list)
-    #: Flips at a fixed time, whatever the hazard: withdrawn review bombs and paid flips.
+    #: Flips at a fixed time, whatever the hazard: withdrawn review bombs, paid and extorted flips, closed accounts.
     flips: list[PlannedFlip] = field(default_factory=list)
     #: Times at which this review's hazard is multiplied.
     boosts: list[Boost] = field(default_factory=list)
     #: From this time on the review has another id.
     imported_at: float = math.inf
+    #: Its author's account is closed, and the review deleted with it.
+    closed_at: float = math.inf
+    #: The extortionist that wrote it; empty: none.
+    source: str = ""
     #: The seller that owns the review, if it is not the seller that the review was drawn for.
     seller_id: str | None = None
 
@@ -118,6 +125,8 @@ class SellerPlan:
     end: float
     #: Times at which the hazard of all its reviews is multiplied.
     boosts: list[Boost] = field(default_factory=list)
+    #: Spans (begin, end) in which the platform holds back changes of reviews; at the end all come with that time.
+    held: tuple[tuple[float, float], ...] = ()
     #: How many review numbers are given out: an added review must not get the number of a review that was taken out.
     numbers_used: int = 0
 

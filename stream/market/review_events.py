@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 from stream.market.hazards import Hazards, time_reached
 from stream.market.plans import PlannedContact, PlannedFlip, SellerPlan, SimulatedReview
@@ -18,13 +18,25 @@ Fields = dict[str, str | int | float | bool]
 #: Events with their times, epoch seconds.
 TimedEvents = list[tuple[float, Fields]]
 
+
+class SimulatedOutcome(NamedTuple):
+    """What becomes of a review before the end of the run."""
+
+    #: In the order of time.
+    events: TimedEvents
+    #: The review's id at a paid flip or removal; None if there is none.
+    paid_id: str | None
+    #: Its first flip, its id then, and the time of the event.
+    flip: PlannedFlip | None
+    flip_id: str
+    flip_at: float
+
+
 _CURRENCY: Final = {"US": "USD", "UK": "GBP", "DE": "EUR", "FR": "EUR"}
 
 
-def review_events(
-    hazards: Hazards, plan: SellerPlan, review: SimulatedReview, until: float
-) -> tuple[TimedEvents, str | None]:
-    """Return a review's events before `until`, in order, and the review's id if its flip or removal was paid."""
+def review_events(hazards: Hazards, plan: SellerPlan, review: SimulatedReview, until: float) -> SimulatedOutcome:
+    """Return a review's events before `until`, and its paid removal or its flip."""
     end = min(until, review.removed_at)
     flip = first_flip(hazards, plan, review, end)
     removed_at = review.removed_at
@@ -50,8 +62,17 @@ def review_events(
     if review.imported_at < until:
         new_id = _id_at(seller.number, review, review.imported_at)
         events = _imported(events, created, review.imported_at, new_id)
+    held = plan.held if review.imported_at == math.inf else ()  # an import comes between changes, and keeps their order
+    if held:
+        events = _released(events, held, until)
     paid_at = flip.at if flip and flip.paid else removed_at if review.removal_paid else math.inf
-    return events, _id_at(seller.number, review, paid_at) if paid_at < until else None
+    return SimulatedOutcome(
+        events,
+        _id_at(seller.number, review, paid_at) if paid_at < until else None,
+        flip,
+        _id_at(seller.number, review, flip.at) if flip else "",
+        _release_time(flip.at, held, until) if flip else math.inf,
+    )
 
 
 def _id_at(number: int, review: SimulatedReview, at: float) -> str:
@@ -92,6 +113,8 @@ def _edits_and_deletion(
         at, stars = review.edit
         # After a flip only the text changes: a further change of stars could be a second flip.
         plans.append((at, "edited", None if flip and flip.at <= at else stars))
+    if review.closed_at < until and not (flip and flip.rating is None):
+        plans.append((review.closed_at, "author", None))
     rating = review.rating
     for at, change, stars in sorted(plans, key=lambda each: each[0]):
         if at >= until:
@@ -122,6 +145,20 @@ def _imported(events: TimedEvents, created: Fields, at: float, new_id: str) -> T
     deleted: Fields = {"type": "review.deleted", **described, "deleted_by": "platform", "rating": rating}
     created_again: Fields = {"type": "review.created", **created, "review_id": new_id, "rating": rating}
     return [*before, (at, deleted), (at, created_again), *renamed]
+
+
+def _released(events: TimedEvents, held: tuple[tuple[float, float], ...], until: float) -> TimedEvents:
+    """Return the events with the times at which the platform writes the changes that it held back."""
+    moved = [
+        (_release_time(at, held, until) if fields["type"] in {"review.edited", "review.deleted"} else at, fields)
+        for at, fields in events
+    ]
+    return sorted(moved, key=lambda each: each[0])
+
+
+def _release_time(at: float, held: tuple[tuple[float, float], ...], until: float) -> float:
+    """Return the end of the span that a change of this time is held back in; the time itself if there is none."""
+    return next((end for begin, end in held if begin <= at < end < until), at)
 
 
 def outreach_event(about: Fields, contact: PlannedContact, marketplace: str) -> Fields:

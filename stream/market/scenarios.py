@@ -1,4 +1,4 @@
-"""Kinds of markets by name: which cheats, which confounders, how unclean the delivery.
+"""Kinds of markets by name: which cheats, confounders and groups of sellers, how unclean the delivery.
 
 Invariant: parameters only, frozen. A new kind of cheat or a new confounder is a new field with a default that changes
 nothing, so that the markets of existing names stay the same.
@@ -47,6 +47,28 @@ class Cheats:
 
 
 @dataclass(frozen=True)
+class Groups:
+    """How many groups tie sellers together, for each 100 sellers; `groups` draws them.
+
+    A market of 20 sellers or more has at least one of each that is not 0, if it is long enough.
+    """
+
+    #: Brokers who sell look-ups of an insider, and brokers who sell by lists from outside.
+    insider_brokers: float = 0.0
+    list_brokers: float = 0.0
+    #: Reviewers who write critical reviews and turn them for money.
+    extortionists: float = 0.0
+    #: Honest: shops of one owner, reputation agencies, members of support who look up the same sellers' reviews each
+    #: week, and closed accounts of reviewers.
+    families: float = 0.0
+    agencies: float = 0.0
+    desks: float = 0.0
+    closures: float = 0.0
+    #: How often in 30 days the platform holds back all changes of reviews and then writes them with one time.
+    held_a_month: float = 0.0
+
+
+@dataclass(frozen=True)
 class Delivery:
     """What producers and networks do to a stream; the events stay the same."""
 
@@ -67,6 +89,7 @@ class Scenario:
     confounders: Confounders = field(default_factory=Confounders)
     cheats: Cheats = field(default_factory=Cheats)
     delivery: Delivery = field(default_factory=Delivery)
+    groups: Groups = field(default_factory=Groups)
 
 
 #: Shares such that each confounder occurs among 500 sellers, and most sellers have at most one rare confounder.
@@ -99,6 +122,11 @@ _SINGLE_KINDS: Final = {kind: Cheats(share=0.04, kinds=(kind,)) for kind in sort
     "access": Cheats(share=0.04, kinds=("leaked",), leaking=1),
 }
 
+#: Honest groups that look like rings. Few enough that most sellers are in none.
+_LOOK_ALIKES: Final = Groups(families=2.0, agencies=0.6, desks=0.6, closures=4.0, held_a_month=1.0)
+#: Cheats that act alone beside the clients of brokers.
+_ALONE: Final = Cheats(share=0.02, kinds=("bribes", "hidden", "drip", "burst"))
+
 
 def _single_confounder(name: str) -> Scenario:
     """Make a scenario with one confounder, of a fifth of the sellers or all, to measure its effect on detectors."""
@@ -116,6 +144,15 @@ SCENARIOS: Final[dict[str, Scenario]] = {
     "moving_cheats": Scenario(_MOVING, Cheats(share=0.06, kinds=_ALL_KINDS, leaking=1)),
     **{kind: Scenario(cheats=cheats) for kind, cheats in _SINGLE_KINDS.items()},
     **{each.name: _single_confounder(each.name) for each in fields(Confounders)},
+    "brokers": Scenario(groups=Groups(insider_brokers=0.6, desks=0.6)),
+    "lists": Scenario(groups=Groups(list_brokers=0.6)),
+    "extortion": Scenario(groups=Groups(extortionists=1.0)),
+    "families": Scenario(groups=_LOOK_ALIKES),
+    "rings": Scenario(
+        _ALL_CONFOUNDERS,
+        _ALONE,
+        groups=replace(_LOOK_ALIKES, insider_brokers=0.4, list_brokers=0.4, extortionists=1.0),
+    ),
 }
 
 

@@ -25,6 +25,8 @@ class Roles:
     leaking: tuple[str, ...]
     broker: str
     remover: str
+    #: All other members, in random order.
+    others: tuple[str, ...]
 
 
 def any_member(random: np.random.Generator) -> str:
@@ -35,8 +37,20 @@ def any_member(random: np.random.Generator) -> str:
 def assign_roles(desk: int, leaking: int, random: np.random.Generator) -> Roles:
     """Draw the roles, with this many members at the desk and this many who leak."""
     ids = [_staff_id(int(number)) for number in random.permutation(_POOL)]
-    return Roles(tuple(ids[2 : 2 + desk]), tuple(ids[2 + desk : 2 + desk + leaking]), ids[0], ids[1])
+    first = 2 + desk + leaking
+    return Roles(tuple(ids[2 : 2 + desk]), tuple(ids[2 + desk : first]), ids[0], ids[1], tuple(ids[first:]))
 
 
 def _staff_id(number: int) -> str:
     return f"staff-{number:02d}"
+
+
+def in_office(actor_id: str, at: float, leaving: dict[str, tuple[float, str]]) -> str:
+    """Return who does a member's work at a time: the member, or its successor once it has left.
+
+    Args:
+        leaving: By member, when it leaves (epoch seconds), and who succeeds it.
+    """
+    while actor_id in leaving and at >= leaving[actor_id][0]:
+        actor_id = leaving[actor_id][1]
+    return actor_id

@@ -21,6 +21,7 @@ from stream.config import Settings
 from stream.contract.events import STREAMS, AnyEvent
 from stream.intake.header_names import RawName
 from stream.intake.partition import partition_of
+from stream.market.truth import read_truth
 from stream.ops.client import connection
 from stream.ops.event_files import head, stream_of
 from tests.kafka.group import PARTITIONS, Group
@@ -62,8 +63,7 @@ def with_verdicts(lines: list[bytes], truth: Path, settings: Settings, chance: R
         disorder: Whether some verdicts come after a later one of the same case.
     """
     tasks = ConcludingTasks(settings.alert_budget, settings.config_digest, PARTITIONS)
-    found = [json.loads(line) for line in truth.read_text().splitlines()]
-    cheats = {cheat.get("actor_id") or cheat["seller_id"] for cheat in found}
+    cheats = {cheat.actor_id or cheat.seller_id for cheat in read_truth(truth.read_bytes()).cheats}
     sent = case_events([_decode(line) for line in lines], tasks, cheats, chance, disorder)
     return among(lines, _time, [(at, msgspec.json.encode(event)) for at, event in sent])
 
