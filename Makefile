@@ -56,7 +56,7 @@ check: lint
 	$(BIN)/pytest -q -m "not kafka and not browser and not slow and not stack and not image" --numprocesses=auto --dist=worksteal
 
 test: lint
-	$(BIN)/pytest -q -m "not stack and not image" --numprocesses=$(PROCESSES) --dist=loadgroup
+	$(BIN)/pytest -q -m "not stack and not image" --numprocesses=$(PROCESSES) --dist=loadgroup --durations=30
 
 # Random crashes, fencing and rebalances over a simulated log. A failing seed can be repeated exactly.
 SEEDS ?= 1000

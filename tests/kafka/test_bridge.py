@@ -31,7 +31,7 @@ from tests.kafka.group import Group, argv, wait
 
 pytestmark = pytest.mark.kafka
 
-_REVIEWS = 6000
+_REVIEWS = 3000
 _SELLERS = 30
 
 

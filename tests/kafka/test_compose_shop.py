@@ -28,7 +28,8 @@ from tests.kafka.cdc.connect import connect_jars
 from tests.kafka.cdc.postgres import Postgres
 from tests.kafka.group import PARTITIONS, Group, wait
 
-pytestmark = pytest.mark.kafka
+# Not in `make test`, which has the same way with tables of another shop: `make stack-test` runs it.
+pytestmark = [pytest.mark.kafka, pytest.mark.stack]
 
 _DOCKER: Final = Path(__file__).parents[2] / "docker"
 _COMPOSE: Final[dict[str, Any]] = yaml.safe_load((_DOCKER / "compose.yaml").read_text())
