@@ -48,8 +48,8 @@ def test_a_web_port_in_use_ends_a_worker_with_one_line(group: Group) -> None:
         assert Worker(group, port).process.wait(60) == 1
     address = f"VOLTEFACE_WEB_PORT={port} cannot be used at VOLTEFACE_WEB_HOST=0.0.0.0"
     assert _errors(group) == [
-        f"SettingsError: {address}: Address already in use; set another one: two workers on one machine need different "
-        "ports"
+        f"SettingsError: {address}: Address already in use; set another one: two processes on one machine need "
+        "different ports"
     ]
 
 
