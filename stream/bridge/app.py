@@ -21,7 +21,7 @@ from stream.bridge import source_logs
 from stream.bridge.assignor import NumberAssignor
 from stream.bridge.metrics import BridgeMetrics
 from stream.bridge.runner import BridgeRunner
-from stream.bridge.start import begin, dead_letter_problems, needed_rights
+from stream.bridge.start import begin, check_written_topics, needed_rights
 from stream.bridge.task import BridgeTask
 from stream.config import SettingsError
 from stream.engine.faust_app import Raw, make_app
@@ -169,8 +169,7 @@ def _check_start() -> None:
         logging.config.dictConfig(app.conf.logging_config)  # Faust does that a little later
         check(kafka, _waiting)
         access_watch.wait()
-        for problem in dead_letter_problems(settings, kafka, mapping.topics):
-            raise SettingsError(problem)
+        check_written_topics(settings, kafka, mapping.topics)
     memory.collect_less_often()
     log.info("bridge_started", version=version("volteface"), group=settings.app_id, topics=list(mapping.topics))
 

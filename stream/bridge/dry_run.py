@@ -5,7 +5,6 @@ Invariant: it joins no group and writes nothing.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -20,9 +19,8 @@ from stream.bridge.mapping import Made
 from stream.bridge.source_records import Source
 from stream.bridge.start import Bridge
 from stream.intake.refusal import Refused
-from stream.intake.schema_cache import SchemaNeeded
 from stream.ops.client import consumer_connection
-from stream.ops.schema_registry import SchemaRegistry
+from stream.ops.fetched_schemas import FetchedSchemas
 
 _TIMEOUT_SECONDS: Final = 15.0
 #: A value is shown up to this length.
@@ -45,6 +43,7 @@ class DryRun:
         self.missing: list[str] = []
         self.refused = 0
         self._bridge = bridge
+        self._schemas = FetchedSchemas(bridge.settings, bridge.schemas)
         self._count = count
         self._outcomes: dict[str, Counter[str]] = {}
 
@@ -66,25 +65,10 @@ class DryRun:
         ]
 
     def _outcome(self, source: Source) -> list[Made] | Refused | Ignored:
-        while True:
-            try:
-                return self._bridge.mapping.events(source)
-            except (Refused, Ignored) as outcome:
-                return outcome
-            except SchemaNeeded as needed:
-                schema = asyncio.run(self._schema(needed))
-                assert self._bridge.schemas is not None, "without a registry no schema is needed"
-                if schema is None:
-                    self._bridge.schemas.put_unknown(needed.schema_id, time.monotonic())
-                else:
-                    self._bridge.schemas.put(needed.schema_id, schema)
-
-    async def _schema(self, needed: SchemaNeeded) -> Any:
-        registry = SchemaRegistry(self._bridge.settings)
         try:
-            return await registry.schema(needed.schema_id)
-        finally:
-            await registry.close()
+            return self._schemas.during(lambda: self._bridge.mapping.events(source))
+        except (Refused, Ignored) as outcome:
+            return outcome
 
     def _latest(self, topic: str) -> list[Source]:
         """Return the latest records of a topic, in order of partition and offset."""

@@ -88,14 +88,13 @@ def needed_rights(settings: config.Settings, topics: Sequence[str]) -> list[Righ
     ]
 
 
-def dead_letter_problems(settings: config.Settings, kafka: config.KafkaSettings, topics: Sequence[str]) -> list[str]:
-    """Return one line if topics that the bridge writes are missing, and none otherwise."""
+def check_written_topics(settings: config.Settings, kafka: config.KafkaSettings, topics: Sequence[str]) -> None:
+    """Raise SettingsError if topics that the bridge writes are missing."""
     wanted = [*settings.marketplace_topics, *map(settings.dead_letter_topic, topics)]
     with closing(KafkaAdminClient(**connection(kafka))) as admin:
         missing = [each["name"] for each in admin.describe_topics(wanted) if each["error_code"]]
-    if not missing:
-        return []
-    return [
-        f"topics {', '.join(missing)} are missing: run `volteface topics create` with VOLTEFACE_BRIDGE_MAPPING set, "
-        "which creates them"
-    ]
+    if missing:
+        raise config.SettingsError(
+            f"topics {', '.join(missing)} are missing: run `volteface topics create` with VOLTEFACE_BRIDGE_MAPPING "
+            "set, which creates them"
+        )

@@ -21,7 +21,6 @@ Fields = dict[str, Any]
 
 _FULL: Final = "run ALTER TABLE ... REPLICA IDENTITY FULL, so that the old row is in the database's log"
 _IDENTITY: Final = ("seller_id", "product_id", "review_id", "reviewer_id")
-_CREATED: Final = ("verified_purchase", "marketplace")
 
 
 class RowMapping(Protocol):
@@ -111,8 +110,10 @@ class ReviewRows:
         return [self._deleted(row, change.at, change.at)]
 
     def _row_updated(self, change: Change, row: Row) -> list[Fields]:
-        before, at = change.before, self._changed_at(change, row)
-        if before is None or not self._fields.is_whole(before):
+        # With the usual REPLICA IDENTITY nothing is known of the old row.
+        before = change.before if change.before is not None and self._fields.is_whole(change.before) else None
+        at = self._changed_at(change, row, before)
+        if before is None:
             return self._updated_from_unknown(change, row, at)
         was_deleted, is_deleted = self._fields.is_deleted(before), self._fields.is_deleted(row)
         if is_deleted:
@@ -137,11 +138,10 @@ class ReviewRows:
             return [self._created(row, self._fields.required(row, "created_at"))]
         return [self._edited(row, at, self._fields.required(row, "rating"), None)]
 
-    def _changed_at(self, change: Change, row: Row) -> dt.datetime:
+    def _changed_at(self, change: Change, row: Row, before: Row | None) -> dt.datetime:
         """Return the time of the column `changed_at`, or of the commit if the change did not set the column."""
         found: dt.datetime | None = self._fields.read(row, "changed_at")
-        before = change.before
-        is_set = before is None or not self._fields.is_whole(before) or self._fields.read(before, "changed_at") != found
+        is_set = before is None or self._fields.read(before, "changed_at") != found
         if found is None or (not is_set and change.at is not None):
             found = change.at
         if found is None:

@@ -45,6 +45,13 @@ def connected_settings(
     return settings, kafka
 
 
+def source_topics() -> tuple[str, ...]:
+    """Return the topics that the bridge reads, none without a mapping; raise SettingsError if it cannot be read."""
+    from stream.ops.bridge_topics import bridge_topics
+
+    return bridge_topics(config.load_bridge())
+
+
 def committed_tasks(settings: config.Settings, kafka: config.KafkaSettings) -> dict[int, Detector]:
     """Return a detector for each partition, restored from the committed state.
 

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from stream import config
-from stream.cli.connect import connected_settings
+from stream.cli.connect import connected_settings, source_topics
 from stream.cli.help import Command
 from stream.cli.help import group as new_group
 from stream.cli.output import print_json, say, warn
@@ -31,7 +30,7 @@ def list_() -> None:
 
     settings, kafka = connected_settings("dlq list")
     count = 0
-    for topic in (*settings.read_topics, *_sources()):
+    for topic in (*settings.read_topics, *source_topics()):
         settled = Settled()
         topic_reader.read_settlements(settings, kafka, topic, settled)
         for partition, offset, at, letter in topic_reader.dead_letters(settings, kafka, topic, warn):
@@ -72,7 +71,7 @@ def replay(
     from stream.ops import letter_replay
 
     settings, kafka = connected_settings("dlq replay")
-    topics = (*settings.input_topics, *_sources())
+    topics = (*settings.input_topics, *source_topics())
     if topic is not None and topic not in topics:
         raise typer.BadParameter(f"--topic takes one of {', '.join(topics)}, not {topic!r}")
     notice = _LateNotice(settings.allowed_lateness_seconds)
@@ -85,13 +84,6 @@ def replay(
         named.finish()
         left = None if left is None else left - done.sent
         say(f"{each}: {done.sent} sent again, {done.settled} sent before, {done.unsendable} cannot be sent")
-
-
-def _sources() -> tuple[str, ...]:
-    """Return the topics that the bridge reads."""
-    from stream.ops.bridge_topics import bridge_topics
-
-    return bridge_topics(config.load_bridge())
 
 
 class _LateNotice:

@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from stream import config
-from stream.cli.connect import connected_settings
+from stream.cli.connect import connected_settings, source_topics
 from stream.cli.output import literal, print_json, results
 
 
@@ -16,11 +15,10 @@ def doctor(
 ) -> None:
     """Say what is wrong between your Kafka and Volteface; exit code 1 if events are lost, refused or not read."""
     from stream.doctor.examine import examine
-    from stream.ops.bridge_topics import bridge_topics
 
     colors = {"ok": "green", "warning": "yellow", "error": "red"}
     errors = warnings = 0
-    sources = bridge_topics(config.load_bridge())
+    sources = source_topics()
     for found in examine(*connected_settings(None), sources):
         errors += found.level == "error"
         warnings += found.level == "warning"

@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from stream import config
-from stream.cli.connect import connected_settings
+from stream.cli.connect import connected_settings, source_topics
 from stream.cli.help import Command
 from stream.cli.help import group as new_group
 from stream.cli.output import say, warn
@@ -26,7 +25,7 @@ def create(
     from stream.ops import topics
 
     settings, kafka = connected_settings("topics create")
-    made = topics.create(settings, kafka, partitions, replication_factor, _sources())
+    made = topics.create(settings, kafka, partitions, replication_factor, source_topics())
     for name in made.made:
         say(f"made {name}")
     for name in made.there:
@@ -38,17 +37,10 @@ def check() -> None:
     """Compare the topics with their contract; exit code 1 if records would be lost or refused, 0 for warnings."""
     from stream.ops import topics
 
-    problems = topics.check(*connected_settings("topics check"), _sources())
+    problems = topics.check(*connected_settings("topics check"), source_topics())
     for problem in problems:
         say(f"error: {problem.text}", "red") if problem.is_error else warn(f"warning: {problem.text}")
     if any(problem.is_error for problem in problems):
         raise typer.Exit(1)
     if not problems:
         say("all topics are as they should be")
-
-
-def _sources() -> tuple[str, ...]:
-    """Return the topics that the bridge reads: their dead letters need topics, too."""
-    from stream.ops.bridge_topics import bridge_topics
-
-    return bridge_topics(config.load_bridge())

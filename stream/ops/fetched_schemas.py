@@ -22,13 +22,14 @@ class FetchedSchemas:
 
     Args:
         settings: How to reach the schema registry.
+        cache: Where schemas are put; by default a new cache.
 
     Attributes:
         cache: The schemas that were fetched.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self.cache = SchemaCache()
+    def __init__(self, settings: Settings, cache: SchemaCache | None = None) -> None:
+        self.cache = SchemaCache() if cache is None else cache
         self._settings = settings
 
     def during(self, decode: Callable[[], T]) -> T:
