@@ -12,6 +12,7 @@ from uuid import UUID
 
 import pytest
 from kafka import KafkaAdminClient, TopicPartition
+from kafka.errors import CoordinatorNotAvailableError
 from kafka.structs import OffsetAndMetadata
 
 from stream.intake.partition import partition_of
@@ -296,7 +297,17 @@ def test_a_dry_run_shows_records_beside_their_events_and_writes_nothing(platform
     assert written_events(platform.group).total() == 0
     with KafkaAdminClient(**connection(platform.group.kafka)) as admin:
         group = f"{platform.group.settings.app_id}-bridge"
+        wait(lambda: _has_coordinator(admin, group), 60, "Kafka makes no coordinator")
         assert admin.list_group_offsets(group) == {group: {}}
+
+
+def _has_coordinator(admin: KafkaAdminClient, group: str) -> bool:
+    """Return whether Kafka knows where a group is: at its first question it only makes the topic of offsets."""
+    try:
+        admin.list_group_offsets(group)
+    except CoordinatorNotAvailableError:
+        return False
+    return True
 
 
 def test_a_frozen_bridge_that_wakes_up_writes_nothing_twice(platform: Platform) -> None:
