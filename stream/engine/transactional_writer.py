@@ -119,11 +119,13 @@ class TransactionalWriter:
         rows: tuple[str, list[KeyValueHeaders]] | None,
     ) -> None:
         sent: list[_Sent] = []
+        # Before the transaction begins: the client looks for a missing topic for longer than a transaction may last.
+        by_partition = await self._by_partition(records)
+        if rows is not None:
+            by_partition[rows[0], self._partition] = rows[1]
         try:
             async with self._producer.transaction():
-                if rows is not None:
-                    await self._send_batches(rows[0], self._partition, rows[1], sent)
-                for (topic, partition), its in (await self._by_partition(records)).items():
+                for (topic, partition), its in by_partition.items():
                     await self._send_batches(topic, partition, its, sent)
                 await self._producer.send_offsets_to_transaction(offsets, self._settings.app_id)
                 # The commit itself does not fail for a refused record.

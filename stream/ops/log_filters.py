@@ -7,6 +7,7 @@ a stack trace. Both are chosen line by line; all others of the same logger are w
 from __future__ import annotations
 
 import logging
+import re
 import time
 import traceback
 from collections.abc import Sequence
@@ -23,6 +24,9 @@ _RETRIED: Final = (
     "Got error produce response on topic-partition %s, retrying. Error: %s",
     "Group Coordinator Request failed: %s",
 )
+#: kafka-python measures its steps by the clock, so a busy machine makes it complain of itself.
+_STEPS: Final = "kafka.net.selector"
+_SLOW_STEP: Final = re.compile(r"Task .* ran for .* threshold")
 #: What is tried again for longer than this is a warning, or an error. The client tries again after a tenth of a second,
 #: so a line after a pause belongs to another write: a task writes a transaction a second.
 _LASTING_SECONDS: Final = 5.0
@@ -45,7 +49,7 @@ _OF_A_CRASH: Final = ("We experienced a crash!", "Error while stopping child")
 
 
 class ExpectedLines(logging.Filter):
-    """Lowers lines that are expected to INFO: of a rebalance, and of what the client repeats with success.
+    """Lowers lines that are expected to INFO: of a rebalance, of what a client repeats with success, of a slow step.
 
     Args:
         level: The level of the log: lines below it are dropped.
@@ -59,11 +63,15 @@ class ExpectedLines(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether the line is written."""
-        if record.name.startswith("aiokafka.") and self._is_expected(record):
+        if self._is_expected(record):
             record.levelno, record.levelname = logging.INFO, logging.getLevelName(logging.INFO)
         return record.levelno >= self._level
 
     def _is_expected(self, record: logging.LogRecord) -> bool:
+        if record.name == _STEPS:
+            return _SLOW_STEP.match(str(record.msg)) is not None
+        if not record.name.startswith("aiokafka."):
+            return False
         return record.msg == _REBALANCE or (record.msg in _RETRIED and not self._is_lasting(record.getMessage()))
 
     def _is_lasting(self, line: str) -> bool:

@@ -17,6 +17,7 @@ from aiokafka.cluster import ClusterMetadata
 from aiokafka.consumer import group_coordinator
 from aiokafka.producer import sender
 from aiokafka.producer.message_accumulator import MessageAccumulator
+from kafka.net import selector
 
 from stream.config import SettingsError
 from stream.ops import log_filters, logs
@@ -66,6 +67,20 @@ def test_a_rebalance_is_no_warning_and_other_lines_stay_as_they_are() -> None:
     assert expected.filter(other)
     assert other.levelno == logging.WARNING
     assert not ExpectedLines("WARNING").filter(_record(name, logging.WARNING, _REBALANCE, "volteface"))
+
+
+_SLOW = "Task <kafka.net.selector.Task object at 0x7fd93e750990> ran for 0.125s (>0.100s threshold). It is blocking the"
+
+
+def test_a_slow_step_is_no_warning_but_other_lines_of_that_logger_are() -> None:
+    slow = _record("kafka.net.selector", logging.WARNING, _SLOW)
+    other = _record("kafka.net.selector", logging.WARNING, "Task %s left RUNNING after step", "a task")
+    assert ExpectedLines("INFO").filter(slow)
+    assert slow.levelno == logging.INFO
+    assert ExpectedLines("INFO").filter(other)
+    assert other.levelno == logging.WARNING
+    source = inspect.getsource(selector)
+    assert "Task %r ran for %.3fs (>%.3fs threshold)" in source
 
 
 def test_the_lowered_lines_are_those_of_the_installed_client() -> None:
