@@ -21,8 +21,10 @@ Kind = Literal[
     "staff.access_flips",
     "staff.removals",
     "product.rating_shift",
+    "ring.insider",
+    "ring.linked",
 ]
-SubjectType = Literal["seller", "staff", "product"]
+SubjectType = Literal["seller", "staff", "product", "ring"]
 Severity = Literal["low", "medium", "high", "critical"]
 Action = Literal[
     "watch",
@@ -37,7 +39,7 @@ Action = Literal[
 
 
 class Subject(msgspec.Struct, frozen=True):
-    """The seller, staff member or product that the alert is about."""
+    """The seller, staff member, product or ring that the alert is about. A ring's id is a digest of its connector."""
 
     type: SubjectType
     id: str
@@ -52,7 +54,7 @@ class Point(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Link(msgspec.Struct, frozen=True):
-    """Another subject that is linked to some of the flips: staff that looked reviews up, or the reviews' sellers."""
+    """Another subject of some of the flips: staff that looked reviews up, the reviews' sellers, or a ring."""
 
     type: SubjectType
     id: str
@@ -101,6 +103,7 @@ class TurnedReview(msgspec.Struct, frozen=True):
             kept by a version without this field).
         look_ups: The latest look-up by each of `looked_up_by`, in the same order, at most 8; empty if the flip was kept
             by a version without this field.
+        seller_id: The review's seller, in an alert about a ring.
     """
 
     review_id: str
@@ -113,6 +116,7 @@ class TurnedReview(msgspec.Struct, frozen=True):
     value_offered: bool = False
     written_at: dt.datetime | None = None
     look_ups: list[LookUp] = []
+    seller_id: str | None = None
 
 
 class Payment(msgspec.Struct, frozen=True):
@@ -156,6 +160,56 @@ class ProductEffect(msgspec.Struct, frozen=True):
     rating_without: float | None
 
 
+class ConnectorRef(msgspec.Struct, frozen=True):
+    """What ties the members of a ring.
+
+    Attributes:
+        type: "staff", or the relation of a link: "owner", "bank_account", "device", "address", "other".
+        id: The staff member, or the link.
+    """
+
+    type: str
+    id: str
+
+
+class RingMember(msgspec.Struct, frozen=True):
+    """A seller that is more likely a client of the broker than not.
+
+    Attributes:
+        flips, expected: Of an insider's ring, flips of the reviews that the insider looked up, all that were reported.
+            Of linked sellers, flips of the seller's strongest window. Expected are as many as peers have.
+        odds: The odds that this seller is a client, given that the connector ties clients.
+        since, until: The first and the latest of these flips.
+        joined_at: When the seller became a member.
+    """
+
+    seller_id: str
+    flips: int
+    expected: float
+    odds: float
+    since: dt.datetime
+    until: dt.datetime
+    joined_at: dt.datetime
+
+
+class Ring(msgspec.Struct, frozen=True):
+    """Sellers that belong together: what ties them, and how strongly.
+
+    Attributes:
+        connectors: What ties them.
+        members: At most 64, the strongest first; none once the ring has fallen apart.
+        tied: How many sellers the connector ties that are known, members or not.
+        odds_without_strongest: The odds of the ring without its strongest member.
+        fell_apart_at: When the evidence no longer tied two sellers or more; None while it does.
+    """
+
+    connectors: list[ConnectorRef]
+    members: list[RingMember]
+    tied: int
+    odds_without_strongest: float
+    fell_apart_at: dt.datetime | None = None
+
+
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """What the alert rests on: the window with the strongest evidence, from `since` to the trigger.
 
@@ -180,6 +234,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         event_ids: The event that triggered the alert.
         series: A point for each flip, the latest 60.
         linked: At most 20 other subjects, those with most flips first.
+        ring: Of an alert about a ring: its members and what ties them.
     """
 
     flips: int
@@ -202,6 +257,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     series: list[Point]
     linked: list[Link]
     products: list[ProductEffect] = []
+    ring: Ring | None = None
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):

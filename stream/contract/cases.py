@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from stream.contract.alerts import Action, Evidence, Kind, Link, Severity, Subject
+from stream.contract.alerts import Action, Evidence, Kind, Link, Ring, Severity, Subject
 from stream.contract.alerts import alert_id as digest_of
 from stream.contract.events import Story, Verdict
 
@@ -106,6 +106,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
         reopened: Why a decided case is open again; None if it is not.
         priority: The order of the queue, 0 to 1; the highest comes first.
         position: How much of the input the case reflects.
+        ring: Of a ring's case: its members at present; `evidence.ring` is the ring of the latest alert.
     """
 
     case_id: str
@@ -134,6 +135,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     reopened: str | None = None
     priority: float = 0.0
     position: Position | None = None
+    ring: Ring | None = None
 
 
 def case_id(subject: Subject, alert_id: str) -> str:

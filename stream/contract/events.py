@@ -114,7 +114,7 @@ class ContactAccessed(
 class CaseSubject(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """Whom a case is about."""
 
-    type: Literal["seller", "staff"]
+    type: Literal["seller", "staff", "ring"]
     id: Id
 
 

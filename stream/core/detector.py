@@ -14,18 +14,23 @@ import msgspec
 from stream.contract.alerts import Alert
 from stream.contract.cases import Case
 from stream.contract.events import Event
+from stream.core.alerting.alert_fields import utc
 from stream.core.alerting.policy import AlertPolicy
+from stream.core.alerting.ring_alerts import ring_of, subject_of
 from stream.core.case_handlers import CaseHandlers
 from stream.core.cases.rules import CASE_RULES, CaseRules
 from stream.core.event_clock import EventClock
 from stream.core.event_handlers import EventHandlers
+from stream.core.evidence.watches import RING_SLACK, log_threshold
 from stream.core.model.encoding import encode
 from stream.core.model.flip_windows import MAX_WINDOWS
 from stream.core.model.strata import DAY
 from stream.core.risk_set import RiskSet
-from stream.core.staff.history import StaffHistory
+from stream.core.staff.connectors import Connector
+from stream.core.staff.history import StaffHistory, end_of_day
 from stream.core.staff.market_totals import MarketTotals
-from stream.core.staff.messages import Conclusion, DayRequest, Forget, Message, StaffCaseEvent
+from stream.core.staff.messages import Conclusion, DayRequest, Forget, Message, StaffCaseEvent, StaffFinding
+from stream.core.staff.ring_book import RingBook
 from stream.core.state import codec
 from stream.core.state.deduplication import DeduplicationResult
 from stream.core.state.state import State
@@ -56,9 +61,10 @@ class Detector:
         pseudonyms: str = "",
         rules: CaseRules = CASE_RULES,
     ) -> None:
-        self.state = State(number, tasks, self._evaluate_staff, pseudonyms, rules)
-        self.outbox: list[Message] = []
         self._policy = AlertPolicy(budget, config_digest)
+        rings = RingBook(self._report_ring, log_threshold(budget, RING_SLACK))
+        self.state = State(number, tasks, self._evaluate_staff, rings, pseudonyms, rules)
+        self.outbox: list[Message] = []
         self._risk_set = RiskSet(self.state)
         self._clock = EventClock(self.state, self._risk_set, self.outbox)
         self._cases = CaseHandlers(self.state, self.outbox)
@@ -169,6 +175,15 @@ class Detector:
             self._staff_alerts += signed
             for alert in signed:
                 self.state.cases.on_alert(alert)
+
+    def _report_ring(self, connector: Connector, findings: list[StaffFinding], day: int) -> None:
+        market = self.state.aggregator.progress.market
+        alerts = self._policy.evaluate_ring(connector, findings, market, day) if connector.is_ring else []
+        signed = self._sign(alerts, encode(connector) + encode(market)) if alerts else []
+        self._staff_alerts += signed
+        for alert in signed:
+            self.state.cases.on_alert(alert)
+        self.state.cases.on_ring(subject_of(connector), ring_of(connector), utc(end_of_day(day)))
 
     def _sign(self, alerts: list[Alert], rows: bytes) -> list[Alert]:
         """Give alerts the digest of the rows that they rest on: their subject's and its market's."""

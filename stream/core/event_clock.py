@@ -12,7 +12,7 @@ from typing import Final
 from stream.core.baseline.day_sums import DaySums, quantize
 from stream.core.model.strata import DAY, FOLLOW_UP_SECONDS
 from stream.core.risk_set import RiskSet
-from stream.core.staff.messages import AGGREGATOR, DayReport, Message, StaffReport, staff_parts
+from stream.core.staff.messages import AGGREGATOR, DayReport, LinkedReport, Message, StaffReport, report_parts
 from stream.core.state import codec
 from stream.core.state.state import State
 
@@ -58,6 +58,8 @@ class EventClock:
         reports: list[StaffReport] = []
         for actor_id in sorted(state.staff):
             staff = state.staff[actor_id]
+            changed = (one.name for one in staff.clients.values() if one.has_report() or not one.exposure)
+            state.changed_names[codec.CLIENT_EXPOSURE].update(changed)
             report = staff.close_day(baseline, midnight)
             if not report.is_empty:
                 reports.append(report)
@@ -70,36 +72,44 @@ class EventClock:
             quantize(sums.looked_up_expected),
         )
         sums.marks = [quantize(value) for value in sums.marks]
-        self._report(day, int(now // DAY) - 1, sums, reports)
+        self._report(day, int(now // DAY) - 1, sums, reports, state.take_linked_reports())
         self.request_days()
         period = baseline.day_started_at // _DROP_INACTIVE_SECONDS
         baseline.advance_day(now)
         state.timers.sweep(len(state.reviews))
-        state.cases.close_and_forget(baseline.day_started_at, "seller")
+        state.cases.close_and_forget(baseline.day_started_at, ("seller",))
         # The period is taken from the midnight and not from the first event after it, which depends on whether the task
         # had to wait at that midnight.
         if baseline.day_started_at // _DROP_INACTIVE_SECONDS != period:
             period_start = baseline.day_started_at // _DROP_INACTIVE_SECONDS * _DROP_INACTIVE_SECONDS
             state.drop_inactive(period_start - FOLLOW_UP_SECONDS)
 
-    def _report(self, day: int, through: int, sums: DaySums, staff: list[StaffReport]) -> None:
+    def _report(
+        self, day: int, through: int, sums: DaySums, staff: list[StaffReport], linked: list[LinkedReport]
+    ) -> None:
         """Report `day`, and announce that all days up to `through` are over for this task: with the last part."""
         state = self._state
-        *parts, last_part = staff_parts(staff)
-        for number, part in enumerate(parts):
+        parts = list(report_parts(staff, linked))
+        for number, (of_staff, of_linked) in enumerate(parts):
+            is_last = number == len(parts) - 1
             self._outbox.append(
-                DayReport(reporter=state.number, day=day, through=state.announced_through, staff=part, part=number)
+                DayReport(
+                    reporter=state.number,
+                    day=day,
+                    through=through if is_last else state.announced_through,
+                    sums=sums if is_last else DaySums(),
+                    staff=of_staff,
+                    linked=of_linked,
+                    part=number,
+                )
             )
-        self._outbox.append(
-            DayReport(reporter=state.number, day=day, through=through, sums=sums, staff=last_part, part=len(parts))
-        )
         state.announced_through = through
         if state.requested_through <= through:
             state.requested_through = -1
 
     def _announce(self, through: int) -> None:
         """Announce that all days up to `through` are over for this task; it has nothing to add to them."""
-        self._report(through, through, DaySums(), [])
+        self._report(through, through, DaySums(), [], [])
 
     def announce_requested(self) -> None:
         """Announce the day that the aggregator has asked for as over: the input is empty."""

@@ -30,6 +30,7 @@ from stream.core.alerting.policy import AlertPolicy
 from stream.core.case_handlers import CaseHandlers
 from stream.core.model.strata import DAY
 from stream.core.risk_set import RiskSet
+from stream.core.staff.client_exposure import client_name
 from stream.core.staff.messages import StaffFinding
 from stream.core.state import codec
 from stream.core.state.state import State
@@ -55,6 +56,7 @@ class EventHandlers:
         self._policy = policy
         self._cases = cases
         self._changed_staff = state.changed_names[codec.STAFF_EXPOSURE]
+        self._changed_clients = state.changed_names[codec.CLIENT_EXPOSURE]
         self._handlers: dict[type[Event], Callable[[Any, float], list[Alert]]] = {
             ReviewCreated: self._created,
             ReviewEdited: self._edited,
@@ -239,16 +241,20 @@ class EventHandlers:
             seller,
             state.baseline,
             self._linked_to_accused(seller),
+            state.accused.rings_of(seller.seller_id, int(now // DAY)),
             event_id,
             now,
             percentile,
             lambda: self._open_products(seller),
             state.products,
         )
+        if seller.links:
+            state.linked_sellers.add(seller.seller_id)
         for exposure in exposures:
             finding = StaffFinding(seller.seller_id, event_id, percentile, flip)
             exposure.record_flip(finding, weight, state.baseline)
             self._changed_staff.add(exposure.actor_id)
+            self._changed_clients.add(client_name(seller.seller_id, exposure.actor_id))
         self._risk_set.remove(review)
         state.changed_names[codec.FLIP].add(codec.flip_name(seller.seller_id, seller.flip_count - 1))
         alerts += self._rating_shift(review.product_id, seller.seller_id, buffer, event_id)

@@ -34,6 +34,7 @@ class RiskSet:
         self._changed_reviews = state.changed_names[codec.REVIEW]
         self._changed_sellers = state.changed_names[codec.SELLER]
         self._changed_staff = state.changed_names[codec.STAFF_EXPOSURE]
+        self._changed_clients = state.changed_names[codec.CLIENT_EXPOSURE]
 
     def add(self, event: ReviewCreated | ReviewEdited, rating: int, created_at: float) -> None:
         """Add a critical review.
@@ -141,9 +142,10 @@ class RiskSet:
         if earlier is None:
             review.seller.settle(state.baseline, state.clock)
             self._changed_sellers.add(review.seller.seller_id)
-            lookup = Lookup(staff, at, max(1.0, review.seller.level(LOOKED_UP)), review.seller.weight, has_purpose)
+            level, weight = max(1.0, review.seller.level(LOOKED_UP)), review.seller.weight
         else:
-            lookup = Lookup(staff, at, earlier.level, earlier.seller_weight, has_purpose)
+            level, weight = earlier.level, earlier.seller_weight
+        lookup = Lookup(staff, staff.get_or_add_client(review.seller.seller_id), at, level, weight, has_purpose)
         others = (other for other in review.lookups if other is not earlier)
         in_order = sorted((*others, lookup), key=lambda one: (one.at, one.staff.actor_id))
         review.lookups = tuple(in_order[-MAX_LOOKUPS:])
@@ -154,6 +156,7 @@ class RiskSet:
         for lookup in review.lookups:
             lookup.staff.leave(cell >> 1, lookup, self._state.baseline, now)
             self._changed_staff.add(lookup.staff.actor_id)
+            self._changed_clients.add(lookup.client.name)
 
     def _attach_lookups(self, review: Review, now: float) -> None:
         """Put a review into its stratum for each staff member whose look-up is still active; drop the other ones."""
@@ -164,6 +167,7 @@ class RiskSet:
         for lookup in active:
             lookup.staff.enter(review.cell >> 1, lookup, self._state.baseline, now)
             self._changed_staff.add(lookup.staff.actor_id)
+            self._changed_clients.add(lookup.client.name)
 
     def forget_reviewer(self, reviewer_id: str) -> None:
         """Replace a reviewer's id in all open reviews. No statistic depends on the id."""

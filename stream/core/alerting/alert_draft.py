@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from stream.contract.alerts import Kind, Link, OtherWatch, Subject
+from stream.contract.alerts import Kind, Link, OtherWatch, Ring, Subject
 from stream.core.evidence import parts
 from stream.core.evidence.evidence import WindowEvidence
 from stream.core.model.flips import Flip
@@ -33,6 +33,8 @@ class AlertDraft(NamedTuple):
         n_linked: Flips whose reviews were looked up by staff accused over other sellers.
         confirmed: Whether a verdict has confirmed the seller as a cheat.
         ratings: The products of the seller's task; None if the alert is not about a seller.
+        ring: The ring that the alert is about.
+        sellers: Of an alert about a ring, the seller of each flip.
     """
 
     kind: Kind
@@ -51,6 +53,8 @@ class AlertDraft(NamedTuple):
     n_linked: int = 0
     confirmed: bool = False
     ratings: Mapping[str, ProductRating] | None = None
+    ring: Ring | None = None
+    sellers: Sequence[str] = ()
 
     @property
     def log_payment_odds(self) -> float | None:

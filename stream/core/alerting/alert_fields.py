@@ -10,6 +10,7 @@ import datetime as dt
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from statistics import median
 from typing import Final
 
@@ -23,6 +24,7 @@ from stream.contract.alerts import (
     Payment,
     Point,
     ProductEffect,
+    Ring,
     SubjectType,
     TurnedReview,
 )
@@ -48,16 +50,19 @@ def flip_evidence(draft: AlertDraft, log_threshold: float) -> Evidence:
     """Return the evidence of a watch on flips or removals; `log_threshold` is the ln R that it had to reach."""
     found = draft.window_evidence
     hours = [flip.contact_hours for flip in draft.flips if flip.contact_hours is not None]
-    series = _series(draft.times, found)
+    series = _series(draft.times, found) if found.series else []
     return _evidence(
         draft.flips,
+        sellers=draft.sellers,
+        ring=draft.ring,
         n_flips=draft.n_flips,
         expected=found.expected,
         log_odds=found.log_odds,
         found=found.parts,
         also=draft.also,
         threshold=math.exp(log_threshold),
-        since=min(utc(draft.flips[0].at), series[0].at),  # the window's first flips may be kept no longer
+        # The window's first flips may be kept no longer.
+        since=min(utc(draft.flips[0].at), series[0].at if series else utc(draft.times[0])),
         stars_moved=total(flip.stars for flip in draft.flips),
         median_hours_from_contact=median(hours) if hours else None,
         event_id=draft.event_id,
@@ -139,6 +144,8 @@ def _evidence(
     by_authors: bool,
     payment: Payment | None = None,
     products: Sequence[ProductEffect] = (),
+    sellers: Sequence[str] = (),
+    ring: Ring | None = None,
 ) -> Evidence:
     """Build the evidence.
 
@@ -147,6 +154,8 @@ def _evidence(
         by_authors: True if the authors changed the reviews, False if the platform removed them.
         payment: Whether the flips look bought.
         products: What the flips do to displayed ratings.
+        sellers: The seller of each flip, if the alert is about several.
+        ring: The ring that the alert is about.
     """
     if log_odds > MAX_LOG_ODDS:
         found = [*found, parts.Part("cut_off", MAX_LOG_ODDS - log_odds, {"most": MAX_LOG_ODDS})]
@@ -167,11 +176,15 @@ def _evidence(
         parts=_rendered(found, by_authors),
         payment=payment,
         review_ids=[flip.review_id for flip in flips[-MAX_REVIEW_IDS:]],
-        reviews=[_turned(flip) for flip in flips[-MAX_REVIEW_IDS:]],
+        reviews=[
+            _turned(flip, seller_id)
+            for flip, seller_id in zip_longest(flips[-MAX_REVIEW_IDS:], sellers[-MAX_REVIEW_IDS:])
+        ],
         event_ids=[event_id],
         series=series,
         linked=linked,
         products=[*products],
+        ring=ring,
     )
 
 
@@ -180,7 +193,7 @@ def odds_of(log_odds: float) -> float:
     return math.exp(min(log_odds, MAX_LOG_ODDS))
 
 
-def _turned(flip: Flip) -> TurnedReview:
+def _turned(flip: Flip, seller_id: str | None) -> TurnedReview:
     contact = None
     if flip.contact_hours is not None:
         contact = Contact(flip.contact_hours, flip.channel, flip.incentive_value, flip.currency)
@@ -197,6 +210,7 @@ def _turned(flip: Flip) -> TurnedReview:
         value_offered=flip.incentive,
         written_at=utc(flip.created_at) if flip.creation_seen else None,
         look_ups=look_ups,
+        seller_id=seller_id,
     )
 
 

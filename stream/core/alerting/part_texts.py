@@ -87,6 +87,13 @@ _TEXTS: Final[dict[PartName | MarkName | Literal["spread"], Callable[[Numbers, s
     "insider_client": lambda n, turned: (
         f"Staff accused over other sellers looked these reviews up: the odds count {n['factor']:.0f} times."
     ),
+    "ring": lambda n, turned: (
+        f"The seller belongs to a ring that would be one without it: the odds count {n['factor']:.0f} times."
+    ),
+    "ring_member": lambda n, turned: (
+        f"Member {n['place']:.0f}: {n['flips']:.0f} reviews {turned} where {n['expected']:.1f} were expected."
+    ),
+    "ring_others": lambda n, turned: f"The other {n['sellers']:.0f} sellers that the same thing ties.",
     "seller": lambda n, turned: _seller(n),
     "cut_off": lambda n, turned: "The odds are cut off here.",
     "deleted": lambda n, turned: _marked(n, "were deleted by their authors", "reviews that turned"),

@@ -13,22 +13,32 @@ from typing import Final
 import msgspec
 
 from stream import MODEL_VERSION
-from stream.contract.alerts import Alert, Evidence, Kind, OtherWatch, Severity, Subject, SubjectType, alert_id
+from stream.contract.alerts import Alert, Evidence, Kind, Link, OtherWatch, Severity, Subject, SubjectType, alert_id
 from stream.core.alerting import response, wording
 from stream.core.alerting.alert_draft import AlertDraft
-from stream.core.alerting.alert_fields import flip_evidence, odds_of, rating_shift_evidence, top_links, utc
+from stream.core.alerting.alert_fields import MAX_LINKS, flip_evidence, odds_of, rating_shift_evidence, top_links, utc
+from stream.core.alerting.ring_alerts import draft_of
 from stream.core.baseline.baseline import Baseline
 from stream.core.baseline.day_sums import forward_decay_weight
 from stream.core.evidence.evidence import WindowEvidence
 from stream.core.evidence.parts import Part
 from stream.core.evidence.payment import payment_parts
-from stream.core.evidence.watches import ACCESS_WATCH, SELLER_SLACK, SELLER_WATCHES, STAFF_SLACK, log_threshold
+from stream.core.evidence.watches import (
+    ACCESS_WATCH,
+    RING_SLACK,
+    SELLER_SLACK,
+    SELLER_WATCHES,
+    STAFF_SLACK,
+    log_threshold,
+)
 from stream.core.model.finding import Finding
 from stream.core.model.strata import DAY
+from stream.core.staff.connectors import Connector
 from stream.core.staff.history import StaffHistory, end_of_day
 from stream.core.staff.market_totals import MarketTotals
 from stream.core.staff.messages import StaffFinding
 from stream.core.staff.watches import STAFF_MODEL, STAFF_WATCHES, StaffWatch
+from stream.core.subjects.linked_sellers import linked_report
 from stream.core.subjects.product_rating import DriftBuffer, ProductRating
 from stream.core.subjects.seller import Seller
 from stream.core.subjects.seller_evidence import evaluate_seller
@@ -57,9 +67,13 @@ def _others(watches: Iterable[tuple[Kind, float | None]], reported: Kind) -> lis
 
 def _staff_payment(findings: list[StaffFinding], market: MarketTotals, day: int) -> list[Part]:
     """Return what each mark of payment adds; the flips belong to several sellers, so nothing is said of products."""
+    return payment_parts([finding.flip for finding in findings], _present_marks(market, day), {})
+
+
+def _present_marks(market: MarketTotals, day: int) -> list[float]:
+    """Return the marks of payment of peers' flips at the end of a day."""
     weight = forward_decay_weight(day)
-    peers = [value / weight for value in market.marks]
-    return payment_parts([finding.flip for finding in findings], peers, {})
+    return [value / weight for value in market.marks]
 
 
 class AlertPolicy:
@@ -74,6 +88,7 @@ class AlertPolicy:
         self._log_thresholds: dict[SubjectType, float] = {
             "seller": log_threshold(budget, SELLER_SLACK),
             "staff": log_threshold(budget, STAFF_SLACK),
+            "ring": log_threshold(budget, RING_SLACK),
         }
         self._config_digest = config_digest
 
@@ -82,6 +97,7 @@ class AlertPolicy:
         seller: Seller,
         baseline: Baseline,
         linked: list[bool],
+        rings: Mapping[str, bool],
         event_id: str,
         now: float,
         percentile: float,
@@ -92,13 +108,17 @@ class AlertPolicy:
 
         Args:
             seller, baseline, linked: See `seller_evidence.evaluate_seller`.
+            rings: The rings that the seller is a member of, and whether they move its odds.
             event_id: The event of the flip.
             now: Epoch seconds.
             percentile: The pattern score of the flip, 0 to 1.
             products: Returns the seller's open critical reviews by product; few evaluations need it.
             ratings: The task's products, with the flip; only an alert needs them.
         """
-        log_odds, strongest_window = evaluate_seller(seller, baseline, linked)
+        evidence = evaluate_seller(seller, baseline, linked, in_ring=any(rings.values()))
+        log_odds, strongest_window = evidence.log_odds, evidence.strongest_window
+        if seller.links:
+            seller.linked_report = linked_report(seller, evidence, event_id, seller.flips[-1:])
         seller.update_weight(log_odds, baseline, now)
         number = log_odds.index(max(log_odds))
         if log_odds[number] < self._log_thresholds["seller"]:
@@ -120,7 +140,10 @@ class AlertPolicy:
             subject=Subject("seller", seller.seller_id),
             n_flips=len(flips),
             flips=flips,
-            linked=top_links("staff", (actor_id for flip in flips for actor_id in flip.actor_ids)),
+            linked=[
+                *(Link("ring", ring_id, len(flips)) for ring_id in sorted(rings)),
+                *top_links("staff", (actor_id for flip in flips for actor_id in flip.actor_ids)),
+            ][:MAX_LINKS],
             times=[flip.at for flip in seller.flips[found.window :]],
             window_evidence=found,
             event_id=event_id,
@@ -182,6 +205,24 @@ class AlertPolicy:
         history.finding, alerts = self._report(draft, history.finding, history.alerted_at, history.evaluated_since())
         return alerts
 
+    def evaluate_ring(
+        self, connector: Connector, findings: list[StaffFinding], market: MarketTotals, day: int
+    ) -> list[Alert]:
+        """Raise alerts on a ring at the end of a day.
+
+        Args:
+            connector: What ties the ring; it is named already.
+            findings: The latest flips that it ties.
+            market: Sums over the markets of all tasks.
+            day: Days since 1970-01-01.
+        """
+        draft = draft_of(connector, findings, _present_marks(market, day), end_of_day(day))
+        if draft is None:
+            return []
+        since = connector.evaluated_since()
+        connector.finding, alerts = self._report(draft, connector.finding, connector.alerted_at, since)
+        return alerts
+
     def _report(
         self, draft: AlertDraft, finding: Finding | None, alerted_at: dict[str, float], since: float
     ) -> tuple[Finding | None, list[Alert]]:
@@ -199,7 +240,7 @@ class AlertPolicy:
         severity = response.severity(
             draft.window_evidence.log_odds - self._log_thresholds[about],
             None if log_payment_odds is None else odds_of(log_payment_odds),
-            supported=about == "staff" or draft.n_linked > 0 or draft.confirmed,
+            supported=about == "staff" or draft.kind == "ring.insider" or draft.n_linked > 0 or draft.confirmed,
         )
         earlier = finding if finding is not None and draft.times[0] <= finding.until else None
         if earlier is not None and response.SEVERITIES.index(severity) <= response.SEVERITIES.index(earlier.severity):

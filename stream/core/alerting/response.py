@@ -49,7 +49,7 @@ def recommended_action(about: SubjectType, severity: Severity, evidence: Evidenc
     """
     if severity == "low":
         return "watch"
-    if severity == "medium":
+    if severity == "medium" or about == "ring":  # a ring accuses none of its members by itself
         return "investigate"
     if about == "staff":
         return "refer_to_legal" if severity == "critical" else "revoke_access"

@@ -10,7 +10,7 @@ import datetime as dt
 import math
 from typing import Final
 
-from stream.contract.alerts import Evidence, Kind, Payment, Subject, SubjectType
+from stream.contract.alerts import ConnectorRef, Evidence, Kind, Payment, Ring, Subject, SubjectType
 from stream.core.evidence.payment import PAYMENT_ODDS
 from stream.core.model.finding import Finding
 from stream.core.model.strata import CONTACT_DAYS
@@ -34,7 +34,21 @@ _COUNTED: Final[dict[Kind, tuple[str, str]]] = {
 _LEVELS: Final = ("own_level", "controls")
 _COUNTS: Final = frozenset(("count", "baseline_uncertainty", "own_level", "controls", "long_run"))
 _DELETIONS: Final = frozenset(("deletions",))
-_SUBJECTS: Final[dict[SubjectType, str]] = {"seller": "Seller", "staff": "Staff member", "product": "Product"}
+_SUBJECTS: Final[dict[SubjectType, str]] = {
+    "seller": "Seller",
+    "staff": "Staff member",
+    "product": "Product",
+    "ring": "Ring",
+}
+#: What ties a ring's members, by the type of its connector.
+_CONNECTORS: Final = {
+    "staff": "look-ups by staff member {id}",
+    "owner": "the owner {id}",
+    "bank_account": "the bank account {id}",
+    "device": "the device {id}",
+    "address": "the address {id}",
+    "other": "the link {id}",
+}
 
 
 def render(
@@ -46,7 +60,7 @@ def render(
     n_linked: int = 0,
     confirmed: bool = False,
 ) -> str:
-    """Return the explanation of an alert on a seller or a staff member; what weighs most comes first.
+    """Return the explanation of an alert on a seller, a staff member or a ring; what weighs most comes first.
 
     Args:
         kind, subject, evidence: Of the alert.
@@ -55,7 +69,7 @@ def render(
         n_linked: Flips whose reviews were looked up by staff accused over other sellers.
         confirmed: Whether a verdict has confirmed the seller as a cheat.
     """
-    counted = _count(kind, evidence)
+    counted = _count(kind, evidence) if evidence.ring is None else _ring(evidence.ring, evidence)
     sentences = [f"{_SUBJECTS[subject.type]} {subject.id}: {counted}."]
     if by_authors:
         deletions = _weight(evidence, _DELETIONS) > _weight(evidence, _COUNTS)
@@ -63,6 +77,11 @@ def render(
         if deletions:
             sentences[1] = f"{counted[0].upper()}{counted[1:]}."
     sentences.append(f"Odds of a real increase against chance: {_odds(evidence.odds)} to 1.")
+    if evidence.ring is not None:
+        sentences.append(
+            f"Without its strongest member they are {_odds(evidence.ring.odds_without_strongest)} to 1. This accuses "
+            "no member by itself."
+        )
     if evidence.payment is not None:
         sentences.append(_payment(evidence.payment))
     if n_linked:
@@ -79,6 +98,20 @@ def render(
             f"reviews and odds of {_odds(math.exp(earlier.log_odds))} to 1."
         )
     return " ".join(sentences)
+
+
+def _ring(ring: Ring, evidence: Evidence) -> str:
+    ties = " and ".join(connector_text(connector) for connector in ring.connectors)
+    looked_up = f" within {CONTACT_DAYS} days of a look-up" if ring.connectors[0].type == "staff" else ""
+    return (
+        f"{len(ring.members)} sellers tied by {ties}; {evidence.flips} of their critical reviews turned{looked_up} "
+        f"since {evidence.since:%d %b %Y}; {evidence.expected:.1f} expected from their peers"
+    )
+
+
+def connector_text(connector: ConnectorRef) -> str:
+    """Return what ties a ring's members, in words."""
+    return _CONNECTORS.get(connector.type, _CONNECTORS["other"]).format(id=connector.id)
 
 
 def _count(kind: Kind, evidence: Evidence) -> str:
@@ -151,6 +184,14 @@ _CHECKS: Final[dict[Kind, list[str]]] = {
     "staff.removals": [
         "Was this staff member given only critical reviews to check, unlike other staff?",
         "Did the removed reviews break a rule of the platform?",
+    ],
+    "ring.insider": [
+        "Do these look-ups belong to solved tickets of a kind that other staff do not handle?",
+        "Is this staff member responsible for these sellers?",
+    ],
+    "ring.linked": [
+        "Do these sellers have an honest reason for what they have in common, such as one owner or one accountant?",
+        "Did they change something at the same time, such as a product or their support?",
     ],
     "product.rating_shift": ["Did the product change, or did its listing take over another product's reviews?"],
 }

@@ -1,4 +1,4 @@
-"""The cases of one task: of its sellers, and in the aggregator's task of staff.
+"""The cases of one task: of its sellers, and in the aggregator's task of staff and rings.
 
 Invariant: a subject has at most one case that is not closed. What leaves the book is written once more as a tombstone.
 """
@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from stream.contract.alerts import Alert, Subject, SubjectType
+from stream.contract.alerts import Alert, Ring, Subject, SubjectType
 from stream.contract.cases import Case
 from stream.contract.events import CaseEvent
 from stream.core.cases import alerts, transitions
@@ -61,6 +61,12 @@ class CaseBook:
         elif seller_id is None:
             self._keep(alerts.opened(subject, alert, self._rules))
 
+    def on_ring(self, subject: Subject, ring: Ring, at: dt.datetime) -> None:
+        """Note what a ring has become in its case, if that is not closed."""
+        case = self.latest(subject)
+        if case is not None and case.state != "closed" and case.ring != ring:
+            self._keep(msgspec.structs.replace(case, ring=ring, updated_at=max(case.updated_at, at)))
+
     def latest(self, subject: Subject) -> Case | None:
         """Return the latest case of a subject."""
         return self.cases.get(self._latest.get((subject.type, subject.id), ""))
@@ -79,16 +85,16 @@ class CaseBook:
             self._keep(change.case)
         return change.decision
 
-    def close_and_forget(self, now: float, subject_type: SubjectType) -> None:
+    def close_and_forget(self, now: float, subject_types: Sequence[SubjectType]) -> None:
         """Close decided cases whose time for an appeal is over, and drop those that have been closed for two years.
 
         Args:
             now: Epoch seconds.
-            subject_type: Of the cases: sellers' by the task's event clock, staff members' by the concluded days.
+            subject_types: Of the cases: sellers' by the task's event clock, others' by the concluded days.
         """
         moment = dt.datetime.fromtimestamp(now, dt.UTC)
         horizon = dt.datetime.fromtimestamp(now - FOLLOW_UP_SECONDS, dt.UTC)
-        for case in [case for case in self.cases.values() if case.subject.type == subject_type]:
+        for case in [case for case in self.cases.values() if case.subject.type in subject_types]:
             closed = transitions.closed(case, moment)
             if closed is not None:
                 self._keep(closed)

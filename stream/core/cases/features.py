@@ -15,8 +15,8 @@ from stream.contract.cases import Case
 from stream.core.alerting.response import SEVERITIES
 from stream.core.model.strata import CONTACT_DAYS
 
-#: The watches that `evidence.also` may name; a shift of a rating is none.
-_WATCHES: Final = tuple(kind for kind in get_args(Kind) if kind != "product.rating_shift")
+#: The watches that `evidence.also` may name.
+_WATCHES: Final = tuple(kind for kind in get_args(Kind) if kind.startswith(("seller.", "staff.")))
 #: The name of the latest alert's ln R.
 LOG_ODDS: Final = "log_odds"
 #: Hours from contact of flips without a contact within the contact window.

@@ -18,8 +18,8 @@ class CaseRules(msgspec.Struct, frozen=True):
     """How cases are decided.
 
     Attributes:
-        four_eyes: Which verdicts need a second analyst: none, those on staff, or also confirmations and verdicts on an
-            appeal.
+        four_eyes: Which verdicts need a second analyst: none, those on staff and rings, or also confirmations and
+            verdicts on an appeal.
         due_days: Days until a case should be decided, by severity from the highest to the lowest.
     """
 
@@ -34,7 +34,7 @@ class CaseRules(msgspec.Struct, frozen=True):
 
     def needs_second(self, subject_type: SubjectType, verdict: Verdict, *, on_appeal: bool) -> bool:
         """Return whether a verdict needs a second analyst."""
-        if subject_type == "staff":
+        if subject_type in {"staff", "ring"}:  # a ring accuses staff, or several sellers at once
             return self.four_eyes != "off"
         return self.four_eyes == "on" and (verdict == "confirmed" or on_appeal)
 

@@ -23,6 +23,9 @@ PartName = Literal[
     "burst",
     "other_starts",
     "insider_client",
+    "ring",
+    "ring_member",
+    "ring_others",
     "seller",
     "cut_off",
 ]

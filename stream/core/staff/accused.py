@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from stream.core.model.strata import DAY
-from stream.core.staff.messages import Conclusion
+from stream.core.staff.messages import Conclusion, RingMembers
 
 #: The delay from a concluded day until its accusations count. The longer it is, the less often tasks wait for each
 #: other in a backlog; on simulated markets in 16 tasks as many insider clients were found with 30 days as with one.
@@ -38,6 +38,9 @@ class AccusedStaff(
     pending: list[tuple[int, str, str | None]] = msgspec.field(default_factory=list)
     #: Withdrawals not in force yet: first day in force, staff member.
     withdrawn: list[tuple[int, str]] = msgspec.field(default_factory=list)
+    #: Rings in force, by id; and those that are not in force yet, whose day is the first in force.
+    rings: dict[str, RingMembers] = msgspec.field(default_factory=dict)
+    pending_rings: list[RingMembers] = msgspec.field(default_factory=list)
 
     def on_conclusion(self, conclusion: Conclusion) -> None:
         """Take a conclusion."""
@@ -52,6 +55,11 @@ class AccusedStaff(
             for day, actor_id in conclusion.withdrawn
         ]
         self.withdrawn = sorted([*self.withdrawn, *withdrawn])
+        delayed = [
+            msgspec.structs.replace(ring, day=max(ring.day, self.first_day or ring.day) + CONCLUSION_DELAY_DAYS)
+            for ring in conclusion.rings
+        ]
+        self.pending_rings = sorted([*self.pending_rings, *delayed], key=lambda ring: (ring.day, ring.ring_id))
 
     def start(self, day: int) -> None:
         """Note the day of this task's first event."""
@@ -73,6 +81,18 @@ class AccusedStaff(
                 _, actor_id, main_seller = self.pending.pop(0)
                 self.accused[actor_id] = main_seller
         return self.accused
+
+    def rings_of(self, seller_id: str, day: int) -> dict[str, bool]:
+        """Return the rings of a seller that count on a day, and whether each moves its odds; see `in_force`."""
+        while self.pending_rings and self.pending_rings[0].day <= day:
+            ring = self.pending_rings.pop(0)
+            if ring.members:
+                self.rings[ring.ring_id] = ring
+            else:
+                self.rings.pop(ring.ring_id, None)
+        if not self.rings:
+            return {}
+        return {name: seller_id in ring.moved for name, ring in self.rings.items() if seller_id in ring.members}
 
     def events_before(self) -> float:
         """Return the time (epoch seconds) that this task's events must stay below until more days are concluded."""

@@ -1,4 +1,4 @@
-"""The aggregator of staff evidence: it collects whole days of reports of all tasks, and evaluates the staff.
+"""The aggregator of evidence over tasks: it collects whole days of reports, and evaluates staff and rings.
 
 Invariant: a day is concluded once every task has reported all of it (or announced that it is idle), and days are
 concluded in order. So the outcome depends on the reports and not on their order of arrival. A report of a day that is
@@ -24,7 +24,8 @@ from stream.core.staff.decisions import HeldCaseEvent, StaffDecision, apply_deci
 from stream.core.staff.history import StaffHistory
 from stream.core.staff.market_totals import MarketTotals
 from stream.core.staff.messages import Conclusion, DayReport, DayRequest, StaffFinding, StaffReport
-from stream.core.staff.watches import STAFF_WATCHES
+from stream.core.staff.ring_book import RingBook
+from stream.core.staff.watches import STAFF_WATCHES, lookups_prior
 
 #: Inactive staff are dropped once in this many days of event time.
 _MONTH_DAYS: Final = 30
@@ -58,9 +59,6 @@ class UnconcludedRow(msgspec.Struct, array_like=True, gc=False):
     message: DayReport
 
 
-#: Day, staff member and main seller; day and staff member: see `Conclusion`.
-_Accused = list[tuple[int, str, str | None]]
-_Withdrawn = list[tuple[int, str]]
 #: Evaluates one staff member at the end of a day: the history, the market, the day, and the numbers of the watches
 #: that have new evidence.
 EvaluateStaff = Callable[[StaffHistory, MarketTotals, int, list[int]], None]
@@ -75,7 +73,8 @@ class StaffAggregator:
         reporters: The number of tasks.
         evaluate: Called at the end of each day for each staff member with a new flip or removal of a critical review.
         decide: Called with each event of a staff member's case, in order of days.
-        close: Closes the cases of staff whose time for an appeal is over, at a time in epoch seconds.
+        close: Closes the cases of staff and rings whose time for an appeal is over, at a time in epoch seconds.
+        rings: The rings of all tasks' sellers.
 
     Attributes:
         progress: How far reports and conclusions have come.
@@ -85,9 +84,15 @@ class StaffAggregator:
     """
 
     def __init__(
-        self, reporters: int, evaluate: EvaluateStaff, decide: DecideStaff, close: Callable[[float], None]
+        self,
+        reporters: int,
+        evaluate: EvaluateStaff,
+        decide: DecideStaff,
+        close: Callable[[float], None],
+        rings: RingBook,
     ) -> None:
         self.progress = Progress(version=ROW_VERSION)
+        self.rings = rings
         self.histories: dict[str, StaffHistory] = {}
         self.unconcluded: dict[str, DayReport] = {}
         self.changed_unconcluded: set[str] = set()
@@ -117,8 +122,7 @@ class StaffAggregator:
             progress.concluded_through is not None and complete_through <= progress.concluded_through
         ):
             return None
-        accused, withdrawn = self._conclude_through(complete_through)
-        return Conclusion(day=complete_through, accused=accused, withdrawn=withdrawn)
+        return self._conclude_through(complete_through)
 
     def on_case_event(self, held: HeldCaseEvent) -> None:
         """Take an event of a staff member's case; it counts once its day is concluded.
@@ -139,43 +143,53 @@ class StaffAggregator:
         self._requested.update(dict.fromkeys(behind, furthest))
         return [DayRequest(reporter=reporter, day=furthest) for reporter in behind]
 
-    def _conclude_through(self, complete_through: int) -> tuple[_Accused, _Withdrawn]:
-        """Conclude all reported days up to a day in order; return accusations and withdrawals for a `Conclusion`."""
+    def _conclude_through(self, complete_through: int) -> Conclusion:
+        """Conclude all reported days up to a day in order."""
+        conclusion = Conclusion(day=complete_through, accused=[], withdrawn=[], rings=[])
         days: defaultdict[int, list[str]] = defaultdict(list)
         for name, report in self.unconcluded.items():
             if report.day <= complete_through:
                 days[report.day].append(name)
-        accused: _Accused = []
-        withdrawn: _Withdrawn = []
         for day in sorted(days):
-            self._decide_through(day, accused, withdrawn)
+            self._decide_through(day, conclusion)
             self._reach_day(day)
             day_reports = [self.unconcluded.pop(name) for name in sorted(days[day])]
             self.changed_unconcluded.update(days[day])
-            accused += self._conclude_day(day, day_reports)
-        self._decide_through(complete_through, accused, withdrawn)
+            self._conclude_day(day, day_reports, conclusion)
+        self._decide_through(complete_through, conclusion)
         self._reach_day(complete_through)
-        return accused, withdrawn
+        return conclusion
 
-    def _decide_through(self, day: int, accused: _Accused, withdrawn: _Withdrawn) -> None:
-        """Apply the events of cases up to the end of a day; add to the accusations and withdrawals."""
+    def _decide_through(self, day: int, conclusion: Conclusion) -> None:
+        """Apply the events of cases up to the end of a day; add to the conclusion."""
         held = self.progress.held
         while held and held[0].day <= day:
             decided_on, event = held[0].day, held.pop(0).event
             self._close(decided_on * DAY)
             decision = self._decide(event)
-            history = None if decision is None else self.histories.get(decision.actor_id)
-            if decision is None or history is None:  # no verdict in force; inactive for two years
+            if decision is None:  # no verdict in force
                 continue
-            apply_decision(history, decision)
-            self.changed_histories.add(decision.actor_id)
-            if history.confirmed and not history.announced and history.flips.latest:
-                history.announced = [main_seller := history.main_seller()]
-                accused.append((decided_on, decision.actor_id, main_seller))
-            elif decision.verdict in {"explained", "dismissed"} and history.announced:
-                history.announced = []
-                withdrawn.append((decided_on, decision.actor_id))
+            if event.subject.type == "ring":
+                ring = self.rings.decide(decision, decided_on)
+                conclusion.rings += [] if ring is None else [ring]
+            elif (history := self.histories.get(decision.subject_id)) is not None:  # else inactive for two years
+                self._apply_to_staff(history, decision, decided_on, conclusion)
         self._close(day * DAY)
+
+    def _apply_to_staff(
+        self, history: StaffHistory, decision: StaffDecision, decided_on: int, conclusion: Conclusion
+    ) -> None:
+        """Apply a verdict on a staff member; add to the accusations and withdrawals."""
+        apply_decision(history, decision)
+        self.changed_histories.add(history.actor_id)
+        if history.confirmed and not history.announced and history.flips.latest:
+            history.announced = [main_seller := history.main_seller()]
+            conclusion.accused.append((decided_on, history.actor_id, main_seller))
+        elif decision.clears and history.announced:
+            history.announced = []
+            conclusion.withdrawn.append((decided_on, history.actor_id))
+            ring = self.rings.withdraw(history.actor_id, decided_on)
+            conclusion.rings += [] if ring is None else [ring]
 
     def _reach_day(self, day: int) -> None:
         """Note that a day is concluded; in a new month, drop the histories of inactive staff.
@@ -188,10 +202,12 @@ class StaffAggregator:
             return
         month = day // _MONTH_DAYS
         if concluded_through is not None and month > concluded_through // _MONTH_DAYS:
-            self._drop_inactive(month * _MONTH_DAYS * DAY - FOLLOW_UP_SECONDS)
+            horizon = month * _MONTH_DAYS * DAY - FOLLOW_UP_SECONDS
+            self._drop_inactive(horizon)
+            self.rings.drop_inactive(horizon)
         self.progress.concluded_through = day
 
-    def _conclude_day(self, day: int, day_reports: list[DayReport]) -> _Accused:
+    def _conclude_day(self, day: int, day_reports: list[DayReport], conclusion: Conclusion) -> None:
         """Conclude one day. The reports are sorted by row name, so their order of arrival has no effect."""
         market, day_weight = self.progress.market, forward_decay_weight(day)
         staff: defaultdict[str, list[StaffReport]] = defaultdict(list)
@@ -199,19 +215,30 @@ class StaffAggregator:
             market.add(day_report.sums, day_weight)
             for report in day_report.staff:
                 staff[report.actor_id].append(report)
-        accused: _Accused = []
+        evaluated_on = max(day, self.progress.concluded_through or day)
         for actor_id, reports in sorted(staff.items()):
             history = self._add_reports(actor_id, reports, day_weight)
             watches = [n for n, watch in enumerate(STAFF_WATCHES) if any(watch.count(report) for report in reports)]
-            self._evaluate(history, market, max(day, self.progress.concluded_through or day), watches)
+            self._evaluate(history, market, evaluated_on, watches)
             accused_of_flips = history.confirmed or any(
                 watch.names_clients and history.alerted_at.get(watch.kind, -math.inf) >= history.evaluated_since()
                 for watch in STAFF_WATCHES
             )
             if accused_of_flips and history.announced != [main_seller := history.main_seller()]:
                 history.announced = [main_seller]
-                accused.append((day, actor_id, main_seller))
-        return accused
+                conclusion.accused.append((day, actor_id, main_seller))
+        self._evaluate_rings(day_reports, evaluated_on, conclusion)
+
+    def _evaluate_rings(self, day_reports: list[DayReport], day: int, conclusion: Conclusion) -> None:
+        """Evaluate the connectors that a day's reports are about; add to the conclusion's rings."""
+        for connector in self.rings.add_day(day, day_reports):
+            findings, is_accused, ratio = connector.latest, False, 1.0
+            if connector.type == "staff":
+                history = self.histories[connector.connector_id]
+                findings, is_accused = history.flips.latest, bool(history.announced)
+                ratio = lookups_prior(history, self.progress.market, day).looked_up_ratio
+            ring = self.rings.evaluate(connector, findings, day, is_accused, ratio)
+            conclusion.rings += [] if ring is None else [ring]
 
     def _add_reports(self, actor_id: str, reports: list[StaffReport], day_weight: float) -> StaffHistory:
         """Add one day's reports about a staff member to the member's history."""

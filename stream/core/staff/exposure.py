@@ -2,7 +2,7 @@
 
 Invariant: a look-up attributes a review to a staff member for 30 days. The review is expected to flip as often as its
 stratum, times its seller's level, so that flips that happen anyway are no evidence. Nothing is evaluated here: at each
-midnight the day's report goes to the aggregator.
+midnight the day's report goes to the aggregator. What one seller adds is kept in the seller's `ClientExposure`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from stream.core.baseline.baseline import Baseline
 from stream.core.baseline.day_sums import quantize
 from stream.core.model.flip_windows import MAX_WINDOWS
 from stream.core.model.strata import CONTACT_SECONDS
-from stream.core.staff.messages import StaffFinding, StaffReport
+from stream.core.staff.client_exposure import ClientExposure
+from stream.core.staff.messages import ClientReport, StaffFinding, StaffReport
 
 
 @mypyc_attr(acyclic=True)
@@ -51,16 +52,25 @@ class StaffExposure:
 
     Attributes:
         exposure: Sums by stratum; strata without reviews have no entry.
+        clients: By seller, those with attributed reviews, or with flips that are not reported.
         today: The report of the present day, as far as it has come.
     """
 
-    __slots__ = ("actor_id", "exposure", "first_seen", "today")
+    __slots__ = ("actor_id", "clients", "exposure", "first_seen", "today")
 
     def __init__(self, actor_id: str, first_seen: float) -> None:
         self.actor_id = actor_id
         self.first_seen = first_seen
         self.exposure: dict[int, LookupSums] = {}
+        self.clients: dict[str, ClientExposure] = {}
         self.today = StaffReport(actor_id=actor_id, first_seen=first_seen)
+
+    def get_or_add_client(self, seller_id: str) -> ClientExposure:
+        """Return what a seller adds to this staff member's expectation."""
+        client = self.clients.get(seller_id)
+        if client is None:
+            client = self.clients[seller_id] = ClientExposure(seller_id, self.actor_id)
+        return client
 
     def enter(self, stratum_number: int, lookup: Lookup, baseline: Baseline, now: float) -> None:
         """Add a review to a stratum, at `now` (epoch seconds)."""
@@ -69,23 +79,27 @@ class StaffExposure:
         if sums is None:
             sums = self.exposure[stratum_number] = LookupSums(0, 0.0, 0.0, 0.0, 0.0, 0.0)
         clock = stratum.current_clock + stratum.rate * baseline.hazard_ratio
+        long_run_clock = stratum.long_run_clock + stratum.rate * (now - baseline.day_started_at)
         sums.reviews += 1
         sums.levels += lookup.level
         sums.weights += lookup.seller_weight
         sums.current -= lookup.level * clock
         sums.current_weighted -= lookup.seller_weight * clock
-        sums.long_run -= lookup.level * (stratum.long_run_clock + stratum.rate * (now - baseline.day_started_at))
+        sums.long_run -= lookup.level * long_run_clock
+        lookup.client.enter(stratum_number, lookup.level, clock, long_run_clock)
 
     def leave(self, stratum_number: int, lookup: Lookup, baseline: Baseline, now: float) -> None:
         """Take a review out of a stratum, at `now` (epoch seconds)."""
         stratum, sums = baseline.strata[stratum_number], self.exposure[stratum_number]
         clock = stratum.current_clock + stratum.rate * baseline.hazard_ratio
+        long_run_clock = stratum.long_run_clock + stratum.rate * (now - baseline.day_started_at)
         sums.reviews -= 1
         sums.levels -= lookup.level
         sums.weights -= lookup.seller_weight
         sums.current += lookup.level * clock
         sums.current_weighted += lookup.seller_weight * clock
-        sums.long_run += lookup.level * (stratum.long_run_clock + stratum.rate * (now - baseline.day_started_at))
+        sums.long_run += lookup.level * long_run_clock
+        lookup.client.leave(stratum_number, lookup.level, clock, long_run_clock)
         if not sums.reviews:
             self._settle(sums, baseline, 0.0, 0.0)
             del self.exposure[stratum_number]
@@ -118,6 +132,7 @@ class StaffExposure:
         today.retracted += finding.flip.retracted
         today.looked_up_flips += baseline.day_weight * seller_weight
         today.latest = [*today.latest, finding][-MAX_WINDOWS:]
+        self.clients[finding.seller_id].record_flip(finding.flip.at)
 
     def record_removal(self, finding: StaffFinding | None) -> None:
         """Count a removal by the staff member; `finding` describes the removal of a critical review."""
@@ -147,6 +162,7 @@ class StaffExposure:
                 long_run_clock,
             )
         report = self.today
+        report.clients = self._close_clients(baseline, midnight)
         report.expected, report.expected_long_run = quantize(report.expected), quantize(report.expected_long_run)
         report.looked_up_flips, report.looked_up_expected = (
             quantize(report.looked_up_flips),
@@ -155,6 +171,24 @@ class StaffExposure:
         self.today = StaffReport(actor_id=self.actor_id, first_seen=self.first_seen)
         return report
 
+    def _close_clients(self, baseline: Baseline, midnight: float) -> list[ClientReport]:
+        """Report the sellers with new flips and those whose attributed reviews have ended, and drop the latter."""
+        reports: list[ClientReport] = []
+        for seller_id in sorted(self.clients):
+            client = self.clients[seller_id]
+            if client.has_report():
+                for number in sorted(client.exposure):
+                    stratum = baseline.strata[number]
+                    client.settle(
+                        number,
+                        stratum.current_clock + stratum.rate * baseline.hazard_ratio,
+                        stratum.long_run_clock + stratum.rate * (midnight - baseline.day_started_at),
+                    )
+                reports.append(client.take_report())
+            if not client.exposure:
+                del self.clients[seller_id]
+        return reports
+
 
 @mypyc_attr(acyclic=True)
 class Lookup:
@@ -162,16 +196,26 @@ class Lookup:
 
     Args:
         staff: The staff member.
+        client: The review's seller, as a possible client of the staff member.
         at: Epoch seconds.
         level: The level of the review's seller outside looked-up reviews, 1 at least, when the look-up was first seen.
         seller_weight: The weight of that seller at the same time.
         has_purpose: Whether the look-up names a purpose.
     """
 
-    __slots__ = ("at", "has_purpose", "level", "seller_weight", "staff")
+    __slots__ = ("at", "client", "has_purpose", "level", "seller_weight", "staff")
 
-    def __init__(self, staff: StaffExposure, at: float, level: float, seller_weight: float, has_purpose: bool) -> None:
+    def __init__(
+        self,
+        staff: StaffExposure,
+        client: ClientExposure,
+        at: float,
+        level: float,
+        seller_weight: float,
+        has_purpose: bool,
+    ) -> None:
         self.staff = staff
+        self.client = client
         self.at = at
         self.level = level
         self.seller_weight = seller_weight

@@ -9,6 +9,7 @@ numbered from 1970-01-01.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Final
 
 import msgspec
@@ -38,6 +39,19 @@ class StaffFinding(msgspec.Struct, array_like=True, gc=False):
     flip: Flip
 
 
+class ClientReport(msgspec.Struct, array_like=True, gc=False):
+    """Flips of one seller's reviews that a staff member looked up, and the flips expected since the report before."""
+
+    seller_id: str
+    flips: int
+    #: By peers, and by the long run; not multiplied by the looked-up ratio.
+    expected: float
+    expected_long_run: float
+    #: Epoch seconds; 0 without flips.
+    first_flip_at: float
+    last_flip_at: float
+
+
 class StaffReport(msgspec.Struct, kw_only=True, rename={"expected_long_run": "expected_long"}):
     """One day of one staff member among a reporter's reviews."""
 
@@ -62,16 +76,43 @@ class StaffReport(msgspec.Struct, kw_only=True, rename={"expected_long_run": "ex
     critical: int = 0
     #: The latest removals of critical reviews, MAX_WINDOWS at most.
     latest_removed: list[StaffFinding] = msgspec.field(default_factory=list)
+    #: The sellers with flips on this day, and those whose looked-up reviews have ended.
+    clients: list[ClientReport] = msgspec.field(default_factory=list)
 
     @property
     def is_empty(self) -> bool:
         """Whether the day adds nothing."""
-        return not (self.flips or self.removed or self.expected or self.expected_long_run)
+        return not (self.flips or self.removed or self.expected or self.expected_long_run or self.clients)
 
     @property
     def finding_count(self) -> int:
-        """How many findings the report lists."""
-        return len(self.latest) + len(self.latest_removed)
+        """How many findings and sellers the report lists."""
+        return len(self.latest) + len(self.latest_removed) + len(self.clients)
+
+
+class LinkedReport(msgspec.Struct, array_like=True, gc=False):
+    """What a reporter knows at the end of a day about a seller that the platform links to others.
+
+    A later report takes the place of an earlier one. There is one when the seller has a new flip or a new link.
+    """
+
+    seller_id: str
+    #: The relation of each link, by its id.
+    links: dict[str, str]
+    #: Flips of the seller's strongest window, flips that peers expect in it, and the natural log of the Bayes factor.
+    flips: int = 0
+    expected: float = 0.0
+    log_factor: float = 0.0
+    #: Epoch seconds; 0 without flips.
+    first_flip_at: float = 0.0
+    last_flip_at: float = 0.0
+    #: The flips since the report before, MAX_WINDOWS at most.
+    latest: list[StaffFinding] = msgspec.field(default_factory=list)
+
+    @property
+    def finding_count(self) -> int:
+        """How many findings and links the report lists."""
+        return len(self.latest) + len(self.links)
 
 
 class DayReport(msgspec.Struct, tag="day", kw_only=True, rename={"reporter": "writer"}):
@@ -88,13 +129,15 @@ class DayReport(msgspec.Struct, tag="day", kw_only=True, rename={"reporter": "wr
     sums: DaySums = msgspec.field(default_factory=DaySums)
     #: The staff members for whom the day adds anything.
     staff: list[StaffReport] = msgspec.field(default_factory=list)
+    #: The linked sellers about whom there is something new.
+    linked: list[LinkedReport] = msgspec.field(default_factory=list)
     #: A day with much to report has several messages, numbered from 0.
     part: int = 0
 
     @property
     def is_empty(self) -> bool:
         """Whether the day adds nothing."""
-        return self.sums.is_empty and not self.staff
+        return self.sums.is_empty and not self.staff and not self.linked
 
     @property
     def recipient(self) -> int | None:
@@ -123,6 +166,17 @@ class Broadcast(msgspec.Struct):
         return None
 
 
+class RingMembers(msgspec.Struct, array_like=True, frozen=True):
+    """The members of a ring after a day."""
+
+    day: int
+    ring_id: str
+    #: With the flips of each; none once the ring has fallen apart.
+    members: dict[str, int]
+    #: The members whose prior odds it moves: those without whom it would still be a ring.
+    moved: list[str]
+
+
 class Conclusion(Broadcast, tag="judged", kw_only=True):
     """The aggregator has evaluated all staff up to the end of a day."""
 
@@ -131,6 +185,8 @@ class Conclusion(Broadcast, tag="judged", kw_only=True):
     accused: list[tuple[int, str, str | None]]
     #: Day and staff member of each accusation that a verdict has withdrawn.
     withdrawn: list[tuple[int, str]] = []
+    #: The rings that have changed.
+    rings: list[RingMembers] = []
 
 
 class StaffCaseEvent(msgspec.Struct, tag="case", kw_only=True):
@@ -158,16 +214,22 @@ class Forget(Broadcast, tag="forget", kw_only=True):
     reviewer_id: str
 
 
-def staff_parts(reports: Iterable[StaffReport]) -> Iterator[list[StaffReport]]:
-    """Divide a day's reports on staff into parts that fit a message each."""
-    part: list[StaffReport] = []
+def report_parts(
+    staff: Iterable[StaffReport], linked: Iterable[LinkedReport]
+) -> Iterator[tuple[list[StaffReport], list[LinkedReport]]]:
+    """Divide a day's reports into parts that fit a message each."""
+    part: tuple[list[StaffReport], list[LinkedReport]] = ([], [])
     size = 0
+    reports: Iterator[StaffReport | LinkedReport] = chain(staff, linked)
     for report in reports:
         size += 1 + report.finding_count
-        if part and size > _MAX_MESSAGE_FINDINGS:
+        if any(part) and size > _MAX_MESSAGE_FINDINGS:
             yield part
-            part, size = [], 1 + report.finding_count
-        part.append(report)
+            part, size = ([], []), 1 + report.finding_count
+        if isinstance(report, StaffReport):
+            part[0].append(report)
+        else:
+            part[1].append(report)
     yield part
 
 

@@ -60,7 +60,8 @@ def lookup_level_flips(looked_up_flips: float) -> float:
     return 1 / (1 / _LOOKUPS_LEVEL_FLIPS + 1 / (looked_up_flips + 1))
 
 
-def _lookups_prior(history: StaffHistory, market: MarketTotals, day: int) -> Prior:
+def lookups_prior(history: StaffHistory, market: MarketTotals, day: int) -> Prior:
+    """Return the prior of a staff member's look-ups at the end of a day (days since 1970-01-01)."""
     day_weight = forward_decay_weight(day)
     others = max(market.looked_up_flips - history.looked_up_flips, 0.0)
     level_flips = lookup_level_flips(others / day_weight)
@@ -85,7 +86,7 @@ STAFF_WATCHES: Final = (
         kind="staff.access_flips",
         evidence=lambda history: history.flips,
         count=lambda report: report.flips,
-        prior=_lookups_prior,
+        prior=lookups_prior,
         by_authors=True,
         names_clients=True,
     ),

@@ -16,10 +16,12 @@ from stream.core.baseline.arrivals import Arrivals
 from stream.core.baseline.baseline import Baseline
 from stream.core.model.encoding import ROW_VERSION, StateError, decode, encode
 from stream.core.model.flip_windows import MAX_WINDOWS, N_COLUMNS
+from stream.core.staff.client_exposure import ClientExposure, ClientSums
 from stream.core.staff.exposure import Lookup, LookupSums, StaffExposure
 from stream.core.state.model_version import difference
 from stream.core.state.rows import (
     BaselineRow,
+    ClientExposureRow,
     FlipRow,
     MetaRow,
     ProductRow,
@@ -38,7 +40,7 @@ from stream.core.subjects.seller import Seller
 META, BASELINE, PATTERNS, PROGRESS, ACCUSED = b"m/", b"n/", b"h/", b"g/", b"j/"
 REVIEW, SELLER, FLIP, PRODUCT, EVENT_IDS, PENDING_CHANGE = b"r/", b"s/", b"f/", b"p/", b"d/", b"e/"
 CLOSED_REVIEW, STAFF_EXPOSURE, UNCONCLUDED, STAFF_HISTORY = b"c/", b"a/", b"w/", b"b/"
-CASE, QUEUE_MODEL = b"k/", b"q/"
+CASE, QUEUE_MODEL, CLIENT_EXPOSURE, CONNECTOR = b"k/", b"q/", b"l/", b"i/"
 
 
 def review_row(review: Review) -> bytes:
@@ -73,7 +75,7 @@ def review_of(name: str, value: bytes, sellers: Mapping[str, Seller], staff: Map
     review.creation_seen = row.creation_seen
     try:
         review.lookups = tuple(
-            Lookup(staff[actor_id], at, level, weight, has_purpose)
+            Lookup(staff[actor_id], staff[actor_id].get_or_add_client(seller_id), at, level, weight, has_purpose)
             for actor_id, at, level, weight, has_purpose in row.lookups
         )
     except KeyError as error:
@@ -99,6 +101,29 @@ def staff_exposure_of(actor_id: str, value: bytes) -> StaffExposure:
     staff.exposure = {number: LookupSums(*sums) for number, sums in row.exposure.items()}
     staff.today = row.today
     return staff
+
+
+def client_exposure_row(client: ClientExposure) -> bytes:
+    """Encode a seller as a possible client of a staff member."""
+    exposure = {
+        number: (sums.reviews, sums.levels, sums.current, sums.long_run)
+        for number, sums in sorted(client.exposure.items())
+    }
+    return encode(
+        ClientExposureRow(
+            ROW_VERSION, exposure, client.expected, client.expected_long_run, client.flips, client.first_flip_at,
+            client.last_flip_at, client.reported,
+        )
+    )  # fmt: skip
+
+
+def load_client_exposure(client: ClientExposure, value: bytes) -> None:
+    """Restore a possible client from its row; raise StateError if the row cannot be read."""
+    row = decode(value, ClientExposureRow)
+    client.exposure = {number: ClientSums(*sums) for number, sums in row.exposure.items()}
+    client.expected, client.expected_long_run = row.expected, row.expected_long_run
+    client.flips, client.reported = row.flips, row.reported
+    client.first_flip_at, client.last_flip_at = row.first_flip_at, row.last_flip_at
 
 
 def seller_row(seller: Seller) -> bytes:
@@ -129,7 +154,7 @@ def seller_row(seller: Seller) -> bytes:
             seller.expected, seller.expected_long_run, seller.unsettled, seller.retracted_by_group,
             seller.looked_up_flips, seller.looked_up_expected, seller.decayed_expected, seller.decayed_at,
             seller.decayed_total, seller.flip_count, seller.log_odds, seller.alerted_at,
-            seller.finding, seller.verdict,
+            seller.finding, seller.verdict, seller.links, seller.linked_report,
         )
     )  # fmt: skip
 

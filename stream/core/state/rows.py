@@ -14,7 +14,7 @@ from stream.core.baseline.day_sums import DaySums
 from stream.core.model.finding import Finding
 from stream.core.model.flips import Flip
 from stream.core.model.verdict_effect import VerdictEffect
-from stream.core.staff.messages import StaffReport
+from stream.core.staff.messages import LinkedReport, StaffReport
 from stream.core.subjects.patterns import BINS
 
 
@@ -60,6 +60,8 @@ class SellerRow(msgspec.Struct, array_like=True, gc=False):
     alerted_at: dict[str, float]
     finding: Finding | None
     verdict: VerdictEffect | None = None
+    links: dict[str, str] = msgspec.field(default_factory=dict)
+    linked_report: LinkedReport | None = None
 
 
 class FlipRow(msgspec.Struct, array_like=True, gc=False):
@@ -78,6 +80,19 @@ class StaffExposureRow(msgspec.Struct, array_like=True, gc=False):
     first_seen: float
     exposure: dict[int, tuple[int, float, float, float, float, float]]  # by stratum, the arguments of `LookupSums`
     today: StaffReport
+
+
+class ClientExposureRow(msgspec.Struct, array_like=True, gc=False):
+    """A seller as a possible client of a staff member; the fields are those of `ClientExposure`."""
+
+    version: int
+    exposure: dict[int, tuple[int, float, float, float]]  # by stratum, the arguments of `ClientSums`
+    expected: float
+    expected_long_run: float
+    flips: int
+    first_flip_at: float
+    last_flip_at: float
+    reported: bool
 
 
 class ClosedReviewRow(msgspec.Struct, array_like=True, gc=False):

@@ -21,6 +21,8 @@ from stream.core.staff.accused import AccusedStaff
 from stream.core.staff.aggregator import EvaluateStaff, StaffAggregator
 from stream.core.staff.decisions import StaffDecision
 from stream.core.staff.exposure import StaffExposure
+from stream.core.staff.messages import LinkedReport
+from stream.core.staff.ring_book import RingBook
 from stream.core.state import codec
 from stream.core.state.closed_reviews import ClosedReviews
 from stream.core.state.deduplication import Deduplicator
@@ -59,7 +61,13 @@ class State:
     """
 
     def __init__(
-        self, number: int, tasks: int, evaluate_staff: EvaluateStaff, pseudonyms: str, rules: CaseRules
+        self,
+        number: int,
+        tasks: int,
+        evaluate_staff: EvaluateStaff,
+        rings: RingBook,
+        pseudonyms: str,
+        rules: CaseRules,
     ) -> None:
         self.model = model_of(pseudonyms)
         self.number = number
@@ -75,6 +83,8 @@ class State:
         self.sellers: dict[str, Seller] = {}
         self.products: dict[str, ProductRating] = {}
         self.staff: dict[str, StaffExposure] = {}
+        #: Linked sellers about whom something is to be reported.
+        self.linked_sellers: set[str] = set()
         self.patterns = FlipPatterns()
         self.accused = AccusedStaff(version=ROW_VERSION)
         self.deduplicator = Deduplicator()
@@ -83,7 +93,7 @@ class State:
         self.timers = Timers()
         self.cases = cases = CaseBook(rules, self.counts)
         self.aggregator = StaffAggregator(
-            tasks, evaluate_staff, self._decide_staff, lambda now: cases.close_and_forget(now, "staff")
+            tasks, evaluate_staff, self._decide_staff, lambda now: cases.close_and_forget(now, ("staff", "ring")), rings
         )
         #: Names of the rows that have changed, by kind; on the hot path a change is one addition to a set.
         self.changed_names: dict[bytes, set[str]] = {
@@ -98,10 +108,12 @@ class State:
             codec.PENDING_CHANGE: self.pending_changes.changed,
             codec.CLOSED_REVIEW: self.closed_reviews.changed,
             codec.STAFF_EXPOSURE: set(),
+            codec.CLIENT_EXPOSURE: set(),
             codec.PROGRESS: set(),
             codec.ACCUSED: set(),
             codec.UNCONCLUDED: self.aggregator.changed_unconcluded,
             codec.STAFF_HISTORY: self.aggregator.changed_histories,
+            codec.CONNECTOR: rings.changed,
             codec.CASE: self.cases.changed,
             codec.QUEUE_MODEL: self.cases.queue.changed,
         }
@@ -117,16 +129,18 @@ class State:
             codec.PENDING_CHANGE: self.pending_changes.row,
             codec.CLOSED_REVIEW: self.closed_reviews.row,
             codec.STAFF_EXPOSURE: self._staff_row,
+            codec.CLIENT_EXPOSURE: self._client_row,
             codec.PROGRESS: self.aggregator.progress_row,
             codec.ACCUSED: lambda _: encode(self.accused),
             codec.UNCONCLUDED: self.aggregator.unconcluded_row,
             codec.STAFF_HISTORY: self.aggregator.history_row,
+            codec.CONNECTOR: rings.row,
             codec.CASE: self.cases.row,
             codec.QUEUE_MODEL: self.cases.queue.row,
         }
 
     def _decide_staff(self, event: CaseEvent) -> StaffDecision | None:
-        """Apply an event of a staff member's case; return the decision if a verdict came into force."""
+        """Apply an event of a staff member's or a ring's case; return the decision if a verdict came into force."""
         decision = self.cases.on_event(event)
         self.cases.show(event.case_id)  # it was shown before with this event, and may be another now
         if decision is None:
@@ -172,6 +186,18 @@ class State:
             staff = self.staff[actor_id] = StaffExposure(actor_id, self.clock)
         return staff
 
+    def take_linked_reports(self) -> list[LinkedReport]:
+        """Return what is new about linked sellers since the last call, in order of their ids."""
+        reports: list[LinkedReport] = []
+        for name in sorted(self.linked_sellers):
+            seller = self.sellers.get(name)
+            if seller is not None and seller.linked_report is not None:
+                reports.append(seller.linked_report)
+                seller.linked_report = None
+                self.changed_names[codec.SELLER].add(name)
+        self.linked_sellers.clear()
+        return reports
+
     def drop_inactive(self, horizon: float) -> None:
         """Drop what no event has changed since `horizon` (epoch seconds): the bound on a task's memory.
 
@@ -199,8 +225,10 @@ class State:
         yield codec.PENDING_CHANGE, self.pending_changes.names()
         yield codec.CLOSED_REVIEW, self.closed_reviews.names()
         yield codec.STAFF_EXPOSURE, self.staff
+        yield codec.CLIENT_EXPOSURE, (one.name for staff in self.staff.values() for one in staff.clients.values())
         yield codec.UNCONCLUDED, self.aggregator.unconcluded
         yield codec.STAFF_HISTORY, self.aggregator.histories
+        yield codec.CONNECTOR, self.aggregator.rings.connectors
         yield codec.CASE, self.cases.cases
         yield codec.QUEUE_MODEL, self.cases.queue.names()
 
@@ -238,6 +266,12 @@ class State:
     def _staff_row(self, name: str) -> bytes | None:
         staff = self.staff.get(name)
         return None if staff is None else codec.staff_exposure_row(staff)
+
+    def _client_row(self, name: str) -> bytes | None:
+        seller_id, _, actor_id = name.partition(" ")
+        staff = self.staff.get(actor_id)
+        client = None if staff is None else staff.clients.get(seller_id)
+        return None if client is None else codec.client_exposure_row(client)
 
     def _flip_row(self, name: str) -> bytes | None:
         slot, _, seller_id = name.partition("/")
@@ -283,12 +317,17 @@ class State:
         def accused(_: str, value: bytes) -> None:
             self.accused = decode(value, AccusedStaff)
 
+        def client(name: str, value: bytes) -> None:
+            seller_id, _, actor_id = name.partition(" ")
+            codec.load_client_exposure(self.get_or_add_staff(actor_id).get_or_add_client(seller_id), value)
+
         return {
             codec.META: meta,  # first: it refuses the rows of another model
             codec.BASELINE: lambda _, value: codec.load_baseline(self.baseline, value),
             codec.SELLER: lambda name, value: self.sellers.update({name: codec.seller_of(name, value)}),
             codec.PRODUCT: lambda name, value: self.products.update({name: codec.product_of(value)}),
             codec.STAFF_EXPOSURE: lambda name, value: self.staff.update({name: codec.staff_exposure_of(name, value)}),
+            codec.CLIENT_EXPOSURE: client,  # after the staff
             codec.EVENT_IDS: self.deduplicator.load,
             codec.PENDING_CHANGE: self.pending_changes.load,
             codec.CLOSED_REVIEW: self.closed_reviews.load,
@@ -296,6 +335,7 @@ class State:
             codec.PROGRESS: self.aggregator.load_progress,
             codec.UNCONCLUDED: self.aggregator.load_unconcluded,
             codec.STAFF_HISTORY: self.aggregator.load_history,
+            codec.CONNECTOR: self.aggregator.rings.load,
             codec.CASE: self.cases.load,
             codec.QUEUE_MODEL: self.cases.queue.load,
         }
@@ -321,10 +361,11 @@ class State:
             raise StateError(f"the state topic lacks features of earlier flips, or holds others: {error}") from None
 
     def _rebuild(self) -> None:
-        """Derive what is not stored: cells, timers, the index of reviewers."""
+        """Derive what is not stored: cells, timers, the index of reviewers, the linked sellers to report."""
         for name, review in self.reviews.items():
             review.update_cell(self.clock)
             review.seller.add_review(review.reviewer_id, name)
+        self.linked_sellers = {name for name, seller in self.sellers.items() if seller.linked_report is not None}
         self.timers.fill(self.reviews.values())
 
 

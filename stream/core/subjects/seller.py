@@ -19,6 +19,7 @@ from stream.core.model.flips import Flip
 from stream.core.model.strata import DAY, GROUP_OF, N_GROUPS
 from stream.core.model.sums import total
 from stream.core.model.verdict_effect import VerdictEffect
+from stream.core.staff.messages import LinkedReport
 from stream.core.subjects.exposure_sums import ExposureSums
 
 #: Memory of the expected flips that set a seller's weight.
@@ -50,6 +51,7 @@ class Seller:
         verdict: What the latest verdict changed; None before the first.
         alerted_at: The time of the latest alert in epoch seconds, by kind (of products: kind and product).
         finding: What alerts have reported about the seller; None before the first.
+        linked_report: What is to be reported about the seller as a linked one; None if there is nothing new.
     """
 
     __slots__ = (
@@ -67,6 +69,8 @@ class Seller:
         "flips",
         "flips_by_group",
         "history",
+        "linked_report",
+        "links",
         "log_odds",
         "looked_up_expected",
         "looked_up_flips",
@@ -100,6 +104,8 @@ class Seller:
         self.alerted_at: dict[str, float] = {}
         self.finding: Finding | None = None
         self.verdict: VerdictEffect | None = None
+        self.links: dict[str, str] = {}
+        self.linked_report: LinkedReport | None = None
         self.history = vec[float]()
         self.flips: list[Flip] = []
         self.flip_count = 0

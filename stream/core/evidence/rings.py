@@ -1,0 +1,101 @@
+"""Evidence over groups: how much better "some of these sellers are clients of one broker" explains their flips.
+
+Invariant: numbers in, numbers out. Each member of a group has a Bayes factor of its own flips against its own
+expectation. A broker's connector ties clients and other sellers, so a member's factor counts with the share of clients:
+the joint factor is the product of 1 - pi + pi B over the members. It is a product of factors whose mean is at most one
+for honest sellers, whatever their number, so Markov's inequality bounds false alarms (e-values: Vovk and Wang 2021).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from stream.core.evidence.bayes import THETAS
+from stream.core.evidence.insider_clients import LOG_CLIENT_ODDS
+
+#: pi, the share of clients among the sellers that a broker's connector ties. Buyers are one seller in a hundred, and
+#: ten times as frequent there: the factor by which an accused staff member moves the odds of the sellers served.
+CLIENT_SHARE: Final = 0.01 * math.exp(LOG_CLIENT_ODDS)
+#: The odds that a group must still have without its strongest member: a ring is more than one cheat and its neighbours.
+MIN_LOG_ODDS_WITHOUT: Final = math.log(3)
+#: The least members of a ring.
+MIN_MEMBERS: Final = 2
+#: Pseudo-count of the level of one seller's looked-up reviews: mean 1, standard deviation 1/2, as in the watch on them.
+_LEVEL_FLIPS: Final = 4.0
+#: What is expected is never taken for less than this, so that a rare coincidence is no proof.
+_MIN_EXPECTED: Final = 0.05
+
+
+class RingEvidence(NamedTuple):
+    """The evidence that a connector ties clients of a broker.
+
+    Attributes:
+        log_odds: Natural log of the joint factor of all members.
+        log_odds_without: The same without the strongest member.
+        terms: What each member adds, in the order of the members.
+    """
+
+    log_odds: float
+    log_odds_without: float
+    terms: list[float]
+
+    def ties_clients(self) -> bool:
+        """Return whether the group stands without its strongest member."""
+        return self.log_odds_without >= MIN_LOG_ODDS_WITHOUT
+
+
+def joint(log_factors: Sequence[float], others: int = 0) -> RingEvidence:
+    """Return the joint evidence of a group.
+
+    Args:
+        log_factors: The natural log of each member's Bayes factor; minus infinity for one without flips.
+        others: Further sellers that the connector ties, none of them with evidence worth keeping.
+    """
+    terms = [log_term(log_factor) for log_factor in log_factors]
+    without_clients = others * math.log1p(-CLIENT_SHARE)
+    log_odds = math.fsum(terms) + without_clients
+    return RingEvidence(log_odds, log_odds - max(terms, default=0.0), terms)
+
+
+def log_term(log_factor: float) -> float:
+    """Return what a member with this log factor adds: log(1 - pi + pi B)."""
+    log_client = log_factor + math.log(CLIENT_SHARE)
+    log_other = math.log1p(-CLIENT_SHARE)
+    top = max(log_client, log_other)
+    return top + math.log(math.exp(log_client - top) + math.exp(log_other - top))
+
+
+def log_member_odds(log_factor: float) -> float:
+    """Return the log odds that a seller is a client, given that its connector ties clients."""
+    return log_factor + math.log(CLIENT_SHARE) - math.log1p(-CLIENT_SHARE)
+
+
+def log_client_factor(flips: int, expected: float) -> float:
+    """Return the log Bayes factor of one seller's flips among the reviews that one staff member looked up.
+
+    A seller is looked at because it has a flip, so the factor is conditional on that: both models are those of counts
+    of one and more (zero-truncated, gamma-Poisson), and a single flip says nearly nothing.
+
+    Args:
+        flips: Flips, 1 at least.
+        expected: Expected flips.
+    """
+    expected = max(expected, _MIN_EXPECTED)
+    shape = rate = _LEVEL_FLIPS
+    log_some = _log_some_flips(expected, shape, rate)
+    terms = [
+        flips * math.log(theta)
+        - (shape + flips) * math.log((rate + theta * expected) / (rate + expected))
+        - _log_some_flips(theta * expected, shape, rate)
+        + log_some
+        for theta in THETAS
+    ]
+    top = max(terms)
+    return top + math.log(math.fsum(math.exp(term - top) for term in terms) / len(THETAS))
+
+
+def _log_some_flips(expected: float, shape: float, rate: float) -> float:
+    """Return the log of the probability of one flip or more."""
+    return math.log(-math.expm1(-shape * math.log1p(expected / rate)))
