@@ -199,13 +199,15 @@ class Ring(msgspec.Struct, frozen=True):
         connectors: What ties them.
         members: At most 64, the strongest first; none once the ring has fallen apart.
         tied: How many sellers the connector ties that are known, members or not.
-        odds_without_strongest: The odds of the ring without its strongest member.
+        odds, odds_without_strongest: The joint odds of all sellers that the connectors tie, and without the strongest
+            member.
         fell_apart_at: When the evidence no longer tied two sellers or more; None while it does.
     """
 
     connectors: list[ConnectorRef]
     members: list[RingMember]
     tied: int
+    odds: float
     odds_without_strongest: float
     fell_apart_at: dt.datetime | None = None
 

@@ -15,14 +15,18 @@ from stream.core.model.flips import Flip
 from stream.core.staff import messages
 from stream.core.staff.accused import AccusedStaff
 from stream.core.staff.aggregator import Progress
+from stream.core.staff.connectors import Connector, Member
 from stream.core.staff.decisions import HeldCaseEvent
 from stream.core.staff.history import EvidenceHistory, StaffHistory
 from stream.core.staff.market_totals import MarketTotals
 from stream.core.staff.messages import (
+    ClientReport,
     Conclusion,
     DayReport,
     DayRequest,
     Forget,
+    LinkedReport,
+    RingMembers,
     StaffCaseEvent,
     StaffFinding,
     StaffReport,
@@ -64,23 +68,30 @@ def _instance(kind: type[msgspec.Struct], *values: object) -> msgspec.Struct:
             _instance(
                 StaffReport, "a1", 5.0, 6, 7, 8.0, 9.0, 10.0, 11.0,
                 [_instance(StaffFinding, "s1", "e1", 0.5, _FLIP)],
-                12, 13, [],
+                12, 13, [], [_instance(ClientReport, "s1", 2, 3.0, 4.0, 5.0, 6.0)],
             ),
             b'{"actor_id":"a1","first_seen":5.0,"flips":6,"retracted":7,'
             b'"expected":8.0,"expected_long":9.0,"looked_up_flips":10.0,"looked_up_expected":11.0,'
             b'"latest":[["s1","e1",0.5,[1.0,0.5,"r1","p1",4.0,true,false,2.0,4,["a1"],true,1,null,"message",5.0,"USD",[[6.0,false]],true]]],'
             b'"removed":12,"critical":13,'
-            b'"latest_removed":[]}',
+            b'"latest_removed":[],"clients":[["s1",2,3.0,4.0,5.0,6.0]]}',
         ),
         (_instance(DaySums, 1, 2, 3.0, 4.0, 5, 6, [7.0]), _SUMS),
         (
-            _instance(DayReport, 1, 2, 3, _instance(DaySums, 1, 2, 3.0, 4.0, 5, 6, [7.0]), [], 7),
-            b'{"type":"day","writer":1,"day":2,"through":3,"sums":' + _SUMS + b',"staff":[],"part":7}',
+            _instance(
+                DayReport, 1, 2, 3, _instance(DaySums, 1, 2, 3.0, 4.0, 5, 6, [7.0]), [],
+                [_instance(LinkedReport, "s1", {"k1": "owner"}, 2, 3.0, 4.0, 5.0, 6.0, [])], 7,
+            ),
+            b'{"type":"day","writer":1,"day":2,"through":3,"sums":' + _SUMS
+            + b',"staff":[],"linked":[["s1",{"k1":"owner"},2,3.0,4.0,5.0,6.0,[]]],"part":7}',
         ),
         (_instance(DayRequest, 1, 2), b'{"type":"request","reporter":1,"day":2}'),
         (
-            _instance(Conclusion, 2, [(3, "a1", None)], [(4, "a2")]),
-            b'{"type":"judged","day":2,"accused":[[3,"a1",null]],"withdrawn":[[4,"a2"]]}',
+            _instance(
+                Conclusion, 2, [(3, "a1", None)], [(4, "a2")], [_instance(RingMembers, 5, "g1", {"s1": 6}, ["s1"])]
+            ),
+            b'{"type":"judged","day":2,"accused":[[3,"a1",null]],"withdrawn":[[4,"a2"]],'
+            b'"rings":[[5,"g1",{"s1":6},["s1"]]]}',
         ),
         (_instance(StaffCaseEvent, _NOTED, 4), b'{"type":"case","event":' + msgspec.json.encode(_NOTED) + b',"day":4}'),
         (_instance(Forget, "u1"), b'{"type":"forget","reviewer_id":"u1"}'),
@@ -111,8 +122,22 @@ def _instance(kind: type[msgspec.Struct], *values: object) -> msgspec.Struct:
             b'"decisions":[[4,' + msgspec.json.encode(_NOTED) + b"]]}",
         ),
         (
-            _instance(AccusedStaff, 1, 2, 3, {"a1": None}, [(4, "a2", "s1")], [(5, "a3")]),
-            b'{"version":1,"began":2,"heard":3,"accused":{"a1":null},"coming":[[4,"a2","s1"]],"withdrawn":[[5,"a3"]]}',
+            _instance(
+                AccusedStaff, 1, 2, 3, {"a1": None}, [(4, "a2", "s1")], [(5, "a3")],
+                {"g1": _instance(RingMembers, 5, "g1", {"s1": 6}, ["s1"])}, [],
+            ),
+            b'{"version":1,"began":2,"heard":3,"accused":{"a1":null},"coming":[[4,"a2","s1"]],"withdrawn":[[5,"a3"]],'
+            b'"rings":{"g1":[5,"g1",{"s1":6},["s1"]]},"pending_rings":[]}',
+        ),
+        (
+            _instance(
+                Connector, 1, "link", "k1", "owner", {"s1": _instance(Member, 1, 2.0, 3.0, 4.0, 5.0, 6.0)}, 7, [], 8,
+                9.0, 10.0, 11.0, None, {"s1": 12.0}, {"k": 13.0}, None, None, 0.0,
+            ),
+            b'{"version":1,"type":"link","connector_id":"k1","relation":"owner","members":{"s1":[1,2.0,3.0,4.0,5.0,6.0]},'
+            b'"others":7,"latest":[],"last_day":8,"log_odds":9.0,"log_odds_without":10.0,"named_at":11.0,'
+            b'"fell_apart_at":null,"joined_at":{"s1":12.0},"alerted_at":{"k":13.0},"finding":null,"verdict_at":null,'
+            b'"muted_until":0.0}',
         ),
     ],
 )  # fmt: skip
@@ -147,6 +172,8 @@ def test_keys_of_state_rows_keep_their_prefixes() -> None:
             b"b/",
             b"k/",
             b"q/",
+            b"l/",
+            b"i/",
         ]
     )
     assert POSITION == b"o"
@@ -164,7 +191,7 @@ def test_the_model_in_the_meta_row_keeps_its_names_and_values() -> None:
     row = MetaRow(1, 2.0, 3, 4, {"applied": 5}, model_of("key"))
     assert msgspec.json.encode(row) == (
         b'[1,2.0,3,4,{"applied":5},{"model version":"1","bands of reviews":"690f40c5","watches":"a5b42e9f",'
-        b'"columns of evidence":"27/7/60","rows and messages":"6","VOLTEFACE_PSEUDONYM_KEY":"key"},-1]'
+        b'"columns of evidence":"27/7/60","rows and messages":"7","VOLTEFACE_PSEUDONYM_KEY":"key"},-1]'
     )
 
 

@@ -39,6 +39,7 @@ def ring_of(connector: Connector) -> Ring:
         connectors=[ConnectorRef(connector.relation or connector.type, connector.connector_id)],
         members=[_member(connector, seller_id) for seller_id in connector.joined_at],
         tied=len(connector.members) + connector.others,
+        odds=odds_of(connector.log_odds or 0.0),
         odds_without_strongest=odds_of(connector.log_odds_without or 0.0),
         fell_apart_at=None if connector.fell_apart_at is None else utc(connector.fell_apart_at),
     )
