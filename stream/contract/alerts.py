@@ -202,6 +202,7 @@ class Ring(msgspec.Struct, frozen=True):
         odds, odds_without_strongest: The joint odds of all sellers that the connectors tie, and without the strongest
             member.
         fell_apart_at: When the evidence no longer tied two sellers or more; None while it does.
+        merged_into: The ring that this one is a part of, because both have clients in common; None if it is its own.
     """
 
     connectors: list[ConnectorRef]
@@ -210,6 +211,7 @@ class Ring(msgspec.Struct, frozen=True):
     odds: float
     odds_without_strongest: float
     fell_apart_at: dt.datetime | None = None
+    merged_into: str | None = None
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):

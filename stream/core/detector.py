@@ -16,7 +16,7 @@ from stream.contract.cases import Case
 from stream.contract.events import Event
 from stream.core.alerting.alert_fields import utc
 from stream.core.alerting.policy import AlertPolicy
-from stream.core.alerting.ring_alerts import ring_of, subject_of
+from stream.core.alerting.ring_alerts import fields_of, subject_of
 from stream.core.case_handlers import CaseHandlers
 from stream.core.cases.rules import CASE_RULES, CaseRules
 from stream.core.event_clock import EventClock
@@ -26,11 +26,11 @@ from stream.core.model.encoding import encode
 from stream.core.model.flip_windows import MAX_WINDOWS
 from stream.core.model.strata import DAY
 from stream.core.risk_set import RiskSet
-from stream.core.staff.connectors import Connector
 from stream.core.staff.history import StaffHistory, end_of_day
 from stream.core.staff.market_totals import MarketTotals
 from stream.core.staff.messages import Conclusion, DayRequest, Forget, Message, StaffCaseEvent, StaffFinding
 from stream.core.staff.ring_book import RingBook
+from stream.core.staff.rings import RingView
 from stream.core.state import codec
 from stream.core.state.deduplication import DeduplicationResult
 from stream.core.state.state import State
@@ -176,14 +176,15 @@ class Detector:
             for alert in signed:
                 self.state.cases.on_alert(alert)
 
-    def _report_ring(self, connector: Connector, findings: list[StaffFinding], day: int) -> None:
+    def _report_ring(self, ring: RingView, findings: list[StaffFinding], day: int) -> None:
         market = self.state.aggregator.progress.market
-        alerts = self._policy.evaluate_ring(connector, findings, market, day) if connector.is_ring else []
-        signed = self._sign(alerts, encode(connector) + encode(market)) if alerts else []
+        alerts = self._policy.evaluate_ring(ring, findings, market, day) if ring.members else []
+        rows = b"".join(encode(one) for one in ring.connectors)
+        signed = self._sign(alerts, rows + encode(market)) if alerts else []
         self._staff_alerts += signed
         for alert in signed:
             self.state.cases.on_alert(alert)
-        self.state.cases.on_ring(subject_of(connector), ring_of(connector), utc(end_of_day(day)))
+        self.state.cases.on_ring(subject_of(ring), fields_of(ring), utc(end_of_day(day)))
 
     def _sign(self, alerts: list[Alert], rows: bytes) -> list[Alert]:
         """Give alerts the digest of the rows that they rest on: their subject's and its market's."""

@@ -33,10 +33,10 @@ from stream.core.evidence.watches import (
 )
 from stream.core.model.finding import Finding
 from stream.core.model.strata import DAY
-from stream.core.staff.connectors import Connector
 from stream.core.staff.history import StaffHistory, end_of_day
 from stream.core.staff.market_totals import MarketTotals
 from stream.core.staff.messages import StaffFinding
+from stream.core.staff.rings import RingView
 from stream.core.staff.watches import STAFF_MODEL, STAFF_WATCHES, StaffWatch
 from stream.core.subjects.linked_sellers import linked_report
 from stream.core.subjects.product_rating import DriftBuffer, ProductRating
@@ -206,21 +206,21 @@ class AlertPolicy:
         return alerts
 
     def evaluate_ring(
-        self, connector: Connector, findings: list[StaffFinding], market: MarketTotals, day: int
+        self, ring: RingView, findings: list[StaffFinding], market: MarketTotals, day: int
     ) -> list[Alert]:
         """Raise alerts on a ring at the end of a day.
 
         Args:
-            connector: What ties the ring; it is named already.
-            findings: The latest flips that it ties.
+            ring: The ring; it is named already.
+            findings: The latest flips that its connectors tie.
             market: Sums over the markets of all tasks.
             day: Days since 1970-01-01.
         """
-        draft = draft_of(connector, findings, _present_marks(market, day), end_of_day(day))
+        draft = draft_of(ring, findings, _present_marks(market, day), end_of_day(day))
         if draft is None:
             return []
-        since = connector.evaluated_since()
-        connector.finding, alerts = self._report(draft, connector.finding, connector.alerted_at, since)
+        first, since = ring.first, ring.first.verdict_at or -math.inf
+        first.finding, alerts = self._report(draft, first.finding, first.alerted_at, since)
         return alerts
 
     def _report(

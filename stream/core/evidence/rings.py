@@ -24,52 +24,72 @@ MIN_LOG_ODDS_WITHOUT: Final = math.log(3)
 MIN_MEMBERS: Final = 2
 #: Pseudo-count of the level of one seller's looked-up reviews: mean 1, standard deviation 1/2, as in the watch on them.
 _LEVEL_FLIPS: Final = 4.0
+#: Rounds until the share of clients no longer changes visibly.
+_ROUNDS: Final = 30
+#: Beyond this, an exponential is nought for all purposes.
+_MAX_EXPONENT: Final = 500.0
 #: What is expected is never taken for less than this, so that a rare coincidence is no proof.
 _MIN_EXPECTED: Final = 0.05
 
 
 class RingEvidence(NamedTuple):
-    """The evidence that a connector ties clients of a broker.
+    """The evidence that some of a group's sellers are clients of one broker.
 
     Attributes:
-        log_odds: Natural log of the joint factor of all members.
-        log_odds_without: The same without the strongest member.
-        terms: What each member adds, in the order of the members.
+        log_odds: Natural log of the joint factor of all sellers.
+        log_odds_without: The same without the strongest seller.
     """
 
     log_odds: float
     log_odds_without: float
-    terms: list[float]
 
-    def ties_clients(self) -> bool:
-        """Return whether the group stands without its strongest member."""
+    def stands_without_strongest(self) -> bool:
+        """Return whether the group is more than one cheat and its neighbours."""
         return self.log_odds_without >= MIN_LOG_ODDS_WITHOUT
 
 
-def joint(log_factors: Sequence[float], others: int = 0) -> RingEvidence:
+def joint(log_factors: Sequence[float], others: float = 0.0) -> RingEvidence:
     """Return the joint evidence of a group.
 
     Args:
-        log_factors: The natural log of each member's Bayes factor; minus infinity for one without flips.
-        others: Further sellers that the connector ties, none of them with evidence worth keeping.
+        log_factors: The natural log of each seller's Bayes factor; much below 0 for one without flips.
+        others: The sum of `log_term` of further sellers.
     """
     terms = [log_term(log_factor) for log_factor in log_factors]
-    without_clients = others * math.log1p(-CLIENT_SHARE)
-    log_odds = math.fsum(terms) + without_clients
-    return RingEvidence(log_odds, log_odds - max(terms, default=0.0), terms)
+    log_odds = math.fsum(terms) + others
+    return RingEvidence(log_odds, log_odds - max(terms, default=0.0))
 
 
 def log_term(log_factor: float) -> float:
-    """Return what a member with this log factor adds: log(1 - pi + pi B)."""
+    """Return what a seller with this log factor adds: log(1 - pi + pi B)."""
     log_client = log_factor + math.log(CLIENT_SHARE)
     log_other = math.log1p(-CLIENT_SHARE)
     top = max(log_client, log_other)
     return top + math.log(math.exp(log_client - top) + math.exp(log_other - top))
 
 
-def log_member_odds(log_factor: float) -> float:
-    """Return the log odds that a seller is a client, given that its connector ties clients."""
-    return log_factor + math.log(CLIENT_SHARE) - math.log1p(-CLIENT_SHARE)
+def client_share(log_factors: Sequence[float]) -> float:
+    """Return the share of clients among the sellers of a group that has some, learned from their own evidence.
+
+    The maximum of the likelihood by expectation and maximization (Dempster, Laird and Rubin 1977), with one client
+    among ten sellers added.
+    """
+    share = CLIENT_SHARE
+    for _ in range(_ROUNDS):
+        clients = math.fsum(client_probability(log_factor, share) for log_factor in log_factors)
+        share = (1.0 + clients) / (1.0 / CLIENT_SHARE + len(log_factors))
+    return share
+
+
+def client_probability(log_factor: float, share: float) -> float:
+    """Return the probability that a seller is a client, given the share of clients in its group."""
+    log_odds = log_client_odds(log_factor, share)
+    return 1.0 / (1.0 + math.exp(-log_odds)) if log_odds > -_MAX_EXPONENT else 0.0
+
+
+def log_client_odds(log_factor: float, share: float) -> float:
+    """Return the log odds that a seller is a client, given the share of clients in its group."""
+    return log_factor + math.log(share) - math.log1p(-share)
 
 
 def log_client_factor(flips: int, expected: float) -> float:

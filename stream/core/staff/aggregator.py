@@ -20,6 +20,7 @@ from stream.core.baseline.day_sums import forward_decay_weight
 from stream.core.model.encoding import ROW_VERSION, decode, encode
 from stream.core.model.strata import DAY, FOLLOW_UP_SECONDS
 from stream.core.model.sums import total
+from stream.core.staff.connectors import Connector, LookedUp
 from stream.core.staff.decisions import HeldCaseEvent, StaffDecision, apply_decision
 from stream.core.staff.history import StaffHistory
 from stream.core.staff.market_totals import MarketTotals
@@ -93,6 +94,7 @@ class StaffAggregator:
     ) -> None:
         self.progress = Progress(version=ROW_VERSION)
         self.rings = rings
+        rings.findings_of = self._findings_of
         self.histories: dict[str, StaffHistory] = {}
         self.unconcluded: dict[str, DayReport] = {}
         self.changed_unconcluded: set[str] = set()
@@ -170,8 +172,7 @@ class StaffAggregator:
             if decision is None:  # no verdict in force
                 continue
             if event.subject.type == "ring":
-                ring = self.rings.decide(decision, decided_on)
-                conclusion.rings += [] if ring is None else [ring]
+                conclusion.rings += self.rings.decide(decision, decided_on)
             elif (history := self.histories.get(decision.subject_id)) is not None:  # else inactive for two years
                 self._apply_to_staff(history, decision, decided_on, conclusion)
         self._close(day * DAY)
@@ -188,8 +189,7 @@ class StaffAggregator:
         elif decision.clears and history.announced:
             history.announced = []
             conclusion.withdrawn.append((decided_on, history.actor_id))
-            ring = self.rings.withdraw(history.actor_id, decided_on)
-            conclusion.rings += [] if ring is None else [ring]
+            conclusion.rings += self.rings.withdraw(history.actor_id, decided_on)
 
     def _reach_day(self, day: int) -> None:
         """Note that a day is concluded; in a new month, drop the histories of inactive staff.
@@ -232,13 +232,16 @@ class StaffAggregator:
     def _evaluate_rings(self, day_reports: list[DayReport], day: int, conclusion: Conclusion) -> None:
         """Evaluate the connectors that a day's reports are about; add to the conclusion's rings."""
         for connector in self.rings.add_day(day, day_reports):
-            findings, is_accused, ratio = connector.latest, False, 1.0
-            if connector.type == "staff":
-                history = self.histories[connector.connector_id]
-                findings, is_accused = history.flips.latest, bool(history.announced)
-                ratio = lookups_prior(history, self.progress.market, day).looked_up_ratio
-            ring = self.rings.evaluate(connector, findings, day, is_accused, ratio)
-            conclusion.rings += [] if ring is None else [ring]
+            if connector.type == "link":
+                conclusion.rings += self.rings.evaluate(connector, day)
+                continue
+            history = self.histories[connector.connector_id]
+            ratio, flips = lookups_prior(history, self.progress.market, day).looked_up_ratio, history.flips
+            looked_up = LookedUp(ratio, flips.count, max(flips.expected, flips.expected_long_run))
+            conclusion.rings += self.rings.evaluate(connector, day, bool(history.announced), looked_up)
+            if connector.ties_clients and not history.announced:
+                history.announced = [main_seller := history.main_seller()]
+                conclusion.accused.append((day, history.actor_id, main_seller))
 
     def _add_reports(self, actor_id: str, reports: list[StaffReport], day_weight: float) -> StaffHistory:
         """Add one day's reports about a staff member to the member's history."""
@@ -269,6 +272,11 @@ class StaffAggregator:
             history.removals.expected += removed * self.progress.market.critical_share(history, day_weight)
             history.removals.expected_long_run = history.removals.expected
         return history
+
+    def _findings_of(self, connector: Connector) -> list[StaffFinding]:
+        """Return the latest flips that a connector ties."""
+        history = self.histories.get(connector.connector_id) if connector.type == "staff" else None
+        return connector.latest if history is None else history.flips.latest
 
     def progress_row(self, _: str) -> bytes:
         """Return the state row of the progress."""

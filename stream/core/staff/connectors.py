@@ -1,19 +1,26 @@
 """What ties sellers, with the evidence on each of them: a staff member who looked their reviews up, or a link.
 
 Invariant: plain values that are encoded as they are. A connector keeps MAX_MEMBERS sellers, those with the strongest
-evidence. For a staff member the flips and expected flips add up; for a link the latest report of a seller counts.
+evidence, and what the others add. For a staff member flips and expected flips add up; for a link the latest report of a
+seller counts.
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Iterable
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from stream.core.evidence.rings import RingEvidence, joint, log_client_factor, log_member_odds
+from stream.core.evidence.rings import (
+    RingEvidence,
+    client_probability,
+    client_share,
+    joint,
+    log_client_factor,
+    log_term,
+)
 from stream.core.model.finding import Finding
 from stream.core.model.flip_windows import MAX_WINDOWS
 from stream.core.staff.messages import ClientReport, LinkedReport, StaffFinding
@@ -23,7 +30,25 @@ MAX_MEMBERS: Final = 64
 #: The log factor of a seller without flips; a finite number, so that it can be encoded.
 NO_FLIPS: Final = -1000.0
 
+#: Pseudo-count of the level of a staff member's look-ups: mean 1, standard deviation 1/4, as in the watch on them.
+_LEVEL_FLIPS: Final = 16.0
+#: Rounds in which that level and the clients are found.
+_ROUNDS: Final = 5
+
 ConnectorType = Literal["staff", "link"]
+
+
+class LookedUp(NamedTuple):
+    """All flips of reviews that a staff member looked up.
+
+    Attributes:
+        ratio: How many times as many flips are expected of looked-up reviews.
+        flips, expected: Flips, and flips expected of these reviews, not multiplied by the ratio.
+    """
+
+    ratio: float
+    flips: int
+    expected: float
 
 
 class Member(msgspec.Struct, array_like=True, gc=False):
@@ -39,6 +64,15 @@ class Member(msgspec.Struct, array_like=True, gc=False):
     #: Natural log of the Bayes factor of the flips.
     log_factor: float = NO_FLIPS
 
+    def add(self, flips: int, expected: float, expected_long_run: float, first_flip_at: float, last_at: float) -> None:
+        """Add flips and expected flips; the times are 0 without flips."""
+        self.flips += flips
+        self.expected += expected
+        self.expected_long_run += expected_long_run
+        if flips:
+            self.first_flip_at = min(self.first_flip_at or first_flip_at, first_flip_at)
+            self.last_flip_at = max(self.last_flip_at, last_at)
+
 
 class Connector(msgspec.Struct, kw_only=True):
     """What ties some sellers."""
@@ -50,19 +84,24 @@ class Connector(msgspec.Struct, kw_only=True):
     #: The relation of a link; empty for a staff member.
     relation: str = ""
     members: dict[str, Member] = msgspec.field(default_factory=dict)
-    #: Sellers of a link that are not kept.
+    #: Sellers that are not kept, and the sum of what they add to the joint log odds.
     others: int = 0
+    others_term: float = 0.0
     #: The latest flips of a link's sellers, MAX_WINDOWS at most; a staff member's history has those of its clients.
     latest: list[StaffFinding] = msgspec.field(default_factory=list)
     #: The last day (days since 1970-01-01) with a report.
     last_day: int = 0
-    #: Natural logs, jointly and without the strongest member; None before the first evaluation.
+    #: Natural logs, jointly and without the strongest seller; None before the first evaluation.
     log_odds: float | None = None
     log_odds_without: float | None = None
-    #: Since when the connector is named as a ring, and when it fell apart (epoch seconds); None if it did not.
+    #: Whether it ties clients of a broker.
+    ties_clients: bool = False
+    #: The name of the connector whose ring it is a part of; empty if it is none's.
+    part_of: str = ""
+    #: The following are of the ring. Since when it is named, and when it fell apart (epoch seconds).
     named_at: float | None = None
     fell_apart_at: float | None = None
-    #: When each present member of the named ring joined (epoch seconds).
+    #: When each present member joined (epoch seconds), the strongest first.
     joined_at: dict[str, float] = msgspec.field(default_factory=dict)
     #: As in `StaffHistory`.
     alerted_at: dict[str, float] = msgspec.field(default_factory=dict)
@@ -77,24 +116,18 @@ class Connector(msgspec.Struct, kw_only=True):
 
     @property
     def ring_id(self) -> str:
-        """The id of the ring, as a subject of alerts and cases."""
-        return ring_id(self.type, self.connector_id)
+        """The id of the ring that is named after this connector (32 hex digits)."""
+        return hashlib.blake2b(self.name.encode(), digest_size=16).hexdigest()
 
     @property
     def is_ring(self) -> bool:
-        """Whether the connector is named as a ring and has not fallen apart."""
-        return self.named_at is not None and self.fell_apart_at is None
+        """Whether a ring is named after this connector and has not fallen apart."""
+        return self.named_at is not None and self.fell_apart_at is None and not self.part_of
 
     def add_client(self, report: ClientReport) -> None:
         """Add what a report says about a seller whose reviews the staff member looked up."""
         member = self.members.setdefault(report.seller_id, Member())
-        member.flips += report.flips
-        member.expected += report.expected
-        member.expected_long_run += report.expected_long_run
-        if report.flips:
-            first = member.first_flip_at or report.first_flip_at
-            member.first_flip_at = min(first, report.first_flip_at)
-            member.last_flip_at = max(member.last_flip_at, report.last_flip_at)
+        member.add(report.flips, report.expected, report.expected_long_run, report.first_flip_at, report.last_flip_at)
 
     def set_linked(self, report: LinkedReport) -> None:
         """Set what a report says about a linked seller."""
@@ -114,47 +147,51 @@ class Connector(msgspec.Struct, kw_only=True):
         in_order = sorted([*self.latest, *new], key=lambda one: (one.flip.at, one.event_id, one.flip.review_id))
         self.latest = in_order[-MAX_WINDOWS:]
 
-    def evaluate(self, looked_up_ratio: float) -> RingEvidence:
-        """Evaluate all sellers; drop the weakest beyond MAX_MEMBERS.
+    def evaluate(self, looked_up: LookedUp | None) -> RingEvidence:
+        """Evaluate all sellers; keep the strongest.
 
         Args:
-            looked_up_ratio: How many times as many flips are expected of looked-up reviews; 1 for a link.
+            looked_up: Of a staff member, all flips of looked-up reviews; None for a link.
         """
-        if self.type == "staff":
-            for member in self.members.values():
-                expected = looked_up_ratio * max(member.expected, member.expected_long_run)
-                member.log_factor = log_client_factor(member.flips, expected) if member.flips else NO_FLIPS
-        self._drop_weakest()
-        evidence = joint([member.log_factor for member in self.members.values()], self.others)
-        self.log_odds, self.log_odds_without = evidence.log_odds, evidence.log_odds_without
+        if looked_up is not None:
+            self._evaluate_clients(looked_up)
+        in_order = sorted(self.members.items(), key=lambda item: (-item[1].log_factor, -item[1].last_flip_at, item[0]))
+        self.members = dict(in_order[:MAX_MEMBERS])
+        for _, member in in_order[MAX_MEMBERS:]:
+            self.others += 1
+            self.others_term += log_term(member.log_factor)
+        evidence = joint([member.log_factor for member in self.members.values()], self.others_term)
+        self.log_odds, self.log_odds_without = evidence
         return evidence
 
-    def _drop_weakest(self) -> None:
-        in_order = sorted(self.members.items(), key=lambda item: (-item[1].log_factor, -item[1].last_flip_at, item[0]))
-        if self.type == "link":
-            self.others += len(in_order[MAX_MEMBERS:])
-        self.members = dict(in_order[:MAX_MEMBERS])
+    def _evaluate_clients(self, looked_up: LookedUp) -> None:
+        """Find each seller's factor, and the level of the staff member's look-ups at the sellers that are no clients.
 
-    def clients(self) -> list[str]:
-        """Return the sellers that are more likely clients than not, the strongest first."""
-        return [seller_id for seller_id, member in self.members.items() if log_member_odds(member.log_factor) >= 0]
+        Support that solves more problems than others' has more flips at all sellers. Clients are not part of that
+        level, so both are found in turn, from "none is a client" on.
+        """
+        for member in self.members.values():
+            member.log_factor = self._log_factor(member, looked_up.ratio)
+        if joint([member.log_factor for member in self.members.values()]).log_odds < 0:
+            return
+        for _ in range(_ROUNDS):
+            factors = [member.log_factor for member in self.members.values()]
+            share, flips, expected = client_share(factors), float(looked_up.flips), looked_up.expected
+            for member in self.members.values():
+                client = client_probability(member.log_factor, share)
+                flips -= client * member.flips
+                expected -= client * max(member.expected, member.expected_long_run)
+            level = (_LEVEL_FLIPS + max(flips, 0.0)) / (_LEVEL_FLIPS + looked_up.ratio * max(expected, 0.0))
+            for member in self.members.values():
+                member.log_factor = self._log_factor(member, looked_up.ratio * max(level, 1.0))
 
-    def stands_without(self, seller_id: str) -> bool:
-        """Return whether the group would still be one without a seller: only then it speaks against that seller."""
-        others = [member.log_factor for name, member in self.members.items() if name != seller_id]
-        return joint(others, self.others).ties_clients()
+    def _log_factor(self, member: Member, ratio: float) -> float:
+        if not member.flips:
+            return NO_FLIPS
+        return log_client_factor(member.flips, ratio * max(member.expected, member.expected_long_run))
 
     def forget_evidence(self, at: float) -> None:
         """Begin anew after a verdict, at `at` (epoch seconds): the flips before count no more."""
         self.members = {seller_id: Member() for seller_id in self.members} if self.type == "link" else {}
         self.latest, self.finding, self.log_odds, self.log_odds_without = [], None, None, None
-        self.verdict_at = at
-
-    def evaluated_since(self) -> float:
-        """Return the time of the latest verdict in epoch seconds; minus infinity before the first."""
-        return -math.inf if self.verdict_at is None else self.verdict_at
-
-
-def ring_id(connector_type: ConnectorType, connector_id: str) -> str:
-    """Return the id of the ring of a connector (32 hex digits)."""
-    return hashlib.blake2b(f"{connector_type}\x1f{connector_id}".encode(), digest_size=16).hexdigest()
+        self.ties_clients, self.verdict_at = False, at

@@ -1,8 +1,9 @@
 """The connectors of all tasks' sellers, in the aggregator's task: which of them tie a ring, at the end of each day.
 
 Invariant: what a day changes depends on its reports and not on their order. A connector is evaluated on the days with a
-report about it. A ring is named when a staff member is accused, or a link's joint odds reach their threshold, and the
-group stands without its strongest member; it falls apart when that is no longer more likely than not.
+report about it. It ties clients if the joint odds reach their threshold, or a staff member is accused, and the group
+stands without its strongest seller; no longer once that is less likely than not. Connectors that share clients make one
+ring.
 """
 
 from __future__ import annotations
@@ -13,21 +14,24 @@ from collections.abc import Callable, Iterable
 from stream.core.evidence.rings import MIN_MEMBERS
 from stream.core.model.encoding import ROW_VERSION, decode, encode
 from stream.core.model.strata import DAY
-from stream.core.staff.connectors import Connector
+from stream.core.staff.connectors import Connector, LookedUp
 from stream.core.staff.decisions import StaffDecision
 from stream.core.staff.history import end_of_day
 from stream.core.staff.messages import DayReport, LinkedReport, RingMembers, StaffFinding, StaffReport
+from stream.core.staff.rings import RingView, merged, others_term, share_clients, stands_without, view_of
 
-#: Reports a ring with the latest flips that its connector ties, at the end of a day (days since 1970-01-01).
-ReportRing = Callable[[Connector, list[StaffFinding], int], None]
+#: Reports a ring with the latest flips that its connectors tie, at the end of a day (days since 1970-01-01).
+ReportRing = Callable[[RingView, list[StaffFinding], int], None]
+#: Gives the latest flips that a connector ties.
+FindingsOf = Callable[[Connector], list[StaffFinding]]
 
 
 class RingBook:
     """All connectors.
 
     Args:
-        report_ring: Called for each ring on the days with a report about it, and when it falls apart.
-        log_threshold: ln of the joint odds at which a link is named.
+        report_ring: Called for each ring on the days with a report about it, and when it ends.
+        log_threshold: ln of the joint odds at which a connector ties clients.
 
     Attributes:
         connectors: By the name of their state row.
@@ -37,6 +41,8 @@ class RingBook:
     def __init__(self, report_ring: ReportRing, log_threshold: float) -> None:
         self.connectors: dict[str, Connector] = {}
         self.changed: set[str] = set()
+        #: Set by the aggregator, which keeps the flips of staff.
+        self.findings_of: FindingsOf = lambda connector: connector.latest
         self._report_ring = report_ring
         self._log_threshold = log_threshold
 
@@ -68,63 +74,104 @@ class RingBook:
         return [self.connectors[name] for name in sorted(touched)]
 
     def evaluate(
-        self, connector: Connector, findings: list[StaffFinding], day: int, is_accused: bool, looked_up_ratio: float
-    ) -> RingMembers | None:
-        """Evaluate a connector at the end of a day.
+        self, connector: Connector, day: int, is_accused: bool = False, looked_up: LookedUp | None = None
+    ) -> list[RingMembers]:
+        """Evaluate a connector, and the ring that it is a part of, at the end of a day.
 
         Args:
             connector: The connector.
-            findings: The latest flips that it ties.
             day: Days since 1970-01-01.
             is_accused: Whether it is a staff member accused of flips of looked-up reviews.
-            looked_up_ratio: See `Connector.evaluate`.
+            looked_up: See `Connector.evaluate`.
 
         Returns:
-            The ring, if there is one or it has fallen apart.
+            The rings that are or were the connector's.
         """
-        evidence = connector.evaluate(looked_up_ratio)
+        evidence = connector.evaluate(looked_up)
         self.changed.add(connector.name)
-        at, clients = end_of_day(day), connector.clients()
-        is_staff = connector.type == "staff"
-        if connector.is_ring:
-            stands = evidence.log_odds_without >= 0 and len(clients) >= MIN_MEMBERS
-            if not stands or (is_staff and not is_accused):
-                return self._fall_apart(connector, day)
-        else:
-            reached = is_accused if is_staff else evidence.log_odds >= self._log_threshold
-            if not reached or not evidence.ties_clients() or len(clients) < MIN_MEMBERS or at < connector.muted_until:
-                return None
-            connector.named_at, connector.fell_apart_at = connector.named_at or at, None
-        connector.joined_at = {seller_id: connector.joined_at.get(seller_id, at) for seller_id in clients}
-        self._report_ring(connector, findings, day)
-        return _members(connector, day)
+        if connector.ties_clients:
+            connector.ties_clients = evidence.log_odds_without >= 0
+        elif end_of_day(day) >= connector.muted_until:
+            reached = is_accused or evidence.log_odds >= self._log_threshold
+            connector.ties_clients = reached and evidence.stands_without_strongest()
+        joined: list[RingMembers] = []
+        if connector.ties_clients and not connector.part_of and (other := self._broker_of(connector)) is not None:
+            was_ring, connector.part_of = connector.is_ring, other.name
+            joined = self._end(connector, day, merged_into=other.ring_id) if was_ring else []
+        first = self.connectors.get(connector.part_of, connector)
+        return joined + self._update(first, day)
 
-    def withdraw(self, actor_id: str, day: int) -> RingMembers | None:
-        """Let a staff member's ring fall apart, because a verdict has withdrawn the accusation."""
+    def _broker_of(self, connector: Connector) -> Connector | None:
+        """Return the connector that the ring of the same broker is named after, if there is one."""
+        rings = [one for _, one in sorted(self.connectors.items()) if one.is_ring and one is not connector]
+        if not rings:
+            return None
+        sellers = len(set[str]().union(*(one.members for one in self.connectors.values())))
+        for first in sorted(rings, key=lambda one: one.named_at or 0.0):
+            if any(share_clients(connector, part, sellers) for part in self._parts(first)):
+                return first
+        return None
+
+    def _parts(self, first: Connector) -> list[Connector]:
+        """Return the connectors of a ring, the one that it is named after first."""
+        return [first, *(one for _, one in sorted(self.connectors.items()) if one.part_of == first.name)]
+
+    def _update(self, first: Connector, day: int) -> list[RingMembers]:
+        """Find the ring anew that is named after a connector."""
+        parts = [one for one in self._parts(first) if one.ties_clients]
+        ring, at = view_of(first, parts), end_of_day(day)
+        if not parts or len(ring.members) < MIN_MEMBERS:
+            return self._end(first, day) if first.is_ring else []
+        first.named_at, first.fell_apart_at = first.named_at or at, None
+        first.joined_at = {one.seller_id: first.joined_at.get(one.seller_id, at) for one in ring.members}
+        self.changed.add(first.name)
+        self._report_ring(ring, [finding for one in parts for finding in self.findings_of(one)], day)
+        # Accused staff move the odds of the sellers that they served by themselves.
+        by_links = all(one.type == "link" for one in parts)
+        sellers, others = merged(parts), others_term(parts)
+        moved = [name for name in first.joined_at if by_links and stands_without(name, sellers, others)]
+        return [RingMembers(day, first.ring_id, {one.seller_id: one.member.flips for one in ring.members}, moved)]
+
+    def _end(self, first: Connector, day: int, merged_into: str | None = None) -> list[RingMembers]:
+        """End a ring that has fallen apart, or becomes a part of another one."""
+        first.fell_apart_at, first.joined_at = end_of_day(day), {}
+        self.changed.add(first.name)
+        self._report_ring(view_of(first, [], merged_into), [], day)
+        return [RingMembers(day, first.ring_id, {}, [])]
+
+    def withdraw(self, actor_id: str, day: int) -> list[RingMembers]:
+        """Take a staff member out of its ring, because a verdict has withdrawn the accusation."""
         connector = self.connectors.get(f"staff/{actor_id}")
-        return self._fall_apart(connector, day) if connector is not None and connector.is_ring else None
+        return [] if connector is None else self._release(connector, day)
 
-    def decide(self, decision: StaffDecision, day: int) -> RingMembers | None:
+    def decide(self, decision: StaffDecision, day: int) -> list[RingMembers]:
         """Apply a verdict on a ring that came into force on a day; return the ring if it falls apart."""
-        connector = next((one for one in self.connectors.values() if one.ring_id == decision.subject_id), None)
-        if connector is None:
-            return None
-        self.changed.add(connector.name)
-        connector.muted_until = decision.muted_until
+        first = next((one for one in self.connectors.values() if one.ring_id == decision.subject_id), None)
+        if first is None:
+            return []
+        self.changed.add(first.name)
+        first.muted_until = decision.muted_until
         if not decision.clears:
-            return None
-        connector.forget_evidence(decision.at)
-        return self._fall_apart(connector, day) if connector.is_ring else None
+            return []
+        for part in self._parts(first):
+            part.forget_evidence(decision.at)
+            part.muted_until = decision.muted_until
+            self.changed.add(part.name)
+        return self._end(first, day) if first.is_ring else []
 
-    def _fall_apart(self, connector: Connector, day: int) -> RingMembers:
-        connector.fell_apart_at, connector.joined_at = end_of_day(day), {}
+    def _release(self, connector: Connector, day: int) -> list[RingMembers]:
+        if not connector.ties_clients:
+            return []
+        connector.ties_clients = False
         self.changed.add(connector.name)
-        self._report_ring(connector, [], day)
-        return _members(connector, day)
+        return self._update(self.connectors.get(connector.part_of, connector), day)
 
     def drop_inactive(self, horizon: float) -> None:
         """Drop connectors without a report since `horizon` (epoch seconds): the bound on this class's memory."""
         for name in [name for name, one in self.connectors.items() if (one.last_day + 1) * DAY < horizon]:
+            for part in self._parts(self.connectors[name])[1:]:
+                part.part_of = ""
+                self.changed.add(part.name)
             del self.connectors[name]
             self.changed.add(name)
 
@@ -145,10 +192,3 @@ class RingBook:
                 version=ROW_VERSION, type="staff" if connector_type == "staff" else "link", connector_id=connector_id
             )
         return connector
-
-
-def _members(connector: Connector, day: int) -> RingMembers:
-    members = {seller_id: connector.members[seller_id].flips for seller_id in connector.joined_at}
-    # Accused staff move the odds of the sellers that they served by themselves.
-    moved = [] if connector.type == "staff" else [name for name in members if connector.stands_without(name)]
-    return RingMembers(day, connector.ring_id, members, moved)

@@ -1,0 +1,127 @@
+"""A ring: the connectors that tie clients of one broker, with the sellers that are more likely clients than not.
+
+Invariant: a view of connectors, made anew at each evaluation. What is kept of a ring (since when it is named, its
+finding) is kept in the connector that it is named after, the first one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from typing import Final, NamedTuple
+
+from stream.core.evidence.rings import RingEvidence, client_share, joint, log_client_odds
+from stream.core.staff.connectors import Connector, Member
+
+#: The shares of clients of one connector that a second connector of the same broker may serve, too.
+_SHARED: Final = (0.3, 0.6, 0.9)
+#: The odds at which two connectors are taken for those of one broker.
+_MIN_LOG_SHARED_ODDS: Final = math.log(10)
+
+
+class RingMember(NamedTuple):
+    """A seller of a ring, with the log odds that it is a client."""
+
+    seller_id: str
+    member: Member
+    log_odds: float
+
+
+class RingView(NamedTuple):
+    """A ring.
+
+    Attributes:
+        first: The connector that the ring is named after.
+        connectors: Those that tie clients at present; none if it has fallen apart.
+        members: The strongest first.
+        evidence: Of all sellers that the connectors tie.
+        tied: How many these are.
+        merged_into: The id of the ring that this one has become a part of, if it has.
+    """
+
+    first: Connector
+    connectors: Sequence[Connector]
+    members: list[RingMember]
+    evidence: RingEvidence
+    tied: int
+    merged_into: str | None = None
+
+
+def view_of(first: Connector, connectors: Sequence[Connector], merged_into: str | None = None) -> RingView:
+    """Return the ring of some connectors that is named after the first one."""
+    sellers = merged(connectors)
+    evidence = joint([member.log_factor for member in sellers.values()], others_term(connectors))
+    tied = len(sellers) + sum(one.others for one in connectors)
+    return RingView(first, connectors, clients_of(sellers), evidence, tied, merged_into)
+
+
+def others_term(connectors: Sequence[Connector]) -> float:
+    """Return what the sellers add to the joint log odds that connectors tie and do not keep."""
+    return math.fsum(one.others_term for one in connectors)
+
+
+def clients_of(sellers: dict[str, Member]) -> list[RingMember]:
+    """Return the sellers that are more likely clients than not, the strongest first."""
+    share = client_share([member.log_factor for member in sellers.values()])
+    members = [
+        RingMember(seller_id, member, log_client_odds(member.log_factor, share))
+        for seller_id, member in sorted(sellers.items(), key=lambda item: (-item[1].log_factor, item[0]))
+    ]
+    return [one for one in members if one.log_odds >= 0 and one.member.flips]
+
+
+def stands_without(seller_id: str, sellers: dict[str, Member], others: float) -> bool:
+    """Return whether a group would still be one without a seller: only then it speaks against that seller."""
+    factors = [member.log_factor for name, member in sellers.items() if name != seller_id]
+    return joint(factors, others).stands_without_strongest()
+
+
+def merged(connectors: Sequence[Connector]) -> dict[str, Member]:
+    """Return the sellers that connectors tie.
+
+    Staff look up different reviews, so their flips and factors add up. A link counts all flips of a seller: with staff,
+    the larger factor counts.
+    """
+    sellers: dict[str, Member] = {}
+    for connector in (one for one in connectors if one.type == "staff"):
+        for seller_id, own in connector.members.items():
+            sum_of = sellers.setdefault(seller_id, Member(log_factor=0.0))
+            sum_of.add(own.flips, own.expected, own.expected_long_run, own.first_flip_at, own.last_flip_at)
+            sum_of.log_factor += own.log_factor if own.flips else 0.0
+    for connector in (one for one in connectors if one.type == "link"):
+        for seller_id, own in connector.members.items():
+            known = sellers.get(seller_id)
+            if known is None or known.log_factor < own.log_factor:
+                sellers[seller_id] = own
+    return sellers
+
+
+def share_clients(one: Connector, other: Connector, sellers: int) -> bool:
+    """Return whether two connectors have so many sellers in common that they belong to one broker.
+
+    Of the clients of the one, the other one's flips (or link) would meet as many by chance as of all sellers.
+
+    Args:
+        one, other: The connectors.
+        sellers: How many sellers all connectors tie.
+    """
+    return max(_log_shared_odds(one, other, sellers), _log_shared_odds(other, one, sellers)) >= _MIN_LOG_SHARED_ODDS
+
+
+def _log_shared_odds(one: Connector, other: Connector, sellers: int) -> float:
+    clients = [each.seller_id for each in clients_of(one.members)]
+    met = _met(other)
+    by_chance = min(max((len(met) + other.others) / max(sellers, 1), 1e-3), 0.999)
+    shared = len([seller_id for seller_id in clients if seller_id in met])
+    apart = len(clients) - shared
+    factors = [
+        shared * math.log(share / by_chance) + apart * math.log((1 - share) / (1 - by_chance)) for share in _SHARED
+    ]
+    return math.log(math.fsum(math.exp(factor) for factor in factors) / len(factors))
+
+
+def _met(connector: Connector) -> Collection[str]:
+    """Return the sellers that a connector ties: those with flips, or all that are linked."""
+    if connector.type == "link":
+        return connector.members.keys()
+    return {seller_id for seller_id, member in connector.members.items() if member.flips}
