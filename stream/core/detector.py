@@ -21,7 +21,7 @@ from stream.core.case_handlers import CaseHandlers
 from stream.core.cases.rules import CASE_RULES, CaseRules
 from stream.core.event_clock import EventClock
 from stream.core.event_handlers import EventHandlers
-from stream.core.evidence.watches import RING_SLACK, log_threshold
+from stream.core.evidence.watches import LINK_SLACK, STAFF_SLACK, log_threshold
 from stream.core.model.encoding import encode
 from stream.core.model.flip_windows import MAX_WINDOWS
 from stream.core.model.strata import DAY
@@ -62,7 +62,10 @@ class Detector:
         rules: CaseRules = CASE_RULES,
     ) -> None:
         self._policy = AlertPolicy(budget, config_digest)
-        rings = RingBook(self._report_ring, log_threshold(budget, RING_SLACK))
+        rings = RingBook(
+            self._report_ring,
+            {"staff": log_threshold(budget, STAFF_SLACK), "link": log_threshold(budget, LINK_SLACK)},
+        )
         self.state = State(number, tasks, self._evaluate_staff, rings, pseudonyms, rules)
         self.outbox: list[Message] = []
         self._risk_set = RiskSet(self.state)

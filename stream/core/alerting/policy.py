@@ -25,7 +25,7 @@ from stream.core.evidence.parts import Part
 from stream.core.evidence.payment import payment_parts
 from stream.core.evidence.watches import (
     ACCESS_WATCH,
-    RING_SLACK,
+    LINK_SLACK,
     SELLER_SLACK,
     SELLER_WATCHES,
     STAFF_SLACK,
@@ -88,7 +88,7 @@ class AlertPolicy:
         self._log_thresholds: dict[SubjectType, float] = {
             "seller": log_threshold(budget, SELLER_SLACK),
             "staff": log_threshold(budget, STAFF_SLACK),
-            "ring": log_threshold(budget, RING_SLACK),
+            "ring": log_threshold(budget, LINK_SLACK),
         }
         self._config_digest = config_digest
 

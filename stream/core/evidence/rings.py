@@ -76,13 +76,12 @@ def client_share(log_factors: Sequence[float]) -> float:
     """
     share = CLIENT_SHARE
     for _ in range(_ROUNDS):
-        clients = math.fsum(client_probability(log_factor, share) for log_factor in log_factors)
+        clients = math.fsum(_client_probability(log_factor, share) for log_factor in log_factors)
         share = (1.0 + clients) / (1.0 / CLIENT_SHARE + len(log_factors))
     return share
 
 
-def client_probability(log_factor: float, share: float) -> float:
-    """Return the probability that a seller is a client, given the share of clients in its group."""
+def _client_probability(log_factor: float, share: float) -> float:
     log_odds = log_client_odds(log_factor, share)
     return 1.0 / (1.0 + math.exp(-log_odds)) if log_odds > -_MAX_EXPONENT else 0.0
 

@@ -64,7 +64,7 @@ SELLER_PRIOR: Final = (2.0, 2.0)
 #: with and without confounders and cheats (docs/detection.md).
 SELLER_SLACK: Final = 5.0
 STAFF_SLACK: Final = 30.0
-RING_SLACK: Final = 1.0
+LINK_SLACK: Final = 1.0
 
 
 def log_threshold(budget: float, slack: float) -> float:

@@ -15,8 +15,6 @@ import msgspec
 
 from stream.core.evidence.rings import (
     RingEvidence,
-    client_probability,
-    client_share,
     joint,
     log_client_factor,
     log_term,
@@ -32,8 +30,6 @@ NO_FLIPS: Final = -1000.0
 
 #: Pseudo-count of the level of a staff member's look-ups: mean 1, standard deviation 1/4, as in the watch on them.
 _LEVEL_FLIPS: Final = 16.0
-#: Rounds in which that level and the clients are found.
-_ROUNDS: Final = 5
 
 ConnectorType = Literal["staff", "link"]
 
@@ -165,30 +161,18 @@ class Connector(msgspec.Struct, kw_only=True):
         return evidence
 
     def _evaluate_clients(self, looked_up: LookedUp) -> None:
-        """Find each seller's factor, and the level of the staff member's look-ups at the sellers that are no clients.
+        """Find each seller's factor.
 
-        Support that solves more problems than others' has more flips at all sellers. Clients are not part of that
-        level, so both are found in turn, from "none is a client" on.
+        Support that solves more problems than others' has more flips at all sellers. So a seller is compared with the
+        level of the staff member's look-ups at all others; a level below one does not count.
         """
         for member in self.members.values():
-            member.log_factor = self._log_factor(member, looked_up.ratio)
-        if joint([member.log_factor for member in self.members.values()]).log_odds < 0:
-            return
-        for _ in range(_ROUNDS):
-            factors = [member.log_factor for member in self.members.values()]
-            share, flips, expected = client_share(factors), float(looked_up.flips), looked_up.expected
-            for member in self.members.values():
-                client = client_probability(member.log_factor, share)
-                flips -= client * member.flips
-                expected -= client * max(member.expected, member.expected_long_run)
-            level = (_LEVEL_FLIPS + max(flips, 0.0)) / (_LEVEL_FLIPS + looked_up.ratio * max(expected, 0.0))
-            for member in self.members.values():
-                member.log_factor = self._log_factor(member, looked_up.ratio * max(level, 1.0))
-
-    def _log_factor(self, member: Member, ratio: float) -> float:
-        if not member.flips:
-            return NO_FLIPS
-        return log_client_factor(member.flips, ratio * max(member.expected, member.expected_long_run))
+            expected = max(member.expected, member.expected_long_run)
+            others = looked_up.flips - member.flips
+            others_expected = looked_up.ratio * max(looked_up.expected - expected, 0.0)
+            level = max(1.0, (_LEVEL_FLIPS + others) / (_LEVEL_FLIPS + others_expected))
+            own = looked_up.ratio * level * expected
+            member.log_factor = log_client_factor(member.flips, own) if member.flips else NO_FLIPS
 
     def forget_evidence(self, at: float) -> None:
         """Begin anew after a verdict, at `at` (epoch seconds): the flips before count no more."""

@@ -9,12 +9,12 @@ ring.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from stream.core.evidence.rings import MIN_MEMBERS
 from stream.core.model.encoding import ROW_VERSION, decode, encode
 from stream.core.model.strata import DAY
-from stream.core.staff.connectors import Connector, LookedUp
+from stream.core.staff.connectors import Connector, ConnectorType, LookedUp
 from stream.core.staff.decisions import StaffDecision
 from stream.core.staff.history import end_of_day
 from stream.core.staff.messages import DayReport, LinkedReport, RingMembers, StaffFinding, StaffReport
@@ -31,20 +31,20 @@ class RingBook:
 
     Args:
         report_ring: Called for each ring on the days with a report about it, and when it ends.
-        log_threshold: ln of the joint odds at which a connector ties clients.
+        log_thresholds: ln of the joint odds at which a connector ties clients.
 
     Attributes:
         connectors: By the name of their state row.
         changed: Names of the rows that have changed since they were last written.
     """
 
-    def __init__(self, report_ring: ReportRing, log_threshold: float) -> None:
+    def __init__(self, report_ring: ReportRing, log_thresholds: Mapping[ConnectorType, float]) -> None:
         self.connectors: dict[str, Connector] = {}
         self.changed: set[str] = set()
         #: Set by the aggregator, which keeps the flips of staff.
         self.findings_of: FindingsOf = lambda connector: connector.latest
         self._report_ring = report_ring
-        self._log_threshold = log_threshold
+        self._log_thresholds = log_thresholds
 
     def add_day(self, day: int, reports: Iterable[DayReport]) -> list[Connector]:
         """Add the reports of a day, sorted by row name; return the connectors that they are about."""
@@ -92,7 +92,7 @@ class RingBook:
         if connector.ties_clients:
             connector.ties_clients = evidence.log_odds_without >= 0
         elif end_of_day(day) >= connector.muted_until:
-            reached = is_accused or evidence.log_odds >= self._log_threshold
+            reached = is_accused or evidence.log_odds >= self._log_thresholds[connector.type]
             connector.ties_clients = reached and evidence.stands_without_strongest()
         joined: list[RingMembers] = []
         if connector.ties_clients and not connector.part_of and (other := self._broker_of(connector)) is not None:
