@@ -88,10 +88,10 @@ def _instance(kind: type[msgspec.Struct], *values: object) -> msgspec.Struct:
         (_instance(DayRequest, 1, 2), b'{"type":"request","reporter":1,"day":2}'),
         (
             _instance(
-                Conclusion, 2, [(3, "a1", None)], [(4, "a2")], [_instance(RingMembers, 5, "g1", {"s1": 6}, ["s1"])]
+                Conclusion, 2, [(3, "a1", None)], [(4, "a2")], [_instance(RingMembers, 5, "g1", ["s1"], ["s1"])]
             ),
             b'{"type":"judged","day":2,"accused":[[3,"a1",null]],"withdrawn":[[4,"a2"]],'
-            b'"rings":[[5,"g1",{"s1":6},["s1"]]]}',
+            b'"rings":[[5,"g1",["s1"],["s1"]]]}',
         ),
         (_instance(StaffCaseEvent, _NOTED, 4), b'{"type":"case","event":' + msgspec.json.encode(_NOTED) + b',"day":4}'),
         (_instance(Forget, "u1"), b'{"type":"forget","reviewer_id":"u1"}'),
@@ -124,20 +124,20 @@ def _instance(kind: type[msgspec.Struct], *values: object) -> msgspec.Struct:
         (
             _instance(
                 AccusedStaff, 1, 2, 3, {"a1": None}, [(4, "a2", "s1")], [(5, "a3")],
-                {"g1": _instance(RingMembers, 5, "g1", {"s1": 6}, ["s1"])}, [],
+                {"g1": _instance(RingMembers, 5, "g1", ["s1"], ["s1"])}, [],
             ),
             b'{"version":1,"began":2,"heard":3,"accused":{"a1":null},"coming":[[4,"a2","s1"]],"withdrawn":[[5,"a3"]],'
-            b'"rings":{"g1":[5,"g1",{"s1":6},["s1"]]},"pending_rings":[]}',
+            b'"rings":{"g1":[5,"g1",["s1"],["s1"]]},"pending_rings":[]}',
         ),
         (
             _instance(
-                Connector, 1, "link", "k1", "owner", {"s1": _instance(Member, 1, 2.0, 3.0, 4.0, 5.0, 6.0)}, 7, [], 8,
-                9.0, 10.0, 11.0, None, {"s1": 12.0}, {"k": 13.0}, None, None, 0.0,
+                Connector, 1, "link", "k1", "owner", {"s1": _instance(Member, 1, 2.0, 3.0, 4.0, 5.0, 6.0)}, 7, 8.0, [],
+                9, 10.0, 11.0, True, "staff/a1", 12.0, None, {"s1": 13.0}, ["s1"], {"k": 14.0}, None, None, 0.0,
             ),
             b'{"version":1,"type":"link","connector_id":"k1","relation":"owner","members":{"s1":[1,2.0,3.0,4.0,5.0,6.0]},'
-            b'"others":7,"latest":[],"last_day":8,"log_odds":9.0,"log_odds_without":10.0,"named_at":11.0,'
-            b'"fell_apart_at":null,"joined_at":{"s1":12.0},"alerted_at":{"k":13.0},"finding":null,"verdict_at":null,'
-            b'"muted_until":0.0}',
+            b'"others":7,"others_term":8.0,"latest":[],"last_day":9,"log_odds":10.0,"log_odds_without":11.0,'
+            b'"ties_clients":true,"part_of":"staff/a1","named_at":12.0,"fell_apart_at":null,"joined_at":{"s1":13.0},'
+            b'"moved":["s1"],"alerted_at":{"k":14.0},"finding":null,"verdict_at":null,"muted_until":0.0}',
         ),
     ],
 )  # fmt: skip

@@ -238,7 +238,7 @@ class AlertPolicy:
         """
         about, log_payment_odds = draft.subject.type, draft.log_payment_odds
         severity = response.severity(
-            draft.window_evidence.log_odds - self._log_thresholds[about],
+            draft.window_evidence.log_odds - self._log_threshold(draft),
             None if log_payment_odds is None else odds_of(log_payment_odds),
             supported=about == "staff" or draft.kind == "ring.insider" or draft.n_linked > 0 or draft.confirmed,
         )
@@ -260,6 +260,10 @@ class AlertPolicy:
             log_odds=draft.window_evidence.log_odds,
         )
         return reported, [alert]
+
+    def _log_threshold(self, draft: AlertDraft) -> float:
+        """Return the ln R that a draft had to reach; an insider's ring is found among staff."""
+        return self._log_thresholds["staff" if draft.kind == "ring.insider" else draft.subject.type]
 
     def evaluate_rating_shift(
         self, seller: Seller, product_id: str, buffer: DriftBuffer, event_id: str, now: float
@@ -290,7 +294,7 @@ class AlertPolicy:
 
     def _from_draft(self, draft: AlertDraft, severity: Severity, earlier: Finding | None) -> Alert:
         """Render a draft; see `_report`."""
-        evidence = flip_evidence(draft, self._log_thresholds[draft.subject.type])
+        evidence = flip_evidence(draft, self._log_threshold(draft))
         sentence = wording.render(
             draft.kind, draft.subject, evidence, draft.by_authors, earlier, draft.n_linked, draft.confirmed
         )

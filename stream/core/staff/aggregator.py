@@ -172,10 +172,20 @@ class StaffAggregator:
             if decision is None:  # no verdict in force
                 continue
             if event.subject.type == "ring":
-                conclusion.rings += self.rings.decide(decision, decided_on)
+                self._apply_to_ring(decision, decided_on, conclusion)
             elif (history := self.histories.get(decision.subject_id)) is not None:  # else inactive for two years
                 self._apply_to_staff(history, decision, decided_on, conclusion)
         self._close(day * DAY)
+
+    def _apply_to_ring(self, decision: StaffDecision, decided_on: int, conclusion: Conclusion) -> None:
+        """Apply a verdict on a ring; staff that only the ring accuses are accused no more if it is cleared."""
+        for connector in self.rings.connectors_of(decision.subject_id) if decision.clears else ():
+            history = self.histories.get(connector.connector_id) if connector.type == "staff" else None
+            if history is not None and history.announced and not _is_accused(history):
+                history.announced = []
+                self.changed_histories.add(history.actor_id)
+                conclusion.withdrawn.append((decided_on, history.actor_id))
+        conclusion.rings += self.rings.decide(decision, decided_on)
 
     def _apply_to_staff(
         self, history: StaffHistory, decision: StaffDecision, decided_on: int, conclusion: Conclusion
@@ -186,10 +196,11 @@ class StaffAggregator:
         if history.confirmed and not history.announced and history.flips.latest:
             history.announced = [main_seller := history.main_seller()]
             conclusion.accused.append((decided_on, history.actor_id, main_seller))
-        elif decision.clears and history.announced:
-            history.announced = []
-            conclusion.withdrawn.append((decided_on, history.actor_id))
-            conclusion.rings += self.rings.withdraw(history.actor_id, decided_on)
+        elif decision.clears:
+            if history.announced:
+                history.announced = []
+                conclusion.withdrawn.append((decided_on, history.actor_id))
+            conclusion.rings += self.rings.clear_staff(decision, decided_on)
 
     def _reach_day(self, day: int) -> None:
         """Note that a day is concluded; in a new month, drop the histories of inactive staff.
@@ -220,11 +231,7 @@ class StaffAggregator:
             history = self._add_reports(actor_id, reports, day_weight)
             watches = [n for n, watch in enumerate(STAFF_WATCHES) if any(watch.count(report) for report in reports)]
             self._evaluate(history, market, evaluated_on, watches)
-            accused_of_flips = history.confirmed or any(
-                watch.names_clients and history.alerted_at.get(watch.kind, -math.inf) >= history.evaluated_since()
-                for watch in STAFF_WATCHES
-            )
-            if accused_of_flips and history.announced != [main_seller := history.main_seller()]:
+            if _is_accused(history) and history.announced != [main_seller := history.main_seller()]:
                 history.announced = [main_seller]
                 conclusion.accused.append((day, actor_id, main_seller))
         self._evaluate_rings(day_reports, evaluated_on, conclusion)
@@ -238,7 +245,7 @@ class StaffAggregator:
             history = self.histories[connector.connector_id]
             ratio, flips = lookups_prior(history, self.progress.market, day).looked_up_ratio, history.flips
             looked_up = LookedUp(ratio, flips.count, max(flips.expected, flips.expected_long_run))
-            conclusion.rings += self.rings.evaluate(connector, day, bool(history.announced), looked_up)
+            conclusion.rings += self.rings.evaluate(connector, day, looked_up)
             if connector.ties_clients and not history.announced:
                 history.announced = [main_seller := history.main_seller()]
                 conclusion.accused.append((day, history.actor_id, main_seller))
@@ -309,6 +316,14 @@ class StaffAggregator:
         for name in [name for name, history in self.histories.items() if history.last_active_at() < horizon]:
             del self.histories[name]
             self.changed_histories.add(name)
+
+
+def _is_accused(history: StaffHistory) -> bool:
+    """Return whether a staff member is accused of flips of looked-up reviews, by a watch of its own or by a verdict."""
+    return history.confirmed or any(
+        watch.names_clients and history.alerted_at.get(watch.kind, -math.inf) >= history.evaluated_since()
+        for watch in STAFF_WATCHES
+    )
 
 
 def _in_order(findings: Iterable[list[StaffFinding]]) -> list[StaffFinding]:

@@ -99,6 +99,8 @@ class Connector(msgspec.Struct, kw_only=True):
     fell_apart_at: float | None = None
     #: When each present member joined (epoch seconds), the strongest first.
     joined_at: dict[str, float] = msgspec.field(default_factory=dict)
+    #: The members whose prior odds it moves.
+    moved: list[str] = msgspec.field(default_factory=list)
     #: As in `StaffHistory`.
     alerted_at: dict[str, float] = msgspec.field(default_factory=dict)
     finding: Finding | None = None

@@ -167,12 +167,12 @@ class Broadcast(msgspec.Struct):
 
 
 class RingMembers(msgspec.Struct, array_like=True, frozen=True):
-    """The members of a ring after a day."""
+    """The members of a ring after a day on which they changed."""
 
     day: int
     ring_id: str
-    #: With the flips of each; none once the ring has fallen apart.
-    members: dict[str, int]
+    #: None once the ring has ended.
+    members: list[str]
     #: The members whose prior odds it moves: those without whom it would still be a ring.
     moved: list[str]
 

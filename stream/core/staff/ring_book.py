@@ -1,9 +1,8 @@
 """The connectors of all tasks' sellers, in the aggregator's task: which of them tie a ring, at the end of each day.
 
 Invariant: what a day changes depends on its reports and not on their order. A connector is evaluated on the days with a
-report about it. It ties clients if the joint odds reach their threshold, or a staff member is accused, and the group
-stands without its strongest seller; no longer once that is less likely than not. Connectors that share clients make one
-ring.
+report about it. It ties clients if the joint odds reach their threshold and the group stands without its strongest
+seller; no longer once that is less likely than not. Connectors that share clients make one ring.
 """
 
 from __future__ import annotations
@@ -73,26 +72,23 @@ class RingBook:
         self.changed |= touched
         return [self.connectors[name] for name in sorted(touched)]
 
-    def evaluate(
-        self, connector: Connector, day: int, is_accused: bool = False, looked_up: LookedUp | None = None
-    ) -> list[RingMembers]:
+    def evaluate(self, connector: Connector, day: int, looked_up: LookedUp | None = None) -> list[RingMembers]:
         """Evaluate a connector, and the ring that it is a part of, at the end of a day.
 
         Args:
             connector: The connector.
             day: Days since 1970-01-01.
-            is_accused: Whether it is a staff member accused of flips of looked-up reviews.
             looked_up: See `Connector.evaluate`.
 
         Returns:
-            The rings that are or were the connector's.
+            The rings whose members have changed.
         """
         evidence = connector.evaluate(looked_up)
         self.changed.add(connector.name)
         if connector.ties_clients:
             connector.ties_clients = evidence.log_odds_without >= 0
         elif end_of_day(day) >= connector.muted_until:
-            reached = is_accused or evidence.log_odds >= self._log_thresholds[connector.type]
+            reached = evidence.log_odds >= self._log_thresholds[connector.type]
             connector.ties_clients = reached and evidence.stands_without_strongest()
         joined: list[RingMembers] = []
         if connector.ties_clients and not connector.part_of and (other := self._broker_of(connector)) is not None:
@@ -117,54 +113,61 @@ class RingBook:
         return [first, *(one for _, one in sorted(self.connectors.items()) if one.part_of == first.name)]
 
     def _update(self, first: Connector, day: int) -> list[RingMembers]:
-        """Find the ring anew that is named after a connector."""
+        """Find the ring anew that is named after a connector; return it if its members have changed."""
         parts = [one for one in self._parts(first) if one.ties_clients]
         ring, at = view_of(first, parts), end_of_day(day)
         if not parts or len(ring.members) < MIN_MEMBERS:
             return self._end(first, day) if first.is_ring else []
-        first.named_at, first.fell_apart_at = first.named_at or at, None
-        first.joined_at = {one.seller_id: first.joined_at.get(one.seller_id, at) for one in ring.members}
-        self.changed.add(first.name)
-        self._report_ring(ring, [finding for one in parts for finding in self.findings_of(one)], day)
         # Accused staff move the odds of the sellers that they served by themselves.
         by_links = all(one.type == "link" for one in parts)
         sellers, others = merged(parts), others_term(parts)
-        moved = [name for name in first.joined_at if by_links and stands_without(name, sellers, others)]
-        return [RingMembers(day, first.ring_id, {one.seller_id: one.member.flips for one in ring.members}, moved)]
+        members = [one.seller_id for one in ring.members]
+        moved = [name for name in members if by_links and stands_without(name, sellers, others)]
+        is_unchanged = first.is_ring and (first.joined_at.keys(), first.moved) == (set(members), moved)
+        first.named_at, first.fell_apart_at, first.moved = first.named_at or at, None, moved
+        first.joined_at = {name: first.joined_at.get(name, at) for name in members}
+        self.changed.add(first.name)
+        self._report_ring(ring, [finding for one in parts for finding in self.findings_of(one)], day)
+        return [] if is_unchanged else [RingMembers(day, first.ring_id, members, moved)]
 
     def _end(self, first: Connector, day: int, merged_into: str | None = None) -> list[RingMembers]:
         """End a ring that has fallen apart, or becomes a part of another one."""
-        first.fell_apart_at, first.joined_at = end_of_day(day), {}
+        first.fell_apart_at, first.joined_at, first.moved = end_of_day(day), {}, []
         self.changed.add(first.name)
         self._report_ring(view_of(first, [], merged_into), [], day)
-        return [RingMembers(day, first.ring_id, {}, [])]
+        return [RingMembers(day, first.ring_id, [], [])]
 
-    def withdraw(self, actor_id: str, day: int) -> list[RingMembers]:
-        """Take a staff member out of its ring, because a verdict has withdrawn the accusation."""
-        connector = self.connectors.get(f"staff/{actor_id}")
-        return [] if connector is None else self._release(connector, day)
+    def clear_staff(self, decision: StaffDecision, day: int) -> list[RingMembers]:
+        """Take a staff member out of its ring after a verdict that withdraws the accusation."""
+        connector = self.connectors.get(f"staff/{decision.subject_id}")
+        if connector is None:
+            return []
+        connector.forget_evidence(decision.at)
+        connector.muted_until = decision.muted_until
+        self.changed.add(connector.name)
+        first = self.connectors.get(connector.part_of, connector)
+        return self._update(first, day) if first.is_ring else []
+
+    def connectors_of(self, ring_id: str) -> list[Connector]:
+        """Return the connectors of a ring; none if it is unknown."""
+        first = next((one for one in self.connectors.values() if one.ring_id == ring_id), None)
+        return [] if first is None else self._parts(first)
 
     def decide(self, decision: StaffDecision, day: int) -> list[RingMembers]:
         """Apply a verdict on a ring that came into force on a day; return the ring if it falls apart."""
-        first = next((one for one in self.connectors.values() if one.ring_id == decision.subject_id), None)
-        if first is None:
+        parts = self.connectors_of(decision.subject_id)
+        if not parts:
             return []
+        first = parts[0]
         self.changed.add(first.name)
         first.muted_until = decision.muted_until
         if not decision.clears:
             return []
-        for part in self._parts(first):
+        for part in parts:
             part.forget_evidence(decision.at)
             part.muted_until = decision.muted_until
             self.changed.add(part.name)
         return self._end(first, day) if first.is_ring else []
-
-    def _release(self, connector: Connector, day: int) -> list[RingMembers]:
-        if not connector.ties_clients:
-            return []
-        connector.ties_clients = False
-        self.changed.add(connector.name)
-        return self._update(self.connectors.get(connector.part_of, connector), day)
 
     def drop_inactive(self, horizon: float) -> None:
         """Drop connectors without a report since `horizon` (epoch seconds): the bound on this class's memory."""

@@ -25,13 +25,15 @@ from stream.core.staff.messages import (
     Conclusion,
     DayReport,
     DayRequest,
+    LinkedReport,
     Message,
     StaffFinding,
     StaffReport,
     decode_message,
     encode_message,
-    staff_parts,
+    report_parts,
 )
+from stream.core.staff.ring_book import RingBook
 from stream.core.staff.watches import STAFF_WATCHES
 from stream.market import simulate
 from stream.offline.local_bus import LocalBus, LocalTasks
@@ -84,7 +86,8 @@ class Outcome:
     def __init__(self) -> None:
         self.evaluated: list[tuple[str, int, int, float]] = []
         self.conclusions: list[Conclusion] = []
-        self.aggregator = StaffAggregator(REPORTERS, self._evaluate, lambda _: None, lambda _: None)
+        rings = RingBook(lambda *_: None, {"staff": math.inf, "link": math.inf})
+        self.aggregator = StaffAggregator(REPORTERS, self._evaluate, lambda _: None, lambda _: None, rings)
 
     def _evaluate(self, history: StaffHistory, market: MarketTotals, day: int, watches: list[int]) -> None:
         assert [STAFF_WATCHES[number].kind for number in watches][-1] == "staff.removals"
@@ -354,10 +357,15 @@ def test_parts_of_a_report_are_bounded_and_complete(findings: list[int]) -> None
         StaffReport(actor_id=str(number), first_seen=0, latest=[finding(0, 1, 0, "s")] * count)
         for number, count in enumerate(findings)
     ]
-    parts = list(staff_parts(staff))
-    assert list(chain.from_iterable(parts)) == staff
-    assert all(sum(1 + report.finding_count for report in part) <= 500 for part in parts)
-    assert all(parts) or not staff
+    linked = [
+        LinkedReport(str(number), {"k": "owner"}, latest=[finding(0, 1, 0, "s")] * count)
+        for number, count in enumerate(findings)
+    ]
+    parts = list(report_parts(staff, linked))
+    assert list(chain.from_iterable(part[0] for part in parts)) == staff
+    assert list(chain.from_iterable(part[1] for part in parts)) == linked
+    assert all(sum(1 + report.finding_count for report in (*part[0], *part[1])) <= 500 for part in parts)
+    assert all(any(part) for part in parts) or not staff
 
 
 def test_a_day_in_parts_is_concluded_as_a_whole() -> None:
@@ -401,7 +409,10 @@ def test_large_message_stays_below_the_default_limit_of_a_topic() -> None:
     latest = [StaffFinding(longest, longest[:64], 1 / 3, flip)] * 60
     staff = [StaffReport(actor_id=longest, first_seen=1 / 3, latest=latest, latest_removed=latest)] * 20
     assert (
-        max(len(encode_message(DayReport(reporter=1, day=2, through=2, staff=part))) for part in staff_parts(staff))
+        max(
+            len(encode_message(DayReport(reporter=1, day=2, through=2, staff=part, linked=linked)))
+            for part, linked in report_parts(staff, [])
+        )
         < 1_000_000
     )
 
