@@ -2,7 +2,7 @@
 
 Invariant: what a day changes depends on its reports and not on their order. A connector is evaluated on the days with a
 report about it. It ties clients if the joint odds reach their threshold and the group stands without its strongest
-seller; no longer once that is less likely than not. Connectors that share clients make one ring.
+seller; no longer once they are less than even. Connectors that share clients make one ring.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
-from stream.core.evidence.rings import MIN_MEMBERS
+from stream.core.evidence.rings import MIN_MEMBERS, ConnectorType
 from stream.core.model.encoding import ROW_VERSION, decode, encode
 from stream.core.model.strata import DAY
-from stream.core.staff.connectors import Connector, ConnectorType, LookedUp
+from stream.core.staff.connectors import Connector, LookedUp
 from stream.core.staff.decisions import StaffDecision
 from stream.core.staff.history import end_of_day
 from stream.core.staff.messages import DayReport, LinkedReport, RingMembers, StaffFinding, StaffReport
@@ -86,10 +86,10 @@ class RingBook:
         evidence = connector.evaluate(looked_up)
         self.changed.add(connector.name)
         if connector.ties_clients:
-            connector.ties_clients = evidence.log_odds_without >= 0
+            connector.ties_clients = evidence.log_odds >= 0
         elif end_of_day(day) >= connector.muted_until:
             reached = evidence.log_odds >= self._log_thresholds[connector.type]
-            connector.ties_clients = reached and evidence.stands_without_strongest()
+            connector.ties_clients = reached and evidence.stands_without_strongest(connector.type)
         joined: list[RingMembers] = []
         if connector.ties_clients and not connector.part_of and (other := self._broker_of(connector)) is not None:
             was_ring, connector.part_of = connector.is_ring, other.name
@@ -123,7 +123,7 @@ class RingBook:
         sellers, others = merged(parts), others_term(parts)
         members = [one.seller_id for one in ring.members]
         moved = [name for name in members if by_links and stands_without(name, sellers, others)]
-        is_unchanged = first.is_ring and (first.joined_at.keys(), first.moved) == (set(members), moved)
+        is_unchanged = first.is_ring and (sorted(first.joined_at), first.moved) == (sorted(members), moved)
         first.named_at, first.fell_apart_at, first.moved = first.named_at or at, None, moved
         first.joined_at = {name: first.joined_at.get(name, at) for name in members}
         self.changed.add(first.name)

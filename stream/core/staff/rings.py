@@ -15,8 +15,8 @@ from stream.core.staff.connectors import Connector, Member
 
 #: The shares of clients of one connector that a second connector of the same broker may serve, too.
 _SHARED: Final = (0.3, 0.6, 0.9)
-#: The odds at which two connectors are taken for those of one broker.
-_MIN_LOG_SHARED_ODDS: Final = math.log(10)
+#: The odds at which two connectors that tie clients are taken for those of one broker.
+_MIN_LOG_SHARED_ODDS: Final = math.log(3)
 
 
 class RingMember(NamedTuple):
@@ -71,9 +71,9 @@ def clients_of(sellers: dict[str, Member]) -> list[RingMember]:
 
 
 def stands_without(seller_id: str, sellers: dict[str, Member], others: float) -> bool:
-    """Return whether a group would still be one without a seller: only then it speaks against that seller."""
+    """Return whether a group of linked sellers would still be one without a seller: only then it speaks against that seller."""
     factors = [member.log_factor for name, member in sellers.items() if name != seller_id]
-    return joint(factors, others).stands_without_strongest()
+    return joint(factors, others).stands_without_strongest("link")
 
 
 def merged(connectors: Sequence[Connector]) -> dict[str, Member]:
