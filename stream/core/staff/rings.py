@@ -71,7 +71,7 @@ def clients_of(sellers: dict[str, Member]) -> list[RingMember]:
 
 
 def stands_without(seller_id: str, sellers: dict[str, Member], others: float) -> bool:
-    """Return whether a group of linked sellers would still be one without a seller: only then it speaks against that seller."""
+    """Return whether linked sellers would be a group without one of them: only then it speaks against that seller."""
     factors = [member.log_factor for name, member in sellers.items() if name != seller_id]
     return joint(factors, others).stands_without_strongest("link")
 
