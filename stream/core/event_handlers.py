@@ -24,6 +24,7 @@ from stream.contract.events import (
     ReviewCreated,
     ReviewDeleted,
     ReviewEdited,
+    SellerLinked,
     VerdictRecorded,
 )
 from stream.core.alerting.policy import AlertPolicy
@@ -59,6 +60,7 @@ class EventHandlers:
             ReviewCreated: self._created,
             ReviewEdited: self._edited,
             ReviewDeleted: self._deleted,
+            SellerLinked: self._linked,
             OutreachSent: self._outreach,
             ContactAccessed: self._access,
             VerdictRecorded: self._case,
@@ -179,6 +181,11 @@ class EventHandlers:
             finding = StaffFinding(event.seller_id, event.event_id, None, removal)
         state.get_or_add_staff(event.actor_id).record_removal(finding)
         self._changed_staff.add(event.actor_id)
+
+    def _linked(self, event: SellerLinked, _at: float) -> list[Alert]:
+        self._state.get_or_add_seller(event.seller_id).add_link(event.link_id, event.relation)
+        self._state.changed_names[codec.SELLER].add(event.seller_id)
+        return []
 
     def _outreach(self, event: OutreachSent, at: float) -> list[Alert]:
         reviews = self._contacted_reviews(event)

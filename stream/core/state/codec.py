@@ -27,6 +27,7 @@ from stream.core.state.rows import (
     SellerRow,
     StaffExposureRow,
     StratumRow,
+    UnlinkedSellerRow,
 )
 from stream.core.subjects.exposure_sums import ExposureSums
 from stream.core.subjects.product_rating import DriftBuffer, ProductRating
@@ -123,15 +124,15 @@ def seller_row(seller: Seller) -> bytes:
         arrivals.decayed_count,
         arrivals.decayed_days,
     )
-    return encode(
-        SellerRow(
-            ROW_VERSION, seller.first_seen, arrivals_row, seller.weight, exposure, seller.flips_by_group,
-            seller.expected, seller.expected_long_run, seller.unsettled, seller.retracted_by_group,
-            seller.looked_up_flips, seller.looked_up_expected, seller.decayed_expected, seller.decayed_at,
-            seller.decayed_total, seller.flip_count, seller.log_odds, seller.alerted_at,
-            seller.finding, seller.verdict,
-        )
+    fields = (
+        ROW_VERSION, seller.first_seen, arrivals_row, seller.weight, exposure, seller.flips_by_group,
+        seller.expected, seller.expected_long_run, seller.unsettled, seller.retracted_by_group,
+        seller.looked_up_flips, seller.looked_up_expected, seller.decayed_expected, seller.decayed_at,
+        seller.decayed_total, seller.flip_count, seller.log_odds, seller.alerted_at,
+        seller.finding, seller.verdict,
     )  # fmt: skip
+    # Most sellers have no links. Without an empty field for them, rows and digests are those of earlier versions.
+    return encode(SellerRow(*fields, seller.links) if seller.links else UnlinkedSellerRow(*fields))
 
 
 #: Fields of a seller that its row holds unchanged.

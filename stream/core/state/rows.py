@@ -1,7 +1,7 @@
 """The content of state rows, by kind.
 
 Invariant: rows are plain numbers and strings of declared types, encoded by position. Any change here is a new version
-of the state.
+of the state, but for a new last field that older rows do not have.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class ReviewRow(msgspec.Struct, array_like=True, gc=False):
     creation_seen: bool = False
 
 
-class SellerRow(msgspec.Struct, array_like=True, gc=False):
-    """A seller without its flips."""
+class UnlinkedSellerRow(msgspec.Struct, array_like=True, gc=False):
+    """A seller that has no links, without its flips."""
 
     version: int
     first_seen: float
@@ -60,6 +60,12 @@ class SellerRow(msgspec.Struct, array_like=True, gc=False):
     alerted_at: dict[str, float]
     finding: Finding | None
     verdict: VerdictEffect | None = None
+
+
+class SellerRow(UnlinkedSellerRow, array_like=True, gc=False):
+    """A seller without its flips. It reads the rows of sellers without links, which are one field shorter."""
+
+    links: dict[str, str] = {}
 
 
 class FlipRow(msgspec.Struct, array_like=True, gc=False):
