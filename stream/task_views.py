@@ -105,7 +105,8 @@ def _families(detector: Detector, budget: float) -> dict[str, FamilyView]:
         )
         return FamilyView(subjects, raised, budget * subjects / 1000, evidence)
 
-    sellers, staff = detector.state.sellers.values(), detector.state.aggregator.histories.values()
+    sellers = [seller for seller in detector.state.sellers.values() if seller.has_had_reviews]
+    staff = detector.state.aggregator.histories.values()
     return {
         "sellers": family(
             (seller.alerted_at for seller in sellers),

@@ -21,6 +21,7 @@ _KINDS: Final[tuple[tuple[dict[str, object], ...], ...]] = (
         {"type": "review.created", "product_id": "p-1", "rating": 1, "verified_purchase": True, "marketplace": "DE"},
         {"type": "review.edited", "product_id": "p-1", "rating": 5, "previous_rating": 1},
         {"type": "review.deleted", "product_id": "p-1", "deleted_by": "platform", "actor_id": "a-1", "rating": 2},
+        {"type": "seller.linked", "link_id": "l-1", "relation": "owner"},
     ),
     ({"type": "outreach.sent", "channel": "gift_card", "incentive_value": 10.5, "currency": "EUR"},),
     ({"type": "contact.accessed", "actor_id": "a-1", "purpose": "a call"},),
@@ -36,7 +37,8 @@ _DATES: Final = (
 _TEXTS: Final = (
     "", " ", "a b", "a\u00a0b", "a\u2028b", "\ufeffa", "a\u0000b", "a\nb", "x" * 64, "x" * 65, "x" * 128, "x" * 129,
     "é" * 128, "\U0001f600" * 129, "jane.doe@example.com", "+49 170 1234567", "555-123-4567", "a@b", "null", "DE",
-    "usd", "review.created", "outreach.sent", "contact.accessed", "review.vanished", "author", "message", *_DATES,
+    "usd", "review.created", "outreach.sent", "contact.accessed", "seller.linked", "review.vanished", "author",
+    "message", "owner", *_DATES,
 )  # fmt: skip
 _RAW: Final = (
     b"null", b"true", b"false", b"0", b"-0", b"1", b"5", b"6", b"-1", b"1.0", b"4.999999999999999999",

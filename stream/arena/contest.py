@@ -21,7 +21,7 @@ from stream.arena.competitor import NO_EVIDENCE, Competitor, Factory
 from stream.arena.product import Product
 from stream.arena.records import Performance, ScoreTrajectory, StaffScore, append, is_simulated, read
 from stream.arena.roster import GROUPS
-from stream.contract.events import CRITICAL_STARS, AnyEvent, ReviewDeleted, ReviewEdited, SellerEvent
+from stream.contract.events import CRITICAL_STARS, AnyEvent, ReviewDeleted, ReviewEdited, SellerEvent, SellerLinked
 from stream.market.background import simulate_background
 from stream.market.cheats import Cheat, Run
 from stream.market.output import Market
@@ -151,12 +151,13 @@ def _score_events(
 
 
 def _seller_days(events: Iterable[SellerEvent]) -> float:
-    """Return the days from each seller's first event to its last, added up."""
+    """Return the days from each seller's first event to its last, added up; links do not show that it is active."""
     first: dict[str, dt.datetime] = {}
     last: dict[str, dt.datetime] = {}
     for event in events:
-        first.setdefault(event.seller_id, event.occurred_at)
-        last[event.seller_id] = event.occurred_at
+        if not isinstance(event, SellerLinked):
+            first.setdefault(event.seller_id, event.occurred_at)
+            last[event.seller_id] = event.occurred_at
     return sum((last[seller_id] - since).total_seconds() for seller_id, since in first.items()) / _DAY
 
 

@@ -19,6 +19,8 @@ Rating = Annotated[int, Meta(ge=1, le=5)]
 #: RFC 3339 with an offset; read as an instant.
 Instant = Annotated[dt.datetime, Meta(tz=True)]
 Channel = Literal["message", "refund", "gift_card", "coupon", "replacement", "call", "public_reply"]
+#: What sellers have in common.
+Relation = Literal["owner", "bank_account", "device", "address", "other"]
 Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")]
 Marketplace = Annotated[str, Meta(min_length=1, max_length=64)]
 Verdict = Literal["confirmed", "explained", "dismissed", "inconclusive"]
@@ -88,6 +90,13 @@ class ReviewDeleted(SellerEvent, frozen=True, kw_only=True, gc=False, forbid_unk
     actor_id: Id | None = None
     rating: Rating | None = None
     marketplace: Marketplace | None = None
+
+
+class SellerLinked(SellerEvent, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True, tag="seller.linked"):
+    """The platform knows that a seller has something in common with others: `link_id` is equal for all of them."""
+
+    link_id: Id
+    relation: Relation
 
 
 class OutreachSent(SellerEvent, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True, tag="outreach.sent"):
@@ -174,7 +183,7 @@ class CaseAppealed(CaseEvent, frozen=True, kw_only=True, gc=False, forbid_unknow
 
 
 #: The event types of each input stream. These unions are the only lists of event types.
-Lifecycle = ReviewCreated | ReviewEdited | ReviewDeleted
+Lifecycle = ReviewCreated | ReviewEdited | ReviewDeleted | SellerLinked
 Outreach = OutreachSent
 Access = ContactAccessed
 Verdicts = VerdictRecorded | CaseAssigned | CaseNoted | CaseAppealed

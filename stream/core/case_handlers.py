@@ -37,7 +37,8 @@ class CaseHandlers:
         state = self._state
         decision = state.cases.on_event(event)
         seller = state.sellers.get(event.subject.id)
-        if decision is None or seller is None:  # a seller is dropped after two years without a critical review
+        # A seller is dropped after two years without a critical review; a later link alone gives it no past.
+        if decision is None or seller is None or not seller.has_had_reviews:
             return
         state.changed_names[codec.FLIP].update(codec.flip_names(seller))
         state.changed_names[codec.SELLER].add(seller.seller_id)

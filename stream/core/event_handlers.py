@@ -24,6 +24,7 @@ from stream.contract.events import (
     ReviewCreated,
     ReviewDeleted,
     ReviewEdited,
+    SellerLinked,
     VerdictRecorded,
 )
 from stream.core.alerting.policy import AlertPolicy
@@ -34,10 +35,12 @@ from stream.core.staff.client_exposure import client_name
 from stream.core.staff.messages import StaffFinding
 from stream.core.state import codec
 from stream.core.state.state import State
+from stream.core.subjects.linked_sellers import linked_report
 from stream.core.subjects.patterns import flip_features
 from stream.core.subjects.product_rating import DriftBuffer, ProductRating
 from stream.core.subjects.reviews import Review, review_name
 from stream.core.subjects.seller import Seller
+from stream.core.subjects.seller_evidence import evaluate_seller
 
 
 class EventHandlers:
@@ -61,6 +64,7 @@ class EventHandlers:
             ReviewCreated: self._created,
             ReviewEdited: self._edited,
             ReviewDeleted: self._deleted,
+            SellerLinked: self._linked,
             OutreachSent: self._outreach,
             ContactAccessed: self._access,
             VerdictRecorded: self._case,
@@ -181,6 +185,19 @@ class EventHandlers:
             finding = StaffFinding(event.seller_id, event.event_id, None, removal)
         state.get_or_add_staff(event.actor_id).record_removal(finding)
         self._changed_staff.add(event.actor_id)
+
+    def _linked(self, event: SellerLinked, _at: float) -> list[Alert]:
+        state = self._state
+        seller = state.get_or_add_seller(event.seller_id)
+        seller.add_link(event.link_id, event.relation)
+        evidence = None
+        if seller.flips:
+            seller.settle(state.baseline, state.clock)
+            evidence = evaluate_seller(seller, state.baseline, [], in_ring=False)
+        seller.linked_report = linked_report(seller, evidence, event.event_id, seller.flips)
+        state.linked_sellers.add(seller.seller_id)
+        state.changed_names[codec.SELLER].add(event.seller_id)
+        return []
 
     def _outreach(self, event: OutreachSent, at: float) -> list[Alert]:
         reviews = self._contacted_reviews(event)

@@ -49,6 +49,8 @@ class RiskSet:
             state.counts["retired"] += 1
             return
         seller = state.get_or_add_seller(event.seller_id)
+        if not seller.has_had_reviews:
+            seller.begin(state.clock)
         review = Review(event.review_id, seller, event.product_id, event.reviewer_id, rating, created_at)
         review.creation_seen = isinstance(event, ReviewCreated)
         state.reviews[review.name] = review

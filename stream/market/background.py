@@ -19,7 +19,7 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from stream.contract.events import CRITICAL_STARS, AnyEvent
+from stream.contract.events import CRITICAL_STARS, AnyEvent, SellerLinked
 from stream.market import payments
 from stream.market.cheats import KINDS, CheatKind, Run
 from stream.market.hazards import DAY
@@ -113,7 +113,8 @@ def _split(path: Path, seed: int, sellers_per_app: int) -> list[_PseudoSeller]:
     key = str(seed).encode()
     with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
         for line in lines:
-            _CONTRACT.decode(line)
+            if isinstance(_CONTRACT.decode(line), SellerLinked):
+                continue  # the parts of a seller stand for sellers that have nothing in common
             event = msgspec.json.decode(line)
             digest = blake2b(event["reviewer_id"].encode(), key=key, digest_size=8).digest()
             part = int.from_bytes(digest, "big") % sellers_per_app

@@ -12,8 +12,9 @@ import numpy as np
 
 from stream.market.brokers import FlipBroker
 from stream.market.extortion import Extortionist
-from stream.market.groups import MarketGroups, links_generator
+from stream.market.groups import MarketGroups, links_generator, relations_generator
 from stream.market.hazards import DAY
+from stream.market.links import FAMILY_RELATION, link_id, ring_relation
 from stream.market.output import rfc3339
 from stream.market.plans import seller_id_of
 from stream.market.sampling import uniform
@@ -49,13 +50,16 @@ def group_rows(groups: MarketGroups, found: Iterable[SourcedReview]) -> list[Any
     by_source: dict[str, list[SourcedReview]] = {}
     for review in found:
         by_source.setdefault(review.source, []).append(review)
-    random = links_generator(groups.run)
-    rings = [_ring(broker, groups, by_source.get(broker.ring_id, []), random) for broker in groups.brokers]
+    random, relations = links_generator(groups.run), relations_generator(groups.run)
+    rings = [
+        _ring(broker, groups, by_source.get(broker.ring_id, []), _ring_links(broker, groups, random, relations))
+        for broker in groups.brokers
+    ]
     extortionists = [_extortionist(one, groups, by_source.get(one.reviewer_id, [])) for one in groups.extortionists]
     return [*rings, *extortionists, *_honest(groups)]
 
 
-def _ring(broker: FlipBroker, groups: MarketGroups, found: list[SourcedReview], random: np.random.Generator) -> RingRow:
+def _ring(broker: FlipBroker, groups: MarketGroups, found: list[SourcedReview], links: list[SellerLink]) -> RingRow:
     members = []
     for client in sorted(broker.clients, key=lambda client: client.number):
         seller_id = seller_id_of(client.number)
@@ -78,19 +82,23 @@ def _ring(broker: FlipBroker, groups: MarketGroups, found: list[SourcedReview], 
         ended_at=_text(broker.until),
         insiders=[InsiderTenure(each.actor_id, _text(each.since), _text(each.until)) for each in broker.tenures],
         members=members,
-        links=_ring_links(broker, groups, random),
+        links=links,
     )
 
 
-def _ring_links(broker: FlipBroker, groups: MarketGroups, random: np.random.Generator) -> list[SellerLink]:
+def _ring_links(
+    broker: FlipBroker, groups: MarketGroups, random: np.random.Generator, relations: np.random.Generator
+) -> list[SellerLink]:
     first = {client.number: client.since for client in reversed(broker.clients)}
     chosen = random.permutation(sorted(first))[: round(_LINKED * len(first))]
-    start, until = groups.context.start, groups.context.until
+    start, last = groups.context.start, groups.context.until - 0.001  # an event at the very end would begin a new day
+    linked_id, relation = link_id(groups.run, broker.ring_id), ring_relation(relations)
     return [
         SellerLink(
             seller_id_of(number),
-            f"linked-{broker.ring_id}",
-            _text(min(max(first[number] + uniform(random, _KNOWN_DAYS) * DAY, start), until)),
+            linked_id,
+            _text(min(max(first[number] + uniform(random, _KNOWN_DAYS) * DAY, start), last)),
+            relation,
         )
         for number in sorted(int(each) for each in chosen)
     ]
@@ -115,7 +123,10 @@ def _honest(groups: MarketGroups) -> list[HonestGroupRow]:
             members=_ids(family.members),
             staff=[],
             # A platform knows the owner of a shop from the beginning.
-            links=[SellerLink(each, f"linked-{family.group_id}", known_at) for each in _ids(family.members)],
+            links=[
+                SellerLink(each, link_id(run, family.group_id), known_at, FAMILY_RELATION)
+                for each in _ids(family.members)
+            ],
         )
         for family in groups.families
     ]

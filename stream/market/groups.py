@@ -29,6 +29,7 @@ from stream.market.scenarios import Groups
 _NO_SELLER: Final = 2**32 - 2
 #: The generators of the kinds; the positions select the seeds: append only.
 _BROKERS, _OWN, _LINKS, _FAMILIES, _AGENCIES, _DESKS, _BUSY, _EXTORTIONISTS, _CLOSURES, _HELD, _ACCOUNTS = range(11)
+_RELATIONS, _LINK_DELIVERY = range(11, 13)
 #: Share of a broker's clients that a desk serves, too.
 _SHARED: Final = (0.3, 0.6)
 
@@ -147,6 +148,16 @@ def draw_groups(scenario: Groups, run: Run, context: RunContext) -> MarketGroups
 def links_generator(run: Run) -> np.random.Generator:
     """Return the generator of the links that a platform can know."""
     return _generator(run, _LINKS)
+
+
+def relations_generator(run: Run) -> np.random.Generator:
+    """Return the generator of what the clients of a broker have in common."""
+    return _generator(run, _RELATIONS)
+
+
+def link_delivery_generator(run: Run) -> np.random.Generator:
+    """Return the generator of the delivery of the events about links."""
+    return _generator(run, _LINK_DELIVERY)
 
 
 def _generator(run: Run, *key: int) -> np.random.Generator:

@@ -20,8 +20,9 @@ import numpy as np
 from stream.market import cheats, confounders, delivery, honest, payments
 from stream.market.cheats import CLIENT, KINDS, Cheat, Run
 from stream.market.group_rows import SourcedReview, group_rows
-from stream.market.groups import MarketGroups, draw_groups
+from stream.market.groups import MarketGroups, draw_groups, link_delivery_generator
 from stream.market.hazards import DAY
+from stream.market.links import link_events
 from stream.market.output import Market, MarketBuilder, rfc3339
 from stream.market.payments import Deal
 from stream.market.plans import SellerPlan, SimulatedReview
@@ -49,7 +50,11 @@ def make(scenario: Scenario, run: Run) -> Market:
     for seller_run in _seller_runs(scenario, groups):
         outcomes = _add_seller(scenario, seller_run, builder)
         sourced += _add_truth(seller_run, groups, outcomes, builder)
-    return builder.build(group_rows(groups, sourced))
+    rows = group_rows(groups, sourced)
+    for_delivery = link_delivery_generator(run)
+    for at_ms, event in link_events(rows):
+        builder.add_event(event, delivery.arrival_times(scenario.delivery, at_ms, for_delivery))
+    return builder.build(rows)
 
 
 @dataclass(frozen=True)

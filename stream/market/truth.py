@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from stream.contract.events import Relation
 from stream.market.cheats import Cheat, Run
 
 #: How a broker reaches reviewers: with look-ups of insiders, or with lists from outside.
@@ -40,12 +41,16 @@ class RingMember(msgspec.Struct, frozen=True):
 
 
 class SellerLink(msgspec.Struct, frozen=True):
-    """What the platform can know from a time on: a seller has something in common with others, such as an account."""
+    """What the platform knows from a time on: a seller has something in common with others, such as an account.
+
+    The market has an event `seller.linked` for each of them.
+    """
 
     seller_id: str
     #: Equal for all sellers that have it in common.
     linked_id: str
     known_at: str
+    relation: Relation = "other"
 
 
 class GroupRow(msgspec.Struct, kw_only=True, tag_field="row"):

@@ -65,7 +65,7 @@ class TaskSize(msgspec.Struct, frozen=True):
     def of(cls, detector: Detector) -> TaskSize:
         """Return the size of a task."""
         state = detector.state
-        sellers = state.sellers.values()
+        sellers = [seller for seller in state.sellers.values() if seller.has_had_reviews]
         first = min((seller.first_seen for seller in sellers), default=state.clock)
         return cls(len(sellers), state.baseline.total_flips, (state.clock - first) / _DAY_SECONDS if sellers else 0.0)
 

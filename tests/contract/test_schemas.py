@@ -210,6 +210,7 @@ VALID_VALUES: Final[dict[str, st.SearchStrategy[Any]]] = {
     "incentive_value": st.one_of(st.integers(0, 10**9), st.floats(0, 1e9)),
     "currency": st.sampled_from(["EUR", "USD"]),
     "purpose": st.text(max_size=256),
+    "relation": st.sampled_from(["owner", "bank_account", "device", "address", "other"]),
     "subject": st.fixed_dictionaries({"type": st.sampled_from(["seller", "staff"]), "id": plain_ids}),
     "verdict": st.sampled_from(["confirmed", "explained", "dismissed", "inconclusive"]),
     "story": st.sampled_from(["product_fix", "support_practice", "campaign", "review_bomb", "other"]),

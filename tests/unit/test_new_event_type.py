@@ -18,13 +18,13 @@ from stream.ops.event_files import stream_of
 WHEN = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
 
 
-class SellerLinked(SellerEvent, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True, tag="seller.linked"):
+class SellerMoved(SellerEvent, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True, tag="seller.moved"):
     """An event about no review and no reviewer."""
 
-    link_id: Id
+    place_id: Id
 
 
-LINKED = SellerLinked(event_id="e2", occurred_at=WHEN, seller_id="s1", link_id="l1")
+MOVED = SellerMoved(event_id="e2", occurred_at=WHEN, seller_id="s1", place_id="p1")
 
 
 def test_the_streams_list_every_type_of_the_contract_once() -> None:
@@ -45,13 +45,13 @@ def test_calibration_takes_a_type_that_it_does_not_know() -> None:
     created = ReviewCreated(
         event_id="e1", occurred_at=WHEN, seller_id="s1", review_id="r1", product_id="p1", reviewer_id="u1", rating=1
     )
-    history = History([(1.0, created), (2.0, LINKED)])
+    history = History([(1.0, created), (2.0, MOVED)])
     assert [each.event for each in history.review_events] == [created]
 
 
 def test_pseudonyms_take_a_type_without_people() -> None:
     pseudonyms = pseudonyms_of(Settings(pseudonym_key=SecretStr("0123456789abcdef")))
     assert pseudonyms is not None
-    before = msgspec.json.encode(LINKED)
-    pseudonyms.apply(LINKED)
-    assert msgspec.json.encode(LINKED) == before
+    before = msgspec.json.encode(MOVED)
+    pseudonyms.apply(MOVED)
+    assert msgspec.json.encode(MOVED) == before

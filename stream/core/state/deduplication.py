@@ -1,8 +1,8 @@
 """Deduplication: the identities of the latest events, so that a producer's second delivery is dropped and counted.
 
-An event is identified by its type, its id, its seller and its review, or its subject and its case; a second delivery
-has the same time, too. An event with a known identity and another time is another event, whose producer has used an id
-again.
+An event is identified by its type, its id, its seller and its review or link, or its subject and its case; a second
+delivery has the same time, too. An event with a known identity and another time is another event, whose producer has
+used an id again.
 
 Invariant: the window is bounded, and its rows are a function of the events alone. Full segments never change; only the
 segment that is being filled is written again.
@@ -14,7 +14,7 @@ import enum
 import hashlib
 from typing import Any, Final
 
-from stream.contract.events import STREAMS, Event
+from stream.contract.events import STREAMS, Event, SellerLinked
 from stream.core.model.encoding import decode, encode
 
 #: Ids of a segment. Few, because the segment that is being filled is written again at every checkpoint.
@@ -106,6 +106,8 @@ def _identity(event: Any) -> bytes:
     kind = type(event)
     if kind in _CASE_EVENTS:
         subject, about = event.subject.id, event.case_id
+    elif kind is SellerLinked:
+        subject, about = event.seller_id, event.link_id
     else:
         subject, about = event.seller_id, event.review_id
         if about is None:

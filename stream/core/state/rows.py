@@ -1,7 +1,7 @@
 """The content of state rows, by kind.
 
 Invariant: rows are plain numbers and strings of declared types, encoded by position. Any change here is a new version
-of the state.
+of the state, but for a new last field that older rows do not have.
 """
 
 from __future__ import annotations

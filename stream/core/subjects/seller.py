@@ -26,6 +26,8 @@ from stream.core.subjects.exposure_sums import ExposureSums
 WEIGHT_MEMORY_SECONDS: Final = 60 * DAY
 #: A seller with more than this share of a group's expected rate has no peers there.
 MAX_PEER_SHARE: Final = 0.5
+#: Links of one seller that are kept, the latest ones.
+MAX_LINKS_PER_SELLER: Final = 16
 #: P(honest) of a confirmed cheat: nought but for a rest that keeps quotients of weights finite.
 CONFIRMED_HONEST: Final = 1e-12
 
@@ -37,7 +39,7 @@ class Seller:
 
     Args:
         seller_id: The seller.
-        first_seen: Epoch seconds.
+        first_seen: Epoch seconds: of the first critical review, or before it of the first link.
 
     Attributes:
         weight: g, how much the seller counts in the baseline, 0 to 1.
@@ -51,6 +53,7 @@ class Seller:
         verdict: What the latest verdict changed; None before the first.
         alerted_at: The time of the latest alert in epoch seconds, by kind (of products: kind and product).
         finding: What alerts have reported about the seller; None before the first.
+        links: What it has in common with other sellers: the relation by link id, the latest link last.
         linked_report: What is to be reported about the seller as a linked one; None if there is nothing new.
     """
 
@@ -111,6 +114,23 @@ class Seller:
         self.flip_count = 0
         #: Names of the open critical reviews by reviewer, for outreach that names no review.
         self.reviewers: dict[str, tuple[str, ...]] = {}
+
+    @property
+    def has_had_reviews(self) -> bool:
+        """Whether the seller has had a critical review; until then nothing but its links is known."""
+        return self.arrivals.today > 0
+
+    def begin(self, now: float) -> None:
+        """Begin with the first critical review, at `now` (epoch seconds): no number depends on an earlier link."""
+        self.first_seen = self.decayed_at = now
+        self.arrivals = Arrivals(int(now // DAY))
+
+    def add_link(self, link_id: str, relation: str) -> None:
+        """Note a link, as the latest one. Of more than MAX_LINKS_PER_SELLER the oldest goes."""
+        self.links.pop(link_id, None)
+        self.links[link_id] = relation
+        if len(self.links) > MAX_LINKS_PER_SELLER:
+            del self.links[next(iter(self.links))]
 
     def add_review(self, reviewer_id: str, name: str) -> None:
         """Note that a critical review of a reviewer is open."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from stream.config import Settings
-from stream.contract.events import ContactAccessed, ReviewDeleted, ReviewEdited, SellerEvent
+from stream.contract.events import ContactAccessed, ReviewDeleted, ReviewEdited, SellerEvent, SellerLinked
 from stream.offline.calibration.family import Family
 from stream.offline.local_bus import LocalTasks
 from stream.ops.trust import TaskSize
@@ -40,7 +40,8 @@ class Trial:
         market = self._market
         for at, event in events:
             alerts = market.apply(event, at)
-            self._sellers.add_subject(event.seller_id, at)
+            if not isinstance(event, SellerLinked):  # a link does not show that a seller is active
+                self._sellers.add_subject(event.seller_id, at)
             if isinstance(event, ContactAccessed):
                 self._staff.add_subject(event.actor_id, at)
             elif isinstance(event, ReviewEdited | ReviewDeleted):  # a seller's evidence changes only at flips

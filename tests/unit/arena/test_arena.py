@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from functools import cache
 from statistics import median
 
+import msgspec
 import pytest
 from scipy.stats import gamma, nbinom
 
 from stream.arena.bookkeeping import ReviewTracker
 from stream.arena.competitor import Competitor
-from stream.arena.contest import sorted_events
+from stream.arena.contest import _seller_days, sorted_events
 from stream.arena.roster import GROUPS, ROSTER, select
 from stream.arena.shrinkage import eb05
 from stream.contract.events import (
@@ -23,6 +24,7 @@ from stream.contract.events import (
     ReviewDeleted,
     ReviewEdited,
     SellerEvent,
+    SellerLinked,
 )
 from stream.market import simulate
 from stream.market.cheats import Run
@@ -61,6 +63,9 @@ class Events:
     def looked_up(self, day: float, review: str, seller: str = "s") -> SellerEvent:
         fields = {"review_id": review, "reviewer_id": f"u-{review}", "actor_id": "staff"}
         return ContactAccessed(**self._fields(day, seller), **fields)  # type: ignore[arg-type]
+
+    def linked(self, day: float, seller: str = "s") -> SellerEvent:
+        return SellerLinked(**self._fields(day, seller), link_id="l", relation="owner")  # type: ignore[arg-type]
 
 
 def odd_sequences() -> Iterator[list[SellerEvent]]:
@@ -118,6 +123,27 @@ def test_a_blatant_cheat_is_more_suspicious_than_most(name: str) -> None:
     largest = max(cheats, key=cheats.__getitem__)
     assert cheats[largest] >= 20, "the market needs a large cheat"
     assert best[largest] > median(score for seller, score in best.items() if seller not in cheats)
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in GROUPS["ablations"] else ()) for name in ROSTER]
+)
+def test_links_change_no_score(name: str) -> None:
+    plain, make = list(odd_sequences())[-2], Events()
+    with_links: list[SellerEvent] = []
+    for event in plain:
+        links = [make.linked(0, seller) for seller in ("s", "t")]
+        with_links += [event, *(msgspec.structs.replace(link, occurred_at=event.occurred_at) for link in links)]
+    found = scores(ROSTER[name](EMPTY), with_links)
+    expected = scores(ROSTER[name](EMPTY), plain)
+    assert found[::3] == found[1::3] == expected
+    assert set(found[2::3]) == {ROSTER[name](EMPTY).score_one(make.linked(0, "t"))}
+
+
+def test_links_are_no_time_in_which_a_seller_is_active() -> None:
+    make = Events()
+    events = [make.linked(0), make.created(10, "r"), make.edited(12, "r"), make.linked(50), make.linked(60, "t")]
+    assert _seller_days(events) == 2
 
 
 def test_the_tracker_reports_flips_and_standing_reviews() -> None:

@@ -230,6 +230,22 @@ def test_a_value_that_is_a_row_itself_may_be_nested() -> None:
     assert outcome(mapping([table]), source._replace(value=b"[]")) == "refused: bad_value"
 
 
+def test_a_row_of_a_table_of_accounts_is_a_link() -> None:
+    columns = {"link_id": "account_hash", "relation": "kind", "occurred_at": "added_at"}
+    table = Table("t", "seller.linked", columns=columns, values={"relation": {"iban": "bank_account"}})
+    row = {"seller_id": 7, "account_hash": "5d41402abc4b", "kind": "iban", "added_at": "2025-03-01T10:00:00Z"}
+    (event,) = events(mapping([table]), change(op="c", after=row))
+    assert event.items() >= {
+        "type": "seller.linked", "occurred_at": "2025-03-01T10:00:00Z", "seller_id": "7", "link_id": "5d41402abc4b",
+        "relation": "bank_account",
+    }.items()  # fmt: skip
+    for wrong, reason in (
+        ({"kind": "friend"}, "bad_value"),
+        ({"account_hash": "jane.doe@example.com"}, "personal_data"),
+    ):
+        assert outcome(mapping([table]), change(op="c", after=row | wrong)) == f"refused: {reason}"
+
+
 def test_what_is_no_change_says_what_it_may_be() -> None:
     flat = change(op="c", after={})._replace(value=b'{"id": 1, "stars": 3}')
     assert outcome(mapping([reviews("t")]), flat) == "refused: unknown_type"

@@ -15,7 +15,7 @@ import pytest
 from pydantic import SecretStr
 
 from stream.config import Settings
-from stream.contract.events import ContactAccessed, ReviewDeleted
+from stream.contract.events import ContactAccessed, ReviewDeleted, SellerLinked
 from stream.core.model.encoding import decode, encode
 from stream.core.staff.messages import APP_ID_HEADER, Forget, encode_message
 from stream.core.state import codec
@@ -80,6 +80,14 @@ def test_intake_replaces_both_ids_after_its_checks() -> None:
     assert (looked_up.reviewer_id, looked_up.actor_id) == (event.reviewer_id, event.actor_id)
     with pytest.raises(Refused, match="personal_data"):
         intake.decode(0, 0, b"s", _deletion(reviewer_id="jane@example.com"), time.time())
+
+
+def test_a_link_is_kept_as_it_is_because_it_names_no_reviewer_and_no_staff() -> None:
+    fields = {"type": "seller.linked", "event_id": "e", "occurred_at": "2025-01-01T00:00:00Z", "seller_id": "s"}
+    line = msgspec.json.encode(fields | {"link_id": "l-1", "relation": "owner"})
+    _, event = Intake(keyed(), 1).decode(0, 0, b"s", line, time.time())
+    assert isinstance(event, SellerLinked)
+    assert (event.seller_id, event.link_id, event.relation) == ("s", "l-1", "owner")
 
 
 def test_without_a_key_ids_are_unchanged() -> None:

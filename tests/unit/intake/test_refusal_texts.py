@@ -169,7 +169,7 @@ VALUES: Final = [
     (
         b"{}",
         Refusal.MISSING_FIELD,
-        "The event has no type; this topic carries review.created, review.edited, review.deleted.",
+        "The event has no type; this topic carries review.created, review.edited, review.deleted, ",
     ),
 ]
 

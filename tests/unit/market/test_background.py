@@ -49,6 +49,14 @@ def test_a_seed_gives_one_market(folder: Path) -> None:
     assert len(none.lines) == len(real(folder)[1])
 
 
+def test_links_of_real_sellers_are_left_out(folder: Path, tmp_path: Path) -> None:
+    link = {"type": "seller.linked", "event_id": "l", "occurred_at": "2025-01-01T00:00:00Z", "seller_id": "s"}
+    path = tmp_path / "linked.jsonl"
+    line = msgspec.json.encode(link | {"link_id": "l", "relation": "owner"}) + b"\n"
+    path.write_bytes(line + gzip.decompress(real(folder)[0].read_bytes()))
+    assert simulate_background(path, 1, sellers_per_app=_PARTS, cheats_share=0.3) == made(folder)
+
+
 def test_real_events_do_not_change(folder: Path) -> None:
     events = {event["event_id"]: event for event in map(msgspec.json.decode, made(folder).lines)}
     assert len(events) == len(made(folder).lines)

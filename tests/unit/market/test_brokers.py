@@ -196,7 +196,9 @@ def test_a_platform_can_know_links_of_four_fifths_of_the_members(name: str) -> N
         assert len(set(linked)) == len(linked) == round(0.8 * len(sellers))
         assert set(linked) <= sellers
         assert len({link.linked_id for link in ring.links}) == 1
-        assert all(0 <= day_of(link.known_at) <= DAYS for link in ring.links)
+        assert all(0 <= day_of(link.known_at) < DAYS for link in ring.links)
+        (relation,) = {link.relation for link in ring.links}
+        assert relation in {"bank_account", "device", "address", "other"}
     assert len({link.linked_id for ring in rings(name) for link in ring.links}) == len(rings(name))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from stream.contract.events import CRITICAL_STARS, OutreachSent, ReviewDeleted, ReviewEdited
 from stream.market.truth import HonestGroupRow
-from tests.unit.market.group_markets import DAYS, day, events, look_ups, market, reviews, truth
+from tests.unit.market.group_markets import DAYS, day, day_of, events, look_ups, market, reviews, truth
 from tests.unit.market.test_market import Event, flips, stars
 
 SIZES = {"family": (3, 8), "agency": (4, 12), "desk": (5, 15)}
@@ -46,6 +46,7 @@ def test_all_links_of_families_can_be_known() -> None:
     for row in groups("family"):
         assert [link.seller_id for link in row.links] == row.members
         assert len({link.linked_id for link in row.links}) == 1
+        assert {(link.relation, day_of(link.known_at)) for link in row.links} == {("owner", 0.0)}
     assert all(row.links == [] for kind in ("agency", "desk") for row in groups(kind))
 
 

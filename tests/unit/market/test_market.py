@@ -21,15 +21,16 @@ from stream.contract.events import (
     ReviewCreated,
     ReviewDeleted,
     ReviewEdited,
+    SellerLinked,
 )
 from stream.intake.identifiers import check_ids
 from stream.market import simulate
 from stream.market.hazards import DAY
 from stream.market.output import Market
 
-#: The event types that the simulator writes.
+#: The event types that the simulator writes, without links.
 Event = ReviewCreated | ReviewEdited | ReviewDeleted | OutreachSent | ContactAccessed
-_DECODER = msgspec.json.Decoder(Event)
+_DECODER = msgspec.json.Decoder(Event | SellerLinked)
 
 
 @cache
@@ -38,7 +39,12 @@ def made(scenario: str, seed: int = 7, sellers: int = 80, days: int = 150) -> Ma
 
 
 def decoded(market: Market) -> list[Event]:
-    return [_DECODER.decode(line) for line in market.lines]
+    """Return the events of reviews: all but links."""
+    return [event for event in map(_DECODER.decode, market.lines) if not isinstance(event, SellerLinked)]
+
+
+def links(market: Market) -> list[SellerLinked]:
+    return [event for event in map(_DECODER.decode, market.lines) if isinstance(event, SellerLinked)]
 
 
 @cache

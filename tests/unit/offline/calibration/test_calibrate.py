@@ -24,6 +24,7 @@ from stream.contract.events import (
     ReviewDeleted,
     ReviewEdited,
     SellerEvent,
+    SellerLinked,
 )
 from stream.core.evidence.watches import SELLER_SLACK
 from stream.core.model.flip_windows import YEAR_SECONDS
@@ -68,6 +69,12 @@ def event(kind: str, hours: float, review: str = "r", seller: str = "s", **field
     }
     typed: SellerEvent = msgspec.convert({**common, **about_review, **fields}, Lifecycle | Outreach | Access)
     return when.timestamp(), typed
+
+
+def link(hours: float, seller: str = "s") -> tuple[float, SellerEvent]:
+    when = START + dt.timedelta(hours=hours)
+    linked = SellerLinked(event_id=f"l{hours}", occurred_at=when, seller_id=seller, link_id="l", relation="owner")
+    return when.timestamp(), linked
 
 
 def owners(events: list[tuple[float, SellerEvent]]) -> dict[str, tuple[str, ReviewStratum]]:
@@ -359,6 +366,13 @@ def test_the_history_as_it_was_alarms_as_its_replay_does(cheats: list[tuple[floa
 
 
 @pytest.mark.slow
+def test_links_make_no_presence_of_a_seller() -> None:
+    reviews = [event("review.created", 10, rating=1), event("review.edited", 40, rating=5)]
+    linked = [link(0), *reviews, link(9000), link(9001, "other")]
+    assert as_it_was(SETTINGS, linked, 1) == as_it_was(SETTINGS, reviews, 1)
+    assert [each.event for each in History(linked).review_events] == [one for _, one in reviews]
+
+
 def test_the_setting_keeps_the_budget_in_the_history_as_it_was(cheats: list[tuple[float, SellerEvent]]) -> None:
     """At a budget of 50 three alarms are allowed in these fifty seller-years."""
     wanted = SETTINGS.model_copy(update={"alert_budget": 50.0})

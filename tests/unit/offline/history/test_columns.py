@@ -29,10 +29,11 @@ def test_every_field_of_every_event_is_a_column() -> None:
 
 
 def test_a_creation_comes_before_an_edit_before_a_deletion_before_other_streams() -> None:
-    assert list(EVENTS)[:5] == [
+    assert list(EVENTS)[:6] == [
         "review.created",
         "review.edited",
         "review.deleted",
+        "seller.linked",
         "outreach.sent",
         "contact.accessed",
     ]

@@ -143,11 +143,12 @@ def test_keys_order_by_time_to_the_microsecond_then_by_type() -> None:
 
 ERRORS: Final = [
     (CREATED | {"type": None},
-     "type: a row needs a type: review.created, review.edited, review.deleted, outreach.sent, "
+     "type: a row needs a type: review.created, review.edited, review.deleted, seller.linked, outreach.sent, "
      "contact.accessed, verdict.recorded, case.assigned, case.noted, case.appealed"),
     (CREATED | {"type": "review.create"}, "type = 'review.create': there is no such type: write review.created"),
     (CREATED | {"type": "?"}, "type = '?': there is no such type: write one of review.created, review.edited, "
-     "review.deleted, outreach.sent, contact.accessed, verdict.recorded, case.assigned, case.noted, case.appealed"),
+     "review.deleted, seller.linked, outreach.sent, contact.accessed, verdict.recorded, case.assigned, case.noted, "
+     "case.appealed"),
     (CREATED | {"rating": None}, "rating: review.created needs a value, and it is null"),
     (OUTREACH | {"reviewer_id": None}, "reviewer_id: outreach.sent needs a value, and it is null"),
     ({"type": "review.created", "occurred_at": "2025-03-01"},
@@ -272,7 +273,7 @@ _GOOD: Final[dict[Takes, st.SearchStrategy[Any]]] = {
 }
 _WORDS: Final = {
     "deleted_by": "author", "channel": "refund", "currency": "EUR", "subject_type": "staff", "verdict": "explained",
-    "story": "other", "appellant": "seller",
+    "story": "other", "appellant": "seller", "relation": "bank_account",
 }  # fmt: skip
 
 
