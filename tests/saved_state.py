@@ -27,7 +27,7 @@ KINDS: Final = frozenset(
         *(codec.META, codec.BASELINE, codec.PATTERNS, codec.PROGRESS, codec.ACCUSED),
         *(codec.REVIEW, codec.SELLER, codec.FLIP, codec.PRODUCT, codec.EVENT_IDS, codec.PENDING_CHANGE),
         *(codec.CLOSED_REVIEW, codec.STAFF_EXPOSURE, codec.UNCONCLUDED, codec.STAFF_HISTORY),
-        *(codec.CASE, codec.QUEUE_MODEL, codec.CLIENT_EXPOSURE),
+        *(codec.CASE, codec.QUEUE_MODEL, codec.CLIENT_EXPOSURE, codec.CONNECTOR),
     )
 )
 

@@ -7,7 +7,7 @@ finding) is kept in the connector that it is named after, the first one.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from stream.core.evidence.rings import RingEvidence, client_share, joint, log_client_odds
@@ -16,7 +16,7 @@ from stream.core.staff.connectors import Connector, Member
 #: The shares of clients of one connector that a second connector of the same broker may serve, too.
 _SHARED: Final = (0.3, 0.6, 0.9)
 #: The odds at which two connectors that tie clients are taken for those of one broker.
-_MIN_LOG_SHARED_ODDS: Final = math.log(3)
+_MIN_LOG_SHARED_ODDS: Final = math.log(10)
 
 
 class RingMember(NamedTuple):
@@ -97,31 +97,25 @@ def merged(connectors: Sequence[Connector]) -> dict[str, Member]:
 
 
 def share_clients(one: Connector, other: Connector, sellers: int) -> bool:
-    """Return whether two connectors have so many sellers in common that they belong to one broker.
+    """Return whether two connectors have so many clients in common that they belong to one broker.
 
-    Of the clients of the one, the other one's flips (or link) would meet as many by chance as of all sellers.
+    Two brokers' clients would meet by chance as often as any sellers; of a broker's two connectors, the second one
+    serves a good part of the clients of the first.
 
     Args:
         one, other: The connectors.
         sellers: How many sellers all connectors tie.
     """
-    return max(_log_shared_odds(one, other, sellers), _log_shared_odds(other, one, sellers)) >= _MIN_LOG_SHARED_ODDS
-
-
-def _log_shared_odds(one: Connector, other: Connector, sellers: int) -> float:
-    clients = [each.seller_id for each in clients_of(one.members)]
-    met = _met(other)
-    by_chance = min(max((len(met) + other.others) / max(sellers, 1), 1e-3), 0.999)
-    shared = len([seller_id for seller_id in clients if seller_id in met])
-    apart = len(clients) - shared
+    first, second = _clients(one), _clients(other)
+    few, many = sorted((first, second), key=len)
+    by_chance = min(max(len(many) / max(sellers, 1), 1e-3), 0.999)
+    shared = len(few & many)
+    apart = len(few) - shared
     factors = [
         shared * math.log(share / by_chance) + apart * math.log((1 - share) / (1 - by_chance)) for share in _SHARED
     ]
-    return math.log(math.fsum(math.exp(factor) for factor in factors) / len(factors))
+    return math.log(math.fsum(math.exp(factor) for factor in factors) / len(factors)) >= _MIN_LOG_SHARED_ODDS
 
 
-def _met(connector: Connector) -> Collection[str]:
-    """Return the sellers that a connector ties: those with flips, or all that are linked."""
-    if connector.type == "link":
-        return connector.members.keys()
-    return {seller_id for seller_id, member in connector.members.items() if member.flips}
+def _clients(connector: Connector) -> set[str]:
+    return {one.seller_id for one in clients_of(connector.members)}
