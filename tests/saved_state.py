@@ -57,7 +57,7 @@ def read() -> Saved:
 
 def written() -> Saved:
     """Return the first of a market's two tasks when it has a row of every kind; one reviewer is forgotten before."""
-    events, _ = simulate.market("access", 9, 24, 120)
+    events, _ = simulate.market("access", 10, 24, 150)
     tasks = LocalTasks(1000.0, "digest", 2)
     task, rows = tasks.tasks[0], dict[bytes, bytes]()
     for number, event in enumerate(events):

@@ -15,7 +15,7 @@ from stream.core.alerting.alert_fields import MAX_LINKS, odds_of, top_links, utc
 from stream.core.evidence.evidence import WindowEvidence
 from stream.core.evidence.parts import Part
 from stream.core.evidence.payment import payment_parts
-from stream.core.evidence.rings import log_term
+from stream.core.evidence.rings import CLIENT_SHARE, log_term
 from stream.core.model.sums import total
 from stream.core.staff.connectors import MAX_MEMBERS
 from stream.core.staff.messages import StaffFinding
@@ -116,7 +116,14 @@ def _parts(ring: RingView) -> list[Part]:
     """Return what each member adds, and what all other sellers add that the connectors tie."""
     parts: list[Part] = []
     for place, one in enumerate(ring.members[:_MAX_PARTS], 1):
-        numbers = {"place": float(place), "flips": float(one.member.flips), "expected": one.member.expected}
+        member = one.member
+        numbers = {
+            "place": float(place),
+            "flips": float(member.flips),
+            "expected": member.expected,
+            "log_factor": member.log_factor,
+            "client_share": CLIENT_SHARE,
+        }
         parts.append(Part("ring_member", log_term(one.member.log_factor), numbers))
     sellers = ring.tied - len(parts)
     if sellers:

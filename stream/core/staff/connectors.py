@@ -139,10 +139,8 @@ class Connector(msgspec.Struct, kw_only=True):
 
     def add_latest(self, findings: Iterable[StaffFinding]) -> None:
         """Add flips of the sellers."""
-        known = {(finding.seller_id, finding.flip.review_id, finding.flip.at) for finding in self.latest}
-        new = [one for one in findings if (one.seller_id, one.flip.review_id, one.flip.at) not in known]
-        in_order = sorted([*self.latest, *new], key=lambda one: (one.flip.at, one.event_id, one.flip.review_id))
-        self.latest = in_order[-MAX_WINDOWS:]
+        by_time = {(one.flip.at, one.seller_id, one.flip.review_id): one for one in (*self.latest, *findings)}
+        self.latest = [finding for _, finding in sorted(by_time.items(), key=lambda item: item[0])][-MAX_WINDOWS:]
 
     def evaluate(self, looked_up: LookedUp | None) -> RingEvidence:
         """Evaluate all sellers; keep the strongest.

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from stream.core.evidence.rings import RingEvidence, client_share, joint, log_client_odds
+from stream.core.evidence.rings import MIN_LOG_ODDS_WITHOUT, RingEvidence, client_share, joint, log_client_odds
 from stream.core.staff.connectors import Connector, Member
 
 #: The shares of clients of one connector that a second connector of the same broker may serve, too.
@@ -71,9 +71,9 @@ def clients_of(sellers: dict[str, Member]) -> list[RingMember]:
 
 
 def stands_without(seller_id: str, sellers: dict[str, Member], others: float) -> bool:
-    """Return whether linked sellers would be a group without one of them: only then it speaks against that seller."""
+    """Return whether the other sellers of a link have evidence, too: only then it speaks against this seller."""
     factors = [member.log_factor for name, member in sellers.items() if name != seller_id]
-    return joint(factors, others).stands_without_strongest("link")
+    return joint(factors, others).log_odds >= MIN_LOG_ODDS_WITHOUT["link"]
 
 
 def merged(connectors: Sequence[Connector]) -> dict[str, Member]:

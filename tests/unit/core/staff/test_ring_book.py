@@ -1,0 +1,223 @@
+"""Rings at the end of days: who is named, when a ring changes or ends, and that the order of reports has no effect."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+
+from stream.contract.events import Verdict
+from stream.core.model.flips import Flip
+from stream.core.model.strata import DAY
+from stream.core.staff.connectors import MAX_MEMBERS, Connector, LookedUp
+from stream.core.staff.decisions import StaffDecision
+from stream.core.staff.messages import ClientReport, DayReport, LinkedReport, RingMembers, StaffFinding, StaffReport
+from stream.core.staff.ring_book import RingBook
+from stream.core.staff.rings import RingView
+
+THRESHOLDS = {"staff": math.log(11), "link": math.log(333)}
+
+
+class Book:
+    """A ring book that records what it reports."""
+
+    def __init__(self) -> None:
+        self.reported: list[RingView] = []
+        self.book = RingBook(lambda ring, findings, day: self.reported.append(ring), THRESHOLDS)  # type: ignore[arg-type]
+
+    def day(self, day: int, *reports: DayReport, flips: int = 0, expected: float = 0.0) -> list[RingMembers]:
+        """Add a day; staff have `flips` and `expected` in all."""
+        changed: list[RingMembers] = []
+        for connector in self.book.add_day(day, reports):
+            looked_up = LookedUp(1.0, flips, expected) if connector.type == "staff" else None
+            changed += self.book.evaluate(connector, day, looked_up)
+        return changed
+
+
+def finding(seller_id: str, day: float, number: int = 0) -> StaffFinding:
+    at = day * DAY
+    flip = Flip(
+        at, at - DAY, f"r{number}", "p", 3.0, False, False, None, 4, ("a",), False, 2, 5, None, None, None
+    )  # fmt: skip
+    return StaffFinding(seller_id, f"{seller_id}/{day}/{number}", 0.5, flip)
+
+
+def staff_day(reporter: int, day: int, clients: dict[str, tuple[int, float]], actor_id: str = "a") -> DayReport:
+    """A day on which a staff member's look-ups bring flips and expected flips by seller."""
+    reports = [
+        ClientReport(name, flips, expected, expected, day * DAY if flips else 0, day * DAY if flips else 0)
+        for name, (flips, expected) in clients.items()
+    ]
+    flips = sum(one[0] for one in clients.values())
+    report = StaffReport(actor_id=actor_id, first_seen=0, flips=flips, clients=reports)
+    return DayReport(reporter=reporter, day=day, through=day, staff=[report])
+
+
+def linked(seller_id: str, log_factor: float, day: int, link_id: str = "k", flips: int = 5) -> LinkedReport:
+    at = day * DAY if flips else 0.0
+    latest = [finding(seller_id, day, number) for number in range(flips)]
+    return LinkedReport(seller_id, {link_id: "owner"}, flips, 1.0, log_factor, at, at, latest)
+
+
+def linked_day(day: int, *sellers: LinkedReport) -> DayReport:
+    return DayReport(reporter=0, day=day, through=day, linked=list(sellers))
+
+
+CLIENTS = {f"s{number}": (5, 0.3) for number in range(6)}
+
+
+def test_an_insider_with_several_clients_is_a_ring_and_a_desk_is_none() -> None:
+    insider, desk = Book(), Book()
+    (ring,) = insider.day(3, staff_day(0, 3, CLIENTS), flips=30, expected=20.0)
+    assert ring.members == sorted(CLIENTS)
+    assert ring.moved == []  # accused staff move them by themselves
+    (view,) = insider.reported
+    assert [one.member.flips for one in view.members] == [5] * 6
+    # As many flips, one or two at each of many sellers.
+    assert desk.day(3, staff_day(0, 3, {f"s{n}": (1 + n % 2, 1.0) for n in range(20)}), flips=30, expected=20.0) == []
+    assert desk.reported == []
+
+
+def test_support_that_solves_more_everywhere_is_no_ring() -> None:
+    """Each seller has three times as many flips as expected, because this support is good."""
+    book = Book()
+    flips = {f"s{number}": (6, 2.0) for number in range(30)}
+    assert book.day(3, staff_day(0, 3, flips), flips=180, expected=60.0) == []
+
+
+def test_one_seller_alone_is_no_ring() -> None:
+    book = Book()
+    assert book.day(3, staff_day(0, 3, {"s0": (20, 0.3), "s1": (1, 0.3)}), flips=21, expected=15.0) == []
+
+
+def test_the_order_of_reports_and_tasks_has_no_effect() -> None:
+    parts = [
+        staff_day(reporter, 3, {name: numbers})
+        for reporter, (name, numbers) in enumerate(CLIENTS.items())
+    ]  # fmt: skip
+    whole = Book()
+    expected = whole.day(3, staff_day(0, 3, CLIENTS), flips=30, expected=20.0)
+    for seed in range(5):
+        shuffled = Book()
+        mixed = random.Random(seed).sample(parts, len(parts))
+        assert shuffled.day(3, *mixed, flips=30, expected=20.0) == expected
+        assert shuffled.book.connectors == whole.book.connectors
+
+
+def test_days_add_up_for_staff() -> None:
+    book = Book()
+    for day in range(1, 6):
+        found = book.day(day, staff_day(0, day, dict.fromkeys(CLIENTS, (1, 0.06))), flips=6 * day, expected=10.0)
+        assert bool(found) == (day == 3)
+    member = book.book.connectors["staff/a"].members["s0"]
+    assert (member.flips, member.first_flip_at, member.last_flip_at) == (5, DAY, 5 * DAY)
+    assert member.expected == pytest.approx(0.3)
+    assert book.book.connectors["staff/a"].is_ring
+
+
+def test_linked_sellers_are_a_ring_only_with_evidence_beside_the_strongest() -> None:
+    cheat = Book()
+    assert cheat.day(1, linked_day(1, linked("s0", 30.0, 1), linked("s1", -1.0, 1), linked("s2", 0.0, 1))) == []
+    book = Book()
+    (ring,) = book.day(1, linked_day(1, *(linked(f"s{number}", 5.0, 1) for number in range(4))))
+    assert ring.members == ["s0", "s1", "s2", "s3"]
+    assert ring.moved == ring.members  # without any of them it would still be a ring
+    (two,) = Book().day(1, linked_day(1, linked("s0", 9.0, 1), linked("s1", 5.0, 1)))
+    assert two.moved == ["s0", "s1"]
+
+
+def test_sellers_without_flips_speak_against_a_link() -> None:
+    many = [linked(f"t{number}", 0.0, 1, flips=0) for number in range(120)]
+    book = Book()
+    assert book.day(1, linked_day(1, *(linked(f"s{number}", 5.0, 1) for number in range(4)), *many)) == []
+    connector = book.book.connectors["link/k"]
+    assert len(connector.members) == MAX_MEMBERS
+    assert connector.others == 124 - MAX_MEMBERS
+    assert connector.log_odds is not None
+    assert connector.log_odds < 0
+
+
+def test_a_later_report_takes_the_place_of_an_earlier_one_and_a_ring_falls_apart() -> None:
+    book = Book()
+    book.day(1, linked_day(1, *(linked(f"s{number}", 5.0, 1) for number in range(4))))
+    assert book.day(2, linked_day(2, linked("s0", 5.5, 2))) == []  # the same members
+    (more,) = book.day(3, linked_day(3, linked("s4", 6.0, 3)))
+    assert more.members == ["s4", "s0", "s1", "s2", "s3"]
+    first = book.book.connectors["link/k"]
+    assert first.joined_at["s4"] == 4 * DAY
+    assert first.joined_at["s0"] == 2 * DAY
+    (ended,) = book.day(9, linked_day(9, *(linked(f"s{number}", -4.0, 9) for number in range(5))))
+    assert (ended.members, ended.moved) == ([], [])
+    assert first.fell_apart_at == 10 * DAY
+    assert book.reported[-1].members == []
+    (again,) = book.day(12, linked_day(12, *(linked(f"s{number}", 5.0, 12) for number in range(4))))
+    assert again.ring_id == ended.ring_id
+    assert first.fell_apart_at is None
+    assert first.named_at == 2 * DAY
+
+
+@pytest.mark.parametrize(("verdict", "ends"), [("explained", True), ("dismissed", True), ("confirmed", False)])
+def test_a_verdict_on_a_ring(verdict: Verdict, ends: bool) -> None:
+    book = Book()
+    (ring,) = book.day(1, linked_day(1, *(linked(f"s{number}", 5.0, 1) for number in range(4))))
+    decision = StaffDecision(5 * DAY, ring.ring_id, verdict, 40 * DAY)
+    assert [one.members for one in book.book.decide(decision, 5)] == ([[]] if ends else [])
+    later = linked_day(9, *(linked(f"s{number}", 5.0, 9) for number in range(4)))
+    book.day(9, later)
+    assert book.book.connectors["link/k"].is_ring != ends  # muted
+    book.day(50, linked_day(50, linked("s0", 5.0, 50)))
+    assert book.book.connectors["link/k"].is_ring
+
+
+def test_a_verdict_that_clears_a_staff_member_ends_the_ring() -> None:
+    book = Book()
+    book.day(3, staff_day(0, 3, CLIENTS), flips=30, expected=20.0)
+    (ended,) = book.book.clear_staff(StaffDecision(4 * DAY, "a", "dismissed", 0.0), 4)
+    assert ended.members == []
+    assert book.book.connectors["staff/a"].members == {}
+
+
+def test_two_insiders_with_common_clients_are_one_ring() -> None:
+    book = Book()
+    others = {f"t{number}": (1, 0.2) for number in range(60)}
+    book.day(1, staff_day(0, 1, others, "desk"), flips=60, expected=60.0)  # other sellers of the market
+    (first,) = book.day(2, staff_day(0, 2, CLIENTS), flips=30, expected=20.0)
+    successor = {**dict(list(CLIENTS.items())[2:]), "s9": (6, 0.2)}
+    (ring,) = book.day(30, staff_day(0, 30, successor, "b"), flips=26, expected=20.0)
+    assert ring.ring_id == first.ring_id
+    assert set(ring.members) == {*CLIENTS, "s9"}
+    view = book.reported[-1]
+    assert [one.connector_id for one in view.connectors] == ["a", "b"]
+    assert {one.seller_id: one.member.flips for one in view.members}["s5"] == 10
+
+
+def test_two_insiders_without_common_clients_are_two_rings() -> None:
+    book = Book()
+    (first,) = book.day(2, staff_day(0, 2, CLIENTS), flips=30, expected=20.0)
+    others = {f"t{number}": (5, 0.3) for number in range(6)}
+    (second,) = book.day(3, staff_day(0, 3, others, "b"), flips=30, expected=20.0)
+    assert first.ring_id != second.ring_id
+
+
+def test_rows_are_restored_and_inactive_connectors_are_dropped() -> None:
+    book, other = Book(), Book()
+    book.day(1, linked_day(1, *(linked(f"s{number}", 5.0, 1) for number in range(4))))
+    book.day(3, staff_day(0, 3, CLIENTS), flips=30, expected=20.0)
+    for name in book.book.changed:
+        row = book.book.row(name)
+        assert row is not None
+        other.book.load(name, row)
+    assert other.book.connectors == book.book.connectors
+    book.book.changed.clear()
+    book.book.drop_inactive(3 * DAY)
+    assert set(book.book.connectors) == {"staff/a"}
+    assert book.book.changed == {"link/k"}
+    assert book.book.row("link/k") is None
+
+
+def test_flips_of_a_link_are_kept_once_and_bounded() -> None:
+    connector = Connector(version=1, type="link", connector_id="k")
+    for day in range(100):
+        connector.add_latest([finding("s", day), finding("s", day)])
+    assert [one.flip.at for one in connector.latest] == [day * DAY for day in range(40, 100)]
