@@ -23,6 +23,7 @@ from stream.core.evidence.rings import (
 from stream.core.model.finding import Finding
 from stream.core.model.flip_windows import MAX_WINDOWS
 from stream.core.staff.messages import ClientReport, LinkedReport, StaffFinding
+from stream.core.staff.seller_totals import SellerTotals
 
 #: The most sellers of a connector that are kept.
 MAX_MEMBERS: Final = 64
@@ -34,16 +35,18 @@ _LEVEL_FLIPS: Final = 16.0
 
 
 class LookedUp(NamedTuple):
-    """All flips of reviews that a staff member looked up.
+    """What is known of the reviews that staff looked up.
 
     Attributes:
         ratio: How many times as many flips are expected of looked-up reviews.
-        flips, expected: Flips, and flips expected of these reviews, not multiplied by the ratio.
+        flips, expected: Of all reviews that one staff member looked up, not multiplied by the ratio.
+        sellers: Of each seller's, over all staff.
     """
 
     ratio: float
     flips: int
     expected: float
+    sellers: SellerTotals
 
 
 class Member(msgspec.Struct, array_like=True, gc=False):
@@ -58,6 +61,12 @@ class Member(msgspec.Struct, array_like=True, gc=False):
     last_flip_at: float = 0.0
     #: Natural log of the Bayes factor of the flips.
     log_factor: float = NO_FLIPS
+
+    def as_report(self, seller_id: str) -> ClientReport:
+        """Return these flips and expected flips as a report of the seller."""
+        return ClientReport(
+            seller_id, self.flips, self.expected, self.expected_long_run, self.first_flip_at, self.last_flip_at
+        )
 
     def add(self, flips: int, expected: float, expected_long_run: float, first_flip_at: float, last_at: float) -> None:
         """Add flips and expected flips; the times are 0 without flips."""
@@ -146,10 +155,11 @@ class Connector(msgspec.Struct, kw_only=True):
         """Evaluate all sellers; keep the strongest.
 
         Args:
-            looked_up: Of a staff member, all flips of looked-up reviews; None for a link.
+            looked_up: Of a staff member, what is known of all reviews that staff looked up; None for a link.
         """
         if looked_up is not None:
-            self._evaluate_clients(looked_up)
+            for seller_id, member in self.members.items():
+                member.log_factor = _log_factor(member.as_report(seller_id), looked_up)
         in_order = sorted(self.members.items(), key=lambda item: (-item[1].log_factor, -item[1].last_flip_at, item[0]))
         self.members = dict(in_order[:MAX_MEMBERS])
         for _, member in in_order[MAX_MEMBERS:]:
@@ -159,22 +169,24 @@ class Connector(msgspec.Struct, kw_only=True):
         self.log_odds, self.log_odds_without = evidence
         return evidence
 
-    def _evaluate_clients(self, looked_up: LookedUp) -> None:
-        """Find each seller's factor.
-
-        Support that solves more problems than others' has more flips at all sellers. So a seller is compared with the
-        level of the staff member's look-ups at all others; a level below one does not count.
-        """
-        for member in self.members.values():
-            expected = max(member.expected, member.expected_long_run)
-            others = looked_up.flips - member.flips
-            others_expected = looked_up.ratio * max(looked_up.expected - expected, 0.0)
-            level = max(1.0, (_LEVEL_FLIPS + others) / (_LEVEL_FLIPS + others_expected))
-            own = looked_up.ratio * level * expected
-            member.log_factor = log_client_factor(member.flips, own) if member.flips else NO_FLIPS
-
     def forget_evidence(self, at: float) -> None:
         """Begin anew after a verdict, at `at` (epoch seconds): the flips before count no more."""
         self.members = {seller_id: Member() for seller_id in self.members} if self.type == "link" else {}
         self.latest, self.finding, self.log_odds, self.log_odds_without = [], None, None, None
         self.ties_clients, self.verdict_at = False, at
+
+
+def _log_factor(own: ClientReport, looked_up: LookedUp) -> float:
+    """Return the log factor of a seller's flips of reviews that a staff member looked up.
+
+    Support that solves more problems than others' has more flips at all sellers, and a seller whose problems are easier
+    to solve has more with all staff. So a seller is compared with the staff member's look-ups of all other sellers'
+    reviews, and with other staff's look-ups of the same seller's.
+    """
+    if not own.flips:
+        return NO_FLIPS
+    expected = max(own.expected, own.expected_long_run)
+    others_expected = looked_up.ratio * max(looked_up.expected - expected, 0.0)
+    level = max(1.0, (_LEVEL_FLIPS + looked_up.flips - own.flips) / (_LEVEL_FLIPS + others_expected))
+    level *= looked_up.sellers.level_without(own, looked_up.ratio)
+    return log_client_factor(own.flips, looked_up.ratio * level * expected)

@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterable, Mapping
 from stream.core.evidence.rings import MIN_MEMBERS, ConnectorType
 from stream.core.model.encoding import ROW_VERSION, decode, encode
 from stream.core.model.strata import DAY
-from stream.core.staff.connectors import Connector, LookedUp
+from stream.core.staff.connectors import Connector, LookedUp, Member
 from stream.core.staff.decisions import StaffDecision
 from stream.core.staff.history import end_of_day
 from stream.core.staff.messages import DayReport, LinkedReport, RingMembers, StaffFinding, StaffReport
 from stream.core.staff.rings import RingView, merged, others_term, share_clients, stands_without, view_of
+from stream.core.staff.seller_totals import SellerTotals
 
 #: Reports a ring with the latest flips that its connectors tie, at the end of a day (days since 1970-01-01).
 ReportRing = Callable[[RingView, list[StaffFinding], int], None]
@@ -34,11 +35,13 @@ class RingBook:
 
     Attributes:
         connectors: By the name of their state row.
+        sellers: The sellers' looked-up reviews, over all staff.
         changed: Names of the rows that have changed since they were last written.
     """
 
     def __init__(self, report_ring: ReportRing, log_thresholds: Mapping[ConnectorType, float]) -> None:
         self.connectors: dict[str, Connector] = {}
+        self.sellers = SellerTotals()
         self.changed: set[str] = set()
         #: Set by the aggregator, which keeps the flips of staff.
         self.findings_of: FindingsOf = lambda connector: connector.latest
@@ -59,6 +62,7 @@ class RingBook:
             connector = self._get_or_add("staff", actor_id)
             for client in sorted((client for one in its for client in one.clients), key=lambda one: one.seller_id):
                 connector.add_client(client)
+                self.sellers.add(client)
             touched.add(connector.name)
         for _, seller in sorted(linked.items()):
             for link_id, relation in sorted(seller.links.items()):
@@ -83,7 +87,9 @@ class RingBook:
         Returns:
             The rings whose members have changed.
         """
+        before = connector.members
         evidence = connector.evaluate(looked_up)
+        self._forget(connector, {name: before[name] for name in before.keys() - connector.members.keys()})
         self.changed.add(connector.name)
         if connector.ties_clients:
             connector.ties_clients = evidence.log_odds >= 0
@@ -142,6 +148,7 @@ class RingBook:
         connector = self.connectors.get(f"staff/{decision.subject_id}")
         if connector is None:
             return []
+        self._forget(connector, connector.members)
         connector.forget_evidence(decision.at)
         connector.muted_until = decision.muted_until
         self.changed.add(connector.name)
@@ -164,6 +171,7 @@ class RingBook:
         if not decision.clears:
             return []
         for part in parts:
+            self._forget(part, part.members)
             part.forget_evidence(decision.at)
             part.muted_until = decision.muted_until
             self.changed.add(part.name)
@@ -175,6 +183,7 @@ class RingBook:
             for part in self._parts(self.connectors[name])[1:]:
                 part.part_of = ""
                 self.changed.add(part.name)
+            self._forget(self.connectors[name], self.connectors[name].members)
             del self.connectors[name]
             self.changed.add(name)
 
@@ -185,7 +194,16 @@ class RingBook:
 
     def load(self, name: str, value: bytes) -> None:
         """Restore a connector from its state row."""
-        self.connectors[name] = decode(value, Connector)
+        connector = self.connectors[name] = decode(value, Connector)
+        if connector.type == "staff":
+            for seller_id, member in connector.members.items():
+                self.sellers.add(member.as_report(seller_id))
+
+    def _forget(self, connector: Connector, members: Mapping[str, Member]) -> None:
+        """Take sellers of a staff member out of the sums over all staff."""
+        if connector.type == "staff":
+            for seller_id, member in members.items():
+                self.sellers.add(member.as_report(seller_id), -1)
 
     def _get_or_add(self, connector_type: str, connector_id: str) -> Connector:
         name = f"{connector_type}/{connector_id}"

@@ -30,7 +30,7 @@ class Book:
         """Add a day; staff have `flips` and `expected` in all."""
         changed: list[RingMembers] = []
         for connector in self.book.add_day(day, reports):
-            looked_up = LookedUp(1.0, flips, expected) if connector.type == "staff" else None
+            looked_up = LookedUp(1.0, flips, expected, self.book.sellers) if connector.type == "staff" else None
             changed += self.book.evaluate(connector, day, looked_up)
         return changed
 
