@@ -21,7 +21,7 @@ from stream.core.case_handlers import CaseHandlers
 from stream.core.cases.rules import CASE_RULES, CaseRules
 from stream.core.event_clock import EventClock
 from stream.core.event_handlers import EventHandlers
-from stream.core.evidence.watches import LINK_SLACK, STAFF_SLACK, log_threshold
+from stream.core.evidence.watches import INSIDER_RING_SLACK, LINKED_RING_SLACK, log_threshold
 from stream.core.model.encoding import encode
 from stream.core.model.flip_windows import MAX_WINDOWS
 from stream.core.model.strata import DAY
@@ -64,7 +64,10 @@ class Detector:
         self._policy = AlertPolicy(budget, config_digest)
         rings = RingBook(
             self._report_ring,
-            {"staff": log_threshold(budget, STAFF_SLACK), "link": log_threshold(budget, LINK_SLACK)},
+            {
+                "staff": log_threshold(budget, INSIDER_RING_SLACK),
+                "link": log_threshold(budget, LINKED_RING_SLACK),
+            },
         )
         self.state = State(number, tasks, self._evaluate_staff, rings, pseudonyms, rules)
         self.outbox: list[Message] = []

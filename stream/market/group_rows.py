@@ -20,11 +20,11 @@ from stream.market.plans import seller_id_of
 from stream.market.sampling import uniform
 from stream.market.truth import (
     AnyGroupRow,
+    BrokerClient,
     ExtortedReview,
     ExtortionistRow,
     HonestGroupRow,
     InsiderTenure,
-    RingMember,
     RingRow,
     SellerLink,
 )
@@ -65,7 +65,7 @@ def _ring(broker: FlipBroker, groups: MarketGroups, found: list[SourcedReview], 
         seller_id = seller_id_of(client.number)
         flips = sorted((each for each in found if each.seller_id == seller_id), key=lambda each: each.flipped_at)
         members.append(
-            RingMember(
+            BrokerClient(
                 seller_id,
                 _text(client.since),
                 _text(client.until),

@@ -28,7 +28,7 @@ class InsiderTenure(msgspec.Struct, frozen=True):
     until: str
 
 
-class RingMember(msgspec.Struct, frozen=True):
+class BrokerClient(msgspec.Struct, frozen=True):
     """What a seller bought from a broker; times are RFC 3339."""
 
     seller_id: str
@@ -68,7 +68,7 @@ class RingRow(GroupRow, kw_only=True, tag="ring"):
     ended_at: str
     #: In the order of time.
     insiders: list[InsiderTenure]
-    members: list[RingMember]
+    members: list[BrokerClient]
     links: list[SellerLink]
 
 

@@ -15,7 +15,7 @@ from stream.core.model.flips import Flip
 from stream.core.staff import messages
 from stream.core.staff.accused import AccusedStaff
 from stream.core.staff.aggregator import Progress
-from stream.core.staff.connectors import Connector, Member
+from stream.core.staff.connectors import Connector, TiedSeller
 from stream.core.staff.decisions import HeldCaseEvent
 from stream.core.staff.history import EvidenceHistory, StaffHistory
 from stream.core.staff.market_totals import MarketTotals
@@ -131,8 +131,8 @@ def _instance(kind: type[msgspec.Struct], *values: object) -> msgspec.Struct:
         ),
         (
             _instance(
-                Connector, 1, "link", "k1", "owner", {"s1": _instance(Member, 1, 2.0, 3.0, 4.0, 5.0, 6.0)}, 7, 8.0, [],
-                9, 10.0, 11.0, True, "staff/a1", 12.0, None, {"s1": 13.0}, ["s1"], {"k": 14.0}, None, None, 0.0,
+                Connector, 1, "link", "k1", "owner", {"s1": _instance(TiedSeller, 1, 2.0, 3.0, 4.0, 5.0, 6.0)}, 7, 8.0,
+                [], 9, 10.0, 11.0, True, "staff/a1", 12.0, None, {"s1": 13.0}, ["s1"], {"k": 14.0}, None, None, 0.0,
             ),
             b'{"version":1,"type":"link","connector_id":"k1","relation":"owner","members":{"s1":[1,2.0,3.0,4.0,5.0,6.0]},'
             b'"others":7,"others_term":8.0,"latest":[],"last_day":9,"log_odds":10.0,"log_odds_without":11.0,'

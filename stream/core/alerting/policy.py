@@ -25,7 +25,8 @@ from stream.core.evidence.parts import Part
 from stream.core.evidence.payment import payment_parts
 from stream.core.evidence.watches import (
     ACCESS_WATCH,
-    LINK_SLACK,
+    INSIDER_RING_SLACK,
+    LINKED_RING_SLACK,
     SELLER_SLACK,
     SELLER_WATCHES,
     STAFF_SLACK,
@@ -88,7 +89,10 @@ class AlertPolicy:
         self._log_thresholds: dict[SubjectType, float] = {
             "seller": log_threshold(budget, SELLER_SLACK),
             "staff": log_threshold(budget, STAFF_SLACK),
-            "ring": log_threshold(budget, LINK_SLACK),
+        }
+        self._log_ring_thresholds: dict[Kind, float] = {
+            "ring.insider": log_threshold(budget, INSIDER_RING_SLACK),
+            "ring.linked": log_threshold(budget, LINKED_RING_SLACK),
         }
         self._config_digest = config_digest
 
@@ -262,8 +266,10 @@ class AlertPolicy:
         return reported, [alert]
 
     def _log_threshold(self, draft: AlertDraft) -> float:
-        """Return the ln R that a draft had to reach; an insider's ring is found among staff."""
-        return self._log_thresholds["staff" if draft.kind == "ring.insider" else draft.subject.type]
+        """Return the ln R that a draft had to reach."""
+        if draft.subject.type == "ring":
+            return self._log_ring_thresholds[draft.kind]
+        return self._log_thresholds[draft.subject.type]
 
     def evaluate_rating_shift(
         self, seller: Seller, product_id: str, buffer: DriftBuffer, event_id: str, now: float

@@ -19,7 +19,7 @@ from stream.core.evidence.rings import CLIENT_SHARE, log_term
 from stream.core.model.sums import total
 from stream.core.staff.connectors import MAX_MEMBERS
 from stream.core.staff.messages import StaffFinding
-from stream.core.staff.rings import RingMember, RingView
+from stream.core.staff.rings import LikelyClient, RingView
 
 #: The most members with a part of their own.
 _MAX_PARTS: Final = 20
@@ -51,7 +51,7 @@ def fields_of(ring: RingView) -> Ring:
     )
 
 
-def _member(one: RingMember, joined_at: float) -> contract.RingMember:
+def _member(one: LikelyClient, joined_at: float) -> contract.RingMember:
     return contract.RingMember(
         seller_id=one.seller_id,
         flips=one.member.flips,
@@ -89,7 +89,7 @@ def draft_of(ring: RingView, findings: list[StaffFinding], peers: list[float], a
     return AlertDraft(
         kind=kind_of(ring),
         subject=subject_of(ring),
-        n_flips=sum(one.member.flips for one in ring.members),
+        n_flips=round(total(one.member.flips for one in ring.members)),
         flips=flips,
         linked=(insiders + links)[:MAX_LINKS],
         times=[min(one.member.first_flip_at for one in ring.members)],

@@ -14,6 +14,7 @@ from typing import Final, Literal, NamedTuple
 
 from stream.core.evidence.bayes import THETAS
 from stream.core.evidence.insider_clients import LOG_CLIENT_ODDS
+from stream.core.model.sums import total
 
 #: pi, the share of clients among the sellers that a broker's connector ties. Buyers are one seller in a hundred, and
 #: ten times as frequent there: the factor by which an accused staff member moves the odds of the sellers served.
@@ -23,7 +24,7 @@ ConnectorType = Literal["staff", "link"]
 #: neighbours. Shops of one owner have causes in common, so of several shops that changed at once, one may look like a
 #: cheat and the others a little. On simulated markets 3 of 47 such families had a joint factor above 300, and less than
 #: 3 without their strongest shop.
-MIN_LOG_ODDS_WITHOUT: Final[dict[ConnectorType, float]] = {"staff": 0.0, "link": math.log(3)}
+MIN_LOG_ODDS_WITHOUT: Final = math.log(3)
 #: The least members of a ring.
 MIN_MEMBERS: Final = 2
 #: Pseudo-count of the level of one seller's looked-up reviews: mean 1, standard deviation 1/2, as in the watch on them.
@@ -47,9 +48,9 @@ class RingEvidence(NamedTuple):
     log_odds: float
     log_odds_without: float
 
-    def stands_without_strongest(self, connector_type: ConnectorType) -> bool:
+    def stands_without_strongest(self) -> bool:
         """Return whether the group is more than one cheat and its neighbours."""
-        return self.log_odds_without >= MIN_LOG_ODDS_WITHOUT[connector_type]
+        return self.log_odds_without >= MIN_LOG_ODDS_WITHOUT
 
 
 def joint(log_factors: Sequence[float], others: float = 0.0) -> RingEvidence:
@@ -60,7 +61,7 @@ def joint(log_factors: Sequence[float], others: float = 0.0) -> RingEvidence:
         others: The sum of `log_term` of further sellers.
     """
     terms = [log_term(log_factor) for log_factor in log_factors]
-    log_odds = math.fsum(terms) + others
+    log_odds = total(terms) + others
     return RingEvidence(log_odds, log_odds - max(terms, default=0.0))
 
 
@@ -80,7 +81,7 @@ def client_share(log_factors: Sequence[float]) -> float:
     """
     share = CLIENT_SHARE
     for _ in range(_ROUNDS):
-        clients = math.fsum(_client_probability(log_factor, share) for log_factor in log_factors)
+        clients = total(_client_probability(log_factor, share) for log_factor in log_factors)
         share = (1.0 + clients) / (1.0 / CLIENT_SHARE + len(log_factors))
     return share
 
@@ -116,7 +117,7 @@ def log_client_factor(flips: int, expected: float) -> float:
         for theta in THETAS
     ]
     top = max(terms)
-    return top + math.log(math.fsum(math.exp(term - top) for term in terms) / len(THETAS))
+    return top + math.log(total(math.exp(term - top) for term in terms) / len(THETAS))
 
 
 def _log_some_flips(expected: float, shape: float, rate: float) -> float:

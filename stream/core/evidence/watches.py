@@ -64,7 +64,8 @@ SELLER_PRIOR: Final = (2.0, 2.0)
 #: with and without confounders and cheats (docs/detection.md).
 SELLER_SLACK: Final = 5.0
 STAFF_SLACK: Final = 30.0
-LINK_SLACK: Final = 1.0
+INSIDER_RING_SLACK: Final = 5.0
+LINKED_RING_SLACK: Final = 1.0
 
 
 def log_threshold(budget: float, slack: float) -> float:

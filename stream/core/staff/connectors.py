@@ -49,7 +49,7 @@ class LookedUp(NamedTuple):
     sellers: SellerTotals
 
 
-class Member(msgspec.Struct, array_like=True, gc=False):
+class TiedSeller(msgspec.Struct, array_like=True, gc=False):
     """One seller that a connector ties."""
 
     flips: int = 0
@@ -87,7 +87,7 @@ class Connector(msgspec.Struct, kw_only=True):
     connector_id: str
     #: The relation of a link; empty for a staff member.
     relation: str = ""
-    members: dict[str, Member] = msgspec.field(default_factory=dict)
+    members: dict[str, TiedSeller] = msgspec.field(default_factory=dict)
     #: Sellers that are not kept, and the sum of what they add to the joint log odds.
     others: int = 0
     others_term: float = 0.0
@@ -132,12 +132,12 @@ class Connector(msgspec.Struct, kw_only=True):
 
     def add_client(self, report: ClientReport) -> None:
         """Add what a report says about a seller whose reviews the staff member looked up."""
-        member = self.members.setdefault(report.seller_id, Member())
+        member = self.members.setdefault(report.seller_id, TiedSeller())
         member.add(report.flips, report.expected, report.expected_long_run, report.first_flip_at, report.last_flip_at)
 
     def set_linked(self, report: LinkedReport) -> None:
         """Set what a report says about a linked seller."""
-        self.members[report.seller_id] = Member(
+        self.members[report.seller_id] = TiedSeller(
             report.flips,
             report.expected,
             report.expected,
@@ -171,7 +171,7 @@ class Connector(msgspec.Struct, kw_only=True):
 
     def forget_evidence(self, at: float) -> None:
         """Begin anew after a verdict, at `at` (epoch seconds): the flips before count no more."""
-        self.members = {seller_id: Member() for seller_id in self.members} if self.type == "link" else {}
+        self.members = {seller_id: TiedSeller() for seller_id in self.members} if self.type == "link" else {}
         self.latest, self.finding, self.log_odds, self.log_odds_without = [], None, None, None
         self.ties_clients, self.verdict_at = False, at
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from stream.core.evidence.rings import MIN_MEMBERS, ConnectorType
 from stream.core.model.encoding import ROW_VERSION, decode, encode
 from stream.core.model.strata import DAY
-from stream.core.staff.connectors import Connector, LookedUp, Member
+from stream.core.staff.connectors import Connector, LookedUp, TiedSeller
 from stream.core.staff.decisions import StaffDecision
 from stream.core.staff.history import end_of_day
 from stream.core.staff.messages import DayReport, LinkedReport, RingMembers, StaffFinding, StaffReport
@@ -95,7 +95,7 @@ class RingBook:
             connector.ties_clients = evidence.log_odds >= 0
         elif end_of_day(day) >= connector.muted_until:
             reached = evidence.log_odds >= self._log_thresholds[connector.type]
-            connector.ties_clients = reached and evidence.stands_without_strongest(connector.type)
+            connector.ties_clients = reached and evidence.stands_without_strongest()
         joined: list[RingMembers] = []
         if connector.ties_clients and not connector.part_of and (other := self._broker_of(connector)) is not None:
             was_ring, connector.part_of = connector.is_ring, other.name
@@ -199,7 +199,7 @@ class RingBook:
             for seller_id, member in connector.members.items():
                 self.sellers.add(member.as_report(seller_id))
 
-    def _forget(self, connector: Connector, members: Mapping[str, Member]) -> None:
+    def _forget(self, connector: Connector, members: Mapping[str, TiedSeller]) -> None:
         """Take sellers of a staff member out of the sums over all staff."""
         if connector.type == "staff":
             for seller_id, member in members.items():

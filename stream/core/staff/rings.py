@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from stream.core.evidence.rings import MIN_LOG_ODDS_WITHOUT, RingEvidence, client_share, joint, log_client_odds
-from stream.core.staff.connectors import Connector, Member
+from stream.core.model.sums import total
+from stream.core.staff.connectors import Connector, TiedSeller
 
 #: The shares of clients of one connector that a second connector of the same broker may serve, too.
 _SHARED: Final = (0.3, 0.6, 0.9)
@@ -19,11 +20,11 @@ _SHARED: Final = (0.3, 0.6, 0.9)
 _MIN_LOG_SHARED_ODDS: Final = math.log(10)
 
 
-class RingMember(NamedTuple):
+class LikelyClient(NamedTuple):
     """A seller of a ring, with the log odds that it is a client."""
 
     seller_id: str
-    member: Member
+    member: TiedSeller
     log_odds: float
 
 
@@ -41,7 +42,7 @@ class RingView(NamedTuple):
 
     first: Connector
     connectors: Sequence[Connector]
-    members: list[RingMember]
+    members: list[LikelyClient]
     evidence: RingEvidence
     tied: int
     merged_into: str | None = None
@@ -51,41 +52,41 @@ def view_of(first: Connector, connectors: Sequence[Connector], merged_into: str 
     """Return the ring of some connectors that is named after the first one."""
     sellers = merged(connectors)
     evidence = joint([member.log_factor for member in sellers.values()], others_term(connectors))
-    tied = len(sellers) + sum(one.others for one in connectors)
+    tied = len(sellers) + round(total(one.others for one in connectors))
     return RingView(first, connectors, clients_of(sellers), evidence, tied, merged_into)
 
 
 def others_term(connectors: Sequence[Connector]) -> float:
     """Return what the sellers add to the joint log odds that connectors tie and do not keep."""
-    return math.fsum(one.others_term for one in connectors)
+    return total(one.others_term for one in connectors)
 
 
-def clients_of(sellers: dict[str, Member]) -> list[RingMember]:
+def clients_of(sellers: dict[str, TiedSeller]) -> list[LikelyClient]:
     """Return the sellers that are more likely clients than not, the strongest first."""
     share = client_share([member.log_factor for member in sellers.values()])
     members = [
-        RingMember(seller_id, member, log_client_odds(member.log_factor, share))
+        LikelyClient(seller_id, member, log_client_odds(member.log_factor, share))
         for seller_id, member in sorted(sellers.items(), key=lambda item: (-item[1].log_factor, item[0]))
     ]
     return [one for one in members if one.log_odds >= 0 and one.member.flips]
 
 
-def stands_without(seller_id: str, sellers: dict[str, Member], others: float) -> bool:
+def stands_without(seller_id: str, sellers: dict[str, TiedSeller], others: float) -> bool:
     """Return whether the other sellers of a link have evidence, too: only then it speaks against this seller."""
     factors = [member.log_factor for name, member in sellers.items() if name != seller_id]
-    return joint(factors, others).log_odds >= MIN_LOG_ODDS_WITHOUT["link"]
+    return joint(factors, others).log_odds >= MIN_LOG_ODDS_WITHOUT
 
 
-def merged(connectors: Sequence[Connector]) -> dict[str, Member]:
+def merged(connectors: Sequence[Connector]) -> dict[str, TiedSeller]:
     """Return the sellers that connectors tie.
 
     Staff look up different reviews, so their flips and factors add up. A link counts all flips of a seller: with staff,
     the larger factor counts.
     """
-    sellers: dict[str, Member] = {}
+    sellers: dict[str, TiedSeller] = {}
     for connector in (one for one in connectors if one.type == "staff"):
         for seller_id, own in connector.members.items():
-            sum_of = sellers.setdefault(seller_id, Member(log_factor=0.0))
+            sum_of = sellers.setdefault(seller_id, TiedSeller(log_factor=0.0))
             sum_of.add(own.flips, own.expected, own.expected_long_run, own.first_flip_at, own.last_flip_at)
             sum_of.log_factor += own.log_factor if own.flips else 0.0
     for connector in (one for one in connectors if one.type == "link"):
@@ -114,7 +115,7 @@ def share_clients(one: Connector, other: Connector, sellers: int) -> bool:
     factors = [
         shared * math.log(share / by_chance) + apart * math.log((1 - share) / (1 - by_chance)) for share in _SHARED
     ]
-    return math.log(math.fsum(math.exp(factor) for factor in factors) / len(factors)) >= _MIN_LOG_SHARED_ODDS
+    return math.log(total(math.exp(factor) for factor in factors) / len(factors)) >= _MIN_LOG_SHARED_ODDS
 
 
 def _clients(connector: Connector) -> set[str]:

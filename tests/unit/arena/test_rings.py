@@ -9,6 +9,7 @@ from stream.arena.rings import NamedRing, score_rings
 from stream.market import simulate
 from stream.market.cheats import Cheat, Run
 from stream.market.truth import (
+    BrokerClient,
     ExtortedReview,
     ExtortionistRow,
     HonestGroupRow,
@@ -16,7 +17,6 @@ from stream.market.truth import (
     InsiderTenure,
     MarketTruth,
     RingKind,
-    RingMember,
     RingRow,
     SellerLink,
     arranged,
@@ -27,7 +27,7 @@ _AT = "2025-03-01T00:00:00.000Z"
 
 
 def ring(ring_id: str, kind: RingKind, insiders: list[str], flips: dict[str, int]) -> RingRow:
-    members = [RingMember(seller, _AT, _AT, count, ["r"] * count, [_AT] * count) for seller, count in flips.items()]
+    members = [BrokerClient(seller, _AT, _AT, count, ["r"] * count, [_AT] * count) for seller, count in flips.items()]
     links = [SellerLink(seller, f"linked-{ring_id}", _AT) for seller in flips]
     tenures = [InsiderTenure(actor, _AT, _AT) for actor in insiders]
     return RingRow(run=_RUN, ring_id=ring_id, kind=kind, started_at=_AT, ended_at=_AT, insiders=tenures,

@@ -11,7 +11,7 @@ import pytest
 from stream.contract.events import CRITICAL_STARS, ContactAccessed, OutreachSent, ReviewDeleted
 from stream.market.brokers import CLIENTS, ORDERED
 from stream.market.cheats import CLIENT
-from stream.market.truth import RingMember, RingRow
+from stream.market.truth import BrokerClient, RingRow
 from tests.unit.market.group_markets import DAYS, day, day_of, events, look_ups, reviews, truth
 from tests.unit.market.test_market import Event, flips, stars
 
@@ -22,7 +22,7 @@ def rings(name: str) -> list[RingRow]:
     return truth(name).rings
 
 
-def members(name: str) -> list[tuple[RingRow, RingMember]]:
+def members(name: str) -> list[tuple[RingRow, BrokerClient]]:
     return [(ring, member) for ring in rings(name) for member in ring.members]
 
 
@@ -159,7 +159,7 @@ def test_an_insider_who_leaves_is_succeeded_and_looks_up_nothing_more() -> None:
 
 @pytest.mark.parametrize("name", KINDS)
 def test_some_clients_change_brokers(name: str) -> None:
-    bought: dict[str, list[RingMember]] = {}
+    bought: dict[str, list[BrokerClient]] = {}
     for _, member in members(name):
         bought.setdefault(member.seller_id, []).append(member)
     changed = [sorted(each, key=lambda member: member.since) for each in bought.values() if len(each) > 1]
