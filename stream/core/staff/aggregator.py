@@ -244,7 +244,13 @@ class StaffAggregator:
                 continue
             history = self.histories[connector.connector_id]
             ratio, flips = lookups_prior(history, self.progress.market, day).looked_up_ratio, history.flips
-            looked_up = LookedUp(ratio, flips.count, max(flips.expected, flips.expected_long_run), self.rings.sellers)
+            looked_up = LookedUp(
+                ratio,
+                flips.count,
+                max(flips.expected, flips.expected_long_run),
+                self.rings.sellers,
+                _is_accused(history),
+            )
             conclusion.rings += self.rings.evaluate(connector, day, looked_up)
             if connector.ties_clients and not history.announced:
                 history.announced = [main_seller := history.main_seller()]

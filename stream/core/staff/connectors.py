@@ -41,12 +41,14 @@ class LookedUp(NamedTuple):
         ratio: How many times as many flips are expected of looked-up reviews.
         flips, expected: Of all reviews that one staff member looked up, not multiplied by the ratio.
         sellers: Of each seller's, over all staff.
+        is_accused: Whether a watch or a verdict accuses the staff member of flips of looked-up reviews.
     """
 
     ratio: float
     flips: int
     expected: float
     sellers: SellerTotals
+    is_accused: bool
 
 
 class TiedSeller(msgspec.Struct, array_like=True, gc=False):
@@ -181,12 +183,15 @@ def _log_factor(own: ClientReport, looked_up: LookedUp) -> float:
 
     Support that solves more problems than others' has more flips at all sellers, and a seller whose problems are easier
     to solve has more with all staff. So a seller is compared with the staff member's look-ups of all other sellers'
-    reviews, and with other staff's look-ups of the same seller's.
+    reviews, and with other staff's look-ups of the same seller's. The former is no excuse of an accused one: too many
+    flips at all sellers are the accusation.
     """
     if not own.flips:
         return NO_FLIPS
     expected = max(own.expected, own.expected_long_run)
     others_expected = looked_up.ratio * max(looked_up.expected - expected, 0.0)
     level = max(1.0, (_LEVEL_FLIPS + looked_up.flips - own.flips) / (_LEVEL_FLIPS + others_expected))
+    if looked_up.is_accused:
+        level = 1.0
     level *= looked_up.sellers.level_without(own, looked_up.ratio)
     return log_client_factor(own.flips, looked_up.ratio * level * expected)

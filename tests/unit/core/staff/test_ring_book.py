@@ -26,11 +26,15 @@ class Book:
         self.reported: list[RingView] = []
         self.book = RingBook(lambda ring, findings, day: self.reported.append(ring), THRESHOLDS)  # type: ignore[arg-type]
 
-    def day(self, day: int, *reports: DayReport, flips: int = 0, expected: float = 0.0) -> list[RingMembers]:
+    def day(
+        self, day: int, *reports: DayReport, flips: int = 0, expected: float = 0.0, accused: bool = False
+    ) -> list[RingMembers]:
         """Add a day; staff have `flips` and `expected` in all."""
         changed: list[RingMembers] = []
         for connector in self.book.add_day(day, reports):
-            looked_up = LookedUp(1.0, flips, expected, self.book.sellers) if connector.type == "staff" else None
+            looked_up = (
+                LookedUp(1.0, flips, expected, self.book.sellers, accused) if connector.type == "staff" else None
+            )
             changed += self.book.evaluate(connector, day, looked_up)
         return changed
 
@@ -84,6 +88,23 @@ def test_support_that_solves_more_everywhere_is_no_ring() -> None:
     book = Book()
     flips = {f"s{number}": (6, 2.0) for number in range(30)}
     assert book.day(3, staff_day(0, 3, flips), flips=180, expected=60.0) == []
+
+
+def test_an_accused_insider_without_other_work_has_no_excuse() -> None:
+    """All looked-up reviews are clients': without the accusation they show how good this support is."""
+    report, book, accused = staff_day(0, 3, CLIENTS), Book(), Book()
+    assert book.day(3, report, flips=30, expected=1.8) == []
+    (ring,) = accused.day(3, report, flips=30, expected=1.8, accused=True)
+    assert ring.members == sorted(CLIENTS)
+
+
+def test_flips_that_other_staff_see_at_a_seller_are_no_evidence() -> None:
+    """Clients of one insider have flips of reviews that honest staff looked up, too."""
+    book = Book()
+    for other in range(4):
+        clients = dict.fromkeys(CLIENTS, (12, 0.8))
+        book.day(1, staff_day(0, 1, clients, f"other{other}"), flips=72, expected=400.0)
+    assert book.day(3, staff_day(0, 3, CLIENTS), flips=30, expected=20.0) == []
 
 
 def test_one_seller_alone_is_no_ring() -> None:
