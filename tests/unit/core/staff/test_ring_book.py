@@ -32,10 +32,8 @@ class Book:
         """Add a day; staff have `flips` and `expected` in all."""
         changed: list[RingMembers] = []
         for connector in self.book.add_day(day, reports):
-            looked_up = (
-                LookedUp(1.0, flips, expected, self.book.sellers, accused) if connector.type == "staff" else None
-            )
-            changed += self.book.evaluate(connector, day, looked_up)
+            looked_up = LookedUp(1.0, flips, expected, self.book.sellers, accused)
+            changed += self.book.evaluate(connector, day, looked_up if connector.type == "staff" else None)
         return changed
 
 
@@ -92,9 +90,9 @@ def test_support_that_solves_more_everywhere_is_no_ring() -> None:
 
 def test_an_accused_insider_without_other_work_has_no_excuse() -> None:
     """All looked-up reviews are clients': without the accusation they show how good this support is."""
-    report, book, accused = staff_day(0, 3, CLIENTS), Book(), Book()
-    assert book.day(3, report, flips=30, expected=1.8) == []
-    (ring,) = accused.day(3, report, flips=30, expected=1.8, accused=True)
+    report, book, accused = staff_day(0, 3, dict.fromkeys(CLIENTS, (5, 0.9))), Book(), Book()
+    assert book.day(3, report, flips=30, expected=5.4) == []
+    (ring,) = accused.day(3, report, flips=30, expected=5.4, accused=True)
     assert ring.members == sorted(CLIENTS)
 
 
