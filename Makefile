@@ -9,7 +9,7 @@
 # make clean       remove everything that make made
 # Python 3.11 or newer is the only requirement at the start: make installs uv.
 .DEFAULT_GOAL := help
-.PHONY: help install run lint check test dashboards simulate faults stack stack-test image-test soak bench arena verdicts screenshots clean
+.PHONY: help install run lint check test long-test dashboards simulate faults stack stack-test image-test soak bench arena verdicts screenshots clean
 
 PYTHON ?= python3
 UV := .venv/bin/uv
@@ -56,7 +56,11 @@ check: lint
 	$(BIN)/pytest -q -m "not kafka and not browser and not slow and not stack and not image" --numprocesses=auto --dist=worksteal
 
 test: lint
-	$(BIN)/pytest -q -m "not stack and not image" --numprocesses=$(PROCESSES) --dist=loadgroup --durations=30
+	$(BIN)/pytest -q -m "not long and not stack and not image" --numprocesses=$(PROCESSES) --dist=loadgroup --durations=30
+
+# What `make test` leaves out because it takes long, of a real Kafka alone.
+long-test: install
+	$(BIN)/pytest -q -m "long" --numprocesses=$(PROCESSES) --dist=loadgroup --durations=30
 
 # Random crashes, fencing and rebalances over a simulated log. A failing seed can be repeated exactly.
 SEEDS ?= 1000

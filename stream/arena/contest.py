@@ -20,12 +20,14 @@ import msgspec
 from stream.arena.competitor import NO_EVIDENCE, Competitor, Factory
 from stream.arena.product import Product
 from stream.arena.records import Performance, ScoreTrajectory, StaffScore, append, is_simulated, read
+from stream.arena.rings import score_rings
 from stream.arena.roster import GROUPS
 from stream.contract.events import CRITICAL_STARS, AnyEvent, ReviewDeleted, ReviewEdited, SellerEvent, SellerLinked
 from stream.market.background import simulate_background
 from stream.market.cheats import Cheat, Run
 from stream.market.output import Market
 from stream.market.simulate import simulate
+from stream.market.truth import arranged
 from stream.ops import event_files
 
 #: Scenarios with one kind of cheat, one with all kinds and all confounders, and one with confounders only.
@@ -131,6 +133,8 @@ def perform(run: Run, name: str, make: Factory, market: Market, events: list[Sel
         performance.has_alerts = True
         performance.accused = sorted(subject for kind, subject in competitor.accused if kind == "seller")
         performance.staff = _staff_scores(competitor, market)
+        if market.groups:
+            performance.rings = score_rings(arranged(market.truth, market.groups), competitor.named_rings())
     return performance
 
 

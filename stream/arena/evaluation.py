@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from stream.arena.records import Performance, ScoreTrajectory, StaffScore
+from stream.arena.shares import Share
 
 #: Numbers of honest sellers accused a market, for which the tables are made.
 FALSE_A_MARKET: Final = (0.5, 1.0, 2.0)
@@ -23,13 +24,6 @@ FALSE_A_MARKET: Final = (0.5, 1.0, 2.0)
 SIZES: Final = {"20+": (20, math.inf), "8-19": (8, 19), "4-7": (4, 7)}
 #: Results by kind and delays include cheats with this many paid flips or more: finding smaller ones is mostly chance.
 FEWEST: Final = 8
-
-
-class Share(msgspec.Struct, frozen=True):
-    """A number found of a total."""
-
-    found: int
-    total: int = msgspec.field(name="of")
 
 
 class OperatingPoint(msgspec.Struct):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from stream.arena.rings import RingScores
 from stream.market.cheats import Run
 from stream.market.scenarios import SCENARIOS
 
@@ -53,6 +54,8 @@ class Performance(msgspec.Struct):
     staff: dict[str, StaffScore] = msgspec.field(default_factory=dict)
     #: Days from the first event of each honest seller to its last, added up; 0 in older files.
     seller_days: float = 0.0
+    #: The rings that a product names, beside the truth; None for others and in older files.
+    rings: RingScores | None = None
     #: Whether the competitor raises alerts at a budget, even if it raised none; False in older files.
     has_alerts: bool = False
 

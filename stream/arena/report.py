@@ -11,9 +11,10 @@ from typing import Final
 
 import msgspec
 
-from stream.arena.evaluation import FALSE_A_MARKET, FEWEST, SIZES, Share
+from stream.arena.evaluation import FALSE_A_MARKET, FEWEST, SIZES
 from stream.arena.product import BUDGET
-from stream.arena.results import AsIsResult, CompetitorResult, PlantedResult, Report
+from stream.arena.results import AsIsResult, CompetitorResult, PlantedResult, Report, RingResult
+from stream.arena.shares import Share
 
 _RATES: Final = ", ".join(f"{rate:g}" for rate in FALSE_A_MARKET)
 _HEAD: Final = """# The arena
@@ -42,6 +43,8 @@ def markdown(results: Report, drawn: Iterable[Path]) -> str:
     parts = [_HEAD]
     if results.competitors:
         parts += _simulated(results, drawn)
+    if results.rings:
+        parts += _rings(results.rings)
     if results.planted:
         parts += _planted(results.planted)
     if results.as_is:
@@ -75,6 +78,32 @@ def _simulated(results: Report, drawn: Iterable[Path]) -> list[str]:
             _at_budget(competitors),
         ]
     return parts
+
+
+def _rings(rings: list[RingResult]) -> list[str]:
+    """Return the section on rings; an honest group is accused by its connector, or by half of its innocent members."""
+    kinds, honest = rings[0].scores.rings, rings[0].scores.honest_groups
+    head = ["", "markets", "insiders", *(f"rings ({kind})" for kind in kinds), "members"]
+    head += [*(f"accused: {kind}" for kind in honest), "victims", "innocent sellers", "innocent staff"]
+    rows = (
+        [
+            one.name,
+            str(one.markets),
+            _of(one.scores.insiders),
+            *(_of(share) for share in one.scores.rings.values()),
+            _of(one.scores.members),
+            *(_of(share) for share in one.scores.honest_groups.values()),
+            _of(one.scores.victims),
+            str(one.scores.innocent_sellers),
+            str(one.scores.innocent_staff),
+        ]
+        for one in rings
+    )
+    return [
+        "## Rings\n\nAt the default budget. A ring is found if one named ring holds half of its members. Insiders are "
+        "found if they tie a named ring, members if they are in any.",
+        _table(head, rows),
+    ]
 
 
 def _planted(files: list[PlantedResult]) -> list[str]:

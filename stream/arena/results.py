@@ -23,6 +23,7 @@ from stream.arena.evaluation import (
 )
 from stream.arena.product import BUDGET
 from stream.arena.records import Performance, is_simulated
+from stream.arena.rings import RingScores, add_scores
 from stream.market.cheats import Run
 
 
@@ -69,6 +70,14 @@ class AsIsResult(msgspec.Struct):
     allowed: float | None
 
 
+class RingResult(msgspec.Struct):
+    """The rings that a product names in all markets with groups."""
+
+    name: str
+    markets: int
+    scores: RingScores
+
+
 class Report(msgspec.Struct):
     """The results of a contest; markets, events, confounders and competitors are those of simulated markets."""
 
@@ -79,6 +88,7 @@ class Report(msgspec.Struct):
     competitors: list[CompetitorResult]
     planted: list[PlantedResult] = []
     as_is: list[AsIsResult] = []
+    rings: list[RingResult] = []
 
 
 def by_name(performances: Iterable[Performance]) -> dict[str, list[Performance]]:
@@ -104,7 +114,15 @@ def evaluate(performances: list[Performance]) -> Report:
         competitors,
         _planted([one for one in performances if not is_simulated(one.run) and not one.run.as_is]),
         [_as_is(one, thresholds.get(one.name)) for one in performances if one.run.as_is],
+        _rings(simulated),
     )
+
+
+def _rings(performances: list[Performance]) -> list[RingResult]:
+    scores = {
+        name: [one.rings for one in group if one.rings is not None] for name, group in by_name(performances).items()
+    }
+    return [RingResult(name, len(each), add_scores(each)) for name, each in scores.items() if each]
 
 
 def _of_first(performances: list[Performance]) -> list[Performance]:

@@ -7,12 +7,12 @@ neither as guilty nor as innocent.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, get_args
 
 import msgspec
 
-from stream.arena.evaluation import Share
+from stream.arena.shares import Share
 from stream.market.truth import HonestGroupRow, HonestKind, MarketTruth, RingKind, RingRow
 
 #: The least innocent members of an honest group that a named ring must hold to accuse the group.
@@ -23,8 +23,8 @@ class NamedRing(msgspec.Struct, frozen=True):
     """Sellers that a detector takes for the clients of one broker."""
 
     members: frozenset[str]
-    #: What ties them: the id of a member of staff, a `linked_id`; empty if it is their timing alone.
-    connector: str = ""
+    #: What ties them: ids of members of staff, `linked_id`s; none if it is their timing alone.
+    connectors: frozenset[str] = frozenset()
 
 
 class RingScores(msgspec.Struct, frozen=True):
@@ -45,6 +45,24 @@ class RingScores(msgspec.Struct, frozen=True):
     innocent_staff: int
 
 
+def add_scores(scores: Sequence[RingScores]) -> RingScores:
+    """Add the scores of several markets; there must be one."""
+    return RingScores(
+        insiders=_total(one.insiders for one in scores),
+        rings={kind: _total(one.rings[kind] for one in scores) for kind in scores[0].rings},
+        members=_total(one.members for one in scores),
+        honest_groups={kind: _total(one.honest_groups[kind] for one in scores) for kind in scores[0].honest_groups},
+        victims=_total(one.victims for one in scores),
+        innocent_sellers=sum(one.innocent_sellers for one in scores),
+        innocent_staff=sum(one.innocent_staff for one in scores),
+    )
+
+
+def _total(shares: Iterable[Share]) -> Share:
+    each = list(shares)
+    return Share(sum(one.found for one in each), sum(one.total for one in each))
+
+
 def score_rings(truth: MarketTruth, named: Iterable[NamedRing]) -> RingScores:
     """Compare named rings with the truth.
 
@@ -54,7 +72,7 @@ def score_rings(truth: MarketTruth, named: Iterable[NamedRing]) -> RingScores:
     """
     rings = list(named)
     accused = frozenset().union(*(ring.members for ring in rings))
-    connectors = {ring.connector for ring in rings} - {""}
+    connectors = frozenset().union(*(ring.connectors for ring in rings))
     cheats = {cheat.seller_id for cheat in truth.cheats if cheat.seller_id}
     sold = {cheat.actor_id for cheat in truth.cheats if cheat.actor_id}
     insiders = {tenure.actor_id for ring in truth.rings for tenure in ring.insiders} & sold
@@ -108,4 +126,4 @@ def _is_accused(row: HonestGroupRow, cheats: set[str], named: list[NamedRing]) -
     connectors = {*row.staff, *(link.linked_id for link in row.links)}
     innocent = set(row.members) - cheats
     least = max(_ACCUSED_LEAST, len(innocent) / 2)
-    return any(ring.connector in connectors or len(innocent & ring.members) >= least for ring in named)
+    return any(connectors & ring.connectors or len(innocent & ring.members) >= least for ring in named)

@@ -170,6 +170,7 @@ def test_bridges_share_the_partitions_and_take_over_from_each_other(platform: Pl
     assert written_events(platform.group) == expected_events(platform.group, platform.mapping)
 
 
+@pytest.mark.long
 def test_a_topic_that_its_connector_has_not_made_yet_is_found_later(platform: Platform) -> None:
     delete_topic(platform.group, platform.messages)
     bridge = platform.bridge()
@@ -183,6 +184,7 @@ def test_a_topic_that_its_connector_has_not_made_yet_is_found_later(platform: Pl
     assert written_events(platform.group) == expected_events(platform.group, platform.mapping)
 
 
+@pytest.mark.long
 def test_a_topic_that_is_created_again_ends_the_bridge_and_is_read_from_its_beginning(platform: Platform) -> None:
     platform.send_all(count=50)
     bridge = platform.bridge()

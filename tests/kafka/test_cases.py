@@ -55,6 +55,7 @@ def _cases(group: Group) -> dict[str, Any]:
     return by_id(group.command("cases", "--json", *states).splitlines())
 
 
+@pytest.mark.long
 def test_three_kills_amid_verdicts_equal_a_replay(group: Group, tmp_path: Path) -> None:
     events, cheats = _market(tmp_path)
     events = with_verdicts(events, cheats, dt.timedelta(days=2))

@@ -66,6 +66,7 @@ def _logged(group: Group, event: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in found if f'"event": "{event}"' in line]
 
 
+@pytest.mark.long
 def test_a_task_without_all_its_partitions_does_not_run_and_goes_on_when_it_has_them_again(
     group: Group, lines: list[bytes], tmp_path: Path
 ) -> None:
@@ -99,6 +100,7 @@ def test_a_task_without_all_its_partitions_does_not_run_and_goes_on_when_it_has_
     group.assert_equals(expected, ids)
 
 
+@pytest.mark.long
 def test_a_member_that_takes_whole_tasks_is_named_and_what_waits_for_them_is_counted(
     group: Group, lines: list[bytes], tmp_path: Path
 ) -> None:

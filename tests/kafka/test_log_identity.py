@@ -85,6 +85,7 @@ def last_error(group: Group) -> str:
     return error
 
 
+@pytest.mark.long
 def test_an_input_that_was_created_again_is_refused_and_a_rebuild_starts_from_it(
     group: Group, lines: list[bytes], tmp_path: Path
 ) -> None:
@@ -155,6 +156,7 @@ def _resets(group: Group) -> int:
 
 
 @pytest.mark.parametrize("move", [1_000_000, -100])
+@pytest.mark.long
 def test_offsets_of_another_consumer_are_replaced_and_reported_in_both_directions(
     move: int, group: Group, lines: list[bytes]
 ) -> None:
@@ -252,6 +254,7 @@ def test_expired_records_are_counted_and_named(group: Group, lines: list[bytes])
 
 
 @pytest.mark.parametrize("later", [500, 0], ids=["more", "quiet"])
+@pytest.mark.long
 def test_records_that_expire_under_a_worker_that_is_behind_are_counted_and_named(
     group: Group, lines: list[bytes], later: int
 ) -> None:
@@ -285,6 +288,7 @@ def test_records_that_expire_under_a_worker_that_is_behind_are_counted_and_named
 
 
 @pytest.mark.parametrize("way", ["group deleted", "offsets at zero"])
+@pytest.mark.long
 def test_the_usual_reset_of_a_kafka_application_is_refused_and_a_rebuild_repairs_it(
     way: str, group: Group, lines: list[bytes], tmp_path: Path
 ) -> None:
@@ -309,6 +313,7 @@ def test_the_usual_reset_of_a_kafka_application_is_refused_and_a_rebuild_repairs
     assert worker.stop() == 0
 
 
+@pytest.mark.long
 def test_rows_of_the_state_that_were_deleted_are_noticed(group: Group, lines: list[bytes]) -> None:
     applied(group, lines[:1000])
     tp = TopicPartition(group.settings.state_topic, 1)

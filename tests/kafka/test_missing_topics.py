@@ -64,7 +64,7 @@ def _wait_until_named(group: Group, topic: str, before: int) -> None:
     assert not any("exception" in line for line in written), "a missing topic needs no stack trace"
 
 
-@pytest.mark.parametrize("kind", ["alerts", "dead letters"])
+@pytest.mark.parametrize("kind", ["alerts", pytest.param("dead letters", marks=pytest.mark.long)])
 def test_results_wait_for_their_deleted_topic(kind: str, group: Group, lines: list[bytes], tmp_path: Path) -> None:
     refused = b'{"type": "review.created"}'
     events = tmp_path / "events.jsonl"
@@ -104,6 +104,7 @@ def test_results_wait_for_their_deleted_topic(kind: str, group: Group, lines: li
     assert ids
 
 
+@pytest.mark.long
 def test_a_deleted_evidence_topic_is_named_and_floods_no_log(group: Group, lines: list[bytes], tmp_path: Path) -> None:
     _feed(group, lines[:500], tmp_path)
     worker = Worker(group)

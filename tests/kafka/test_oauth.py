@@ -79,6 +79,7 @@ def _line(kafka: KafkaSettings, **changed: str) -> str:
     return done.stderr.splitlines()[-1]
 
 
+@pytest.mark.long
 def test_a_worker_gets_new_tokens_before_the_old_ones_expire(
     kafka: KafkaSettings, issuer: TokenIssuer, market: Market, tmp_path: Path
 ) -> None:
@@ -111,6 +112,7 @@ def test_a_worker_gets_new_tokens_before_the_old_ones_expire(
     assert SECRET not in (tmp_path / "worker.log").read_text()
 
 
+@pytest.mark.long
 def test_an_error_is_one_line(kafka: KafkaSettings, issuer: TokenIssuer) -> None:
     url = f"KAFKA_SASL_OAUTH_TOKEN_URL='{issuer.address}/token'"
     start = f"AccessError: Kafka at {kafka.bootstrap_servers} cannot be asked: {url}"

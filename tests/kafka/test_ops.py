@@ -132,6 +132,7 @@ def test_feed_says_what_is_refused_and_late_and_sends_every_line(group: Group, m
     assert "late" in [line["reason"] for line in logged if line["event"] == "outcome_doubtful"]
 
 
+@pytest.mark.long
 def test_feeding_a_file_again_in_order_does_not_repair_a_late_history(
     group: Group, market: Market, tmp_path: Path
 ) -> None:

@@ -169,6 +169,7 @@ def _read_by_console(
         follower.stop()
 
 
+@pytest.mark.long
 def test_the_format_may_change_amid_life_and_verdicts_may_come_in_avro(
     group: Group,
     market: Market,

@@ -60,6 +60,7 @@ def _check(lines: list[dict[str, Any]], expected: str) -> None:
     assert not refused
 
 
+@pytest.mark.long
 def test_a_right_that_is_taken_from_a_running_worker_is_named_and_nothing_else(
     group: Group, kafka: Authorized, tmp_path: Path
 ) -> None:

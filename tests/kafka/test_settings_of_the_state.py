@@ -79,6 +79,7 @@ def test_a_worker_with_another_budget_refuses_until_it_is_adopted(group: Group) 
     assert "already" in _run(changed, "state", "adopt").stderr
 
 
+@pytest.mark.long
 def test_a_worker_with_another_topic_refuses_and_its_settings_cannot_be_adopted(group: Group) -> None:
     first = Worker(group)
     wait(lambda: _budgets(group) == {"3"}, 60, "the settings are not recorded")

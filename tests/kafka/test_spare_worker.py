@@ -57,6 +57,7 @@ def _role(worker: Worker) -> str:
     return "spare" if page.get("spare") else "owner"
 
 
+@pytest.mark.long
 def test_a_spare_worker_takes_over_after_a_long_idle_time(broker: Broker, tmp_path: Path) -> None:
     group = _group("spare", broker, tmp_path, partitions=1)
     source = tmp_path / "events.jsonl"

@@ -135,6 +135,7 @@ def test_rows_give_the_alerts_of_a_replay_although_bridges_are_killed(
     _assert_alerts_of_a_replay(group, shop_market)
 
 
+@pytest.mark.long
 def test_what_debezium_sends_again_counts_once_and_old_rows_are_not_needed(
     group: Group,
     postgres: Postgres,

@@ -138,6 +138,7 @@ def test_an_outbox_gives_the_state_and_alerts_of_a_replay(
     assert _alert_ids(group) == shop_market.alert_ids
 
 
+@pytest.mark.long
 def test_what_debezium_sends_again_after_kills_and_restarts_counts_once(
     group: Group,
     inputs: Inputs,

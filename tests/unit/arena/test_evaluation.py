@@ -10,9 +10,10 @@ import pytest
 
 from stream.arena import contest, pictures, records, report, results
 from stream.arena.competitor import Competitor
-from stream.arena.evaluation import Share, budget_result, first_alarm, operating_point, recall_curve, threshold
+from stream.arena.evaluation import budget_result, first_alarm, operating_point, recall_curve, threshold
 from stream.arena.records import Performance, ScoreTrajectory, StaffScore
 from stream.arena.roster import select
+from stream.arena.shares import Share
 from stream.contract.events import ReviewDeleted, SellerEvent
 from stream.market import simulate
 from stream.market.cheats import Run

@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from stream.arena import contest, pictures, records, report
-from stream.arena.evaluation import Share
 from stream.arena.records import Performance
 from stream.arena.results import AsIsResult, Report, evaluate
 from stream.arena.roster import select
+from stream.arena.shares import Share
 from stream.market.cheats import Run
 from tests.unit.arena.test_arena import Events
 from tests.unit.arena.test_evaluation import LARGE, SMALL, performance

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from stream.arena.evaluation import Share
-from stream.arena.rings import NamedRing, score_rings
+from stream.arena.rings import NamedRing, add_scores, score_rings
+from stream.arena.shares import Share
 from stream.market import simulate
 from stream.market.cheats import Cheat, Run
 from stream.market.truth import (
@@ -72,7 +72,7 @@ TRUTH = MarketTruth(
 
 
 def named(*members: str, by: str = "") -> NamedRing:
-    return NamedRing(frozenset(members), by)
+    return NamedRing(frozenset(members), frozenset([by] if by else []))
 
 
 def test_nothing_named_finds_nothing_and_accuses_nobody() -> None:
@@ -155,8 +155,17 @@ def test_a_simulated_market_scores_itself_fully() -> None:
     market = simulate.simulate("rings", 3, 60, 120)
     truth = arranged(market.truth, market.groups)
     rings = [NamedRing(frozenset(member.seller_id for member in row.members)) for row in truth.rings]
-    tied = [NamedRing(frozenset(), tenure.actor_id) for row in truth.rings for tenure in row.insiders]
+    tied = [NamedRing(frozenset(), frozenset([tenure.actor_id])) for row in truth.rings for tenure in row.insiders]
     scores = score_rings(truth, [*rings, *tied])
     assert all(share.found == share.total > 0 for share in (*scores.rings.values(), scores.insiders, scores.members))
     assert (scores.innocent_sellers, scores.victims.found) == (0, 0)
     assert scores.victims.total > 0
+
+
+def test_scores_of_markets_add_up() -> None:
+    one = score_rings(TRUTH, [named("a1", "a2", "a3", by="insider-1")])
+    both = add_scores([one, one])
+    assert both.members == Share(2 * one.members.found, 2 * one.members.total)
+    assert both.rings["insider"].total == 2 * one.rings["insider"].total
+    assert both.innocent_sellers == 2 * one.innocent_sellers
+    assert both.honest_groups.keys() == one.honest_groups.keys()
