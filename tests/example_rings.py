@@ -50,7 +50,7 @@ def examples() -> tuple[list[Case], list[Alert]]:
 
 
 def _ring(cases: Sequence[Case]) -> Case:
-    return next(case for case in cases if case.subject.type == "ring")
+    return max((case for case in cases if case.ring is not None), key=lambda case: case.evidence.odds)
 
 
 def main() -> None:

@@ -71,16 +71,27 @@ def _ring_market() -> tuple[Case, ...]:
 
 
 def ring_market() -> list[Case]:
-    """Return the open cases of a market with an insider's ring: of the insider, the ring and some sellers."""
+    """Return the open cases of a market with an insider's ring: of the insider, rings and some sellers."""
     return list(_ring_market()[:-1])
 
 
 def ring_case(**fields: Any) -> Case:
-    """Return the open case of the ring."""
-    case = next(case for case in ring_market() if case.subject.type == "ring")
+    """Return the open case of the market's strongest ring, which has members."""
+    case = next(case for case in ring_market() if case.case_id == fallen_ring_case().case_id)
     return msgspec.structs.replace(case, **fields)
 
 
 def fallen_ring_case() -> Case:
     """Return the same case after its dismissal: the ring has fallen apart."""
     return _ring_market()[-1]
+
+
+def ring_alerts() -> list[Alert]:
+    """Return the latest alert of each subject of the same market."""
+    lines = gzip.decompress(example_rings.ALERTS.read_bytes()).splitlines()
+    return [msgspec.json.decode(line, type=Alert) for line in lines]
+
+
+def ring_alert() -> Alert:
+    """Return the latest alert on the ring of `ring_case`."""
+    return next(alert for alert in ring_alerts() if alert.subject == ring_case().subject)

@@ -71,6 +71,7 @@ def draw_timeline(rows: Sequence[TimelineRow], title: str, style: str = "") -> s
     top = _TOP + _ROW if style else _TOP
     frame = Frame(_WIDTH, top + _ROW * len(rows) + _BOTTOM, _LEFT, top, _RIGHT, _BOTTOM)
     first, last = _limits(rows)
+    has_members = any(row.is_member for row in rows)
     x_of = Scale(first.timestamp(), last.timestamp(), frame.left, frame.end)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="timeline" viewBox="0 0 {frame.width} {frame.height}" '
@@ -80,7 +81,11 @@ def draw_timeline(rows: Sequence[TimelineRow], title: str, style: str = "") -> s
         f'<style>{style}</style><text class="title" x="2" y="20">{escape(title)}</text>' if style else "",
         *_key(frame),
         *x_axis(frame, first, last, x_of),
-        *(shape for number, row in enumerate(rows) for shape in _row(row, top + _ROW * (number + 0.5), x_of, frame)),
+        *(
+            shape
+            for number, row in enumerate(rows)
+            for shape in _row(row, top + _ROW * (number + 0.5), x_of, frame, " (left)" if has_members else "")
+        ),
         "</svg>",
     ]
     return "\n".join(part for part in parts if part)
@@ -111,9 +116,11 @@ def _key(frame: Frame) -> list[str]:
     ]
 
 
-def _row(row: TimelineRow, y: float, x_of: Scale, frame: Frame) -> list[str]:
-    member, name = row.member, row.member.seller_id
-    shown = name if len(name) <= _MAX_LABEL else f"{name[: _MAX_LABEL - 1]}…"
+def _row(row: TimelineRow, y: float, x_of: Scale, frame: Frame, left: str) -> list[str]:
+    """Return a row; `left` is added to the name of a seller that is no member any more."""
+    member, name, left = row.member, row.member.seller_id, "" if row.is_member else left
+    room = _MAX_LABEL - len(left)
+    shown = f"{name if len(name) <= room else f'{name[: room - 1]}…'}{left}"
     since, until = (x_of(at.timestamp()) for at in (member.since, member.until))
     return [
         f'<line class="grid" x1="{frame.left}" y1="{y}" x2="{frame.end}" y2="{y}"/>',

@@ -17,6 +17,8 @@ from stream.ops.statement import odds
 ACCUSES_NO_MEMBER: Final = (
     "A ring accuses no member by itself: the evidence against a member is in the member's own case, if it has one."
 )
+#: The most connectors that a sentence names.
+_MAX_CONNECTORS: Final = 5
 #: How many digits of a ring's id stand in a list.
 _DIGITS: Final = 8
 
@@ -42,15 +44,18 @@ def members_title(case: Case) -> str:
 
 def ring_text(ring: Ring) -> str:
     """Return what ties the members of a ring."""
-    return " and ".join(map(connector_text, ring.connectors))
+    texts = [connector_text(connector) for connector in ring.connectors[:_MAX_CONNECTORS]]
+    more = len(ring.connectors) - len(texts)
+    return " and ".join([*texts, f"{more} more"] if more else texts)
 
 
 def subject_name(subject: Subject, ring: Ring | None) -> str:
-    """Return a subject as lists name it: a ring by what ties it, because its id is a digest."""
+    """Return a subject as lists name it: a ring by its first connector, because its id is a digest."""
     if subject.type != "ring":
         return f"{subject.type} {subject.id}"
-    names = "" if ring is None else " and ".join(connector.id for connector in ring.connectors)
-    return f"ring of {names}" if names else f"ring {subject.id[:_DIGITS]}"
+    if ring is None or not ring.connectors:
+        return f"ring {subject.id[:_DIGITS]}"
+    return f"ring of {ring.connectors[0].id}"
 
 
 def named_at(case: Case) -> dt.datetime:

@@ -61,7 +61,7 @@ def test_members_lead_to_their_cases_and_back_to_the_ring(browser: Browser, addr
     ring = ring_case()
     with open_page(browser, address) as page:
         page.goto("/?subject_type=ring")
-        page.locator(".row .open").click()
+        page.locator(f"#row-{ring.case_id} .open").click()
         expect(page.locator("h1")).to_contain_text("ring of staff-13")
         expect(page.locator("#evidence")).to_have_count(0)
         assert page.locator("svg.timeline .upgraded").count() > 1

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-import gzip
 import json
 from collections.abc import Callable, Iterator
 
-import msgspec
 import pytest
 
 from stream.cli import alerts as commands
@@ -17,7 +15,7 @@ from stream.contract.alerts import Alert, Subject
 from stream.offline import watchlist
 from stream.offline.watchlist import Watched
 from stream.ops import topic_reader
-from tests import example_rings
+from tests.sample_cases import ring_alert
 from tests.unit.cli.conftest import Invoke
 from tests.unit.cli.processes import about, example
 
@@ -202,13 +200,12 @@ def test_an_empty_watch_list_is_said(invoke: Invoke) -> None:
 
 
 def test_an_alert_about_a_ring_lists_its_members(invoke: Invoke, on_topic: list[Alert]) -> None:
-    lines = gzip.decompress(example_rings.ALERTS.read_bytes()).splitlines()
-    on_topic += [msgspec.json.decode(line, type=Alert) for line in lines]
+    on_topic.append(ring_alert())
     done = invoke("alerts", "--kind", "ring.insider")
     assert done.exit_code == 0
-    (alert,) = [alert for alert in on_topic if alert.kind == "ring.insider"]
-    assert alert.evidence.ring is not None
+    ring = on_topic[0].evidence.ring
+    assert ring is not None
     words = " ".join(done.stdout.split())
     assert "tied by look-ups by staff member staff-13" in words
-    for member in alert.evidence.ring.members:
+    for member in ring.members:
         assert f"{member.seller_id}: {member.flips} flips, {member.expected:.1f} expected" in words

@@ -15,6 +15,7 @@ from stream.cli.main import cli
 from stream.contract.alerts import Alert
 from stream.offline.evidence_svg import draw
 from tests import example_rings
+from tests.sample_cases import ring_alert
 
 EXAMPLES: Final = Path(__file__).parents[3] / "schemas" / "examples" / "alert.v1.jsonl"
 SVG: Final = "{http://www.w3.org/2000/svg}"
@@ -62,8 +63,7 @@ def test_an_alert_without_a_series_is_an_error() -> None:
 def test_a_ring_is_drawn_as_its_timeline(tmp_path: Path) -> None:
     alerts, picture = tmp_path / "alerts.jsonl", tmp_path / "ring.svg"
     alerts.write_bytes(gzip.decompress(example_rings.ALERTS.read_bytes()))
-    decoded = [msgspec.json.decode(line, type=Alert) for line in alerts.read_bytes().splitlines()]
-    (ring,) = [alert for alert in decoded if alert.subject.type == "ring"]
+    ring = ring_alert()
     arguments = ["plot", "--alerts", str(alerts), "--alert-id", ring.alert_id, "--out", str(picture)]
     assert CliRunner().invoke(cli, arguments).exit_code == 0
     root = ElementTree.fromstring(picture.read_text())

@@ -46,15 +46,19 @@ def _ring_and_evidence() -> tuple[Ring, Evidence]:
 def test_each_review_is_in_the_row_of_its_seller_at_its_time() -> None:
     ring, evidence = _ring_and_evidence()
     rows = timeline_rows(ring, evidence)
-    assert [row.member.seller_id for row in rows] == [member.seller_id for member in ring.members]
+    present = [row.member for row in rows if row.is_member]
+    assert present == ring.members
+    assert evidence.ring is not None
+    alerted = {member.seller_id for member in evidence.ring.members}
+    assert {row.member.seller_id for row in rows} == {member.seller_id for member in ring.members} | alerted
     assert sum(len(row.reviews) for row in rows) == len(evidence.reviews)
     picture = _parsed(rows)
     shapes = [*_shapes(picture, "upgraded"), *_shapes(picture, "deleted")]
     by_id = {(shape.findtext(f"{_SVG}title") or "").split()[0]: _position(shape) for shape in shapes}
     assert by_id.keys() == {review.review_id for review in evidence.reviews}
-    heights = {row.member.seller_id: {by_id[review.review_id][1] for review in row.reviews} for row in rows}
-    assert all(len(found) == 1 for found in heights.values()), "a row has one height"
-    assert len(set.union(*heights.values())) == len(rows), "and each row its own"
+    heights = [{by_id[review.review_id][1] for review in row.reviews} for row in rows if row.reviews]
+    assert all(len(found) == 1 for found in heights), "a row has one height"
+    assert len(set.union(*heights)) == len(heights), "and each row its own"
     in_time = sorted(evidence.reviews, key=lambda review: review.at)
     xs = [by_id[review.review_id][0] for review in in_time]
     assert xs == sorted(xs)
@@ -76,12 +80,12 @@ def test_upgrades_and_deletions_have_other_shapes() -> None:
 
 
 def test_each_member_has_a_mark_where_it_joined() -> None:
-    ring, evidence = _ring_and_evidence()
-    flags = _shapes(_parsed(timeline_rows(ring, evidence)), "joined")
+    members = [row.member for row in timeline_rows(*_ring_and_evidence())]
+    flags = _shapes(_parsed(timeline_rows(*_ring_and_evidence())), "joined")
     assert [flag.findtext(f"{_SVG}title") for flag in flags] == [
-        f"{member.seller_id} joined on {member.joined_at:%d %b %Y}" for member in ring.members
+        f"{member.seller_id} joined on {member.joined_at:%d %b %Y}" for member in members
     ]
-    joined = [member.joined_at for member in ring.members]
+    joined = [member.joined_at for member in members]
     order = sorted(range(len(flags)), key=lambda number: joined[number])
     xs = [_position(flags[number])[0] for number in order]
     assert xs == sorted(xs)
@@ -109,16 +113,19 @@ def test_who_is_no_member_any_more_keeps_its_row_below_the_others() -> None:
     ring, evidence = _ring_and_evidence()
     left, *stayed = ring.members
     rows = timeline_rows(msgspec.structs.replace(ring, members=stayed), evidence)
-    assert (rows[-1].member.seller_id, rows[-1].is_member) == (left.seller_id, False)
-    assert f"{left.seller_id}: " in draw_timeline(rows, "")
-    assert "no member any more" in draw_timeline(rows, "")
+    gone = [row.member.seller_id for row in rows if not row.is_member]
+    assert left.seller_id in gone
+    assert [row.member.seller_id for row in rows][len(stayed) :] == gone
+    assert draw_timeline(rows, "").count("no member any more") == len(gone)
+    assert draw_timeline(rows, "").count(" (left)<") == len(gone)
+    assert "(left)" not in draw_timeline(fallen, "")
 
 
 def test_a_member_of_after_the_alert_has_a_row_without_reviews() -> None:
     ring, evidence = _ring_and_evidence()
     late = msgspec.structs.replace(ring.members[0], seller_id="late")
     rows = timeline_rows(msgspec.structs.replace(ring, members=[*ring.members, late]), evidence)
-    assert rows[-1] == TimelineRow(late, is_member=True, reviews=[])
+    assert rows[len(ring.members)] == TimelineRow(late, is_member=True, reviews=[])
     assert "late: none of its reviews is in the latest alert" in draw_timeline(rows, "")
 
 

@@ -27,8 +27,8 @@ def test_the_sentences_say_what_ties_how_strongly_and_that_nobody_is_accused() -
     case = ring_case()
     ring = _ring(case)
     ties, joint, counted, accuses = ring_words.ring_sentences(case)
-    insider = ring.connectors[0].id
-    assert ties.startswith(f"{len(ring.members)} sellers tied by look-ups by staff member {insider}, named since ")
+    assert ties.startswith(f"{len(ring.members)} sellers tied by {ring_words.ring_text(ring)}, named since ")
+    assert f"look-ups by staff member {ring.connectors[0].id}" in ties
     without = odds(ring.odds_without_strongest)
     assert joint == f"Joint odds at present: {odds(ring.odds)} to 1; without the strongest member {without} to 1."
     assert f" {ring.tied} sellers " in counted
@@ -82,13 +82,18 @@ def test_a_ring_is_named_since_its_first_alert_or_the_first_member() -> None:
         ([ConnectorRef("bank_account", "b-7")], "ring of b-7", "the bank account b-7"),
         (
             [ConnectorRef("staff", "staff-1"), ConnectorRef("device", "d-2")],
-            "ring of staff-1 and d-2",
+            "ring of staff-1",
             "look-ups by staff member staff-1 and the device d-2",
+        ),
+        (
+            [ConnectorRef("other", str(number)) for number in range(8)],
+            "ring of 0",
+            "the link 0 and the link 1 and the link 2 and the link 3 and the link 4 and 3 more",
         ),
         ([], "ring 01234567", ""),
     ],
 )
-def test_a_ring_is_named_by_what_ties_it(connectors: list[ConnectorRef], name: str, text: str) -> None:
+def test_a_ring_is_named_by_its_first_connector(connectors: list[ConnectorRef], name: str, text: str) -> None:
     ring = msgspec.structs.replace(_ring(ring_case()), connectors=connectors)
     assert ring_words.subject_name(Subject("ring", "0123456789abcdef" * 2), ring) == name
     assert ring_words.ring_text(ring) == text
