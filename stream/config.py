@@ -230,8 +230,8 @@ class Settings(BaseSettings):
     )
     four_eyes: Literal["off", "staff", "on"] = Field(
         "staff",
-        description="which verdicts need a second analyst: none, those on staff, or also confirmations and verdicts on "
-        "an appeal",
+        description="which verdicts need a second analyst: none, those on staff and rings, or also confirmations and "
+        "verdicts on an appeal",
     )
     case_due_days: str = Field(
         "1,3,7,14",

@@ -25,7 +25,8 @@ def alerts(
     follow: Annotated[bool, typer.Option("--follow", help="go on as they come")] = False,
     json: Annotated[bool, typer.Option("--json", help="JSON lines, complete, instead of a list")] = False,
     subject: Annotated[
-        list[str] | None, typer.Option(metavar="ID", help="only about this seller, staff member or product; repeatable")
+        list[str] | None,
+        typer.Option(metavar="ID", help="only about this seller, staff member, product or ring; repeatable"),
     ] = None,
     kind: Annotated[
         list[str] | None, typer.Option(metavar="KIND", help=f"only {', '.join(_KINDS)}; repeatable")
@@ -75,9 +76,13 @@ def alerts(
 
 
 def _print(alert: Alert) -> None:
+    from stream.offline.ring_words import member_line
+
     heading = (f"{alert.raised_at:%Y-%m-%d %H:%M}", alert.kind, alert.subject.id, alert.severity, alert.alert_id)
     print_fields(heading, _STYLES[alert.severity])
     print_paragraph(alert.explanation)
+    for member in alert.evidence.ring.members if alert.evidence.ring is not None else ():
+        print_paragraph(member_line(member), indent=4)
 
 
 def watchlist(
@@ -124,8 +129,8 @@ def plot(
     out_file: Annotated[Path, typer.Option("--out", dir_okay=False, help="the picture, .svg")],
     alert_id: Annotated[str | None, typer.Option(help="the alert; by default the one with the largest odds")] = None,
 ) -> None:
-    """Draw an alert's flips and expected flips over time."""
-    from stream.offline.evidence_svg import draw
+    """Draw an alert's flips and expected flips over time; of a ring, its members' flips."""
+    from stream.offline.evidence_svg import draw, has_picture
     from stream.ops.output_records import NotAnAlertError, decode_alert
 
     check_output(out_file, alerts_file)
@@ -137,7 +142,7 @@ def plot(
         except NotAnAlertError as error:
             takes = "the command takes what `volteface replay --alerts` writes"
             fail(f"{alerts_file}, line {number}, is no alert: {error}: {takes}")
-    chosen = [alert for alert in found if alert.evidence.series and alert_id in {None, alert.alert_id}]
+    chosen = [alert for alert in found if has_picture(alert) and alert_id in {None, alert.alert_id}]
     if not chosen:
         fail(f"{alerts_file} holds no alert{f' {alert_id}' if alert_id else ''} with evidence over time")
     alert = max(chosen, key=lambda one: one.evidence.odds)

@@ -32,6 +32,7 @@ _VERDICTS, _STORIES = get_args(Verdict), get_args(Story)
 _Appellant = Literal["seller", "staff", "platform"]
 _APPELLANTS: Final = get_args(_Appellant)
 _MAX_NOTE: Final = 2000
+_OWN_PAST: Final = "what happened so far becomes the subject's own past"
 
 _CaseId = Annotated[str, typer.Argument(metavar="CASE_ID", help="the id or its beginning, see `volteface cases`")]
 _Analyst = Annotated[
@@ -122,11 +123,17 @@ def _after_verdict(settings: Settings, change: CaseChange) -> str:
         )
     decision = change.decision
     assert decision is not None
-    no_peer = ", and the seller counts as nobody's peer until a later verdict"
+    subject_type = change.case.subject.type
+    confirmed = {
+        "seller": ", and the seller counts as nobody's peer until a later verdict",
+        "ring": "; each member's case needs a verdict of its own",
+    }
+    cleared = {"ring": "the ring falls apart, and flips before the verdict tie nobody any more"}
+    innocent = f"the case is decided, and {cleared.get(subject_type, _OWN_PAST)}"
     effects: dict[Verdict, str] = {
-        "confirmed": f"the case is decided{no_peer if change.case.subject.type == 'seller' else ''}",
-        "explained": "the case is decided, and what happened so far becomes the subject's own past",
-        "dismissed": "the case is decided, and what happened so far becomes the subject's own past",
+        "confirmed": f"the case is decided{confirmed.get(subject_type, '')}",
+        "explained": innocent,
+        "dismissed": innocent,
         "inconclusive": "the case is decided, and nothing is learned from it",
     }
     muted = "" if decision.muted_until is None else f"; no alerts until {shown_time(decision.muted_until)}"

@@ -13,8 +13,9 @@ from typing import Final
 from rich.cells import cell_len, chop_cells, set_cell_size
 
 from stream.cli.output import literal
-from stream.contract.alerts import EvidencePart, TurnedReview
+from stream.contract.alerts import EvidencePart, Ring, TurnedReview
 from stream.contract.cases import Case, CaseVerdict, Effect
+from stream.offline import ring_words
 from stream.ops.case_report import CaseReport, PrecisionRow
 from stream.ops.statement import odds
 
@@ -78,7 +79,7 @@ def queue(cases: Sequence[Case], digits: int, width: int) -> list[str]:
 
 
 def _who(case: Case) -> str:
-    return f"{case.subject.type} {case.subject.id}"
+    return ring_words.subject_name(case.subject, ring_words.ring_at_present(case))
 
 
 def _row(cells: Sequence[str], sizes: Sequence[int]) -> str:
@@ -95,7 +96,13 @@ def page(case: Case, width: int) -> list[str]:
     """Return everything about a case in sections; a section without content is left out."""
     sections: dict[str, Iterable[str]] = {
         "Claim": _claim(case, width),
-        "Why the odds are what they are": _parts(case.evidence.parts, case.evidence.odds, width),
+        "The ring": (line for one in ring_words.ring_sentences(case) for line in fold(one, width)),
+        ring_words.members_title(case): (
+            line for one in ring_words.shown_members(case) for line in fold(ring_words.member_line(one), width, 4)
+        ),
+        "Why the odds are what they are": _parts(
+            case.evidence.parts, case.evidence.odds, width, case.evidence.ring
+        ),
         "Marks of payment": [] if case.evidence.payment is None else _parts(
             case.evidence.payment.parts, case.evidence.payment.odds, width
         ),
@@ -159,10 +166,10 @@ def _claim(case: Case, width: int) -> Iterator[str]:
     yield from fold(f"Advice: {case.recommended_action.replace('_', ' ')}. Volteface executes nothing.", width)
 
 
-def _parts(parts: Sequence[EvidencePart], found: float, width: int) -> Iterator[str]:
+def _parts(parts: Sequence[EvidencePart], found: float, width: int, ring: Ring | None = None) -> Iterator[str]:
     """Yield what each part adds to the log odds, and the sum."""
     for part in parts:
-        yield from fold(part.text, width, 10, f"  {part.log_odds:+6.2f}")
+        yield from fold(ring_words.part_text(part, ring), width, 10, f"  {part.log_odds:+6.2f}")
     if parts:
         yield from fold(f"together: {odds(found)} to 1", width, 10, f" ={math.log(max(found, 1e-300)):+6.2f}")
 
@@ -173,7 +180,8 @@ def _review(review: TurnedReview, width: int) -> Iterator[str]:
         if review.stars_after is None
         else f"{review.stars_before} to {review.stars_after}"
     )
-    what = f"{_time(review.at)} stars {stars}: {review.review_id} of product {review.product_id}"
+    seller = "" if review.seller_id is None else f", {review.seller_id}"
+    what = f"{_time(review.at)} stars {stars}: {review.review_id} of product {review.product_id}{seller}"
     yield from fold(what, width, 4)
     before = []
     if review.contact is not None:

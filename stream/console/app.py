@@ -25,6 +25,7 @@ from stream.console.routes import RULES
 from stream.console.services import Services
 from stream.console.streams import Streams
 from stream.console.taking import Taking
+from stream.offline.ring_words import ring_at_present, subject_name
 from stream.ops.audit import AuditError
 from stream.ops.statement import odds
 
@@ -40,7 +41,7 @@ def application(services: Services, middleware: list[Any], login: object | None 
         login: What logs users in; None if the console does not do that.
     """
     templates = Jinja2Templates(_HERE / "templates")
-    templates.env.globals.update(odds=odds)
+    templates.env.globals.update(odds=odds, name_of=lambda case: subject_name(case.subject, ring_at_present(case)))
     templates.env.filters.update(instant=instant, words=lambda text: text.replace("_", " "))
     templates.env.trim_blocks = templates.env.lstrip_blocks = True
     jobs = BulkJobs()
@@ -56,7 +57,7 @@ def application(services: Services, middleware: list[Any], login: object | None 
         return pages.missing(request) if hasattr(request.state, "user") else PlainTextResponse("Not found.", 404)
 
     async def unrecorded(request: Request, error: Exception) -> Response:
-        text = f"The case of a staff member is shown once its reading is recorded: {error}"
+        text = f"A case that accuses a staff member is shown once its reading is recorded: {error}"
         return await run_in_threadpool(pages.message, request, "The case cannot be shown now", text, 503)
 
     @asynccontextmanager

@@ -1,12 +1,11 @@
 """What a case's page shows, as plain values for its template.
 
-Invariant: pure. Every number is a field of the case; the parts add up to the odds that are shown.
+Invariant: pure. Every number is a field of the case.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import math
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
@@ -14,68 +13,14 @@ import msgspec
 
 from stream.console import pictures
 from stream.console.source.rows import RecordedEvent
-from stream.contract.alerts import EvidencePart, TurnedReview
+from stream.contract.alerts import TurnedReview
 from stream.contract.cases import Case, CaseVerdict
 from stream.contract.events import CaseAppealed, CaseAssigned, CaseEvent, CaseNoted, VerdictRecorded
 from stream.core.cases.alerts import in_force
+from stream.offline.ring_words import ring_at_present, ring_claim
 from stream.ops.statement import odds
 
-#: What each group of parts answers, in the order of the page.
-_GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
-    ("Before any evidence", ("start",)),
-    ("Against peers", ("count", "baseline_uncertainty", "long_run")),
-    ("Against its own past and its other reviews", ("own_level", "controls")),
-    ("Deletions", ("deletions",)),
-    ("Other times at which it may have begun", ("other_starts",)),
-    ("Innocent explanations, and what they leave", ("arrival_cluster", "burst", "alternatives")),
-)
-_REST: Final = "Further parts"
 _APPLIED_WITHIN: Final = dt.timedelta(minutes=5)
-
-
-class Bar(NamedTuple):
-    """One part of the odds as a bar.
-
-    Attributes:
-        share: Of the widest bar, -1 to 1.
-        factor: How many times the odds are multiplied.
-    """
-
-    part: EvidencePart
-    share: float
-    factor: str
-
-
-class BarGroup(NamedTuple):
-    """Parts that answer one question, and their sum."""
-
-    title: str
-    bars: list[Bar]
-    log_odds: float
-    factor: str
-
-
-def factor(log_odds: float) -> str:
-    """Return what a part does to the odds, in words."""
-    if abs(log_odds) < math.log(1.05):
-        return "no change"
-    times = math.exp(min(abs(log_odds), 50.0))
-    shown = f"{times:.1f}" if times < 10 else f"{times:,.0f}" if times < 1e6 else "over a million"
-    return f"{'×' if log_odds > 0 else '÷'} {shown}"
-
-
-def groups(parts: Sequence[EvidencePart]) -> list[BarGroup]:
-    """Return the parts of the odds in groups."""
-    widest = max((abs(part.log_odds) for part in parts), default=1.0) or 1.0
-    known = {name for _, names in _GROUPS for name in names}
-    wanted = [*_GROUPS, (_REST, tuple(sorted({part.name for part in parts} - known)))]
-    found: list[BarGroup] = []
-    for title, names in wanted:
-        bars = [Bar(part, part.log_odds / widest, factor(part.log_odds)) for part in parts if part.name in names]
-        if bars:
-            together = math.fsum(bar.part.log_odds for bar in bars)
-            found.append(BarGroup(title, bars, together, factor(together)))
-    return found
 
 
 class Step(NamedTuple):
@@ -137,9 +82,12 @@ def _speaks_for_payment(case: Case, mark: str) -> bool:
 def badges(case: Case) -> list[str]:
     """Return what an analyst should see at once in a list."""
     found = case.evidence
-    names = {part.name for part in found.parts}
+    names, ring = {part.name for part in found.parts}, ring_at_present(case)
     shown = [
         ("insider", "insider_client" in names),
+        ("ring", "ring" in names),
+        ("fell apart", ring is not None and ring.merged_into is None and not ring.members),
+        ("part of another ring", ring is not None and ring.merged_into is not None),
         ("deletions", any(part.name == "deletions" and part.log_odds > 1 for part in found.parts)),
         ("incentives", _speaks_for_payment(case, "value_offered")),
         ("came back", case.reopened is not None),
@@ -153,7 +101,8 @@ def claim(case: Case) -> str:
     """Return the claim in one line."""
     found = case.evidence
     what = "were removed" if case.kind == "staff.removals" else "turned"
-    return f"{found.flips} critical reviews {what}, {found.expected:.1f} expected since {found.since:%d %b %Y}"
+    whose = "" if found.ring is None else f"{ring_claim(found.ring)}: "
+    return f"{whose}{found.flips} critical reviews {what}, {found.expected:.1f} expected since {found.since:%d %b %Y}"
 
 
 class LogEntry(NamedTuple):

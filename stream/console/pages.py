@@ -14,16 +14,18 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.templating import Jinja2Templates
 
-from stream.console import case_view, pictures
+from stream.console import case_view, pictures, ring_view
 from stream.console.access.roles import User
 from stream.console.bulk import BulkJobs
 from stream.console.decisions import MAX_NOTE, STORIES, VERDICTS
+from stream.console.odds_bars import groups
 from stream.console.queue_filter import KINDS, ORDERS, PAGE_SIZE, SEVERITIES, STATES, SUBJECT_TYPES, QueueFilter
 from stream.console.services import Services
 from stream.contract.cases import Case
 from stream.contract.events import CaseAssigned
 from stream.core.cases.alerts import in_force
 from stream.core.cases.transitions import waiting_verdict
+from stream.offline.ring_words import shown_members
 from stream.ops import statement
 
 _STATEMENT_TYPES: Final = {"html": ("text/html", statement.html), "md": ("text/markdown", statement.markdown)}
@@ -98,7 +100,8 @@ class Pages:
         model = self._services.read_model
         events = model.events_of(case.case_id)
         case = case_view.with_pending_assignee(case, events, dt.datetime.now(dt.UTC))
-        linked = model.cases_of(link.id for link in case.linked) if case.linked else {}
+        members = [member.seller_id for member in shown_members(case)]
+        linked = model.cases_of([*members, *(link.id for link in case.linked)])
         return self.render(
             request,
             "case.html",
@@ -106,10 +109,12 @@ class Pages:
             claim=case_view.claim(case),
             badges=case_view.badges(case),
             picture=pictures.evidence(case, case_view.marks(case)),
-            groups=case_view.groups(case.evidence.parts),
-            payment=[] if case.evidence.payment is None else case_view.groups(case.evidence.payment.parts),
+            ring=ring_view.ring_section(case, linked),
+            memberships=ring_view.memberships(case.subject, model.rings_of(case.subject)),
+            groups=groups(case.evidence.parts, case.evidence.ring),
+            payment=[] if case.evidence.payment is None else groups(case.evidence.payment.parts),
             reviews=[(review, case_view.steps(review)) for review in case.evidence.reviews],
-            linked=[(link, linked.get(link.id, [])) for link in case.linked],
+            linked=[(link, _others(case, link.type, linked.get(link.id, []))) for link in case.linked],
             entries=case_view.log_entries(case, [found.event for found in events]),
             in_force=in_force(case),
             waiting=waiting_verdict(case),
@@ -145,7 +150,7 @@ class Pages:
         return "applied" if isinstance(event, CaseAssigned) and event.assignee_id == case.assignee else "recorded"
 
     def subject(self, request: Request) -> Response:
-        """Show the cases of a seller or a staff member, and the cases that name it."""
+        """Show the cases of a seller, a staff member or a ring, and the cases that name it."""
         subject_id = request.query_params.get("id", "")
         model = self._services.read_model
         own = model.cases_of([subject_id]).get(subject_id, [])
@@ -197,6 +202,10 @@ def user_of(request: Request) -> User:
     """Return the user that the middleware has recognized."""
     user: User = request.state.user
     return user
+
+
+def _others(case: Case, subject_type: str, found: Sequence[Case]) -> list[Case]:
+    return [one for one in found if one.subject.type == subject_type and one.case_id != case.case_id]
 
 
 def _rows(cases: Sequence[Case]) -> list[tuple[Case, str, Any, list[str], str | None]]:

@@ -16,6 +16,8 @@ from markupsafe import Markup
 
 from stream.contract.alerts import Evidence, Point
 from stream.contract.cases import Case
+from stream.offline.ring_timeline import draw_timeline, timeline_rows
+from stream.offline.ring_words import ring_at_present, ring_text
 from stream.offline.svg_shapes import Frame, Scale, points, steps, x_axis, y_axis
 
 _SPARK_DAYS: Final = 90
@@ -97,6 +99,17 @@ def evidence(case: Case, marks: Iterable[Mark]) -> Markup:
         "</svg>",
     ]
     return Markup("".join(parts))
+
+
+def timeline(case: Case) -> Markup:
+    """Return when the reviews of a ring's members turned, a row for each member; nothing if it has none."""
+    ring = ring_at_present(case)
+    rows = [] if ring is None else timeline_rows(ring, case.evidence)
+    return (
+        Markup(draw_timeline(rows, f"Turned reviews of sellers tied by {ring_text(ring)}"))
+        if ring and rows
+        else Markup("")
+    )
 
 
 def _near(marks: Iterable[Mark], first: dt.datetime, last: dt.datetime) -> list[Mark]:

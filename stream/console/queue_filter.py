@@ -6,10 +6,11 @@ Invariant: pure. Every list can be reached by its address. Values that are none 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal, NamedTuple, get_args
+from typing import Any, Final, Literal, NamedTuple, get_args, get_type_hints
 from urllib.parse import urlencode
 
-from stream.contract.alerts import Kind, Severity, SubjectType
+from stream.contract.alerts import Kind, Severity
+from stream.contract.events import CaseSubject
 
 #: "waiting" are the cases that wait for a person: open and appealed; "second_analyst" those of them with a verdict that
 #: somebody else must give, too.
@@ -19,7 +20,7 @@ STATES: Final[tuple[State, ...]] = get_args(State)
 ORDERS: Final[tuple[Order, ...]] = get_args(Order)
 KINDS: Final[tuple[str, ...]] = get_args(Kind)
 SEVERITIES: Final[tuple[str, ...]] = get_args(Severity)
-SUBJECT_TYPES: Final[tuple[str, ...]] = get_args(SubjectType)[:2]
+SUBJECT_TYPES: Final[tuple[str, ...]] = get_args(get_type_hints(CaseSubject)["type"])
 PAGE_SIZE: Final = 50
 _MAX_PAGE: Final = 10_000
 _MAX_TEXT: Final = 200

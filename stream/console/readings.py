@@ -1,4 +1,4 @@
-"""Who has read which staff member's case: records of the audit topic.
+"""Who has read which case that accuses staff: records of the audit topic.
 
 Invariant: the record is acknowledged before the page is shown. One record a user, case and hour.
 """
@@ -19,8 +19,16 @@ _EVERY_SECONDS: Final = 3600.0
 _MAX_KNOWN: Final = 10_000
 
 
+def accused_staff(case: Case) -> list[str]:
+    """Return the staff members that a case accuses: its subject, or the insiders of a ring."""
+    if case.subject.type == "staff":
+        return [case.subject.id]
+    rings = [ring for ring in (case.ring, case.evidence.ring) if ring is not None]
+    return sorted({one.id for ring in rings for one in ring.connectors if one.type == "staff"})
+
+
 class AuditedReadings:
-    """Writes who reads staff cases to the audit topic.
+    """Writes who reads cases that accuse staff to the audit topic.
 
     Args:
         settings, kafka: Which topic, and how to reach Kafka.
@@ -41,7 +49,7 @@ class AuditedReadings:
         with self._lock:
             if now - self._known.get(name, float("-inf")) < _EVERY_SECONDS:
                 return
-        audit.record(self._settings, self._kafka, "read_case", [case.subject.id], f"case {case.case_id}", who=user.id)
+        audit.record(self._settings, self._kafka, "read_case", accused_staff(case), f"case {case.case_id}", who=user.id)
         with self._lock:
             self._known[name] = now
             while len(self._known) > _MAX_KNOWN:

@@ -18,6 +18,7 @@ from stream.console.change_stream import ChangeStream
 from stream.console.decisions import Decisions
 from stream.console.health import Health
 from stream.console.metrics import ConsoleMetrics, CountedDecisions
+from stream.console.readings import accused_staff
 from stream.console.source.read_model import ReadModel
 from stream.contract.alerts import TurnedReview
 from stream.contract.cases import Case
@@ -58,7 +59,7 @@ class CaseSource(Protocol):
 
 
 class ReadingLog(Protocol):
-    """Keeps who has read which staff member's case."""
+    """Keeps who has read which case that accuses staff."""
 
     def note(self, user: User, case: Case) -> None:
         """Write that a user is about to read a case."""
@@ -100,8 +101,8 @@ class Services:
         self._uncertain: OrderedDict[str, float] = OrderedDict()
 
     def note_reading(self, user: User, case: Case) -> None:
-        """Keep that a user reads a case, if it is about a staff member."""
-        if self._readings is not None and case.subject.type == "staff":
+        """Keep that a user reads a case, if it accuses a staff member."""
+        if self._readings is not None and accused_staff(case):
             self._readings.note(user, case)
 
     def review_address(self, case: Case, review: TurnedReview) -> str | None:
@@ -109,7 +110,8 @@ class Services:
         template = self.console.review_url
         if template is None:
             return None
-        names = {"review_id": review.review_id, "product_id": review.product_id, "seller_id": case.subject.id}
+        seller_id = review.seller_id or case.subject.id
+        names = {"review_id": review.review_id, "product_id": review.product_id, "seller_id": seller_id}
         for name, value in names.items():
             template = template.replace(f"{{{name}}}", quote(value, safe=""))
         return template

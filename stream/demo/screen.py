@@ -21,6 +21,7 @@ from rich.text import Text
 
 from stream.contract.alerts import Alert, Kind
 from stream.demo.figures import Figures
+from stream.offline.ring_words import subject_name
 
 #: The least time between two lines of figures where no terminal is.
 _LINE_SECONDS: Final = 10.0
@@ -37,6 +38,8 @@ _COUNTED: Final[dict[Kind, str]] = {
     "staff.access_flips": "reviews turned after its look-ups",
     "staff.removals": "critical reviews removed",
     "product.rating_shift": "reviews turned",
+    "ring.insider": "reviews of its members turned",
+    "ring.linked": "reviews of its members turned",
 }
 
 
@@ -143,7 +146,8 @@ def table(view: View, width: int, height: int) -> RenderableType:
 def alert_line(alert: Alert, width: int) -> Text:
     """Return an alert as one line: its severity, and as much of what it says as fits."""
     evidence = alert.evidence
-    said = f"{alert.subject.id}: {evidence.flips} {_COUNTED[alert.kind]}, {evidence.expected:.1f} expected"
+    name = alert.subject.id if evidence.ring is None else subject_name(alert.subject, evidence.ring)
+    said = f"{name}: {evidence.flips} {_COUNTED[alert.kind]}, {evidence.expected:.1f} expected"
     text = cut(literal(said), width - _LABEL_WIDTH - 1)
     label = (f"{alert.severity:<{_LABEL_WIDTH}} ", _STYLES[alert.severity])
     return Text.assemble(label, text, no_wrap=True, overflow="crop")

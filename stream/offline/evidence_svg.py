@@ -10,6 +10,7 @@ from html import escape
 from typing import Final
 
 from stream.contract.alerts import Alert
+from stream.offline.ring_timeline import draw_timeline, timeline_rows
 from stream.offline.svg_shapes import Frame, Scale, points, steps, x_axis, y_axis
 
 _FRAME: Final = Frame(720, 300, left=52, top=54, right=24, bottom=40)
@@ -23,20 +24,33 @@ text { font: 12px system-ui, sans-serif; fill: #444; }
 .excess { fill: #c0392b; opacity: 0.12; }
 .key-flips { fill: #c0392b; font-weight: 600; }
 .key-expected { fill: #2c6fbb; font-weight: 600; }
+.span { stroke: #999; stroke-width: 3; }
+.upgraded { fill: #c0392b; }
+.deleted { fill: none; stroke: #111; stroke-width: 2; }
+.joined { fill: #2c6fbb; stroke: #2c6fbb; }
+.former { opacity: 0.6; }
 @media (prefers-color-scheme: dark) {
   text { fill: #bbb; } .title { fill: #eee; } .grid { stroke: #444; }
   .flips { stroke: #ff7961; } .expected { stroke: #7db3f0; } .excess, .key-flips { fill: #ff7961; }
-  .key-expected { fill: #7db3f0; }
+  .key-expected { fill: #7db3f0; } .upgraded { fill: #ff7961; } .deleted { stroke: #eee; }
+  .joined { fill: #7db3f0; stroke: #7db3f0; }
 }"""
 
 
+def has_picture(alert: Alert) -> bool:
+    """Return whether an alert has evidence over time; alerts about products have none."""
+    return bool(alert.evidence.series) or alert.evidence.ring is not None
+
+
 def draw(alert: Alert) -> str:
-    """Return the SVG of an alert: cumulative flips and expected flips since the window began.
+    """Return the SVG of an alert: cumulative flips and expected flips since the window began; a ring's timeline.
 
     Raises:
-        ValueError: The alert has no series; alerts about products have none.
+        ValueError: The alert has no picture.
     """
     evidence = alert.evidence
+    if evidence.ring is not None:
+        return draw_timeline(timeline_rows(evidence.ring, evidence), _title(alert), _STYLE) + "\n"
     if not evidence.series:
         raise ValueError(f"alert {alert.alert_id} has no evidence over time")
     times = [evidence.since, *(point.at for point in evidence.series), max(alert.raised_at, evidence.series[-1].at)]

@@ -23,14 +23,15 @@ from stream.console.source.rows import (
     TABLES,
     Changes,
     RecordedEvent,
-    case_row,
-    event_row,
-    ids_of,
     recorded,
+    write_rows,
 )
+from stream.contract.alerts import Subject
 from stream.contract.cases import Case
 
 _case = msgspec.json.Decoder(Case)
+#: The most rings that are shown of a subject.
+_MAX_RINGS: Final = 20
 #: SQLite's codes for a file that is no database, is damaged, or cannot be read.
 _DAMAGE: Final = frozenset({sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_IOERR})
 
@@ -146,36 +147,7 @@ class ReadModel:
     def write(self, changes: Changes) -> None:
         """Write what a batch of records changes, all of it or nothing."""
         with self._transaction() as connection:
-            names = [(name,) for name in changes.cases]
-            connection.executemany("DELETE FROM ids WHERE case_id = ?", names)
-            forgotten = [(name,) for name, found in changes.cases.items() if found is None]
-            connection.executemany("DELETE FROM cases WHERE case_id = ?", forgotten)
-            connection.executemany("DELETE FROM documents WHERE case_id = ?", forgotten)
-            connection.executemany("DELETE FROM events WHERE case_id = ?", forgotten)
-            kept = [found for found in changes.cases.values() if found is not None]
-            connection.executemany(
-                f"INSERT OR REPLACE INTO cases VALUES ({', '.join('?' * 14)})",
-                (case_row(case, written_at) for case, written_at in kept),
-            )
-            connection.executemany(
-                "INSERT OR REPLACE INTO documents VALUES (?, ?)",
-                ((case.case_id, msgspec.json.encode(case)) for case, _ in kept),
-            )
-            connection.executemany(
-                "INSERT OR IGNORE INTO ids VALUES (?, ?)",
-                ((name, case.case_id) for case, _ in kept for name in ids_of(case)),
-            )
-            connection.executemany(
-                "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?)", map(event_row, changes.events)
-            )
-            connection.executemany(
-                "INSERT OR IGNORE INTO findings VALUES (?, ?)",
-                ((alert.finding_id or alert.alert_id, alert.raised_at.timestamp()) for alert in changes.alerts),
-            )
-            connection.executemany(
-                "INSERT OR REPLACE INTO positions VALUES (?, ?, ?)",
-                ((topic, partition, offset) for (topic, partition), offset in changes.positions.items()),
-            )
+            write_rows(connection, changes)
 
     def case(self, case_id: str) -> Case | None:
         """Return a case."""
@@ -195,6 +167,15 @@ class ReadModel:
             case = _case.decode(row["document"])
             found.setdefault(case.subject.id, []).append(case)
         return found
+
+    def rings_of(self, subject: Subject) -> list[Case]:
+        """Return the latest cases of rings that name a seller or a staff member, the latest first."""
+        rows = self._rows(
+            "SELECT document FROM ring_subjects JOIN cases USING (case_id) JOIN documents USING (case_id) WHERE "
+            "ring_subjects.subject_type = ? AND ring_subjects.subject_id = ? ORDER BY updated_at DESC LIMIT ?",
+            (subject.type, subject.id, _MAX_RINGS),
+        )
+        return [_case.decode(row["document"]) for row in rows]
 
     def select(self, where: str, order: str, values: Sequence[Any], limit: int, offset: int = 0) -> list[Case]:
         """Return the cases that a condition selects; `where` and `order` are texts of this program only."""

@@ -1,6 +1,6 @@
 """The rows of the read model: its tables, and how cases and events become rows.
 
-Invariant: pure. A change of the tables changes SCHEMA_VERSION.
+Invariant: no state of its own. A change of the tables changes SCHEMA_VERSION.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import Any, Final, NamedTuple, get_args
 
 import msgspec
 
-from stream.contract.alerts import Alert, Severity
+from stream.contract.alerts import Alert, Ring, Severity
 from stream.contract.cases import Case
 from stream.contract.events import CaseEvent, Verdicts
 from stream.core.cases.alerts import in_force
 
 #: Changes with the tables: a file with another version is thrown away.
-SCHEMA_VERSION: Final = 6
+SCHEMA_VERSION: Final = 7
 _SEVERITIES: Final[tuple[str, ...]] = get_args(Severity)
 SCHEMA: Final = """
 CREATE TABLE origin (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -46,6 +46,11 @@ CREATE INDEX cases_by_verdict ON cases (verdict);
 CREATE TABLE documents (case_id TEXT PRIMARY KEY, document BLOB NOT NULL);
 CREATE TABLE ids (id TEXT, case_id TEXT, PRIMARY KEY (id, case_id)) WITHOUT ROWID;
 CREATE INDEX ids_of_cases ON ids (case_id);
+-- The sellers and staff that a ring's case names: members, at present or of the latest alert, and connectors.
+CREATE TABLE ring_subjects (
+    subject_type TEXT, subject_id TEXT, case_id TEXT, PRIMARY KEY (subject_type, subject_id, case_id)
+) WITHOUT ROWID;
+CREATE INDEX ring_subjects_of_cases ON ring_subjects (case_id);
 CREATE TABLE events (
     event_id TEXT PRIMARY KEY, case_id TEXT NOT NULL, partition INTEGER NOT NULL, record_offset INTEGER NOT NULL,
     recorded_at REAL NOT NULL, document BLOB NOT NULL
@@ -55,7 +60,7 @@ CREATE INDEX events_of_cases ON events (case_id, recorded_at);
 CREATE TABLE findings (finding_id TEXT PRIMARY KEY, raised_at REAL NOT NULL);
 CREATE INDEX findings_by_time ON findings (raised_at);
 """
-TABLES: Final = ("origin", "positions", "cases", "documents", "ids", "events", "findings")
+TABLES: Final = ("origin", "positions", "cases", "documents", "ids", "ring_subjects", "events", "findings")
 _event = msgspec.json.Decoder(Verdicts)
 
 
@@ -89,6 +94,42 @@ class Changes(NamedTuple):
     positions: dict[tuple[str, int], int]
 
 
+def write_rows(connection: sqlite3.Connection, changes: Changes) -> None:
+    """Write what a batch changes, within a transaction of the caller."""
+    names = [(name,) for name in changes.cases]
+    forgotten = [(name,) for name, found in changes.cases.items() if found is None]
+    for table in ("ids", "ring_subjects"):
+        connection.executemany(f"DELETE FROM {table} WHERE case_id = ?", names)
+    for table in ("cases", "documents", "events"):
+        connection.executemany(f"DELETE FROM {table} WHERE case_id = ?", forgotten)
+    kept = [found for found in changes.cases.values() if found is not None]
+    connection.executemany(
+        f"INSERT OR REPLACE INTO cases VALUES ({', '.join('?' * 14)})",
+        (case_row(case, written_at) for case, written_at in kept),
+    )
+    connection.executemany(
+        "INSERT OR REPLACE INTO documents VALUES (?, ?)",
+        ((case.case_id, msgspec.json.encode(case)) for case, _ in kept),
+    )
+    connection.executemany(
+        "INSERT OR IGNORE INTO ids VALUES (?, ?)",
+        ((name, case.case_id) for case, _ in kept for name in ids_of(case)),
+    )
+    connection.executemany(
+        "INSERT INTO ring_subjects VALUES (?, ?, ?)",
+        ((*subject, case.case_id) for case, _ in kept for subject in ring_subjects(case)),
+    )
+    connection.executemany("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?)", map(event_row, changes.events))
+    connection.executemany(
+        "INSERT OR IGNORE INTO findings VALUES (?, ?)",
+        ((alert.finding_id or alert.alert_id, alert.raised_at.timestamp()) for alert in changes.alerts),
+    )
+    connection.executemany(
+        "INSERT OR REPLACE INTO positions VALUES (?, ?, ?)",
+        ((topic, partition, offset) for (topic, partition), offset in changes.positions.items()),
+    )
+
+
 def case_row(case: Case, written_at: float) -> tuple[Any, ...]:
     """Return the row of a case; `written_at` is the time of its record, in epoch seconds."""
     verdict = in_force(case)
@@ -115,7 +156,21 @@ def ids_of(case: Case) -> set[str]:
     found = {case.subject.id, *(alert.alert_id for alert in case.alerts), *(link.id for link in case.linked)}
     for review in case.evidence.reviews:
         found |= {review.review_id, review.product_id, *review.looked_up_by}
+    for ring in _rings(case):
+        found |= {*(member.seller_id for member in ring.members), *(one.id for one in ring.connectors)}
     return found
+
+
+def ring_subjects(case: Case) -> set[tuple[str, str]]:
+    """Return the subjects that a ring's case names, as type and id; none for other cases."""
+    members = {("seller", member.seller_id) for ring in _rings(case) for member in ring.members}
+    staff = {("staff", one.id) for ring in _rings(case) for one in ring.connectors if one.type == "staff"}
+    return members | staff
+
+
+def _rings(case: Case) -> list[Ring]:
+    """Return the ring at present, and that of the latest alert."""
+    return [ring for ring in (case.ring, case.evidence.ring) if ring is not None]
 
 
 def event_row(found: RecordedEvent) -> tuple[Any, ...]:

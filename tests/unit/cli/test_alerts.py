@@ -15,6 +15,7 @@ from stream.contract.alerts import Alert, Subject
 from stream.offline import watchlist
 from stream.offline.watchlist import Watched
 from stream.ops import topic_reader
+from tests.sample_cases import ring_alert
 from tests.unit.cli.conftest import Invoke
 from tests.unit.cli.processes import about, example
 
@@ -196,3 +197,15 @@ def test_a_watch_list_that_fits_is_a_table(invoke: Invoke, watched: list[Watched
 def test_an_empty_watch_list_is_said(invoke: Invoke) -> None:
     done = invoke("watchlist")
     assert (done.exit_code, done.stdout, done.stderr) == (0, "", "nobody is on the watch list\n")
+
+
+def test_an_alert_about_a_ring_lists_its_members(invoke: Invoke, on_topic: list[Alert]) -> None:
+    on_topic.append(ring_alert())
+    done = invoke("alerts", "--kind", "ring.insider")
+    assert done.exit_code == 0
+    ring = on_topic[0].evidence.ring
+    assert ring is not None
+    words = " ".join(done.stdout.split())
+    assert "tied by look-ups by staff member staff-13" in words
+    for member in ring.members:
+        assert f"{member.seller_id}: {member.flips} flips, {member.expected:.1f} expected" in words

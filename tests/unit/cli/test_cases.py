@@ -10,12 +10,17 @@ import pytest
 import typer
 from rich.cells import cell_len
 
-from stream.cli import case_pages
+from stream.cli import case_events, case_pages
 from stream.cli.option_values import days_of
-from stream.contract.alerts import Link
+from stream.config import Settings
+from stream.contract.alerts import ConnectorRef, Link
 from stream.contract.cases import Case, CaseAppeal, CaseNote
+from stream.contract.events import Verdict
 from stream.ops.case_report import report
-from tests.sample_cases import HOUR, decided, seller_case, staff_case
+from stream.ops.cases import foresee
+from stream.ops.statement import odds
+from tests.analysts import verdict
+from tests.sample_cases import HOUR, decided, fallen_ring_case, ring_case, seller_case, staff_case
 from tests.unit.cli.conftest import Invoke
 
 _LONG = "x" * 128
@@ -62,6 +67,59 @@ def test_the_queue_says_who_why_since_when_and_by_whom() -> None:
         "  staff.access_flips, low: 19 flips, 7.8 expected, odds 16.5",
         "  waits for a second analyst",
     ]
+
+
+def test_a_ring_stands_in_the_queue_by_what_ties_it() -> None:
+    case = ring_case()
+    _, row, why = case_pages.queue([case], 8, 80)
+    assert row.startswith(f"{case.case_id[:8]}  ring of staff-13  ")
+    assert why.startswith("  ring.insider, ")
+
+
+def _section(lines: list[str], title: str) -> list[str]:
+    begin = lines.index(title) + 1
+    return lines[begin : lines.index("", begin)]
+
+
+def test_a_page_of_a_ring_has_what_ties_it_and_its_members() -> None:
+    case = ring_case()
+    assert case.ring is not None
+    lines = case_pages.page(case, 120)
+    ring = " ".join(line.strip() for line in _section(lines, "The ring"))
+    assert f"{len(case.ring.members)} sellers tied by look-ups by staff member staff-13" in ring
+    assert "without the strongest member" in ring
+    assert "A ring accuses no member by itself" in ring
+    members = [line for line in _section(lines, "Members") if "client" in line]
+    for line, member in zip(members, case.ring.members, strict=True):
+        assert line.startswith(
+            f"    {member.seller_id}: {member.flips} flips, {member.expected:.1f} expected, {odds(member.odds)} to 1"
+        )
+    parts = _section(lines, "Why the odds are what they are")
+    assert case.evidence.ring is not None
+    assert case.evidence.ring.members[0].seller_id in parts[0]
+    review = case.evidence.reviews[0]
+    assert any(f"{review.review_id} of product {review.product_id}, {review.seller_id}" in line for line in lines)
+
+
+def test_a_page_of_a_ring_that_fell_apart_says_so() -> None:
+    lines = case_pages.page(fallen_ring_case(), 120)
+    assert _section(lines, "The ring")[0].startswith("  The ring fell apart on ")
+    assert len(_section(lines, "Members when the latest alert was raised")) >= 2
+
+
+@pytest.mark.parametrize("width", [80, 97, 200])
+@pytest.mark.parametrize("text", HOSTILE)
+def test_no_line_of_a_ring_is_wider_than_the_terminal(text: str, width: int) -> None:
+    case = ring_case()
+    assert case.ring is not None
+    members = [msgspec.structs.replace(case.ring.members[0], seller_id=text)]
+    ring = msgspec.structs.replace(case.ring, members=members, connectors=[ConnectorRef("other", text)] * 3)
+    reviews = [msgspec.structs.replace(case.evidence.reviews[0], seller_id=text)]
+    evidence = msgspec.structs.replace(case.evidence, ring=ring, reviews=reviews)
+    case = msgspec.structs.replace(case, ring=ring, evidence=evidence)
+    for lines in (case_pages.queue([case], 8, width), case_pages.page(case, width)):
+        assert max(map(cell_len, lines)) <= width
+        assert all(line.isprintable() for line in lines)
 
 
 def test_the_column_who_is_no_wider_than_its_longest_entry() -> None:
@@ -126,3 +184,18 @@ def test_a_wrong_option_is_wrong_use(arguments: list[str], problem: str, invoke:
     assert (done.exit_code, done.stdout) == (2, "")
     words = " ".join(line.strip("│ ") for line in done.stderr.splitlines())
     assert problem in words
+
+
+@pytest.mark.parametrize(
+    ("answer", "effect"),
+    [
+        ("confirmed", "the case is decided; each member's case needs a verdict of its own"),
+        ("dismissed", "the ring falls apart, and flips before the verdict tie nobody any more"),
+    ],
+)
+def test_a_verdict_on_a_ring_says_what_it_does(answer: Verdict, effect: str) -> None:
+    case, settings = ring_case(), Settings(_env_file=None)
+    change = foresee(settings, case, verdict(case, case.updated_at, answer, second="ben"))
+    assert effect in case_events._after_verdict(settings, change)
+    waits = foresee(settings, case, verdict(case, case.updated_at, answer))
+    assert "not in force" in case_events._after_verdict(settings, waits)

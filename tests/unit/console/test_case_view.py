@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from stream.console import case_view, pictures
+from stream.console.odds_bars import factor, groups
 from stream.console.source.rows import RecordedEvent
 from stream.contract.alerts import Contact, LookUp, Point
 from stream.contract.cases import Case, Position
@@ -22,11 +23,11 @@ _AT = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
 
 @pytest.mark.parametrize("case", [seller_case(), staff_case()])
 def test_every_part_is_in_one_group_and_they_add_up(case: Case) -> None:
-    groups = case_view.groups(case.evidence.parts)
-    shown = [bar.part for group in groups for bar in group.bars]
+    found = groups(case.evidence.parts)
+    shown = [bar.part for group in found for bar in group.bars]
     assert sorted(map(id, shown)) == sorted(map(id, case.evidence.parts))
-    assert math.fsum(group.log_odds for group in groups) == pytest.approx(math.log(case.evidence.odds), abs=1e-6)
-    assert max(abs(bar.share) for group in groups for bar in group.bars) == 1
+    assert math.fsum(group.log_odds for group in found) == pytest.approx(math.log(case.evidence.odds), abs=1e-6)
+    assert max(abs(bar.share) for group in found for bar in group.bars) == 1
 
 
 @pytest.mark.parametrize(
@@ -40,7 +41,7 @@ def test_every_part_is_in_one_group_and_they_add_up(case: Case) -> None:
     ],
 )
 def test_a_part_in_words(log_odds: float, shown: str) -> None:
-    assert case_view.factor(log_odds) == shown
+    assert factor(log_odds) == shown
 
 
 def test_the_steps_of_a_review_are_in_the_order_of_time() -> None:

@@ -19,6 +19,8 @@ from stream.contract.events import CaseSubject, VerdictRecorded
 from stream.market import simulate
 from stream.offline.replay import replay
 from stream.ops.cases import UnusableEventError
+from tests import example_rings
+from tests.sample_cases import ring_alert
 
 
 @pytest.fixture(scope="module")
@@ -154,3 +156,16 @@ def test_a_broken_line_of_decisions_is_named(market: tuple[Path, list[Case]], tm
     (tmp_path / "market.decisions.jsonl").write_text('{"type": "verdict.rec')
     with pytest.raises(UnusableFileError, match=r"market.decisions.jsonl, line 1, .*repair or remove the line"):
         _opened(folder, tmp_path, tmp_path / "market.jsonl")
+
+
+def test_a_ring_from_files_is_that_of_its_alert_and_takes_a_verdict(tmp_path: Path) -> None:
+    alert = ring_alert()
+    (tmp_path / "alerts.jsonl").write_bytes(gzip.decompress(example_rings.ALERTS.read_bytes()))
+    event = {"type": "review.deleted", "occurred_at": (alert.raised_at + dt.timedelta(days=30)).isoformat()}
+    (tmp_path / "market.jsonl").write_bytes(msgspec.json.encode(event))
+    source, model, _ = _opened(tmp_path, tmp_path)
+    (case,) = model.select("subject_id = ?", "case_id", (alert.subject.id,), 2)
+    assert (case.ring, case.evidence.ring) == (None, alert.evidence.ring)
+    source.record(_verdict(case, source.market_now(), second_analyst_id="ben"))
+    (decided,) = model.select("subject_id = ?", "case_id", (alert.subject.id,), 2)
+    assert decided.state == "decided"

@@ -13,9 +13,10 @@ import pytest
 from stream.console.queue_filter import QueueFilter
 from stream.console.source.read_model import ReadModel
 from stream.console.source.rows import Changes, RecordedEvent
+from stream.contract.alerts import Subject
 from stream.contract.cases import Case
 from stream.contract.events import CaseNoted, CaseSubject
-from tests.sample_cases import decided, seller_alert, seller_case, staff_case
+from tests.sample_cases import decided, fallen_ring_case, ring_case, seller_alert, seller_case, staff_case
 
 _AT = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
 
@@ -172,3 +173,32 @@ def test_a_finding_counts_once_however_many_alerts_update_it(model: ReadModel) -
     model.write(Changes({}, [], [first, second, other], {}))
     assert model.findings_since(_AT) == 2
     assert model.findings_since(_AT + dt.timedelta(seconds=1)) == 0
+
+
+def test_a_ring_is_found_by_its_members_and_its_insider(model: ReadModel) -> None:
+    case = ring_case()
+    _written(model, case, _numbered(1))
+    assert case.ring is not None
+    members = [Subject("seller", member.seller_id) for member in case.ring.members]
+    for subject in (*members, Subject("staff", case.ring.connectors[0].id)):
+        assert [found.case_id for found in model.rings_of(subject)] == [case.case_id]
+        assert case.case_id in _found(model, state="all", text=subject.id)
+    assert model.rings_of(Subject("staff", members[0].id)) == [], "an id of a seller is none of staff"
+    assert model.rings_of(Subject("seller", "seller-1")) == []
+    assert _found(model, state="all", subject_type="ring") == [case.case_id]
+
+
+def test_the_subjects_of_a_ring_change_with_its_case_and_go_with_it(model: ReadModel) -> None:
+    case, fallen = ring_case(), fallen_ring_case()
+    assert case.ring is not None
+    assert case.evidence.ring is not None
+    late = msgspec.structs.replace(case.ring.members[0], seller_id="late")
+    ring = msgspec.structs.replace(case.ring, members=[*case.ring.members, late])
+    _written(model, msgspec.structs.replace(case, ring=ring))
+    assert len(model.rings_of(Subject("seller", "late"))) == 1
+    _written(model, fallen)
+    assert model.rings_of(Subject("seller", "late")) == []
+    member = Subject("seller", case.evidence.ring.members[0].seller_id)
+    assert [found.ring for found in model.rings_of(member)] == [fallen.ring], "a member of the latest alert is kept"
+    model.write(Changes({case.case_id: None}, [], [], {}))
+    assert model.rings_of(member) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree
@@ -13,6 +14,8 @@ from typer.testing import CliRunner
 from stream.cli.main import cli
 from stream.contract.alerts import Alert
 from stream.offline.evidence_svg import draw
+from tests import example_rings
+from tests.sample_cases import ring_alert
 
 EXAMPLES: Final = Path(__file__).parents[3] / "schemas" / "examples" / "alert.v1.jsonl"
 SVG: Final = "{http://www.w3.org/2000/svg}"
@@ -55,6 +58,18 @@ def test_an_alert_without_a_series_is_an_error() -> None:
     bare = msgspec.structs.replace(alert, evidence=msgspec.structs.replace(alert.evidence, series=[]))
     with pytest.raises(ValueError, match="no evidence over time"):
         draw(bare)
+
+
+def test_a_ring_is_drawn_as_its_timeline(tmp_path: Path) -> None:
+    alerts, picture = tmp_path / "alerts.jsonl", tmp_path / "ring.svg"
+    alerts.write_bytes(gzip.decompress(example_rings.ALERTS.read_bytes()))
+    ring = ring_alert()
+    arguments = ["plot", "--alerts", str(alerts), "--alert-id", ring.alert_id, "--out", str(picture)]
+    assert CliRunner().invoke(cli, arguments).exit_code == 0
+    root = ElementTree.fromstring(picture.read_text())
+    assert root.find(f"{SVG}style") is not None
+    shown = [each for each in root.iter() if each.get("class") in {"upgraded", "deleted"} and len(each)]
+    assert len(shown) == len(ring.evidence.reviews)
 
 
 def test_the_command_draws_the_chosen_alert_and_names_what_is_missing(tmp_path: Path) -> None:
