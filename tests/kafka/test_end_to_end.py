@@ -144,13 +144,13 @@ def test_workers_that_join_and_leave_equal_a_replay(group: Group, market: Market
     assert '"event": "assigned"' in (tmp_path / "worker.log").read_text()
 
 
-def test_staff_are_accused_once_from_the_evidence_of_all_tasks(group: Group, tmp_path: Path) -> None:
+def test_staff_and_rings_are_accused_once_from_the_evidence_of_all_tasks(group: Group, tmp_path: Path) -> None:
     """Two workers, one of them killed; the evidence about a staff member lies in all partitions, one task evaluates it.
 
-    The last part of the events arrives after an idle time, in all topics at once.
+    So does that about a link. The last part of the events arrives after an idle time, in all topics at once.
     """
     events, truth = tmp_path / "market.jsonl", tmp_path / "truth.jsonl"
-    total = simulate.write("access", 3, 120, 150, events, truth)
+    total = simulate.write("brokers", 3, 60, 150, events, truth)
     cheats = [json.loads(line) for line in truth.read_text().splitlines()]
     insiders = {cheat.get("actor_id") for cheat in cheats} - {None}
     expected, ids = replay(events, tmp_path)
@@ -173,6 +173,7 @@ def test_staff_are_accused_once_from_the_evidence_of_all_tasks(group: Group, tmp
     group.assert_equals(expected, ids)
     alerts = list(topic_reader.alerts(group.settings, group.kafka))
     assert insiders & {alert.subject.id for alert in alerts if alert.subject.type == "staff"}
+    assert {alert.kind for alert in alerts if alert.subject.type == "ring"} == {"ring.insider", "ring.linked"}
     clients = [alert for alert in alerts if "accused over other sellers" in alert.explanation]
     assert {alert.subject.id for alert in clients} <= {cheat.get("seller_id") for cheat in cheats}
 
