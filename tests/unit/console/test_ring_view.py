@@ -187,7 +187,7 @@ def test_the_claim_of_a_ring_says_what_ties_how_many() -> None:
     case = ring_case()
     assert case.evidence.ring is not None
     assert case_view.claim(case).startswith(
-        f"{len(case.evidence.ring.members)} sellers tied by look-ups by staff member staff-13: "
+        f"{len(case.evidence.ring.members)} sellers tied by look-ups by staff member staff-13 and the device "
     )
     assert pictures.sparkline(case.evidence) == ""
     assert pictures.evidence(case, case_view.marks(case)) == ""
