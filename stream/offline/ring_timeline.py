@@ -1,7 +1,7 @@
 """The timeline of a ring as an SVG picture: one row for each member, with its turned reviews.
 
-Invariant: pure. The picture has no script and no colour: a style sheet gives them by class. What a shape means is told
-apart by its form. Every text from outside is escaped, and cut at its row's margin.
+Invariant: pure. The picture has no script and no colour: a style sheet gives them by class. Shapes differ in form, not
+only in colour. Every text from outside is escaped, and cut at its row's margin.
 """
 
 from __future__ import annotations
