@@ -154,12 +154,12 @@ class StaffAggregator:
                 days[report.day].append(name)
         for day in sorted(days):
             self._decide_through(day, conclusion)
-            self._reach_day(day)
+            self._reach_day(day, conclusion)
             day_reports = [self.unconcluded.pop(name) for name in sorted(days[day])]
             self.changed_unconcluded.update(days[day])
             self._conclude_day(day, day_reports, conclusion)
         self._decide_through(complete_through, conclusion)
-        self._reach_day(complete_through)
+        self._reach_day(complete_through, conclusion)
         return conclusion
 
     def _decide_through(self, day: int, conclusion: Conclusion) -> None:
@@ -202,7 +202,7 @@ class StaffAggregator:
                 conclusion.withdrawn.append((decided_on, history.actor_id))
             conclusion.rings += self.rings.clear_staff(decision, decided_on)
 
-    def _reach_day(self, day: int) -> None:
+    def _reach_day(self, day: int, conclusion: Conclusion) -> None:
         """Note that a day is concluded; in a new month, drop the histories of inactive staff.
 
         By the month and not by the day, because the number of days that are concluded at once depends on when reports
@@ -215,7 +215,7 @@ class StaffAggregator:
         if concluded_through is not None and month > concluded_through // _MONTH_DAYS:
             horizon = month * _MONTH_DAYS * DAY - FOLLOW_UP_SECONDS
             self._drop_inactive(horizon)
-            self.rings.drop_inactive(horizon)
+            conclusion.rings += self.rings.drop_inactive(horizon, day)
         self.progress.concluded_through = day
 
     def _conclude_day(self, day: int, day_reports: list[DayReport], conclusion: Conclusion) -> None:

@@ -138,14 +138,15 @@ class Connector(msgspec.Struct, kw_only=True):
         member.add(report.flips, report.expected, report.expected_long_run, report.first_flip_at, report.last_flip_at)
 
     def set_linked(self, report: LinkedReport) -> None:
-        """Set what a report says about a linked seller."""
+        """Set what a report says about a linked seller; a window from before a verdict on the ring counts as none."""
+        counts = report.flips and report.first_flip_at >= (self.verdict_at or 0.0)
         self.members[report.seller_id] = TiedSeller(
             report.flips,
             report.expected,
             report.expected,
             report.first_flip_at,
             report.last_flip_at,
-            report.log_factor if report.flips else NO_FLIPS,
+            report.log_factor if counts else NO_FLIPS,
         )
 
     def add_latest(self, findings: Iterable[StaffFinding]) -> None:

@@ -177,15 +177,23 @@ class RingBook:
             self.changed.add(part.name)
         return self._end(first, day) if first.is_ring else []
 
-    def drop_inactive(self, horizon: float) -> None:
-        """Drop connectors without a report since `horizon` (epoch seconds): the bound on this class's memory."""
+    def drop_inactive(self, horizon: float, day: int) -> list[RingMembers]:
+        """Drop connectors without a report since `horizon` (epoch seconds): the bound on this class's memory.
+
+        Returns:
+            The rings that end with it on a day.
+        """
+        ended: list[RingMembers] = []
         for name in [name for name, one in self.connectors.items() if (one.last_day + 1) * DAY < horizon]:
-            for part in self._parts(self.connectors[name])[1:]:
+            connector = self.connectors[name]
+            ended += self._end(connector, day) if connector.is_ring else []
+            for part in self._parts(connector)[1:]:
                 part.part_of = ""
                 self.changed.add(part.name)
-            self._forget(self.connectors[name], self.connectors[name].members)
+            self._forget(connector, connector.members)
             del self.connectors[name]
             self.changed.add(name)
+        return ended
 
     def row(self, name: str) -> bytes | None:
         """Return the state row of a connector; None if it was dropped."""

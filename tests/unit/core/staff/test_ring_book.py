@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 
+import msgspec
 import pytest
 
 from stream.contract.events import Verdict
@@ -182,6 +183,9 @@ def test_a_verdict_on_a_ring(verdict: Verdict, ends: bool) -> None:
     (ring,) = book.day(1, linked_day(1, *(linked(f"s{number}", 5.0, 1) for number in range(4))))
     decision = StaffDecision(5 * DAY, ring.ring_id, verdict, 40 * DAY)
     assert [one.members for one in book.book.decide(decision, 5)] == ([[]] if ends else [])
+    earlier = [msgspec.structs.replace(linked(f"s{number}", 9.0, 8), first_flip_at=DAY) for number in range(4)]
+    book.day(8, linked_day(8, *earlier))  # the windows began before the verdict
+    assert book.book.connectors["link/k"].is_ring != ends
     later = linked_day(9, *(linked(f"s{number}", 5.0, 9) for number in range(4)))
     book.day(9, later)
     assert book.book.connectors["link/k"].is_ring != ends  # muted
@@ -229,7 +233,8 @@ def test_rows_are_restored_and_inactive_connectors_are_dropped() -> None:
         other.book.load(name, row)
     assert other.book.connectors == book.book.connectors
     book.book.changed.clear()
-    book.book.drop_inactive(3 * DAY)
+    (ended,) = book.book.drop_inactive(3 * DAY, 700)
+    assert (ended.day, ended.members) == (700, [])
     assert set(book.book.connectors) == {"staff/a"}
     assert book.book.changed == {"link/k"}
     assert book.book.row("link/k") is None
