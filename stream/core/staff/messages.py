@@ -26,6 +26,8 @@ AGGREGATOR: Final = 0
 
 #: The most reports and findings in one message: at most 1.2 kB each, so that a message stays below Kafka's 1 MiB.
 _MAX_MESSAGE_FINDINGS: Final = 500
+#: The most sellers in one report on a staff member; there may be several reports a day.
+_MAX_REPORT_CLIENTS: Final = 300
 
 
 class StaffFinding(msgspec.Struct, array_like=True, gc=False):
@@ -220,7 +222,7 @@ def report_parts(
     """Divide a day's reports into parts that fit a message each."""
     part: tuple[list[StaffReport], list[LinkedReport]] = ([], [])
     size = 0
-    reports: Iterator[StaffReport | LinkedReport] = chain(staff, linked)
+    reports: Iterator[StaffReport | LinkedReport] = chain(chain.from_iterable(map(_divided, staff)), linked)
     for report in reports:
         size += 1 + report.finding_count
         if any(part) and size > _MAX_MESSAGE_FINDINGS:
@@ -231,6 +233,14 @@ def report_parts(
         else:
             part[1].append(report)
     yield part
+
+
+def _divided(report: StaffReport) -> Iterator[StaffReport]:
+    """Divide a report with many sellers: the first part has all sums and findings."""
+    yield msgspec.structs.replace(report, clients=report.clients[:_MAX_REPORT_CLIENTS])
+    for start in range(_MAX_REPORT_CLIENTS, len(report.clients), _MAX_REPORT_CLIENTS):
+        clients = report.clients[start : start + _MAX_REPORT_CLIENTS]
+        yield StaffReport(actor_id=report.actor_id, first_seen=report.first_seen, clients=clients)
 
 
 Message = DayReport | DayRequest | Conclusion | StaffCaseEvent | Forget

@@ -22,6 +22,7 @@ from stream.core.staff.aggregator import StaffAggregator
 from stream.core.staff.history import StaffHistory, end_of_day
 from stream.core.staff.market_totals import MarketTotals
 from stream.core.staff.messages import (
+    ClientReport,
     Conclusion,
     DayReport,
     DayRequest,
@@ -369,6 +370,18 @@ def test_parts_of_a_report_are_bounded_and_complete(findings: list[int]) -> None
         for part in parts
     )
     assert all(any(part) for part in parts) or not staff
+
+
+@given(count=st.integers(0, 1500))
+@settings(max_examples=30, deadline=None)
+def test_a_report_with_many_sellers_is_divided_and_complete(count: int) -> None:
+    clients = [ClientReport(f"s{number}", 1, 0.1, 0.1, 0.0, 0.0) for number in range(count)]
+    report = StaffReport(actor_id="a", first_seen=1.0, flips=7, latest=[finding(0, 1, 0, "s")] * 60, clients=clients)
+    found = list(chain.from_iterable(part[0] for part in report_parts([report], [])))
+    assert list(chain.from_iterable(one.clients for one in found)) == clients
+    assert [one.flips for one in found] == [7, *[0] * (len(found) - 1)]
+    assert all(1 + one.finding_count <= 500 for one in found)
+    assert {(one.actor_id, one.first_seen) for one in found} == {("a", 1.0)}
 
 
 def test_a_day_in_parts_is_concluded_as_a_whole() -> None:
