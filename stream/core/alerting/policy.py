@@ -220,10 +220,12 @@ class AlertPolicy:
             market: Sums over the markets of all tasks.
             day: Days since 1970-01-01.
         """
+        first, since = ring.first, ring.first.verdict_at or -math.inf
+        if end_of_day(day) < first.muted_until:
+            return []
         draft = draft_of(ring, findings, _present_marks(market, day), end_of_day(day))
         if draft is None:
             return []
-        first, since = ring.first, ring.first.verdict_at or -math.inf
         first.finding, alerts = self._report(draft, first.finding, first.alerted_at, since)
         return alerts
 

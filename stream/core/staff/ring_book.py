@@ -43,6 +43,8 @@ class RingBook:
         self.connectors: dict[str, Connector] = {}
         self.sellers = SellerTotals()
         self.changed: set[str] = set()
+        #: By the connector that a ring is named after, the names of the others, which are its parts; derived.
+        self._parts: dict[str, set[str]] = {}
         #: Set by the aggregator, which keeps the flips of staff.
         self.findings_of: FindingsOf = lambda connector: connector.latest
         self._report_ring = report_ring
@@ -98,29 +100,42 @@ class RingBook:
             connector.ties_clients = reached and evidence.stands_without_strongest()
         joined: list[RingMembers] = []
         if connector.ties_clients and not connector.part_of and (other := self._broker_of(connector)) is not None:
-            was_ring, connector.part_of = connector.is_ring, other.name
-            joined = self._end(connector, day, merged_into=other.ring_id) if was_ring else []
+            joined = self._merge(connector, other, day)
         first = self.connectors.get(connector.part_of, connector)
         return joined + self._update(first, day)
 
     def _broker_of(self, connector: Connector) -> Connector | None:
         """Return the connector that the ring of the same broker is named after, if there is one."""
-        rings = [one for _, one in sorted(self.connectors.items()) if one.is_ring and one is not connector]
+        rings = [one for one in self.connectors.values() if one.is_ring and one is not connector]
         if not rings:
             return None
         sellers = len(set[str]().union(*(one.members for one in self.connectors.values())))
-        for first in sorted(rings, key=lambda one: one.named_at or 0.0):
-            if any(share_clients(connector, part, sellers) for part in self._parts(first)):
+        for first in sorted(rings, key=lambda one: (one.named_at or 0.0, one.name)):
+            if any(share_clients(connector, part, sellers) for part in self._all_of(first)):
                 return first
         return None
 
-    def _parts(self, first: Connector) -> list[Connector]:
+    def _merge(self, connector: Connector, other: Connector, day: int) -> list[RingMembers]:
+        """Make a connector, and the parts of its ring if it has one, parts of another ring; return the ended one."""
+        was_ring = connector.is_ring
+        for part in self._all_of(connector):
+            self._set_part_of(part, other.name)
+        return self._end(connector, day, merged_into=other.ring_id) if was_ring else []
+
+    def _set_part_of(self, connector: Connector, name: str) -> None:
+        self._parts.get(connector.part_of, set()).discard(connector.name)
+        connector.part_of = name
+        if name:
+            self._parts.setdefault(name, set()).add(connector.name)
+        self.changed.add(connector.name)
+
+    def _all_of(self, first: Connector) -> list[Connector]:
         """Return the connectors of a ring, the one that it is named after first."""
-        return [first, *(one for _, one in sorted(self.connectors.items()) if one.part_of == first.name)]
+        return [first, *(self.connectors[name] for name in sorted(self._parts.get(first.name, ())))]
 
     def _update(self, first: Connector, day: int) -> list[RingMembers]:
         """Find the ring anew that is named after a connector; return it if its members have changed."""
-        parts = [one for one in self._parts(first) if one.ties_clients]
+        parts = [one for one in self._all_of(first) if one.ties_clients]
         ring, at = view_of(first, parts), end_of_day(day)
         if not parts or len(ring.members) < MIN_MEMBERS:
             return self._end(first, day) if first.is_ring else []
@@ -158,7 +173,7 @@ class RingBook:
     def connectors_of(self, ring_id: str) -> list[Connector]:
         """Return the connectors of a ring; none if it is unknown."""
         first = next((one for one in self.connectors.values() if one.ring_id == ring_id), None)
-        return [] if first is None else self._parts(first)
+        return [] if first is None else self._all_of(first)
 
     def decide(self, decision: StaffDecision, day: int) -> list[RingMembers]:
         """Apply a verdict on a ring that came into force on a day; return the ring if it falls apart."""
@@ -187,9 +202,10 @@ class RingBook:
         for name in [name for name, one in self.connectors.items() if (one.last_day + 1) * DAY < horizon]:
             connector = self.connectors[name]
             ended += self._end(connector, day) if connector.is_ring else []
-            for part in self._parts(connector)[1:]:
-                part.part_of = ""
-                self.changed.add(part.name)
+            for part in self._all_of(connector)[1:]:
+                self._set_part_of(part, "")
+            self._set_part_of(connector, "")
+            self._parts.pop(name, None)
             self._forget(connector, connector.members)
             del self.connectors[name]
             self.changed.add(name)
@@ -203,6 +219,8 @@ class RingBook:
     def load(self, name: str, value: bytes) -> None:
         """Restore a connector from its state row."""
         connector = self.connectors[name] = decode(value, Connector)
+        if connector.part_of:
+            self._parts.setdefault(connector.part_of, set()).add(name)
         if connector.type == "staff":
             for seller_id, member in connector.members.items():
                 self.sellers.add(member.as_report(seller_id))

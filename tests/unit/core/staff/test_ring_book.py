@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from stream.contract.events import Verdict
+from stream.core.model.encoding import encode
 from stream.core.model.flips import Flip
 from stream.core.model.strata import DAY
 from stream.core.staff.connectors import MAX_MEMBERS, Connector, LookedUp
@@ -213,6 +214,30 @@ def test_two_insiders_with_common_clients_are_one_ring() -> None:
     view = book.reported[-1]
     assert [one.connector_id for one in view.connectors] == ["a", "b"]
     assert {one.seller_id: one.member.flips for one in view.members}["s5"] == 10
+
+
+def test_a_ring_with_parts_may_become_a_part_itself() -> None:
+    """Two rings of two connectors each turn out to be one broker's: every connector belongs to the one that is left."""
+    book = Book()
+    others = {f"t{number}": (1, 0.2) for number in range(80)}
+    book.day(1, staff_day(0, 1, others, "desk"), flips=80, expected=80.0)
+    one, two = ({f"{letter}{number}": (5, 0.3) for number in range(5)} for letter in "xy")
+    (first,) = book.day(2, staff_day(0, 2, one, "a"), flips=25, expected=20.0)
+    book.day(3, staff_day(0, 3, two, "b"), flips=25, expected=20.0)
+    book.day(4, staff_day(0, 4, two, "c"), flips=25, expected=20.0)
+    changed = book.day(5, staff_day(0, 5, one, "b"), flips=50, expected=40.0)
+    assert [bool(ring.members) for ring in changed] == [False, True]
+    assert changed[1].ring_id == first.ring_id
+    assert set(changed[1].members) == {*one, *two}
+    assert {name: each.part_of for name, each in book.book.connectors.items() if each.ties_clients} == {
+        "staff/a": "",
+        "staff/b": "staff/a",
+        "staff/c": "staff/a",
+    }
+    restored = Book()
+    for name, connector in book.book.connectors.items():
+        restored.book.load(name, encode(connector))
+    assert [one.name for one in restored.book.connectors_of(first.ring_id)] == ["staff/a", "staff/b", "staff/c"]
 
 
 def test_two_insiders_without_common_clients_are_two_rings() -> None:
