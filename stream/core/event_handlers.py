@@ -191,8 +191,7 @@ class EventHandlers:
         seller = state.get_or_add_seller(event.seller_id)
         seller.add_link(event.link_id, event.relation)
         evidence = None
-        if seller.flips:
-            seller.settle(state.baseline, state.clock)
+        if seller.flips:  # as after the latest flip: a link moves no number of the seller
             evidence = evaluate_seller(seller, state.baseline, [], in_ring=False)
         seller.linked_report = linked_report(seller, evidence, event.event_id, seller.flips)
         state.linked_sellers.add(seller.seller_id)

@@ -154,6 +154,15 @@ class EvidenceResult:
             terms = append(terms, log_mean + self._log_start_priors[window])
         return terms
 
+    def strongest_counts(self, watch: int) -> tuple[int, float, float]:
+        """Return the window that contributes most to a watch, its flips, and the flips that peers expect in it."""
+        terms, nothing = list(self._terms[watch]), vec[float]()
+        window = terms.index(max(terms))
+        by_variant = [self._factors.log_factor(variant, window, nothing) for variant in self._variants[watch]]
+        variant = self._variants[watch][by_variant.index(max(by_variant))]
+        counts = self._factors.totals.window(variant, window, nothing)
+        return window, counts.flips, counts.by_peers
+
     def strongest_window(self, watch: int) -> WindowEvidence:
         """Return the evidence of a watch with the window and the variant that contribute most to it."""
         terms, variants = list(self._terms[watch]), self._variants[watch]

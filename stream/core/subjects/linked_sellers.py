@@ -38,16 +38,15 @@ def linked_report(seller: Seller, evidence: SellerEvidence | None, event_id: str
     if evidence is None:
         return LinkedReport(seller.seller_id, seller.links)
     log_odds = evidence.own_log_odds
-    found = evidence.strongest_window(max(_COUNTED, key=lambda number: log_odds[number]))
-    count, expected = found.series[-1]
+    window, flips_in_window, expected = evidence.own_counts(max(_COUNTED, key=lambda number: log_odds[number]))
     earlier = seller.linked_report.latest if seller.linked_report is not None else []
     return LinkedReport(
         seller.seller_id,
         seller.links,
-        round(count),
-        expected,
+        round(flips_in_window),
+        max(expected, 0.0),
         log_factor(seller, log_odds),
-        seller.flips[found.window].at,
+        seller.flips[window].at,
         seller.flips[-1].at,
         [*earlier, *(StaffFinding(seller.seller_id, event_id, None, flip) for flip in flips)][-MAX_WINDOWS:],
     )

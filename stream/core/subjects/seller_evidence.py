@@ -23,11 +23,13 @@ class SellerEvidence(NamedTuple):
         log_odds: ln R of each watch.
         strongest_window: Gives a watch's strongest window; few are ever asked for.
         own_log_odds: ln R of each watch by the seller's flips alone, whoever else is accused.
+        own_counts: Gives a watch's strongest window by the seller's flips alone; see `EvidenceResult.strongest_counts`.
     """
 
     log_odds: list[float]
     strongest_window: Callable[[int], WindowEvidence]
     own_log_odds: list[float]
+    own_counts: Callable[[int], tuple[int, float, float]]
 
 
 def evaluate_seller(seller: Seller, baseline: Baseline, linked: list[bool], in_ring: bool) -> SellerEvidence:
@@ -48,7 +50,7 @@ def evaluate_seller(seller: Seller, baseline: Baseline, linked: list[bool], in_r
         expected_per_peer_flip=seller.expected_per_peer_flip(baseline),
     )
     result = SELLER_MODEL.evaluate(seller.history, totals, prior)
-    found = SellerEvidence(result.log_odds, result.strongest_window, result.log_odds)
+    found = SellerEvidence(result.log_odds, result.strongest_window, result.log_odds, result.strongest_counts)
     if in_ring:
         found = _in_ring(found)
     return _as_client(found, seller, totals, prior, linked) if any(linked) else found
