@@ -21,7 +21,6 @@ from stream.core.case_handlers import CaseHandlers
 from stream.core.cases.rules import CASE_RULES, CaseRules
 from stream.core.event_clock import EventClock
 from stream.core.event_handlers import EventHandlers
-from stream.core.evidence.watches import INSIDER_RING_SLACK, LINKED_RING_SLACK, log_threshold
 from stream.core.model.encoding import encode
 from stream.core.model.flip_windows import MAX_WINDOWS
 from stream.core.model.strata import DAY
@@ -65,8 +64,8 @@ class Detector:
         rings = RingBook(
             self._report_ring,
             {
-                "staff": log_threshold(budget, INSIDER_RING_SLACK),
-                "link": log_threshold(budget, LINKED_RING_SLACK),
+                "staff": self._policy.log_ring_thresholds["ring.insider"],
+                "link": self._policy.log_ring_thresholds["ring.linked"],
             },
         )
         self.state = State(number, tasks, self._evaluate_staff, rings, pseudonyms, rules)

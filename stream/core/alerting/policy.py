@@ -83,6 +83,9 @@ class AlertPolicy:
     Args:
         budget: False alarms allowed for each 1,000 subjects a year and watch family.
         config_digest: Digest of the settings, which every alert carries.
+
+    Attributes:
+        log_ring_thresholds: ln of the joint odds at which a ring is named.
     """
 
     def __init__(self, budget: float, config_digest: str) -> None:
@@ -90,7 +93,7 @@ class AlertPolicy:
             "seller": log_threshold(budget, SELLER_SLACK),
             "staff": log_threshold(budget, STAFF_SLACK),
         }
-        self._log_ring_thresholds: dict[Kind, float] = {
+        self.log_ring_thresholds: dict[Kind, float] = {
             "ring.insider": log_threshold(budget, INSIDER_RING_SLACK),
             "ring.linked": log_threshold(budget, LINKED_RING_SLACK),
         }
@@ -270,7 +273,7 @@ class AlertPolicy:
     def _log_threshold(self, draft: AlertDraft) -> float:
         """Return the ln R that a draft had to reach."""
         if draft.subject.type == "ring":
-            return self._log_ring_thresholds[draft.kind]
+            return self.log_ring_thresholds[draft.kind]
         return self._log_thresholds[draft.subject.type]
 
     def evaluate_rating_shift(

@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
-from stream.core.evidence.bayes import THETAS
+from librt.vecs import vec
+
+from stream.core.evidence.bayes import THETAS, log_add, log_of_sum
 from stream.core.evidence.insider_clients import LOG_CLIENT_ODDS
 from stream.core.model.sums import total
 
 #: pi, the share of clients among the sellers that a broker's connector ties. Buyers are one seller in a hundred, and
 #: ten times as frequent there: the factor by which an accused staff member moves the odds of the sellers served.
 CLIENT_SHARE: Final = 0.01 * math.exp(LOG_CLIENT_ODDS)
-ConnectorType = Literal["staff", "link"]
 #: The log odds that a group must still have without its strongest member: a ring is more than one cheat and its
 #: neighbours. Shops of one owner have causes in common, so of several shops that changed at once, one may look like a
 #: cheat and the others a little. On simulated markets 3 of 47 such families had a joint factor above 300, and less than
@@ -67,10 +68,7 @@ def joint(log_factors: Sequence[float], others: float = 0.0) -> RingEvidence:
 
 def log_term(log_factor: float) -> float:
     """Return what a seller with this log factor adds: log(1 - pi + pi B)."""
-    log_client = log_factor + math.log(CLIENT_SHARE)
-    log_other = math.log1p(-CLIENT_SHARE)
-    top = max(log_client, log_other)
-    return top + math.log(math.exp(log_client - top) + math.exp(log_other - top))
+    return log_add(log_factor + math.log(CLIENT_SHARE), math.log1p(-CLIENT_SHARE))
 
 
 def client_share(log_factors: Sequence[float]) -> float:
@@ -116,8 +114,7 @@ def log_client_factor(flips: int, expected: float) -> float:
         + log_some
         for theta in THETAS
     ]
-    top = max(terms)
-    return top + math.log(total(math.exp(term - top) for term in terms) / len(THETAS))
+    return log_of_sum(vec[float](terms)) - math.log(len(THETAS))
 
 
 def _log_some_flips(expected: float, shape: float, rate: float) -> float:

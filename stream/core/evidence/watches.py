@@ -64,6 +64,7 @@ SELLER_PRIOR: Final = (2.0, 2.0)
 #: with and without confounders and cheats (docs/detection.md).
 SELLER_SLACK: Final = 5.0
 STAFF_SLACK: Final = 30.0
+#: The same of rings. What ties linked sellers may give them causes in common, so their bound is taken as it is.
 INSIDER_RING_SLACK: Final = 5.0
 LINKED_RING_SLACK: Final = 1.0
 

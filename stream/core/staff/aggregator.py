@@ -194,8 +194,7 @@ class StaffAggregator:
         apply_decision(history, decision)
         self.changed_histories.add(history.actor_id)
         if history.confirmed and not history.announced and history.flips.latest:
-            history.announced = [main_seller := history.main_seller()]
-            conclusion.accused.append((decided_on, history.actor_id, main_seller))
+            _announce(history, decided_on, conclusion)
         elif decision.clears:
             if history.announced:
                 history.announced = []
@@ -231,9 +230,8 @@ class StaffAggregator:
             history = self._add_reports(actor_id, reports, day_weight)
             watches = [n for n, watch in enumerate(STAFF_WATCHES) if any(watch.count(report) for report in reports)]
             self._evaluate(history, market, evaluated_on, watches)
-            if _is_accused(history) and history.announced != [main_seller := history.main_seller()]:
-                history.announced = [main_seller]
-                conclusion.accused.append((day, actor_id, main_seller))
+            if _is_accused(history) and history.announced != [history.main_seller()]:
+                _announce(history, day, conclusion)
         self._evaluate_rings(day_reports, evaluated_on, conclusion)
 
     def _evaluate_rings(self, day_reports: list[DayReport], day: int, conclusion: Conclusion) -> None:
@@ -253,8 +251,7 @@ class StaffAggregator:
             )
             conclusion.rings += self.rings.evaluate(connector, day, looked_up)
             if connector.ties_clients and not history.announced:
-                history.announced = [main_seller := history.main_seller()]
-                conclusion.accused.append((day, history.actor_id, main_seller))
+                _announce(history, day, conclusion)
 
     def _add_reports(self, actor_id: str, reports: list[StaffReport], day_weight: float) -> StaffHistory:
         """Add one day's reports about a staff member to the member's history."""
@@ -330,6 +327,12 @@ def _is_accused(history: StaffHistory) -> bool:
         watch.names_clients and history.alerted_at.get(watch.kind, -math.inf) >= history.evaluated_since()
         for watch in STAFF_WATCHES
     )
+
+
+def _announce(history: StaffHistory, day: int, conclusion: Conclusion) -> None:
+    """Add an accusation of a day, with its main seller, to a conclusion."""
+    history.announced = [main_seller := history.main_seller()]
+    conclusion.accused.append((day, history.actor_id, main_seller))
 
 
 def _in_order(findings: Iterable[list[StaffFinding]]) -> list[StaffFinding]:

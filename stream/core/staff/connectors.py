@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
 from stream.core.evidence.rings import (
-    ConnectorType,
     RingEvidence,
     joint,
     log_client_factor,
@@ -32,6 +31,9 @@ NO_FLIPS: Final = -1000.0
 
 #: Pseudo-count of the level of a staff member's look-ups: mean 1, standard deviation 1/4, as in the watch on them.
 _LEVEL_FLIPS: Final = 16.0
+
+
+ConnectorType = Literal["staff", "link"]
 
 
 class LookedUp(NamedTuple):

@@ -192,7 +192,7 @@ class Conclusion(Broadcast, tag="judged", kw_only=True):
 
 
 class StaffCaseEvent(msgspec.Struct, tag="case", kw_only=True):
-    """An event of a case about a staff member, from the task whose partition it came in.
+    """An event of a case about a staff member or a ring, from the task whose partition it came in.
 
     It is sent before that task reports that day, so the aggregator has it when it concludes that day.
     """

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
-from stream.core.evidence.rings import MIN_MEMBERS, ConnectorType
+from stream.core.evidence.rings import MIN_MEMBERS
 from stream.core.model.encoding import ROW_VERSION, decode, encode
 from stream.core.model.strata import DAY
-from stream.core.staff.connectors import Connector, LookedUp, TiedSeller
+from stream.core.staff.connectors import Connector, ConnectorType, LookedUp, TiedSeller
 from stream.core.staff.decisions import StaffDecision
 from stream.core.staff.history import end_of_day
 from stream.core.staff.messages import DayReport, LinkedReport, RingMembers, StaffFinding, StaffReport
-from stream.core.staff.rings import RingView, merged, others_term, share_clients, stands_without, view_of
+from stream.core.staff.rings import RingView, share_clients, view_of
 from stream.core.staff.seller_totals import SellerTotals
 
 #: Reports a ring with the latest flips that its connectors tie, at the end of a day (days since 1970-01-01).
@@ -141,9 +141,8 @@ class RingBook:
             return self._end(first, day) if first.is_ring else []
         # Accused staff move the odds of the sellers that they served by themselves.
         by_links = all(one.type == "link" for one in parts)
-        sellers, others = merged(parts), others_term(parts)
         members = [one.seller_id for one in ring.members]
-        moved = [name for name in members if by_links and stands_without(name, sellers, others)]
+        moved = [one.seller_id for one in ring.members if by_links and ring.stands_without(one)]
         is_unchanged = first.is_ring and (sorted(first.joined_at), first.moved) == (sorted(members), moved)
         first.named_at, first.fell_apart_at, first.moved = first.named_at or at, None, moved
         first.joined_at = {name: first.joined_at.get(name, at) for name in members}
@@ -163,10 +162,7 @@ class RingBook:
         connector = self.connectors.get(f"staff/{decision.subject_id}")
         if connector is None:
             return []
-        self._forget(connector, connector.members)
-        connector.forget_evidence(decision.at)
-        connector.muted_until = decision.muted_until
-        self.changed.add(connector.name)
+        self._clear(connector, decision)
         first = self.connectors.get(connector.part_of, connector)
         return self._update(first, day) if first.is_ring else []
 
@@ -186,11 +182,15 @@ class RingBook:
         if not decision.clears:
             return []
         for part in parts:
-            self._forget(part, part.members)
-            part.forget_evidence(decision.at)
-            part.muted_until = decision.muted_until
-            self.changed.add(part.name)
+            self._clear(part, decision)
         return self._end(first, day) if first.is_ring else []
+
+    def _clear(self, connector: Connector, decision: StaffDecision) -> None:
+        """Let a connector begin anew after a verdict that clears it."""
+        self._forget(connector, connector.members)
+        connector.forget_evidence(decision.at)
+        connector.muted_until = decision.muted_until
+        self.changed.add(connector.name)
 
     def drop_inactive(self, horizon: float, day: int) -> list[RingMembers]:
         """Drop connectors without a report since `horizon` (epoch seconds): the bound on this class's memory.

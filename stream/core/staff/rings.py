@@ -10,7 +10,17 @@ import math
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from stream.core.evidence.rings import MIN_LOG_ODDS_WITHOUT, RingEvidence, client_share, joint, log_client_odds
+from librt.vecs import vec
+
+from stream.core.evidence.bayes import log_of_sum
+from stream.core.evidence.rings import (
+    MIN_LOG_ODDS_WITHOUT,
+    RingEvidence,
+    client_share,
+    joint,
+    log_client_odds,
+    log_term,
+)
 from stream.core.model.sums import total
 from stream.core.staff.connectors import Connector, TiedSeller
 
@@ -47,18 +57,18 @@ class RingView(NamedTuple):
     tied: int
     merged_into: str | None = None
 
+    def stands_without(self, one: LikelyClient) -> bool:
+        """Return whether all other sellers have evidence, too: only then it speaks against this one."""
+        return self.evidence.log_odds - log_term(one.member.log_factor) >= MIN_LOG_ODDS_WITHOUT
+
 
 def view_of(first: Connector, connectors: Sequence[Connector], merged_into: str | None = None) -> RingView:
     """Return the ring of some connectors that is named after the first one."""
     sellers = merged(connectors)
-    evidence = joint([member.log_factor for member in sellers.values()], others_term(connectors))
+    others = total(one.others_term for one in connectors)
+    evidence = joint([member.log_factor for member in sellers.values()], others)
     tied = len(sellers) + round(total(one.others for one in connectors))
     return RingView(first, connectors, clients_of(sellers), evidence, tied, merged_into)
-
-
-def others_term(connectors: Sequence[Connector]) -> float:
-    """Return what the sellers add to the joint log odds that connectors tie and do not keep."""
-    return total(one.others_term for one in connectors)
 
 
 def clients_of(sellers: dict[str, TiedSeller]) -> list[LikelyClient]:
@@ -69,12 +79,6 @@ def clients_of(sellers: dict[str, TiedSeller]) -> list[LikelyClient]:
         for seller_id, member in sorted(sellers.items(), key=lambda item: (-item[1].log_factor, item[0]))
     ]
     return [one for one in members if one.log_odds >= 0 and one.member.flips]
-
-
-def stands_without(seller_id: str, sellers: dict[str, TiedSeller], others: float) -> bool:
-    """Return whether the other sellers of a link have evidence, too: only then it speaks against this seller."""
-    factors = [member.log_factor for name, member in sellers.items() if name != seller_id]
-    return joint(factors, others).log_odds >= MIN_LOG_ODDS_WITHOUT
 
 
 def merged(connectors: Sequence[Connector]) -> dict[str, TiedSeller]:
@@ -115,7 +119,7 @@ def share_clients(one: Connector, other: Connector, sellers: int) -> bool:
     factors = [
         shared * math.log(share / by_chance) + apart * math.log((1 - share) / (1 - by_chance)) for share in _SHARED
     ]
-    return math.log(total(math.exp(factor) for factor in factors) / len(factors)) >= _MIN_LOG_SHARED_ODDS
+    return log_of_sum(vec[float](factors)) - math.log(len(factors)) >= _MIN_LOG_SHARED_ODDS
 
 
 def _clients(connector: Connector) -> set[str]:
