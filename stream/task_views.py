@@ -106,7 +106,7 @@ def _families(detector: Detector, budget: float) -> dict[str, FamilyView]:
         return FamilyView(subjects, raised, budget * subjects / 1000, evidence)
 
     sellers = [seller for seller in detector.state.sellers.values() if seller.has_had_reviews]
-    staff = detector.state.aggregator.histories.values()
+    staff = detector.state.aggregator.staff.histories.values()
     return {
         "sellers": family(
             (seller.alerted_at for seller in sellers),

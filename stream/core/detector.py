@@ -25,11 +25,13 @@ from stream.core.model.encoding import encode
 from stream.core.model.flip_windows import MAX_WINDOWS
 from stream.core.model.strata import DAY
 from stream.core.risk_set import RiskSet
+from stream.core.staff.aggregator import Books
 from stream.core.staff.history import StaffHistory, end_of_day
 from stream.core.staff.market_totals import MarketTotals
 from stream.core.staff.messages import Conclusion, DayRequest, Forget, Message, StaffCaseEvent, StaffFinding
 from stream.core.staff.ring_book import RingBook
 from stream.core.staff.rings import RingView
+from stream.core.staff.staff_book import StaffBook
 from stream.core.state import codec
 from stream.core.state.deduplication import DeduplicationResult
 from stream.core.state.state import State
@@ -68,7 +70,8 @@ class Detector:
                 "link": self._policy.log_ring_thresholds["ring.linked"],
             },
         )
-        self.state = State(number, tasks, self._evaluate_staff, rings, pseudonyms, rules)
+        books = Books(StaffBook(self._evaluate_staff), rings)
+        self.state = State(number, tasks, books, pseudonyms, rules)
         self.outbox: list[Message] = []
         self._risk_set = RiskSet(self.state)
         self._clock = EventClock(self.state, self._risk_set, self.outbox)

@@ -74,4 +74,4 @@ class LocalTasks(LocalBus):
         """Yield all staff members if a day may have been concluded since the last call: about once a day."""
         if self._delivered:
             self._delivered = False
-            yield from self.tasks[AGGREGATOR].state.aggregator.histories.values()
+            yield from self.tasks[AGGREGATOR].state.aggregator.staff.histories.values()

@@ -93,7 +93,7 @@ def _subject_evidence(tasks: list[Detector], budget: float) -> Iterator[_Subject
                     seller.flips,
                     seller.alerted_at.get(kind, -math.inf),
                 )
-        for history in task.state.aggregator.histories.values():
+        for history in task.state.aggregator.staff.histories.values():
             number, log_odds = _strongest([-math.inf if value is None else value for value in history.log_odds])
             if log_odds > -math.inf:
                 watch = STAFF_WATCHES[number]

@@ -1,4 +1,4 @@
-"""The aggregator of evidence over tasks: it collects whole days of reports, and evaluates staff and rings.
+"""The aggregator of evidence over tasks: it collects whole days of reports, and lets its books conclude them.
 
 Invariant: a day is concluded once every task has reported all of it (or announced that it is idle), and days are
 concluded in order. So the outcome depends on the reports and not on their order of arrival. A report of a day that is
@@ -7,11 +7,9 @@ concluded already counts in the next conclusion.
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from itertools import chain
-from typing import Final
+from collections.abc import Callable
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -19,16 +17,13 @@ from stream.contract.events import CaseEvent
 from stream.core.baseline.day_sums import forward_decay_weight
 from stream.core.model.encoding import ROW_VERSION, decode, encode
 from stream.core.model.strata import DAY, FOLLOW_UP_SECONDS
-from stream.core.model.sums import total
-from stream.core.staff.connectors import Connector, LookedUp
-from stream.core.staff.decisions import HeldCaseEvent, StaffDecision, apply_decision
-from stream.core.staff.history import StaffHistory
+from stream.core.staff.decisions import HeldCaseEvent, StaffDecision
 from stream.core.staff.market_totals import MarketTotals
-from stream.core.staff.messages import Conclusion, DayReport, DayRequest, StaffFinding, StaffReport
+from stream.core.staff.messages import Conclusion, DayReport, DayRequest
 from stream.core.staff.ring_book import RingBook
-from stream.core.staff.watches import STAFF_WATCHES, lookups_prior
+from stream.core.staff.staff_book import StaffBook
 
-#: Inactive staff are dropped once in this many days of event time.
+#: What is inactive is dropped once in this many days of event time.
 _MONTH_DAYS: Final = 30
 
 
@@ -60,49 +55,41 @@ class UnconcludedRow(msgspec.Struct, array_like=True, gc=False):
     message: DayReport
 
 
-#: Evaluates one staff member at the end of a day: the history, the market, the day, and the numbers of the watches
-#: that have new evidence.
-EvaluateStaff = Callable[[StaffHistory, MarketTotals, int, list[int]], None]
-#: Applies an event to a staff member's case; returns the decision if a verdict came into force.
-DecideStaff = Callable[[CaseEvent], StaffDecision | None]
+#: Applies an event to a case; returns the decision if a verdict came into force.
+DecideCase = Callable[[CaseEvent], StaffDecision | None]
+
+
+class Books(NamedTuple):
+    """What the aggregator evaluates at the end of a day."""
+
+    staff: StaffBook
+    rings: RingBook
 
 
 class StaffAggregator:
-    """Reports until their day is concluded, and the histories of staff.
+    """Reports until their day is concluded, and the books that conclude them.
 
     Args:
         reporters: The number of tasks.
-        evaluate: Called at the end of each day for each staff member with a new flip or removal of a critical review.
-        decide: Called with each event of a staff member's case, in order of days.
-        close: Closes the cases of staff and rings whose time for an appeal is over, at a time in epoch seconds.
-        rings: The rings of all tasks' sellers.
+        books: What is evaluated.
+        decide: Called with each event of a case of the books' subjects, in order of days.
+        close: Closes the cases of these subjects whose time for an appeal is over, at a time in epoch seconds.
 
     Attributes:
         progress: How far reports and conclusions have come.
-        histories: By staff member.
         unconcluded: Reports of days that are not concluded, by the name of their state row.
-        changed_unconcluded, changed_histories: Names of the rows that have changed since they were last written.
+        changed_unconcluded: Names of the rows that have changed since they were last written.
     """
 
-    def __init__(
-        self,
-        reporters: int,
-        evaluate: EvaluateStaff,
-        decide: DecideStaff,
-        close: Callable[[float], None],
-        rings: RingBook,
-    ) -> None:
+    def __init__(self, reporters: int, books: Books, decide: DecideCase, close: Callable[[float], None]) -> None:
         self.progress = Progress(version=ROW_VERSION)
-        self.rings = rings
-        rings.findings_of = self._findings_of
-        self.histories: dict[str, StaffHistory] = {}
+        self.staff, self.rings = books
+        self.rings.findings_of = self.staff.findings_of
         self.unconcluded: dict[str, DayReport] = {}
         self.changed_unconcluded: set[str] = set()
-        self.changed_histories: set[str] = set()
         #: The day that each reporter was last asked for. After a restart the aggregator may ask again.
         self._requested: dict[int, int] = {}
         self._reporters = reporters
-        self._evaluate = evaluate
         self._decide = decide
         self._close = close
 
@@ -172,37 +159,15 @@ class StaffAggregator:
             if decision is None:  # no verdict in force
                 continue
             if event.subject.type == "ring":
-                self._apply_to_ring(decision, decided_on, conclusion)
-            elif (history := self.histories.get(decision.subject_id)) is not None:  # else inactive for two years
-                self._apply_to_staff(history, decision, decided_on, conclusion)
+                for connector in self.rings.connectors_of(decision.subject_id) if decision.clears else ():
+                    self.staff.clear_of_ring(connector, decided_on, conclusion)
+                conclusion.rings += self.rings.decide(decision, decided_on)
+            elif self.staff.decide(decision, decided_on, conclusion) and decision.clears:
+                conclusion.rings += self.rings.clear_staff(decision, decided_on)
         self._close(day * DAY)
 
-    def _apply_to_ring(self, decision: StaffDecision, decided_on: int, conclusion: Conclusion) -> None:
-        """Apply a verdict on a ring; staff that only the ring accuses are accused no more if it is cleared."""
-        for connector in self.rings.connectors_of(decision.subject_id) if decision.clears else ():
-            history = self.histories.get(connector.connector_id) if connector.type == "staff" else None
-            if history is not None and history.announced and not _is_accused(history):
-                history.announced = []
-                self.changed_histories.add(history.actor_id)
-                conclusion.withdrawn.append((decided_on, history.actor_id))
-        conclusion.rings += self.rings.decide(decision, decided_on)
-
-    def _apply_to_staff(
-        self, history: StaffHistory, decision: StaffDecision, decided_on: int, conclusion: Conclusion
-    ) -> None:
-        """Apply a verdict on a staff member; add to the accusations and withdrawals."""
-        apply_decision(history, decision)
-        self.changed_histories.add(history.actor_id)
-        if history.confirmed and not history.announced and history.flips.latest:
-            _announce(history, decided_on, conclusion)
-        elif decision.clears:
-            if history.announced:
-                history.announced = []
-                conclusion.withdrawn.append((decided_on, history.actor_id))
-            conclusion.rings += self.rings.clear_staff(decision, decided_on)
-
     def _reach_day(self, day: int, conclusion: Conclusion) -> None:
-        """Note that a day is concluded; in a new month, drop the histories of inactive staff.
+        """Note that a day is concluded; in a new month, drop what is inactive.
 
         By the month and not by the day, because the number of days that are concluded at once depends on when reports
         arrive.
@@ -213,25 +178,17 @@ class StaffAggregator:
         month = day // _MONTH_DAYS
         if concluded_through is not None and month > concluded_through // _MONTH_DAYS:
             horizon = month * _MONTH_DAYS * DAY - FOLLOW_UP_SECONDS
-            self._drop_inactive(horizon)
+            self.staff.drop_inactive(horizon)
             conclusion.rings += self.rings.drop_inactive(horizon, day)
         self.progress.concluded_through = day
 
     def _conclude_day(self, day: int, day_reports: list[DayReport], conclusion: Conclusion) -> None:
         """Conclude one day. The reports are sorted by row name, so their order of arrival has no effect."""
         market, day_weight = self.progress.market, forward_decay_weight(day)
-        staff: defaultdict[str, list[StaffReport]] = defaultdict(list)
         for day_report in day_reports:
             market.add(day_report.sums, day_weight)
-            for report in day_report.staff:
-                staff[report.actor_id].append(report)
         evaluated_on = max(day, self.progress.concluded_through or day)
-        for actor_id, reports in sorted(staff.items()):
-            history = self._add_reports(actor_id, reports, day_weight)
-            watches = [n for n, watch in enumerate(STAFF_WATCHES) if any(watch.count(report) for report in reports)]
-            self._evaluate(history, market, evaluated_on, watches)
-            if _is_accused(history) and history.announced != [history.main_seller()]:
-                _announce(history, day, conclusion)
+        self.staff.add_day(day, evaluated_on, day_weight, day_reports, market, conclusion)
         self._evaluate_rings(day_reports, evaluated_on, conclusion)
 
     def _evaluate_rings(self, day_reports: list[DayReport], day: int, conclusion: Conclusion) -> None:
@@ -240,53 +197,10 @@ class StaffAggregator:
             if connector.type == "link":
                 conclusion.rings += self.rings.evaluate(connector, day)
                 continue
-            history = self.histories[connector.connector_id]
-            ratio, flips = lookups_prior(history, self.progress.market, day).looked_up_ratio, history.flips
-            looked_up = LookedUp(
-                ratio,
-                flips.count,
-                max(flips.expected, flips.expected_long_run),
-                self.rings.sellers,
-                _is_accused(history),
-            )
+            looked_up = self.staff.looked_up(connector, self.progress.market, day, self.rings.sellers)
             conclusion.rings += self.rings.evaluate(connector, day, looked_up)
-            if connector.ties_clients and not history.announced:
-                _announce(history, day, conclusion)
-
-    def _add_reports(self, actor_id: str, reports: list[StaffReport], day_weight: float) -> StaffHistory:
-        """Add one day's reports about a staff member to the member's history."""
-        first_seen = min(report.first_seen for report in reports)
-        history = self.histories.get(actor_id)
-        if history is None:
-            history = self.histories[actor_id] = StaffHistory(
-                version=ROW_VERSION, actor_id=actor_id, first_seen=first_seen, log_odds=[None for _ in STAFF_WATCHES]
-            )
-        self.changed_histories.add(actor_id)
-        history.first_seen = min(first_seen, history.first_seen)
-        for report in reports:
-            history.looked_up_flips += report.looked_up_flips
-            history.looked_up_expected += report.looked_up_expected
-            history.removed += day_weight * report.removed
-            history.critical += day_weight * report.critical
-            # A report lists the latest findings of a day and only counts the ones before them.
-            history.flips.count += report.flips - len(report.latest)
-            history.flips.retracted += report.retracted - len([one for one in report.latest if one.flip.retracted])
-            history.removals.count += report.critical - len(report.latest_removed)
-        since = history.evaluated_since()
-        history.flips.add(_in_order(report.latest for report in reports), since, one_window=False)
-        history.removals.add(_in_order(report.latest_removed for report in reports), since, one_window=True)
-        history.flips.expected += total(report.expected for report in reports)
-        history.flips.expected_long_run += total(report.expected_long_run for report in reports)
-        removed = total(report.removed for report in reports)
-        if removed:
-            history.removals.expected += removed * self.progress.market.critical_share(history, day_weight)
-            history.removals.expected_long_run = history.removals.expected
-        return history
-
-    def _findings_of(self, connector: Connector) -> list[StaffFinding]:
-        """Return the latest flips that a connector ties."""
-        history = self.histories.get(connector.connector_id) if connector.type == "staff" else None
-        return connector.latest if history is None else history.flips.latest
+            if connector.ties_clients:
+                self.staff.accuse_for_ring(connector, day, conclusion)
 
     def progress_row(self, _: str) -> bytes:
         """Return the state row of the progress."""
@@ -304,37 +218,3 @@ class StaffAggregator:
     def load_unconcluded(self, name: str, value: bytes) -> None:
         """Restore a report from its state row."""
         self.unconcluded[name] = decode(value, UnconcludedRow).message
-
-    def history_row(self, name: str) -> bytes | None:
-        """Return the state row of a staff member; None if the history was dropped."""
-        history = self.histories.get(name)
-        return None if history is None else encode(history)
-
-    def load_history(self, name: str, value: bytes) -> None:
-        """Restore a staff member's history from its state row."""
-        self.histories[name] = decode(value, StaffHistory)
-
-    def _drop_inactive(self, horizon: float) -> None:
-        """Drop staff without a finding since `horizon` (epoch seconds): the bound on this class's memory."""
-        for name in [name for name, history in self.histories.items() if history.last_active_at() < horizon]:
-            del self.histories[name]
-            self.changed_histories.add(name)
-
-
-def _is_accused(history: StaffHistory) -> bool:
-    """Return whether a staff member is accused of flips of looked-up reviews, by a watch of its own or by a verdict."""
-    return history.confirmed or any(
-        watch.names_clients and history.alerted_at.get(watch.kind, -math.inf) >= history.evaluated_since()
-        for watch in STAFF_WATCHES
-    )
-
-
-def _announce(history: StaffHistory, day: int, conclusion: Conclusion) -> None:
-    """Add an accusation of a day, with its main seller, to a conclusion."""
-    history.announced = [main_seller := history.main_seller()]
-    conclusion.accused.append((day, history.actor_id, main_seller))
-
-
-def _in_order(findings: Iterable[list[StaffFinding]]) -> list[StaffFinding]:
-    """Return the findings of several reports in order of time and event."""
-    return sorted(chain.from_iterable(findings), key=lambda finding: (finding.flip.at, finding.event_id))

@@ -18,11 +18,10 @@ from stream.core.cases.book import CaseBook
 from stream.core.cases.rules import CaseRules
 from stream.core.model.encoding import ROW_VERSION, StateError, decode, encode
 from stream.core.staff.accused import AccusedStaff
-from stream.core.staff.aggregator import EvaluateStaff, StaffAggregator
+from stream.core.staff.aggregator import Books, StaffAggregator
 from stream.core.staff.decisions import StaffDecision
 from stream.core.staff.exposure import StaffExposure
 from stream.core.staff.messages import LinkedReport
-from stream.core.staff.ring_book import RingBook
 from stream.core.state import codec
 from stream.core.state.closed_reviews import ClosedReviews
 from stream.core.state.deduplication import Deduplicator
@@ -42,7 +41,7 @@ class State:
     Args:
         number: The task's number. The task of number `messages.AGGREGATOR` is the aggregator of staff evidence.
         tasks: The number of tasks.
-        evaluate_staff: Called at the end of a day for each staff member with new evidence.
+        books: What the aggregator evaluates.
         pseudonyms: Fingerprint of the pseudonym key; empty if ids are kept as they are.
         rules: How cases are decided.
 
@@ -64,8 +63,7 @@ class State:
         self,
         number: int,
         tasks: int,
-        evaluate_staff: EvaluateStaff,
-        rings: RingBook,
+        books: Books,
         pseudonyms: str,
         rules: CaseRules,
     ) -> None:
@@ -93,7 +91,7 @@ class State:
         self.timers = Timers()
         self.cases = cases = CaseBook(rules, self.counts)
         self.aggregator = StaffAggregator(
-            tasks, evaluate_staff, self._decide_staff, lambda now: cases.close_and_forget(now, ("staff", "ring")), rings
+            tasks, books, self._decide_case, lambda now: cases.close_and_forget(now, ("staff", "ring"))
         )
         #: Names of the rows that have changed, by kind; on the hot path a change is one addition to a set.
         self.changed_names: dict[bytes, set[str]] = {
@@ -112,8 +110,8 @@ class State:
             codec.PROGRESS: set(),
             codec.ACCUSED: set(),
             codec.UNCONCLUDED: self.aggregator.changed_unconcluded,
-            codec.STAFF_HISTORY: self.aggregator.changed_histories,
-            codec.CONNECTOR: rings.changed,
+            codec.STAFF_HISTORY: books.staff.changed,
+            codec.CONNECTOR: books.rings.changed,
             codec.CASE: self.cases.changed,
             codec.QUEUE_MODEL: self.cases.queue.changed,
         }
@@ -133,13 +131,13 @@ class State:
             codec.PROGRESS: self.aggregator.progress_row,
             codec.ACCUSED: lambda _: encode(self.accused),
             codec.UNCONCLUDED: self.aggregator.unconcluded_row,
-            codec.STAFF_HISTORY: self.aggregator.history_row,
-            codec.CONNECTOR: rings.row,
+            codec.STAFF_HISTORY: books.staff.row,
+            codec.CONNECTOR: books.rings.row,
             codec.CASE: self.cases.row,
             codec.QUEUE_MODEL: self.cases.queue.row,
         }
 
-    def _decide_staff(self, event: CaseEvent) -> StaffDecision | None:
+    def _decide_case(self, event: CaseEvent) -> StaffDecision | None:
         """Apply an event of a staff member's or a ring's case; return the decision if a verdict came into force."""
         decision = self.cases.on_event(event)
         self.cases.show(event.case_id)  # it was shown before with this event, and may be another now
@@ -227,7 +225,7 @@ class State:
         yield codec.STAFF_EXPOSURE, self.staff
         yield codec.CLIENT_EXPOSURE, (one.name for staff in self.staff.values() for one in staff.clients.values())
         yield codec.UNCONCLUDED, self.aggregator.unconcluded
-        yield codec.STAFF_HISTORY, self.aggregator.histories
+        yield codec.STAFF_HISTORY, self.aggregator.staff.histories
         yield codec.CONNECTOR, self.aggregator.rings.connectors
         yield codec.CASE, self.cases.cases
         yield codec.QUEUE_MODEL, self.cases.queue.names()
@@ -334,7 +332,7 @@ class State:
             codec.ACCUSED: accused,
             codec.PROGRESS: self.aggregator.load_progress,
             codec.UNCONCLUDED: self.aggregator.load_unconcluded,
-            codec.STAFF_HISTORY: self.aggregator.load_history,
+            codec.STAFF_HISTORY: self.aggregator.staff.load,
             codec.CONNECTOR: self.aggregator.rings.load,
             codec.CASE: self.cases.load,
             codec.QUEUE_MODEL: self.cases.queue.load,

@@ -56,7 +56,7 @@ def task(*subjects: Seller | StaffHistory, clock: float = NOW) -> Detector:
         if isinstance(subject, Seller):
             detector.state.sellers[subject.seller_id] = subject
         else:
-            detector.state.aggregator.histories[subject.actor_id] = subject
+            detector.state.aggregator.staff.histories[subject.actor_id] = subject
     return detector
 
 

@@ -236,7 +236,7 @@ def test_a_verdict_on_staff_needs_two_analysts_and_withdraws_the_accusation(even
     assert cases
     assert all(case.waits_for_second for case in cases)
     both = _Run(events, "dismissed", tasks, muted_until=events[-1].occurred_at)
-    histories = both.tasks.tasks[0].state.aggregator.histories
+    histories = both.tasks.tasks[0].state.aggregator.staff.histories
     withdrawn = [case.subject.id for case in cases]
     assert not any(histories[name].announced for name in withdrawn)
     for task in both.tasks.tasks:
@@ -249,7 +249,7 @@ def test_a_verdict_on_staff_needs_two_analysts_and_withdraws_the_accusation(even
 
 def test_a_confirmed_insider_stays_accused(events: list[Event]) -> None:
     run = _run("confirmed")
-    histories = run.tasks.tasks[0].state.aggregator.histories
+    histories = run.tasks.tasks[0].state.aggregator.staff.histories
     confirmed = [history for history in histories.values() if history.confirmed]
     assert confirmed
     assert all(history.announced for history in confirmed if history.flips.latest)

@@ -18,7 +18,7 @@ from stream.core.detector import Detector
 from stream.core.model.flips import Flip
 from stream.core.model.strata import DAY
 from stream.core.staff.accused import CONCLUSION_DELAY_DAYS, AccusedStaff
-from stream.core.staff.aggregator import StaffAggregator
+from stream.core.staff.aggregator import Books, StaffAggregator
 from stream.core.staff.history import StaffHistory, end_of_day
 from stream.core.staff.market_totals import MarketTotals
 from stream.core.staff.messages import (
@@ -35,6 +35,7 @@ from stream.core.staff.messages import (
     report_parts,
 )
 from stream.core.staff.ring_book import RingBook
+from stream.core.staff.staff_book import StaffBook
 from stream.core.staff.watches import STAFF_WATCHES
 from stream.market import simulate
 from stream.offline.local_bus import LocalBus, LocalTasks
@@ -88,7 +89,9 @@ class Outcome:
         self.evaluated: list[tuple[str, int, int, float]] = []
         self.conclusions: list[Conclusion] = []
         rings = RingBook(lambda *_: None, {"staff": math.inf, "link": math.inf})
-        self.aggregator = StaffAggregator(REPORTERS, self._evaluate, lambda _: None, lambda _: None, rings)
+        self.aggregator = StaffAggregator(
+            REPORTERS, Books(StaffBook(self._evaluate), rings), lambda _: None, lambda _: None
+        )
 
     def _evaluate(self, history: StaffHistory, market: MarketTotals, day: int, watches: list[int]) -> None:
         assert [STAFF_WATCHES[number].kind for number in watches][-1] == "staff.removals"
@@ -125,11 +128,11 @@ def test_conclusions_do_not_depend_on_the_order_of_reports(order: list[int], dat
     for report in [*(next(remaining[reporter]) for reporter in order), *closing(by_reporter)]:
         permuted.take(report)
     assert in_sequence.evaluated == permuted.evaluated
-    assert in_sequence.aggregator.histories == permuted.aggregator.histories
+    assert in_sequence.aggregator.staff.histories == permuted.aggregator.staff.histories
     assert in_sequence.aggregator.progress == permuted.aggregator.progress
     assert in_sequence.accused() == permuted.accused()
     assert not in_sequence.aggregator.unconcluded
-    flips = in_sequence.aggregator.histories["a"].flips
+    flips = in_sequence.aggregator.staff.histories["a"].flips
     assert flips.count == sum(map(sum, days))
     assert flips.expected == pytest.approx(4 * (0.1 + 0.2 + 0.3))
     times = [flipped.flip.at for flipped in flips.latest]
@@ -152,7 +155,7 @@ def test_day_waits_for_all_reports_or_idle_announcements() -> None:
     outcome.take(late)  # its day is concluded already: it counts in the next conclusion
     for reporter in range(REPORTERS):
         outcome.take(DayReport(reporter=reporter, day=3, through=3, sums=DaySums(flips=1)))
-    assert outcome.aggregator.histories["a"].flips.count == 8
+    assert outcome.aggregator.staff.histories["a"].flips.count == 8
     assert outcome.evaluated[-1][1] == 2
 
 
@@ -172,7 +175,7 @@ def test_late_days_add_up_to_the_same(expected: list[float]) -> None:
         late.take(report)
     for reporter in range(REPORTERS):
         late.take(DayReport(reporter=reporter, day=4, through=4, sums=DaySums()))
-    expected_history, history = in_time.aggregator.histories["a"], late.aggregator.histories["a"]
+    expected_history, history = in_time.aggregator.staff.histories["a"], late.aggregator.staff.histories["a"]
     assert history.flips.expected == expected_history.flips.expected
     assert history.flips.expected_long_run == expected_history.flips.expected_long_run
     assert history.looked_up_expected == expected_history.looked_up_expected
@@ -204,7 +207,7 @@ def test_dropped_staff_do_not_depend_on_how_many_days_are_concluded_at_once(at_o
     for through in [25, 765] if at_once else range(25, 766):
         for reporter in range(REPORTERS):
             outcome.take(DayReport(reporter=reporter, day=through, through=through, sums=DaySums()))
-    assert outcome.aggregator.histories.keys() == {"of day 25"}
+    assert outcome.aggregator.staff.histories.keys() == {"of day 25"}
     assert outcome.aggregator.progress.concluded_through == 765
 
 
@@ -213,7 +216,7 @@ def test_expectation_of_a_day_counts_before_its_flips() -> None:
     outcome = Outcome()
     for report in [*reports(0, [2, 1]), *closing([reports(0, [2, 1])] * REPORTERS)]:
         outcome.take(report)
-    history = outcome.aggregator.histories["a"].flips.history
+    history = outcome.aggregator.staff.histories["a"].flips.history
     assert [row[4] for row in history] == pytest.approx([0.0, 0.0, 0.1])
     assert [row[3] for row in history] == [0, 1, 2]
 
@@ -293,7 +296,7 @@ def test_staff_evidence_survives_a_restore_at_any_time() -> None:
                 task.state.restore((key, value) for key, value in kept.items() if value is not None)
             restored.tasks = new_tasks
     assert [task.state.digest() for task in continuous.tasks] == [task.state.digest() for task in restored.tasks]
-    assert any(task.state.aggregator.histories for task in continuous.tasks)
+    assert any(task.state.aggregator.staff.histories for task in continuous.tasks)
     assert any(task.state.accused.accused for task in continuous.tasks)
 
 
@@ -348,8 +351,8 @@ def test_tasks_exchange_a_few_messages_a_day_however_many_they_are() -> None:
         sent += sum(len(tasks) if message.recipient is None else 1 for message in outgoing)
         bus.deliver()
     assert len(tasks) * days < sent < 3.5 * len(tasks) * days
-    assert tasks[0].state.aggregator.histories
-    assert not any(task.state.aggregator.histories for task in tasks[1:])
+    assert tasks[0].state.aggregator.staff.histories
+    assert not any(task.state.aggregator.staff.histories for task in tasks[1:])
 
 
 @given(findings=st.lists(st.integers(0, 120), max_size=30))
@@ -398,7 +401,7 @@ def test_a_day_in_parts_is_concluded_as_a_whole() -> None:
             divided.take(report)
     assert divided.evaluated == whole.evaluated
     assert len(whole.evaluated) == 2
-    assert divided.aggregator.histories == whole.aggregator.histories
+    assert divided.aggregator.staff.histories == whole.aggregator.staff.histories
 
 
 def test_large_message_stays_below_the_default_limit_of_a_topic() -> None:

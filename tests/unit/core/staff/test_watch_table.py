@@ -22,7 +22,7 @@ def alerts_on_staff(kind: Any, scenario: str) -> tuple[list[Alert], list[list[fl
     for line in simulate.simulate(scenario, 3, 120, 150).lines:
         event = msgspec.json.decode(line, type=AnyEvent)
         alerts += tasks.apply(event, event.occurred_at.timestamp())
-    histories = {name: one for task in tasks.tasks for name, one in task.state.aggregator.histories.items()}
+    histories = {name: one for task in tasks.tasks for name, one in task.state.aggregator.staff.histories.items()}
     on_staff = [msgspec.structs.replace(one, state_digest="") for one in alerts if one.subject.type == "staff"]
     return on_staff, [histories[name].log_odds for name in sorted(histories)]
 
