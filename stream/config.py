@@ -259,6 +259,11 @@ class Settings(BaseSettings):
         None,
         description="secret, at least 16 characters; with it ids of reviewers and staff are kept only as keyed hashes",
     )
+    reviewer_watch: Literal["off", "pseudonyms", "ids"] = Field(
+        "pseudonyms",
+        description="watch on reviewers who turn many critical reviews: none; only of pseudonyms, that is with "
+        "VOLTEFACE_PSEUDONYM_KEY; or also of ids as they are, which then leave the tasks in messages, alerts and cases",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="least severe level that is logged"
     )
@@ -335,6 +340,11 @@ class Settings(BaseSettings):
         return hashlib.blake2b(b"volteface", key=key, digest_size=8, person=b"fingerprint").hexdigest() if key else ""
 
     @property
+    def watches_reviewers(self) -> bool:
+        """Whether reviewers are watched."""
+        return self.reviewer_watch == "ids" or (self.reviewer_watch == "pseudonyms" and self.pseudonym_key is not None)
+
+    @property
     def config_digest(self) -> str:
         """Digest of the settings that alerts depend on (16 hex digits)."""
         deciding = (
@@ -344,6 +354,7 @@ class Settings(BaseSettings):
             self.max_event_bytes,
             # Absent without a key, so that digests from before this setting stay the same.
             *filter(None, [self.pseudonym_fingerprint]),
+            *(["reviewers"] if self.watches_reviewers else []),
         )
         return hashlib.blake2b(msgspec.json.encode(deciding), digest_size=8).hexdigest()
 

@@ -23,8 +23,9 @@ Kind = Literal[
     "product.rating_shift",
     "ring.insider",
     "ring.linked",
+    "reviewer.flips",
 ]
-SubjectType = Literal["seller", "staff", "product", "ring"]
+SubjectType = Literal["seller", "staff", "product", "ring", "reviewer"]
 Severity = Literal["low", "medium", "high", "critical"]
 Action = Literal[
     "watch",
@@ -39,7 +40,10 @@ Action = Literal[
 
 
 class Subject(msgspec.Struct, frozen=True):
-    """The seller, staff member, product or ring that the alert is about. A ring's id is a digest of its connector."""
+    """The seller, staff member, product, ring or reviewer that the alert is about.
+
+    A ring's id is a digest of its connector.
+    """
 
     type: SubjectType
     id: str
@@ -54,7 +58,7 @@ class Point(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Link(msgspec.Struct, frozen=True):
-    """Another subject of some of the flips: staff that looked reviews up, the reviews' sellers, or a ring."""
+    """Another subject of some of the flips: staff that looked reviews up, the reviews' sellers, a ring, a reviewer."""
 
     type: SubjectType
     id: str
@@ -103,7 +107,7 @@ class TurnedReview(msgspec.Struct, frozen=True):
             kept by a version without this field).
         look_ups: The latest look-up by each of `looked_up_by`, in the same order, at most 8; empty if the flip was kept
             by a version without this field.
-        seller_id: The review's seller, in an alert about a ring.
+        seller_id: The review's seller, in an alert about a ring or a reviewer.
     """
 
     review_id: str

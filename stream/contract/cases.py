@@ -75,6 +75,19 @@ class CaseAppeal(msgspec.Struct, frozen=True):
     answered_by: str | None
 
 
+class ExtortedReviews(msgspec.Struct, frozen=True):
+    """Reviews of a case that were turned by a reviewer who turns a large part of its critical reviews at many sellers.
+
+    A point for the seller: such a reviewer may have asked it for money.
+
+    Attributes:
+        review_ids: Those among the reviews of the latest alert.
+    """
+
+    reviewer_id: str
+    review_ids: list[str]
+
+
 class Position(msgspec.Struct, frozen=True):
     """How much of the input a case reflects.
 
@@ -106,6 +119,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
         reopened: Why a decided case is open again; None if it is not.
         priority: The order of the queue, 0 to 1; the highest comes first.
         position: How much of the input the case reflects.
+        extorted: Of a seller's case: at most 20 reviewers who are named for turning a large part of their critical
+            reviews, with the reviews of this case that they turned. A point for the seller.
         ring: Of a ring's case: its members at present; `evidence.ring` is the ring of the latest alert.
     """
 
@@ -136,6 +151,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     priority: float = 0.0
     position: Position | None = None
     ring: Ring | None = None
+    extorted: list[ExtortedReviews] = []
 
 
 def case_id(subject: Subject, alert_id: str) -> str:

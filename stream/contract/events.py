@@ -123,7 +123,7 @@ class ContactAccessed(
 class CaseSubject(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """Whom a case is about."""
 
-    type: Literal["seller", "staff", "ring"]
+    type: Literal["seller", "staff", "ring", "reviewer"]
     id: Id
 
 

@@ -29,6 +29,8 @@ from stream.core.staff.aggregator import Books
 from stream.core.staff.history import StaffHistory, end_of_day
 from stream.core.staff.market_totals import MarketTotals
 from stream.core.staff.messages import Conclusion, DayRequest, Forget, Message, StaffCaseEvent, StaffFinding
+from stream.core.staff.reviewer_book import ReviewerBook
+from stream.core.staff.reviewer_history import ReviewerHistory
 from stream.core.staff.ring_book import RingBook
 from stream.core.staff.rings import RingView
 from stream.core.staff.staff_book import StaffBook
@@ -47,6 +49,7 @@ class Detector:
         tasks: The number of tasks, that is of partitions.
         pseudonyms: Fingerprint of the pseudonym key; empty if ids are kept as they are.
         rules: How cases are decided.
+        watches_reviewers: Whether ids of reviewers may leave a task, for the watch on those who turn many reviews.
 
     Attributes:
         state: The state of the task, with its rows.
@@ -61,6 +64,7 @@ class Detector:
         tasks: int = 1,
         pseudonyms: str = "",
         rules: CaseRules = CASE_RULES,
+        watches_reviewers: bool = True,
     ) -> None:
         self._policy = AlertPolicy(budget, config_digest)
         rings = RingBook(
@@ -70,8 +74,9 @@ class Detector:
                 "link": self._policy.log_ring_thresholds["ring.linked"],
             },
         )
-        books = Books(StaffBook(self._evaluate_staff), rings)
-        self.state = State(number, tasks, books, pseudonyms, rules)
+        reviewers = ReviewerBook(tasks, self._report_reviewer, self._policy.log_reviewer_threshold)
+        books = Books(StaffBook(self._evaluate_staff), rings, reviewers)
+        self.state = State(number, tasks, books, pseudonyms, rules, watches_reviewers)
         self.outbox: list[Message] = []
         self._risk_set = RiskSet(self.state)
         self._clock = EventClock(self.state, self._risk_set, self.outbox)
@@ -113,6 +118,8 @@ class Detector:
         signed = self._sign(alerts, codec.seller_row(seller) + flip + codec.baseline_row(state.baseline))
         for alert in signed:
             state.cases.on_alert(alert, seller.seller_id if alert.subject.type == "product" else None)
+        if state.accused.reviewers.named:
+            state.note_named_reviewers(seller.seller_id)
         return signed
 
     def on_message(self, message: Message) -> list[Alert]:
@@ -129,6 +136,7 @@ class Detector:
             return []
         if isinstance(message, Forget):
             self._risk_set.forget_reviewer(message.reviewer_id)
+            self.state.forget_reviewer(message.reviewer_id)
             return []
         if isinstance(message, DayRequest):
             if message.day > self.state.announced_through:  # else the report was on its way
@@ -177,9 +185,15 @@ class Detector:
         return limit if math.isfinite(self.state.clock) else 1
 
     def _evaluate_staff(self, history: StaffHistory, market: MarketTotals, day: int, watches: list[int]) -> None:
-        alerts = self._policy.evaluate_staff(history, market, day, watches)
+        self._raise(self._policy.evaluate_staff(history, market, day, watches), history, market)
+
+    def _report_reviewer(self, history: ReviewerHistory, market: MarketTotals, day: int) -> None:
+        self._raise(self._policy.evaluate_reviewer(history, market, day), history, market)
+
+    def _raise(self, alerts: list[Alert], *rows: msgspec.Struct) -> None:
+        """Raise alerts that rest on these rows, in the aggregator's task."""
         if alerts:
-            signed = self._sign(alerts, encode(history) + encode(market))
+            signed = self._sign(alerts, b"".join(encode(row) for row in rows))
             self._staff_alerts += signed
             for alert in signed:
                 self.state.cases.on_alert(alert)
@@ -187,11 +201,7 @@ class Detector:
     def _report_ring(self, ring: RingView, findings: list[StaffFinding], day: int) -> None:
         market = self.state.aggregator.progress.market
         alerts = self._policy.evaluate_ring(ring, findings, market, day) if ring.members else []
-        rows = b"".join(encode(one) for one in ring.connectors)
-        signed = self._sign(alerts, rows + encode(market)) if alerts else []
-        self._staff_alerts += signed
-        for alert in signed:
-            self.state.cases.on_alert(alert)
+        self._raise(alerts, *ring.connectors, market)
         self.state.cases.on_ring(subject_of(ring), fields_of(ring), utc(end_of_day(day)))
 
     def _sign(self, alerts: list[Alert], rows: bytes) -> list[Alert]:

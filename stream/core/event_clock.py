@@ -12,7 +12,7 @@ from typing import Final
 from stream.core.baseline.day_sums import DaySums, quantize
 from stream.core.model.strata import DAY, FOLLOW_UP_SECONDS
 from stream.core.risk_set import RiskSet
-from stream.core.staff.messages import AGGREGATOR, DayReport, LinkedReport, Message, StaffReport, report_parts
+from stream.core.staff.messages import AGGREGATOR, DayReport, Message, ReportPart, StaffReport, report_parts
 from stream.core.state import codec
 from stream.core.state.state import State
 
@@ -72,7 +72,9 @@ class EventClock:
             quantize(sums.looked_up_expected),
         )
         sums.marks = [quantize(value) for value in sums.marks]
-        self._report(day, int(now // DAY) - 1, sums, reports, state.take_linked_reports())
+        state.advance_reviewers(day)
+        parts = report_parts(reports, state.take_linked_reports(), state.reviewers.take_reports())
+        self._report(day, int(now // DAY) - 1, sums, list(parts))
         self.request_days()
         period = baseline.day_started_at // _DROP_INACTIVE_SECONDS
         baseline.advance_day(now)
@@ -84,13 +86,10 @@ class EventClock:
             period_start = baseline.day_started_at // _DROP_INACTIVE_SECONDS * _DROP_INACTIVE_SECONDS
             state.drop_inactive(period_start - FOLLOW_UP_SECONDS)
 
-    def _report(
-        self, day: int, through: int, sums: DaySums, staff: list[StaffReport], linked: list[LinkedReport]
-    ) -> None:
+    def _report(self, day: int, through: int, sums: DaySums, parts: list[ReportPart]) -> None:
         """Report `day`, and announce that all days up to `through` are over for this task: with the last part."""
         state = self._state
-        parts = list(report_parts(staff, linked))
-        for number, (of_staff, of_linked) in enumerate(parts):
+        for number, part in enumerate(parts):
             is_last = number == len(parts) - 1
             self._outbox.append(
                 DayReport(
@@ -98,8 +97,9 @@ class EventClock:
                     day=day,
                     through=through if is_last else state.announced_through,
                     sums=sums if is_last else DaySums(),
-                    staff=of_staff,
-                    linked=of_linked,
+                    staff=part.staff,
+                    linked=part.linked,
+                    reviewers=part.reviewers,
                     part=number,
                 )
             )
@@ -109,7 +109,7 @@ class EventClock:
 
     def _announce(self, through: int) -> None:
         """Announce that all days up to `through` are over for this task; it has nothing to add to them."""
-        self._report(through, through, DaySums(), [], [])
+        self._report(through, through, DaySums(), [ReportPart([], [], [])])
 
     def announce_requested(self) -> None:
         """Announce the day that the aggregator has asked for as over: the input is empty."""

@@ -38,7 +38,7 @@ from stream.core.state.state import State
 from stream.core.subjects.linked_sellers import linked_report
 from stream.core.subjects.patterns import flip_features
 from stream.core.subjects.product_rating import DriftBuffer, ProductRating
-from stream.core.subjects.reviews import Review, review_name
+from stream.core.subjects.reviews import FORGOTTEN_REVIEWER, Review, review_name
 from stream.core.subjects.seller import Seller
 from stream.core.subjects.seller_evidence import evaluate_seller
 
@@ -253,11 +253,14 @@ class EventHandlers:
         weight = seller.weight
         seller.record_flip(review.cell, flip, state.baseline)
         percentile = state.patterns.score(flip_features(seller, flip, now - review.created_at))
+        if review.reviewer_id != FORGOTTEN_REVIEWER:
+            state.reviewers.record_flip(review.reviewer_id, StaffFinding(seller.seller_id, event_id, None, flip))
         alerts = self._policy.evaluate_seller(
             seller,
             state.baseline,
             self._linked_to_accused(seller),
             state.accused.rings_of(seller.seller_id, int(now // DAY)),
+            lambda: state.accused.reviewers.turned_by(seller.seller_id),
             event_id,
             now,
             percentile,

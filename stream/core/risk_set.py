@@ -60,10 +60,12 @@ class RiskSet:
         review.update_cell(state.clock)
         if not review.excluded:
             seller.enter(review.cell, state.baseline, state.clock)
+            state.baseline.today.written += 1
         else:
             state.counts["bombed"] += 1
             if not bombed_before:
                 self._exclude_since(seller, (seller.arrivals.day - 1) * DAY)
+        state.reviewers.record_review(review.reviewer_id)
         state.timers.set(review)
         self._changed_reviews.add(review.name)
         self._changed_sellers.add(seller.seller_id)

@@ -28,6 +28,7 @@ _ADOPTABLE: Final = (
     "alert_budget",
     "four_eyes",
     "case_due_days",
+    "reviewer_watch",
 )
 _READ_VARIABLES: Final = frozenset(variable(Settings, field) for field in _READ)
 _SEE: Final = 'see docs/operations.md, "Settings that belong to the state"'

@@ -22,4 +22,5 @@ def detector_of(settings: Settings, partition: int, partitions: int) -> Detector
         partitions,
         settings.pseudonym_fingerprint,
         CaseRules.of_texts(settings.four_eyes, settings.case_due_days),
+        settings.watches_reviewers,
     )

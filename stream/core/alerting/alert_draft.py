@@ -32,6 +32,7 @@ class AlertDraft(NamedTuple):
         payment: What each mark of payment adds; None if the flips are no changes by authors.
         n_linked: Flips whose reviews were looked up by staff accused over other sellers.
         confirmed: Whether a verdict has confirmed the seller as a cheat.
+        n_extorted: Flips by reviewers who are named for turning a large part of their critical reviews.
         ratings: The products of the seller's task; None if the alert is not about a seller.
         ring: The ring that the alert is about.
         sellers: Of an alert about a ring, the seller of each flip.
@@ -52,6 +53,7 @@ class AlertDraft(NamedTuple):
     payment: list[parts.Part] | None
     n_linked: int = 0
     confirmed: bool = False
+    n_extorted: int = 0
     ratings: Mapping[str, ProductRating] | None = None
     ring: Ring | None = None
     sellers: Sequence[str] = ()

@@ -94,6 +94,10 @@ _TEXTS: Final[dict[PartName | MarkName | Literal["spread"], Callable[[Numbers, s
         f"Member {n['place']:.0f}: {n['flips']:.0f} reviews {turned} where {n['expected']:.1f} were expected."
     ),
     "ring_others": lambda n, turned: f"The other {n['sellers']:.0f} sellers that the same thing ties.",
+    "flip_share": lambda n, turned: (
+        f"Critical reviews turned on {n['days']:.0f} days, of {n['reviews']:.0f} critical reviews that count; of all "
+        f"authors' critical reviews {100 * n['peers_share']:.0f} % turn."
+    ),
     "seller": lambda n, turned: _seller(n),
     "cut_off": lambda n, turned: "The odds are cut off here.",
     "deleted": lambda n, turned: _marked(n, "were deleted by their authors", "reviews that turned"),

@@ -14,7 +14,7 @@ import msgspec
 
 from stream import MODEL_VERSION
 from stream.contract.alerts import Alert, Evidence, Kind, Link, OtherWatch, Severity, Subject, SubjectType, alert_id
-from stream.core.alerting import response, wording
+from stream.core.alerting import response, reviewer_alerts, wording
 from stream.core.alerting.alert_draft import AlertDraft
 from stream.core.alerting.alert_fields import MAX_LINKS, flip_evidence, odds_of, rating_shift_evidence, top_links, utc
 from stream.core.alerting.ring_alerts import draft_of
@@ -27,16 +27,20 @@ from stream.core.evidence.watches import (
     ACCESS_WATCH,
     INSIDER_RING_SLACK,
     LINKED_RING_SLACK,
+    REVIEWER_SLACK,
     SELLER_SLACK,
     SELLER_WATCHES,
     STAFF_SLACK,
     log_threshold,
 )
 from stream.core.model.finding import Finding
+from stream.core.model.flips import Flip
 from stream.core.model.strata import DAY
+from stream.core.model.sums import total
 from stream.core.staff.history import StaffHistory, end_of_day
 from stream.core.staff.market_totals import MarketTotals
 from stream.core.staff.messages import StaffFinding
+from stream.core.staff.reviewer_history import ReviewerHistory
 from stream.core.staff.rings import RingView
 from stream.core.staff.watches import STAFF_MODEL, STAFF_WATCHES, StaffWatch
 from stream.core.subjects.linked_sellers import linked_report
@@ -77,6 +81,12 @@ def _present_marks(market: MarketTotals, day: int) -> list[float]:
     return [value / weight for value in market.marks]
 
 
+def _links_to_reviewers(flips: list[Flip], turned_by: Mapping[str, set[str]]) -> list[Link]:
+    """Return the named reviewers who turned some of these reviews, those with most of them first."""
+    names = (name for flip in flips for name, review_ids in turned_by.items() if flip.review_id in review_ids)
+    return top_links("reviewer", names)
+
+
 class AlertPolicy:
     """Evaluates subjects after their flips and raises alerts.
 
@@ -92,6 +102,7 @@ class AlertPolicy:
         self._log_thresholds: dict[SubjectType, float] = {
             "seller": log_threshold(budget, SELLER_SLACK),
             "staff": log_threshold(budget, STAFF_SLACK),
+            "reviewer": log_threshold(budget, REVIEWER_SLACK),
         }
         self.log_ring_thresholds: dict[Kind, float] = {
             "ring.insider": log_threshold(budget, INSIDER_RING_SLACK),
@@ -99,12 +110,18 @@ class AlertPolicy:
         }
         self._config_digest = config_digest
 
+    @property
+    def log_reviewer_threshold(self) -> float:
+        """ln of the odds at which a reviewer is named."""
+        return self._log_thresholds["reviewer"]
+
     def evaluate_seller(
         self,
         seller: Seller,
         baseline: Baseline,
         linked: list[bool],
         rings: Mapping[str, bool],
+        turned_by: Callable[[], Mapping[str, set[str]]],
         event_id: str,
         now: float,
         percentile: float,
@@ -116,6 +133,7 @@ class AlertPolicy:
         Args:
             seller, baseline, linked: See `seller_evidence.evaluate_seller`.
             rings: The rings that the seller is a member of, and whether they move its odds.
+            turned_by: Returns the reviews that named reviewers have turned, by reviewer; only an alert needs them.
             event_id: The event of the flip.
             now: Epoch seconds.
             percentile: The pattern score of the flip, 0 to 1.
@@ -142,6 +160,7 @@ class AlertPolicy:
         if not flips:  # at a threshold of even odds a window without exposed flips may contribute most
             return []
         n_linked = len([flip for flip, is_linked in exposed if is_linked])
+        of_reviewers = _links_to_reviewers(flips, turned_by())
         draft = AlertDraft(
             kind=watch.kind,
             subject=Subject("seller", seller.seller_id),
@@ -149,6 +168,7 @@ class AlertPolicy:
             flips=flips,
             linked=[
                 *(Link("ring", ring_id, len(flips)) for ring_id in sorted(rings)),
+                *of_reviewers,
                 *top_links("staff", (actor_id for flip in flips for actor_id in flip.actor_ids)),
             ][:MAX_LINKS],
             times=[flip.at for flip in seller.flips[found.window :]],
@@ -161,6 +181,7 @@ class AlertPolicy:
             payment=payment_parts(flips, baseline.present_marks(), products()),
             n_linked=n_linked,
             confirmed=seller.verdict is not None and seller.verdict.confirmed,
+            n_extorted=round(total(link.flips for link in of_reviewers)),
             ratings=ratings,
         )
         seller.finding, alerts = self._report(draft, seller.finding, seller.alerted_at, seller.evaluated_since())
@@ -232,6 +253,21 @@ class AlertPolicy:
         first.finding, alerts = self._report(draft, first.finding, first.alerted_at, since)
         return alerts
 
+    def evaluate_reviewer(self, history: ReviewerHistory, market: MarketTotals, day: int) -> list[Alert]:
+        """Raise alerts on a reviewer at the end of a day.
+
+        Args:
+            history: The reviewer; it is named already.
+            market: Sums over the markets of all tasks.
+            day: Days since 1970-01-01.
+        """
+        if end_of_day(day) < history.muted_until or not history.latest:
+            return []
+        draft = reviewer_alerts.draft_of(history, market.flip_share(), _present_marks(market, day), end_of_day(day))
+        since = history.verdict_at or -math.inf
+        history.finding, alerts = self._report(draft, history.finding, history.alerted_at, since)
+        return alerts
+
     def _report(
         self, draft: AlertDraft, finding: Finding | None, alerted_at: dict[str, float], since: float
     ) -> tuple[Finding | None, list[Alert]]:
@@ -247,6 +283,7 @@ class AlertPolicy:
         """
         about, log_payment_odds = draft.subject.type, draft.log_payment_odds
         severity = response.severity(
+            about,
             draft.window_evidence.log_odds - self._log_threshold(draft),
             None if log_payment_odds is None else odds_of(log_payment_odds),
             supported=about == "staff" or draft.kind == "ring.insider" or draft.n_linked > 0 or draft.confirmed,
@@ -307,7 +344,14 @@ class AlertPolicy:
         """Render a draft; see `_report`."""
         evidence = flip_evidence(draft, self._log_threshold(draft))
         sentence = wording.render(
-            draft.kind, draft.subject, evidence, draft.by_authors, earlier, draft.n_linked, draft.confirmed
+            draft.kind,
+            draft.subject,
+            evidence,
+            draft.by_authors,
+            earlier,
+            draft.n_linked,
+            draft.confirmed,
+            draft.n_extorted,
         )
         return self._alert(draft.kind, draft.subject, draft.at, severity, evidence, draft.patterns, sentence, earlier)
 

@@ -17,17 +17,20 @@ SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
 _UNSUPPORTED: Final[Severity] = "medium"
 
 
-def severity(log_excess: float, payment_odds: float | None, supported: bool) -> Severity:
+def severity(about: SubjectType, log_excess: float, payment_odds: float | None, supported: bool) -> Severity:
     """Return the severity of an alert: steps at factors of 10, 100 and 10,000 above the threshold.
 
+    Alerts on reviewers are low: they help to judge sellers, and accuse nobody inside the marketplace.
+
     Args:
+        about: The type of the alert's subject.
         log_excess: ln R above its threshold.
         payment_odds: How many times as likely the marks of payment are if the flips were paid for; None if unknown.
         supported: Whether more than the flips speaks against the subject: the alert is about staff, staff accused over
             other sellers looked the reviews up, or a verdict has confirmed the seller as a cheat.
     """
     found: Severity = "critical"
-    if log_excess < 2.3:
+    if log_excess < 2.3 or about == "reviewer":
         found = "low"
     elif log_excess < 4.6:
         found = "medium"
@@ -41,12 +44,16 @@ def severity(log_excess: float, payment_odds: float | None, supported: bool) -> 
 def recommended_action(about: SubjectType, severity: Severity, evidence: Evidence) -> Action:
     """Return advice for an analyst. Volteface never executes it.
 
+    A reviewer who turns many critical reviews is one to talk to, however strong the evidence.
+
     Args:
         about: The type of the alert's subject.
         severity: Of the alert.
         evidence: Of the alert. Bought upgrades are still there and can be removed; of deleted reviews only the stars
             can be restored. Where something of value was offered before half of the flips, money is at hand.
     """
+    if about == "reviewer":
+        return "investigate"
     if severity == "low":
         return "watch"
     if severity == "medium" or about == "ring":  # a ring accuses none of its members by itself

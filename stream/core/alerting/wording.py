@@ -29,6 +29,7 @@ _COUNTED: Final[dict[Kind, tuple[str, str]]] = {
         "were removed by this staff member",
         "from the share of critical reviews among other staff's removals",
     ),
+    "reviewer.flips": ("turned", "from the share of all authors' critical reviews that turn"),
 }
 #: The parts of the evidence about the subject's level, those about the number of flips, and those about deletions.
 _LEVELS: Final = ("own_level", "controls")
@@ -39,6 +40,12 @@ _SUBJECTS: Final[dict[SubjectType, str]] = {
     "staff": "Staff member",
     "product": "Product",
     "ring": "Ring",
+    "reviewer": "Reviewer",
+}
+#: What the odds are for.
+_CLAIMS: Final[dict[SubjectType, str]] = {
+    "seller": "Odds of a real increase against chance",
+    "reviewer": "Odds that this author turns a large part of its critical reviews, against an author like others",
 }
 #: What ties a ring's members, by the type of its connector.
 _CONNECTORS: Final = {
@@ -59,8 +66,9 @@ def render(
     earlier: Finding | None = None,
     n_linked: int = 0,
     confirmed: bool = False,
+    n_extorted: int = 0,
 ) -> str:
-    """Return the explanation of an alert on a seller, a staff member or a ring; what weighs most comes first.
+    """Return the explanation of an alert; what weighs most comes first. Rating shifts have one of their own.
 
     Args:
         kind, subject, evidence: Of the alert.
@@ -68,6 +76,7 @@ def render(
         earlier: What the alert adds to; None for a new finding.
         n_linked: Flips whose reviews were looked up by staff accused over other sellers.
         confirmed: Whether a verdict has confirmed the seller as a cheat.
+        n_extorted: Flips by reviewers who are named for turning a large part of their critical reviews.
     """
     counted = _count(kind, evidence) if evidence.ring is None else _ring(evidence.ring, evidence)
     sentences = [f"{_SUBJECTS[subject.type]} {subject.id}: {counted}."]
@@ -76,7 +85,7 @@ def render(
         sentences.insert(0 if deletions else 1, _changes(subject, evidence, first=deletions))
         if deletions:
             sentences[1] = f"{counted[0].upper()}{counted[1:]}."
-    sentences.append(f"Odds of a real increase against chance: {_odds(evidence.odds)} to 1.")
+    sentences.append(f"{_CLAIMS.get(subject.type, _CLAIMS['seller'])}: {_odds(evidence.odds)} to 1.")
     if evidence.ring is not None:
         sentences.append(
             f"Without its strongest member they are {_odds(evidence.ring.odds_without_strongest)} to 1. This accuses "
@@ -88,6 +97,15 @@ def render(
         sentences.append(
             f"Staff accused over other sellers looked up {n_linked} of these reviews, so more than an investigation "
             "may be recommended."
+        )
+    if n_extorted:
+        sentences.append(
+            f"Reviewers who turn a large part of their critical reviews at many sellers turned {n_extorted} of these. "
+            "That speaks for the seller: they may have asked it for money."
+        )
+    if subject.type == "reviewer":
+        sentences.append(
+            "A reviewer who does this may be asking sellers for money; the sellers are then victims and no cheats."
         )
     if confirmed:
         sentences.append("An earlier verdict confirmed the seller, so more than an investigation may be recommended.")
@@ -184,6 +202,11 @@ _CHECKS: Final[dict[Kind, list[str]]] = {
     "staff.removals": [
         "Was this staff member given only critical reviews to check, unlike other staff?",
         "Did the removed reviews break a rule of the platform?",
+    ],
+    "reviewer.flips": [
+        "Do messages of this reviewer to sellers ask for money or goods?",
+        "Do several people use this account, such as a family or a company?",
+        "Does this reviewer check again after every reply, and change a review when the problem is solved?",
     ],
     "ring.insider": [
         "Do these look-ups belong to solved tickets of a kind that other staff do not handle?",

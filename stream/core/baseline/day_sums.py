@@ -50,6 +50,8 @@ class DaySums(msgspec.Struct, kw_only=True):
     #: forward-decay weight.
     looked_up_flips: float = 0.0
     looked_up_expected: float = 0.0
+    #: Critical reviews that have come to be at risk.
+    written: int = 0
     #: Reviews that the platform removed, and the open critical ones among them.
     removed: int = 0
     critical: int = 0
@@ -59,4 +61,4 @@ class DaySums(msgspec.Struct, kw_only=True):
     @property
     def is_empty(self) -> bool:
         """Whether the day adds nothing."""
-        return not (self.flips or self.removed or self.looked_up_expected)
+        return not (self.flips or self.written or self.removed or self.looked_up_expected)

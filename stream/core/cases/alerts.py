@@ -79,6 +79,20 @@ def with_alert(case: Case, alert: Alert, rules: CaseRules) -> Case:
     return case
 
 
+def without_reviewer(case: Case, reviewer_id: str) -> Case:
+    """Return a seller's case without the id of a reviewer who is erased."""
+
+    def kept(links: Iterable[Link]) -> list[Link]:
+        return [link for link in links if (link.type, link.id) != ("reviewer", reviewer_id)]
+
+    return msgspec.structs.replace(
+        case,
+        linked=kept(case.linked),
+        evidence=msgspec.structs.replace(case.evidence, linked=kept(case.evidence.linked)),
+        extorted=[one for one in case.extorted if one.reviewer_id != reviewer_id],
+    )
+
+
 def _short(alert: Alert) -> CaseAlert:
     return CaseAlert(alert.alert_id, alert.kind, alert.raised_at, alert.severity, alert.evidence.odds)
 

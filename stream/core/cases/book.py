@@ -1,4 +1,4 @@
-"""The cases of one task: of its sellers, and in the aggregator's task of staff and rings.
+"""The cases of one task: of its sellers, and in the aggregator's task of staff, rings and reviewers.
 
 Invariant: a subject has at most one case that is not closed. What leaves the book is written once more as a tombstone.
 """
@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from stream.contract.alerts import Alert, Ring, Subject, SubjectType
-from stream.contract.cases import Case
+from stream.contract.cases import Case, ExtortedReviews
 from stream.contract.events import CaseEvent
 from stream.core.cases import alerts, transitions
 from stream.core.cases.priority import priority_of
@@ -67,6 +67,36 @@ class CaseBook:
         if case is not None and case.state != "closed" and case.ring != ring:
             self._keep(msgspec.structs.replace(case, ring=ring, updated_at=max(case.updated_at, at)))
 
+    def on_named_reviewers(self, seller_id: str, turned_by: Mapping[str, set[str]], at: dt.datetime) -> None:
+        """Note which reviews of a seller's case, if it is not closed, named reviewers have turned.
+
+        Args:
+            seller_id: The seller.
+            turned_by: Ids of its reviews that named reviewers have turned, by reviewer.
+            at: The time in the task.
+        """
+        case = self.latest(Subject("seller", seller_id))
+        if case is None or case.state == "closed":
+            return
+        shown = [
+            ExtortedReviews(reviewer_id, [name for name in case.evidence.review_ids if name in turned])
+            for reviewer_id, turned in turned_by.items()
+        ]
+        found = [one for one in shown if one.review_ids]
+        found = sorted(found, key=lambda one: (-len(one.review_ids), one.reviewer_id))[: alerts.MAX_ENTRIES]
+        if case.extorted != found:
+            self._keep(msgspec.structs.replace(case, extorted=found, updated_at=max(case.updated_at, at)))
+
+    def forget_reviewer(self, reviewer_id: str) -> None:
+        """Erase a reviewer: its own cases, and its id in cases of sellers."""
+        for case in list(self.cases.values()):
+            if (case.subject.type, case.subject.id) == ("reviewer", reviewer_id):
+                self._drop(case)
+            elif any(link.type == "reviewer" and link.id == reviewer_id for link in case.linked) or any(
+                one.reviewer_id == reviewer_id for one in case.extorted
+            ):
+                self._keep(alerts.without_reviewer(case, reviewer_id))
+
     def latest(self, subject: Subject) -> Case | None:
         """Return the latest case of a subject."""
         return self.cases.get(self._latest.get((subject.type, subject.id), ""))
@@ -99,12 +129,7 @@ class CaseBook:
             if closed is not None:
                 self._keep(closed)
             elif case.state == "closed" and case.updated_at < horizon:
-                del self.cases[case.case_id]
-                subject = case.subject.type, case.subject.id
-                if self._latest.get(subject) == case.case_id:
-                    del self._latest[subject]
-                self.changed.add(case.case_id)
-                self._unsent.add(case.case_id)
+                self._drop(case)
 
     def show(self, name: str) -> None:
         """Let `take_changed` return a case although its row has not changed."""
@@ -123,6 +148,14 @@ class CaseBook:
         found = [(name, self.cases.get(name)) for name in sorted(self._unsent)]
         self._unsent.clear()
         return found
+
+    def _drop(self, case: Case) -> None:
+        del self.cases[case.case_id]
+        subject = case.subject.type, case.subject.id
+        if self._latest.get(subject) == case.case_id:
+            del self._latest[subject]
+        self.changed.add(case.case_id)
+        self._unsent.add(case.case_id)
 
     def _keep(self, case: Case) -> None:
         if case.state in {"open", "appealed"}:  # others keep the place at which they were decided

@@ -14,6 +14,7 @@ import msgspec
 
 from stream.core.model.strata import DAY
 from stream.core.staff.messages import Conclusion, RingMembers
+from stream.core.staff.named_reviewers import NamedReviewers
 
 #: The delay from a concluded day until its accusations count. The longer it is, the less often tasks wait for each
 #: other in a backlog; on simulated markets in 16 tasks as many insider clients were found with 30 days as with one.
@@ -41,25 +42,22 @@ class AccusedStaff(
     #: Rings in force, by id; and those that are not in force yet, whose day is the first in force.
     rings: dict[str, RingMembers] = msgspec.field(default_factory=dict)
     pending_rings: list[RingMembers] = msgspec.field(default_factory=list)
+    reviewers: NamedReviewers = msgspec.field(default_factory=NamedReviewers)
 
     def on_conclusion(self, conclusion: Conclusion) -> None:
         """Take a conclusion."""
         self.concluded_through = conclusion.day
-        added = [
-            (max(day, self.first_day or day) + CONCLUSION_DELAY_DAYS, actor_id, main_seller)
-            for day, actor_id, main_seller in conclusion.accused
-        ]
+        added = [(self._counts_from(day), actor_id, main_seller) for day, actor_id, main_seller in conclusion.accused]
         self.pending = sorted([*self.pending, *added], key=lambda entry: entry[:2])
-        withdrawn = [
-            (max(day, self.first_day or day) + CONCLUSION_DELAY_DAYS, actor_id)
-            for day, actor_id in conclusion.withdrawn
-        ]
+        withdrawn = [(self._counts_from(day), actor_id) for day, actor_id in conclusion.withdrawn]
         self.withdrawn = sorted([*self.withdrawn, *withdrawn])
-        delayed = [
-            msgspec.structs.replace(ring, day=max(ring.day, self.first_day or ring.day) + CONCLUSION_DELAY_DAYS)
-            for ring in conclusion.rings
-        ]
+        delayed = [msgspec.structs.replace(ring, day=self._counts_from(ring.day)) for ring in conclusion.rings]
         self.pending_rings = sorted([*self.pending_rings, *delayed], key=lambda ring: (ring.day, ring.ring_id))
+        self.reviewers.on_conclusion(conclusion, self._counts_from)
+
+    def _counts_from(self, day: int) -> int:
+        """Return the day from which on the conclusions of a day count."""
+        return max(day, self.first_day or day) + CONCLUSION_DELAY_DAYS
 
     def start(self, day: int) -> None:
         """Note the day of this task's first event."""

@@ -20,6 +20,7 @@ from stream.core.model.strata import DAY, FOLLOW_UP_SECONDS
 from stream.core.staff.decisions import HeldCaseEvent, StaffDecision
 from stream.core.staff.market_totals import MarketTotals
 from stream.core.staff.messages import Conclusion, DayReport, DayRequest
+from stream.core.staff.reviewer_book import ReviewerBook
 from stream.core.staff.ring_book import RingBook
 from stream.core.staff.staff_book import StaffBook
 
@@ -64,6 +65,7 @@ class Books(NamedTuple):
 
     staff: StaffBook
     rings: RingBook
+    reviewers: ReviewerBook
 
 
 class StaffAggregator:
@@ -83,7 +85,7 @@ class StaffAggregator:
 
     def __init__(self, reporters: int, books: Books, decide: DecideCase, close: Callable[[float], None]) -> None:
         self.progress = Progress(version=ROW_VERSION)
-        self.staff, self.rings = books
+        self.staff, self.rings, self.reviewers = books
         self.rings.findings_of = self.staff.findings_of
         self.unconcluded: dict[str, DayReport] = {}
         self.changed_unconcluded: set[str] = set()
@@ -162,6 +164,8 @@ class StaffAggregator:
                 for connector in self.rings.connectors_of(decision.subject_id) if decision.clears else ():
                     self.staff.clear_of_ring(connector, decided_on, conclusion)
                 conclusion.rings += self.rings.decide(decision, decided_on)
+            elif event.subject.type == "reviewer":
+                self.reviewers.decide(decision, decided_on, conclusion)
             elif self.staff.decide(decision, decided_on, conclusion) and decision.clears:
                 conclusion.rings += self.rings.clear_staff(decision, decided_on)
         self._close(day * DAY)
@@ -180,6 +184,7 @@ class StaffAggregator:
             horizon = month * _MONTH_DAYS * DAY - FOLLOW_UP_SECONDS
             self.staff.drop_inactive(horizon)
             conclusion.rings += self.rings.drop_inactive(horizon, day)
+            self.reviewers.drop_inactive(horizon, day, conclusion)
         self.progress.concluded_through = day
 
     def _conclude_day(self, day: int, day_reports: list[DayReport], conclusion: Conclusion) -> None:
@@ -190,6 +195,7 @@ class StaffAggregator:
         evaluated_on = max(day, self.progress.concluded_through or day)
         self.staff.add_day(day, evaluated_on, day_weight, day_reports, market, conclusion)
         self._evaluate_rings(day_reports, evaluated_on, conclusion)
+        self.reviewers.add_day(evaluated_on, day_reports, market, conclusion)
 
     def _evaluate_rings(self, day_reports: list[DayReport], day: int, conclusion: Conclusion) -> None:
         """Evaluate the connectors that a day's reports are about; add to the conclusion's rings."""
@@ -201,6 +207,15 @@ class StaffAggregator:
             conclusion.rings += self.rings.evaluate(connector, day, looked_up)
             if connector.ties_clients:
                 self.staff.accuse_for_ring(connector, day, conclusion)
+
+    def forget_reviewer(self, reviewer_id: str) -> None:
+        """Erase a reviewer, also in reports whose day is not concluded."""
+        self.reviewers.forget(reviewer_id)
+        for name, report in self.unconcluded.items():
+            kept = [one for one in report.reviewers if one.reviewer_id != reviewer_id]
+            if len(kept) < len(report.reviewers):
+                self.unconcluded[name] = msgspec.structs.replace(report, reviewers=kept)
+                self.changed_unconcluded.add(name)
 
     def progress_row(self, _: str) -> bytes:
         """Return the state row of the progress."""

@@ -21,6 +21,8 @@ class MarketTotals(msgspec.Struct, kw_only=True):
 
     flips: int = 0
     retracted: int = 0
+    #: Critical reviews that have come to be at risk.
+    written: int = 0
     #: Flips of looked-up reviews, and those expected of them, in seller weights.
     looked_up_flips: float = 0.0
     looked_up_expected: float = 0.0
@@ -34,6 +36,7 @@ class MarketTotals(msgspec.Struct, kw_only=True):
         """Add one task's day."""
         self.flips += sums.flips
         self.retracted += sums.retracted
+        self.written += sums.written
         self.looked_up_flips += sums.looked_up_flips
         self.looked_up_expected += sums.looked_up_expected
         self.removed += day_weight * sums.removed
@@ -52,3 +55,10 @@ class MarketTotals(msgspec.Struct, kw_only=True):
         """
         critical = max(self.critical - history.critical, 0.0) / day_weight
         return (critical + 2.5) / (max(self.removed - history.removed, 0.0) / day_weight + 5)
+
+    def flip_share(self) -> float:
+        """Return the share of critical reviews that turn.
+
+        Laplace's rule with the weight of ten reviews, one of which turns, for a market with few reviews.
+        """
+        return (self.flips + 1) / (self.written + 10)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -31,7 +31,7 @@ _MAX_REPORT_CLIENTS: Final = 300
 
 
 class StaffFinding(msgspec.Struct, array_like=True, gc=False):
-    """One flip that a staff member is linked to by a look-up, or one critical review that the staff member removed."""
+    """One flip, or one critical review that a staff member removed, with its seller."""
 
     seller_id: str
     #: The event of the flip or removal.
@@ -117,6 +117,23 @@ class LinkedReport(msgspec.Struct, array_like=True, gc=False):
         return len(self.latest) + len(self.links)
 
 
+class ReviewerReport(msgspec.Struct, array_like=True, gc=False):
+    """One day of one reviewer among a reporter's reviews."""
+
+    reviewer_id: str
+    flips: int = 0
+    #: The latest flips, MAX_WINDOWS at most.
+    latest: list[StaffFinding] = msgspec.field(default_factory=list)
+    #: The critical reviews that were open when the watch on the reviewer began, and those written since; None if it is
+    #: not watched.
+    critical: int | None = None
+
+    @property
+    def finding_count(self) -> int:
+        """How many findings the report lists."""
+        return len(self.latest)
+
+
 class DayReport(msgspec.Struct, tag="day", kw_only=True, rename={"reporter": "writer"}):
     """A reporter has reported all days up to `through`; sums and staff are those of `day`.
 
@@ -133,13 +150,15 @@ class DayReport(msgspec.Struct, tag="day", kw_only=True, rename={"reporter": "wr
     staff: list[StaffReport] = msgspec.field(default_factory=list)
     #: The linked sellers about whom there is something new.
     linked: list[LinkedReport] = msgspec.field(default_factory=list)
+    #: The reviewers of whom there is something new, if reviewers are watched.
+    reviewers: list[ReviewerReport] = msgspec.field(default_factory=list)
     #: A day with much to report has several messages, numbered from 0.
     part: int = 0
 
     @property
     def is_empty(self) -> bool:
         """Whether the day adds nothing."""
-        return self.sums.is_empty and not self.staff and not self.linked
+        return self.sums.is_empty and not self.staff and not self.linked and not self.reviewers
 
     @property
     def recipient(self) -> int | None:
@@ -179,6 +198,23 @@ class RingMembers(msgspec.Struct, array_like=True, frozen=True):
     moved: list[str]
 
 
+class WatchedReviewer(msgspec.Struct, array_like=True, frozen=True):
+    """The watch on a reviewer begins or ends with a day."""
+
+    day: int
+    reviewer_id: str
+    is_watched: bool
+
+
+class NamedReviewer(msgspec.Struct, array_like=True, frozen=True):
+    """What a reviewer is found to have turned, after a day on which that changed."""
+
+    day: int
+    reviewer_id: str
+    #: Seller and id of the latest reviews, MAX_WINDOWS at most; empty once it is named no longer.
+    reviews: list[tuple[str, str]]
+
+
 class Conclusion(Broadcast, tag="judged", kw_only=True):
     """The aggregator has evaluated all staff up to the end of a day."""
 
@@ -189,10 +225,13 @@ class Conclusion(Broadcast, tag="judged", kw_only=True):
     withdrawn: list[tuple[int, str]] = []
     #: The rings that have changed.
     rings: list[RingMembers] = []
+    #: The reviewers on whom the watch has begun or ended, and those whose finding has changed.
+    watched: list[WatchedReviewer] = []
+    reviewers: list[NamedReviewer] = []
 
 
 class StaffCaseEvent(msgspec.Struct, tag="case", kw_only=True):
-    """An event of a case about a staff member or a ring, from the task whose partition it came in.
+    """An event of a case about a staff member, a ring or a reviewer, from the task whose partition it came in.
 
     It is sent before that task reports that day, so the aggregator has it when it concludes that day.
     """
@@ -216,22 +255,33 @@ class Forget(Broadcast, tag="forget", kw_only=True):
     reviewer_id: str
 
 
+class ReportPart(NamedTuple):
+    """Reports that fit a message."""
+
+    staff: list[StaffReport]
+    linked: list[LinkedReport]
+    reviewers: list[ReviewerReport]
+
+
 def report_parts(
-    staff: Iterable[StaffReport], linked: Iterable[LinkedReport]
-) -> Iterator[tuple[list[StaffReport], list[LinkedReport]]]:
+    staff: Iterable[StaffReport], linked: Iterable[LinkedReport], reviewers: Iterable[ReviewerReport]
+) -> Iterator[ReportPart]:
     """Divide a day's reports into parts that fit a message each."""
-    part: tuple[list[StaffReport], list[LinkedReport]] = ([], [])
-    size = 0
-    reports: Iterator[StaffReport | LinkedReport] = chain(chain.from_iterable(map(_divided, staff)), linked)
+    part, size = ReportPart([], [], []), 0
+    reports: Iterator[StaffReport | LinkedReport | ReviewerReport] = chain(
+        chain.from_iterable(map(_divided, staff)), linked, reviewers
+    )
     for report in reports:
         size += 1 + report.finding_count
         if any(part) and size > _MAX_MESSAGE_FINDINGS:
             yield part
-            part, size = ([], []), 1 + report.finding_count
+            part, size = ReportPart([], [], []), 1 + report.finding_count
         if isinstance(report, StaffReport):
-            part[0].append(report)
+            part.staff.append(report)
+        elif isinstance(report, LinkedReport):
+            part.linked.append(report)
         else:
-            part[1].append(report)
+            part.reviewers.append(report)
     yield part
 
 

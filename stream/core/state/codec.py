@@ -41,6 +41,7 @@ META, BASELINE, PATTERNS, PROGRESS, ACCUSED = b"m/", b"n/", b"h/", b"g/", b"j/"
 REVIEW, SELLER, FLIP, PRODUCT, EVENT_IDS, PENDING_CHANGE = b"r/", b"s/", b"f/", b"p/", b"d/", b"e/"
 CLOSED_REVIEW, STAFF_EXPOSURE, UNCONCLUDED, STAFF_HISTORY = b"c/", b"a/", b"w/", b"b/"
 CASE, QUEUE_MODEL, CLIENT_EXPOSURE, CONNECTOR = b"k/", b"q/", b"l/", b"i/"
+TASK_REVIEWER, REVIEWER_HISTORY = b"t/", b"u/"
 
 
 def review_row(review: Review) -> bytes:

@@ -22,6 +22,8 @@ from stream.core.staff.aggregator import Books, StaffAggregator
 from stream.core.staff.decisions import StaffDecision
 from stream.core.staff.exposure import StaffExposure
 from stream.core.staff.messages import LinkedReport
+from stream.core.staff.named_reviewers import NamedReviewers
+from stream.core.staff.task_reviewers import TaskReviewers
 from stream.core.state import codec
 from stream.core.state.closed_reviews import ClosedReviews
 from stream.core.state.deduplication import Deduplicator
@@ -44,6 +46,7 @@ class State:
         books: What the aggregator evaluates.
         pseudonyms: Fingerprint of the pseudonym key; empty if ids are kept as they are.
         rules: How cases are decided.
+        watches_reviewers: Whether reviewers are watched; without it nothing is kept of them.
 
     Attributes:
         clock: The latest event time applied, in epoch seconds; -inf before the first event.
@@ -66,6 +69,7 @@ class State:
         books: Books,
         pseudonyms: str,
         rules: CaseRules,
+        watches_reviewers: bool,
     ) -> None:
         self.model = model_of(pseudonyms)
         self.number = number
@@ -83,6 +87,7 @@ class State:
         self.staff: dict[str, StaffExposure] = {}
         #: Linked sellers about whom something is to be reported.
         self.linked_sellers: set[str] = set()
+        self.reviewers = TaskReviewers(watches_reviewers)
         self.patterns = FlipPatterns()
         self.accused = AccusedStaff(version=ROW_VERSION)
         self.deduplicator = Deduplicator()
@@ -91,7 +96,7 @@ class State:
         self.timers = Timers()
         self.cases = cases = CaseBook(rules, self.counts)
         self.aggregator = StaffAggregator(
-            tasks, books, self._decide_case, lambda now: cases.close_and_forget(now, ("staff", "ring"))
+            tasks, books, self._decide_case, lambda now: cases.close_and_forget(now, ("staff", "ring", "reviewer"))
         )
         #: Names of the rows that have changed, by kind; on the hot path a change is one addition to a set.
         self.changed_names: dict[bytes, set[str]] = {
@@ -112,6 +117,8 @@ class State:
             codec.UNCONCLUDED: self.aggregator.changed_unconcluded,
             codec.STAFF_HISTORY: books.staff.changed,
             codec.CONNECTOR: books.rings.changed,
+            codec.TASK_REVIEWER: self.reviewers.changed,
+            codec.REVIEWER_HISTORY: books.reviewers.changed,
             codec.CASE: self.cases.changed,
             codec.QUEUE_MODEL: self.cases.queue.changed,
         }
@@ -133,6 +140,8 @@ class State:
             codec.UNCONCLUDED: self.aggregator.unconcluded_row,
             codec.STAFF_HISTORY: books.staff.row,
             codec.CONNECTOR: books.rings.row,
+            codec.TASK_REVIEWER: self.reviewers.row,
+            codec.REVIEWER_HISTORY: books.reviewers.row,
             codec.CASE: self.cases.row,
             codec.QUEUE_MODEL: self.cases.queue.row,
         }
@@ -196,6 +205,40 @@ class State:
         self.linked_sellers.clear()
         return reports
 
+    def advance_reviewers(self, day: int) -> None:
+        """Bring into force, at the midnight after a day, what the aggregator has concluded on reviewers."""
+        conclusions = self.accused.reviewers
+        for one in conclusions.take_watched(day):
+            if one.is_watched:
+                reviewer_id = one.reviewer_id
+                count = 0
+                for seller in self.sellers.values():
+                    count += len(seller.reviewers.get(reviewer_id, ()))
+                self.reviewers.watch(reviewer_id, count)
+            else:
+                self.reviewers.end_watch(one.reviewer_id)
+        for seller_id in sorted(conclusions.advance(day)):
+            self.note_named_reviewers(seller_id)
+
+    def note_named_reviewers(self, seller_id: str) -> None:
+        """Note in a seller's case which of its reviews named reviewers have turned."""
+        at = dt.datetime.fromtimestamp(self.clock, dt.UTC)
+        self.cases.on_named_reviewers(seller_id, self.accused.reviewers.turned_by(seller_id), at)
+
+    def forget_reviewer(self, reviewer_id: str) -> None:
+        """Erase what is kept of a reviewer beside its open reviews."""
+        self.reviewers.forget(reviewer_id)
+        self.accused.reviewers.forget(reviewer_id)
+        self.aggregator.forget_reviewer(reviewer_id)
+        self.cases.forget_reviewer(reviewer_id)
+
+    def _forget_reviewers(self) -> None:
+        """Erase all reviewers: the watch on them was turned off."""
+        self.reviewers.forget_all()
+        self.accused.reviewers = NamedReviewers()
+        for reviewer_id in list(self.aggregator.reviewers.histories):
+            self.aggregator.reviewers.forget(reviewer_id)
+
     def drop_inactive(self, horizon: float) -> None:
         """Drop what no event has changed since `horizon` (epoch seconds): the bound on a task's memory.
 
@@ -227,6 +270,8 @@ class State:
         yield codec.UNCONCLUDED, self.aggregator.unconcluded
         yield codec.STAFF_HISTORY, self.aggregator.staff.histories
         yield codec.CONNECTOR, self.aggregator.rings.connectors
+        yield codec.TASK_REVIEWER, self.reviewers.names()
+        yield codec.REVIEWER_HISTORY, self.aggregator.reviewers.histories
         yield codec.CASE, self.cases.cases
         yield codec.QUEUE_MODEL, self.cases.queue.names()
 
@@ -334,6 +379,8 @@ class State:
             codec.UNCONCLUDED: self.aggregator.load_unconcluded,
             codec.STAFF_HISTORY: self.aggregator.staff.load,
             codec.CONNECTOR: self.aggregator.rings.load,
+            codec.TASK_REVIEWER: self.reviewers.load,
+            codec.REVIEWER_HISTORY: self.aggregator.reviewers.load,
             codec.CASE: self.cases.load,
             codec.QUEUE_MODEL: self.cases.queue.load,
         }
@@ -365,6 +412,9 @@ class State:
             review.seller.add_review(review.reviewer_id, name)
         self.linked_sellers = {name for name, seller in self.sellers.items() if seller.linked_report is not None}
         self.timers.fill(self.reviews.values())
+        self.aggregator.reviewers.finish_load()
+        if not self.reviewers.is_on:
+            self._forget_reviewers()
 
 
 def seconds(time: dt.datetime | None) -> float:

@@ -1,0 +1,58 @@
+"""From what is known of a reviewer to the fields of its alert.
+
+Invariant: nothing is evaluated here. A reviewer who asks sellers for money is no proof against any seller: the alert
+recommends an investigation, and the sellers' cases name it as a point for them.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from stream.contract.alerts import Kind, Subject
+from stream.core.alerting.alert_draft import AlertDraft
+from stream.core.alerting.alert_fields import top_links
+from stream.core.evidence.evidence import WindowEvidence
+from stream.core.evidence.parts import Part
+from stream.core.evidence.payment import payment_parts
+from stream.core.staff.reviewer_history import ReviewerHistory
+
+KIND: Final[Kind] = "reviewer.flips"
+
+
+def draft_of(history: ReviewerHistory, market_share: float, peers: list[float], at: float) -> AlertDraft:
+    """Return a reviewer's draft.
+
+    Args:
+        history: The reviewer, evaluated, with a flip.
+        market_share: The share of all critical reviews that turn.
+        peers: The marks of payment of peers' flips, as the market has them at present.
+        at: When the alert is raised (epoch seconds).
+    """
+    kept = history.latest
+    flips = [finding.flip for finding in kept]
+    log_odds = history.log_odds or 0.0
+    reviews = max(history.reviews, history.flip_days)
+    numbers = {"days": float(history.flip_days), "reviews": float(reviews), "peers_share": market_share}
+    return AlertDraft(
+        kind=KIND,
+        subject=Subject("reviewer", history.reviewer_id),
+        n_flips=len(kept),
+        flips=flips,
+        linked=top_links("seller", (finding.seller_id for finding in kept)),
+        times=[flips[0].at],
+        window_evidence=WindowEvidence(
+            log_odds=log_odds,
+            window=0,
+            exposed=(),
+            expected=market_share * reviews,
+            series=[],
+            parts=[Part("flip_share", log_odds, numbers)],
+        ),
+        event_id=kept[-1].event_id,
+        at=at,
+        patterns={},
+        by_authors=True,
+        also=[],
+        payment=payment_parts(flips, peers, {}),
+        sellers=[finding.seller_id for finding in kept],
+    )
