@@ -134,7 +134,9 @@ def perform(run: Run, name: str, make: Factory, market: Market, events: list[Sel
         performance.accused = sorted(subject for kind, subject in competitor.accused if kind == "seller")
         performance.staff = _staff_scores(competitor, market)
         if market.groups:
-            performance.rings = score_rings(arranged(market.truth, market.groups), competitor.named_rings())
+            performance.rings = score_rings(
+                arranged(market.truth, market.groups), competitor.named_rings(), competitor.named_reviewers()
+            )
     return performance
 
 

@@ -50,6 +50,10 @@ class Product:
                     found[case.subject.id] = _named(case.ring)
         return list(found.values())
 
+    def named_reviewers(self) -> set[str]:
+        """Return the reviewers that alerts have named."""
+        return {name for kind, name in self.accused if kind == "reviewer"}
+
     def score_one(self, x: SellerEvent) -> float:
         """Return the highest ln R of the seller's watches."""
         seller = self._market.task_of(x.seller_id).state.sellers.get(x.seller_id)

@@ -81,10 +81,11 @@ def _simulated(results: Report, drawn: Iterable[Path]) -> list[str]:
 
 
 def _rings(rings: list[RingResult]) -> list[str]:
-    """Return the section on rings; an honest group is accused by its connector, or by half of its innocent members."""
+    """Return the section on rings and extortionists; an honest group is accused by its connector, or by half of its innocent members."""
     kinds, honest = rings[0].scores.rings, rings[0].scores.honest_groups
     head = ["", "markets", "insiders", *(f"rings ({kind})" for kind in kinds), "members"]
     head += [*(f"accused: {kind}" for kind in honest), "victims", "innocent sellers", "innocent staff"]
+    head += ["extortionists", "innocent reviewers"]
     rows = (
         [
             one.name,
@@ -96,11 +97,13 @@ def _rings(rings: list[RingResult]) -> list[str]:
             _of(one.scores.victims),
             str(one.scores.innocent_sellers),
             str(one.scores.innocent_staff),
+            _of(one.scores.extortionists),
+            str(one.scores.innocent_reviewers),
         ]
         for one in rings
     )
     return [
-        "## Rings\n\nAt the default budget. A ring is found if one named ring holds half of its members. Insiders are "
+        "## Rings and extortionists\n\nAt the default budget. A ring is found if one named ring holds half of its members. Insiders are "
         "found if they tie a named ring, members if they are in any.",
         _table(head, rows),
     ]

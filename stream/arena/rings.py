@@ -1,4 +1,4 @@
-"""How well named rings agree with the truth of a market: insiders, rings and members found, and who is wrongly accused.
+"""How well named rings and reviewers agree with the truth of a market, and who is wrongly accused.
 
 Invariant: pure. A ring that a detector names stands for at most one true ring, so naming all sellers finds one ring.
 Only what can be found counts: members with a paid flip, insiders with a success. Cheats without a paid flip count
@@ -7,7 +7,7 @@ neither as guilty nor as innocent.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final, get_args
 
 import msgspec
@@ -43,6 +43,9 @@ class RingScores(msgspec.Struct, frozen=True):
     #: All sellers in named rings that do not cheat, and members of staff who tie a named ring and sold nothing.
     innocent_sellers: int
     innocent_staff: int
+    #: Extortionists with two turned reviews or more that are named; and all other reviewers that are named.
+    extortionists: Share
+    innocent_reviewers: int
 
 
 def add_scores(scores: Sequence[RingScores]) -> RingScores:
@@ -55,6 +58,8 @@ def add_scores(scores: Sequence[RingScores]) -> RingScores:
         victims=_total(one.victims for one in scores),
         innocent_sellers=sum(one.innocent_sellers for one in scores),
         innocent_staff=sum(one.innocent_staff for one in scores),
+        extortionists=_total(one.extortionists for one in scores),
+        innocent_reviewers=sum(one.innocent_reviewers for one in scores),
     )
 
 
@@ -63,12 +68,13 @@ def _total(shares: Iterable[Share]) -> Share:
     return Share(sum(one.found for one in each), sum(one.total for one in each))
 
 
-def score_rings(truth: MarketTruth, named: Iterable[NamedRing]) -> RingScores:
-    """Compare named rings with the truth.
+def score_rings(truth: MarketTruth, named: Iterable[NamedRing], reviewers: Collection[str]) -> RingScores:
+    """Compare named rings and reviewers with the truth.
 
     Args:
         truth: All rows of the market.
         named: The rings that a detector names in it, in any order.
+        reviewers: The reviewers that it names.
     """
     rings = list(named)
     accused = frozenset().union(*(ring.members for ring in rings))
@@ -96,6 +102,11 @@ def score_rings(truth: MarketTruth, named: Iterable[NamedRing]) -> RingScores:
         victims=_share(victims, accused),
         innocent_sellers=len(accused - cheats),
         innocent_staff=len(connectors - sold - linked),
+        extortionists=_share(
+            (row.reviewer_id for row in truth.extortionists if sum(bool(one.flipped_at) for one in row.reviews) > 1),
+            reviewers,
+        ),
+        innocent_reviewers=len(set(reviewers) - {row.reviewer_id for row in truth.extortionists}),
     )
 
 

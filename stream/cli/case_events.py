@@ -127,8 +127,12 @@ def _after_verdict(settings: Settings, change: CaseChange) -> str:
     confirmed = {
         "seller": ", and the seller counts as nobody's peer until a later verdict",
         "ring": "; each member's case needs a verdict of its own",
+        "reviewer": "; sellers' cases name the reviewer until a later verdict",
     }
-    cleared = {"ring": "the ring falls apart, and flips before the verdict tie nobody any more"}
+    cleared = {
+        "ring": "the ring falls apart, and flips before the verdict tie nobody any more",
+        "reviewer": "sellers' cases name the reviewer no longer, and its flips before the verdict say nothing",
+    }
     innocent = f"the case is decided, and {cleared.get(subject_type, _OWN_PAST)}"
     effects: dict[Verdict, str] = {
         "confirmed": f"the case is decided{confirmed.get(subject_type, '')}",

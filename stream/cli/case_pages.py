@@ -16,6 +16,7 @@ from stream.cli.output import literal
 from stream.contract.alerts import EvidencePart, Ring, TurnedReview
 from stream.contract.cases import Case, CaseVerdict, Effect
 from stream.offline import ring_words
+from stream.offline.extortion_words import extorted_sentence
 from stream.ops.case_report import CaseReport, PrecisionRow
 from stream.ops.statement import odds
 
@@ -99,6 +100,9 @@ def page(case: Case, width: int) -> list[str]:
         "The ring": (line for one in ring_words.ring_sentences(case) for line in fold(one, width)),
         ring_words.members_title(case): (
             line for one in ring_words.shown_members(case) for line in fold(ring_words.member_line(one), width, 4)
+        ),
+        "For the seller": (
+            line for one in case.extorted for line in fold(extorted_sentence(one, case), width)
         ),
         "Why the odds are what they are": _parts(
             case.evidence.parts, case.evidence.odds, width, case.evidence.ring

@@ -25,7 +25,8 @@ def cases(
         typer.Option(metavar="STATE", help=f"only {', '.join(_STATES)}; by default open and appealed; repeatable"),
     ] = None,
     subject: Annotated[
-        list[str] | None, typer.Option(metavar="ID", help="only about this seller, staff member or ring; repeatable")
+        list[str] | None,
+        typer.Option(metavar="ID", help="only about this seller, staff member, ring or reviewer; repeatable"),
     ] = None,
     report: Annotated[
         bool, typer.Option("--report", help="measured precision by kind and severity, over all cases")

@@ -88,6 +88,7 @@ def badges(case: Case) -> list[str]:
         ("ring", "ring" in names),
         ("fell apart", ring is not None and ring.merged_into is None and not ring.members),
         ("part of another ring", ring is not None and ring.merged_into is not None),
+        ("extortion", bool(case.extorted)),
         ("deletions", any(part.name == "deletions" and part.log_odds > 1 for part in found.parts)),
         ("incentives", _speaks_for_payment(case, "value_offered")),
         ("came back", case.reopened is not None),

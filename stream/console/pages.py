@@ -25,6 +25,7 @@ from stream.contract.cases import Case
 from stream.contract.events import CaseAssigned
 from stream.core.cases.alerts import in_force
 from stream.core.cases.transitions import waiting_verdict
+from stream.offline.extortion_words import extorted_sentence
 from stream.offline.ring_words import shown_members
 from stream.ops import statement
 
@@ -101,7 +102,8 @@ class Pages:
         events = model.events_of(case.case_id)
         case = case_view.with_pending_assignee(case, events, dt.datetime.now(dt.UTC))
         members = [member.seller_id for member in shown_members(case)]
-        linked = model.cases_of([*members, *(link.id for link in case.linked)])
+        reviewers = [one.reviewer_id for one in case.extorted]
+        linked = model.cases_of([*members, *reviewers, *(link.id for link in case.linked)])
         return self.render(
             request,
             "case.html",
@@ -111,6 +113,11 @@ class Pages:
             picture=pictures.evidence(case, case_view.marks(case)),
             ring=ring_view.ring_section(case, linked),
             memberships=ring_view.memberships(case.subject, model.rings_of(case.subject)),
+            extorted=[
+                (extorted_sentence(one, case), _others(case, "reviewer", linked.get(one.reviewer_id, [])))
+                for one in case.extorted
+            ],
+            names_sellers=any(review.seller_id for review in case.evidence.reviews),
             groups=groups(case.evidence.parts, case.evidence.ring),
             payment=[] if case.evidence.payment is None else groups(case.evidence.payment.parts),
             reviews=[(review, case_view.steps(review)) for review in case.evidence.reviews],
@@ -150,7 +157,7 @@ class Pages:
         return "applied" if isinstance(event, CaseAssigned) and event.assignee_id == case.assignee else "recorded"
 
     def subject(self, request: Request) -> Response:
-        """Show the cases of a seller, a staff member or a ring, and the cases that name it."""
+        """Show the cases of a subject, and the cases that name it."""
         subject_id = request.query_params.get("id", "")
         model = self._services.read_model
         own = model.cases_of([subject_id]).get(subject_id, [])

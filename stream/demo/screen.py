@@ -40,6 +40,7 @@ _COUNTED: Final[dict[Kind, str]] = {
     "product.rating_shift": "reviews turned",
     "ring.insider": "reviews of its members turned",
     "ring.linked": "reviews of its members turned",
+    "reviewer.flips": "of its critical reviews turned",
 }
 
 

@@ -112,7 +112,7 @@ class FileCases:
             else:
                 self._book.on_event(step)
         self._end = max([self._end, *(at for at, _, _ in steps)])
-        self._book.close_and_forget(self._end.timestamp(), ("seller", "staff", "ring"))
+        self._book.close_and_forget(self._end.timestamp(), ("seller", "staff", "ring", "reviewer"))
         self._write(events, alerts)
 
     def _rebuild(self) -> None:

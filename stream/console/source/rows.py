@@ -156,6 +156,7 @@ def ids_of(case: Case) -> set[str]:
     found = {case.subject.id, *(alert.alert_id for alert in case.alerts), *(link.id for link in case.linked)}
     for review in case.evidence.reviews:
         found |= {review.review_id, review.product_id, *review.looked_up_by}
+    found |= {one.reviewer_id for one in case.extorted}
     for ring in _rings(case):
         found |= {*(member.seller_id for member in ring.members), *(one.id for one in ring.connectors)}
     return found
