@@ -49,5 +49,5 @@ def appeal(case: Case, at: dt.datetime, event_id: str = "") -> CaseAppealed:
         occurred_at=at,
         case_id=case.case_id,
         subject=subject_of(case),
-        appellant="seller" if case.subject.type == "ring" else case.subject.type,
+        appellant=case.subject.type if case.subject.type in {"seller", "staff"} else "platform",
     )

@@ -28,6 +28,7 @@ KINDS: Final = frozenset(
         *(codec.REVIEW, codec.SELLER, codec.FLIP, codec.PRODUCT, codec.EVENT_IDS, codec.PENDING_CHANGE),
         *(codec.CLOSED_REVIEW, codec.STAFF_EXPOSURE, codec.UNCONCLUDED, codec.STAFF_HISTORY),
         *(codec.CASE, codec.QUEUE_MODEL, codec.CLIENT_EXPOSURE, codec.CONNECTOR),
+        *(codec.TASK_REVIEWER, codec.REVIEWER_HISTORY),
     )
 )
 

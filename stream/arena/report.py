@@ -81,7 +81,10 @@ def _simulated(results: Report, drawn: Iterable[Path]) -> list[str]:
 
 
 def _rings(rings: list[RingResult]) -> list[str]:
-    """Return the section on rings and extortionists; an honest group is accused by its connector, or by half of its innocent members."""
+    """Return the section on rings and extortionists.
+
+    An honest group is accused by its connector, or by half of its innocent members.
+    """
     kinds, honest = rings[0].scores.rings, rings[0].scores.honest_groups
     head = ["", "markets", "insiders", *(f"rings ({kind})" for kind in kinds), "members"]
     head += [*(f"accused: {kind}" for kind in honest), "victims", "innocent sellers", "innocent staff"]
@@ -103,8 +106,9 @@ def _rings(rings: list[RingResult]) -> list[str]:
         for one in rings
     )
     return [
-        "## Rings and extortionists\n\nAt the default budget. A ring is found if one named ring holds half of its members. Insiders are "
-        "found if they tie a named ring, members if they are in any.",
+        "## Rings and extortionists\n\nAt the default budget. A ring is found if one named ring holds half of its "
+        "members. Insiders are found if they tie a named ring, members if they are in any, extortionists if an alert "
+        "names them.",
         _table(head, rows),
     ]
 

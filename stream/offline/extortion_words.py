@@ -12,6 +12,6 @@ def extorted_sentence(one: ExtortedReviews, case: Case) -> str:
     """Return what one such reviewer has turned."""
     of = len(case.evidence.reviews)
     return (
-        f"A point for the seller: reviewer {one.reviewer_id} turned {len(one.review_ids)} of the {of} reviews, and turns a "
-        "large part of its critical reviews at many sellers. It may have asked for money."
+        f"A point for the seller: reviewer {one.reviewer_id} turned {len(one.review_ids)} of the {of} reviews, and "
+        "turns a large part of its critical reviews at many sellers. It may have asked for money."
     )

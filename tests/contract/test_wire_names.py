@@ -26,11 +26,16 @@ from stream.core.staff.messages import (
     DayRequest,
     Forget,
     LinkedReport,
+    NamedReviewer,
+    ReviewerReport,
     RingMembers,
     StaffCaseEvent,
     StaffFinding,
     StaffReport,
+    WatchedReviewer,
 )
+from stream.core.staff.named_reviewers import NamedReviewers
+from stream.core.staff.reviewer_history import ReviewerHistory
 from stream.core.state import codec
 from stream.core.state.model_version import model_of
 from stream.core.state.rows import MetaRow
@@ -45,8 +50,8 @@ from stream.ops.metrics import Metrics
 _FLIP = Flip(
     1.0, 0.5, "r1", "p1", 4.0, True, False, 2.0, 4, ("a1",), True, 1, None, "message", 5.0, "USD", ((6.0, False),), True
 )  # fmt: skip
-_SUMS = b'{"flips":1,"retracted":2,"looked_up_flips":3.0,"looked_up_expected":4.0,"removed":5,"critical":6,'
-_SUMS += b'"marks":[7.0]}'
+_SUMS = b'{"flips":1,"retracted":2,"looked_up_flips":3.0,"looked_up_expected":4.0,"written":5,"removed":6,'
+_SUMS += b'"critical":7,"marks":[8.0]}'
 _HISTORY = b'{"count":1,"retracted":2,"expected":3.0,"expected_long":4.0,"history":[[1.0]],"latest":[]}'
 
 
@@ -76,22 +81,25 @@ def _instance(kind: type[msgspec.Struct], *values: object) -> msgspec.Struct:
             b'"removed":12,"critical":13,'
             b'"latest_removed":[],"clients":[["s1",2,3.0,4.0,5.0,6.0]]}',
         ),
-        (_instance(DaySums, 1, 2, 3.0, 4.0, 5, 6, [7.0]), _SUMS),
+        (_instance(DaySums, 1, 2, 3.0, 4.0, 5, 6, 7, [8.0]), _SUMS),
         (
             _instance(
-                DayReport, 1, 2, 3, _instance(DaySums, 1, 2, 3.0, 4.0, 5, 6, [7.0]), [],
-                [_instance(LinkedReport, "s1", {"k1": "owner"}, 2, 3.0, 4.0, 5.0, 6.0, [])], 7,
+                DayReport, 1, 2, 3, _instance(DaySums, 1, 2, 3.0, 4.0, 5, 6, 7, [8.0]), [],
+                [_instance(LinkedReport, "s1", {"k1": "owner"}, 2, 3.0, 4.0, 5.0, 6.0, [])],
+                [_instance(ReviewerReport, "u1", 2, [], 3)], 7,
             ),
             b'{"type":"day","writer":1,"day":2,"through":3,"sums":' + _SUMS
-            + b',"staff":[],"linked":[["s1",{"k1":"owner"},2,3.0,4.0,5.0,6.0,[]]],"part":7}',
+            + b',"staff":[],"linked":[["s1",{"k1":"owner"},2,3.0,4.0,5.0,6.0,[]]],'
+            b'"reviewers":[["u1",2,[],3]],"part":7}',
         ),
         (_instance(DayRequest, 1, 2), b'{"type":"request","reporter":1,"day":2}'),
         (
             _instance(
-                Conclusion, 2, [(3, "a1", None)], [(4, "a2")], [_instance(RingMembers, 5, "g1", ["s1"], ["s1"])]
+                Conclusion, 2, [(3, "a1", None)], [(4, "a2")], [_instance(RingMembers, 5, "g1", ["s1"], ["s1"])],
+                [_instance(WatchedReviewer, 6, "u1", True)], [_instance(NamedReviewer, 7, "u2", [("s1", "r1")])],
             ),
             b'{"type":"judged","day":2,"accused":[[3,"a1",null]],"withdrawn":[[4,"a2"]],'
-            b'"rings":[[5,"g1",["s1"],["s1"]]]}',
+            b'"rings":[[5,"g1",["s1"],["s1"]]],"watched":[[6,"u1",true]],"reviewers":[[7,"u2",[["s1","r1"]]]]}',
         ),
         (_instance(StaffCaseEvent, _NOTED, 4), b'{"type":"case","event":' + msgspec.json.encode(_NOTED) + b',"day":4}'),
         (_instance(Forget, "u1"), b'{"type":"forget","reviewer_id":"u1"}'),
@@ -108,16 +116,17 @@ def _instance(kind: type[msgspec.Struct], *values: object) -> msgspec.Struct:
             b'"confirmed":true,"muted_until":8.0}',
         ),
         (
-            _instance(MarketTotals, 1, 2, 3.0, 4.0, 5.0, 6.0, [7.0]),
-            b'{"flips":1,"retracted":2,"looked_up_flips":3.0,"looked_up_expected":4.0,"removed":5.0,"critical":6.0,'
+            _instance(MarketTotals, 1, 2, 9, 3.0, 4.0, 5.0, 6.0, [7.0]),
+            b'{"flips":1,"retracted":2,"written":9,"looked_up_flips":3.0,"looked_up_expected":4.0,"removed":5.0,'
+            b'"critical":6.0,'
             b'"marks":[7.0]}',
         ),
         (
             _instance(
-                Progress, 1, {0: 2}, 3, _instance(MarketTotals, 1, 2, 3.0, 4.0, 5.0, 6.0, [7.0]),
+                Progress, 1, {0: 2}, 3, _instance(MarketTotals, 1, 2, 9, 3.0, 4.0, 5.0, 6.0, [7.0]),
                 [HeldCaseEvent(4, _NOTED)],
             ),
-            b'{"version":1,"through":{"0":2},"judged":3,"market":{"flips":1,"retracted":2,"looked_up_flips":3.0,'
+            b'{"version":1,"through":{"0":2},"judged":3,"market":{"flips":1,"retracted":2,"written":9,"looked_up_flips":3.0,'
             b'"looked_up_expected":4.0,"removed":5.0,"critical":6.0,"marks":[7.0]},'
             b'"decisions":[[4,' + msgspec.json.encode(_NOTED) + b"]]}",
         ),
@@ -125,9 +134,14 @@ def _instance(kind: type[msgspec.Struct], *values: object) -> msgspec.Struct:
             _instance(
                 AccusedStaff, 1, 2, 3, {"a1": None}, [(4, "a2", "s1")], [(5, "a3")],
                 {"g1": _instance(RingMembers, 5, "g1", ["s1"], ["s1"])}, [],
+                _instance(
+                    NamedReviewers, [_instance(WatchedReviewer, 6, "u1", True)],
+                    [_instance(NamedReviewer, 7, "u2", [])], {"u3": [("s1", "r1")]},
+                ),
             ),
             b'{"version":1,"began":2,"heard":3,"accused":{"a1":null},"coming":[[4,"a2","s1"]],"withdrawn":[[5,"a3"]],'
-            b'"rings":{"g1":[5,"g1",["s1"],["s1"]]},"pending_rings":[]}',
+            b'"rings":{"g1":[5,"g1",["s1"],["s1"]]},"pending_rings":[],'
+            b'"reviewers":{"pending_watched":[[6,"u1",true]],"pending":[[7,"u2",[]]],"named":{"u3":[["s1","r1"]]}}}',
         ),
         (
             _instance(
@@ -138,6 +152,14 @@ def _instance(kind: type[msgspec.Struct], *values: object) -> msgspec.Struct:
             b'"others":7,"others_term":8.0,"latest":[],"last_day":9,"log_odds":10.0,"log_odds_without":11.0,'
             b'"ties_clients":true,"part_of":"staff/a1","named_at":12.0,"fell_apart_at":null,"joined_at":{"s1":13.0},'
             b'"moved":["s1"],"alerted_at":{"k":14.0},"finding":null,"verdict_at":null,"muted_until":0.0}',
+        ),
+        (
+            _instance(
+                ReviewerHistory, 1, "u1", 2, 3, 4, 5, 6, {7: 8}, [], 9, 10.0, True, False, {"k": 11.0}, None, 12.0, 13.0
+            ),
+            b'{"version":1,"reviewer_id":"u1","flip_days":2,"last_day":3,"flips":4,"flips_before":5,"excluded":6,'
+            b'"critical":{"7":8},"latest":[],"watched_on":9,"log_odds":10.0,"is_named":true,"confirmed":false,'
+            b'"alerted_at":{"k":11.0},"finding":null,"verdict_at":12.0,"muted_until":13.0}',
         ),
     ],
 )  # fmt: skip
@@ -156,6 +178,8 @@ def test_keys_of_state_rows_keep_their_prefixes() -> None:
     assert sorted(prefixes.values()) == sorted(
         [
             b"c/",
+            b"t/",
+            b"u/",
             b"m/",
             b"n/",
             b"h/",
@@ -182,7 +206,7 @@ def test_keys_of_state_rows_keep_their_prefixes() -> None:
         for name in (
             "LIFECYCLE_TOPIC", "OUTREACH_TOPIC", "ACCESS_TOPIC", "EVIDENCE_TOPIC", "ALERTS_TOPIC", "DEAD_LETTER_PREFIX",
             "ALLOWED_LATENESS_SECONDS", "MAX_EVENT_BYTES", "FUTURE_SECONDS", "UNKNOWN_FIELDS", "ALERT_BUDGET",
-            "VERDICTS_TOPIC", "CASES_TOPIC", "FOUR_EYES", "CASE_DUE_DAYS", "INPUT_FORMAT",
+            "VERDICTS_TOPIC", "CASES_TOPIC", "FOUR_EYES", "CASE_DUE_DAYS", "INPUT_FORMAT", "REVIEWER_WATCH",
         )
     }  # fmt: skip
 
@@ -191,7 +215,7 @@ def test_the_model_in_the_meta_row_keeps_its_names_and_values() -> None:
     row = MetaRow(1, 2.0, 3, 4, {"applied": 5}, model_of("key"))
     assert msgspec.json.encode(row) == (
         b'[1,2.0,3,4,{"applied":5},{"model version":"1","bands of reviews":"690f40c5","watches":"a5b42e9f",'
-        b'"columns of evidence":"27/7/60","rows and messages":"7","VOLTEFACE_PSEUDONYM_KEY":"key"},-1]'
+        b'"columns of evidence":"27/7/60","rows and messages":"8","VOLTEFACE_PSEUDONYM_KEY":"key"},-1]'
     )
 
 
@@ -286,6 +310,7 @@ SETTINGS = [
     "VOLTEFACE_OUTPUT_FORMAT",
     "VOLTEFACE_OUTREACH_TOPIC",
     "VOLTEFACE_PSEUDONYM_KEY",
+    "VOLTEFACE_REVIEWER_WATCH",
     "VOLTEFACE_SCHEMA_REGISTRY_CAFILE",
     "VOLTEFACE_SCHEMA_REGISTRY_PASSWORD",
     "VOLTEFACE_SCHEMA_REGISTRY_URL",

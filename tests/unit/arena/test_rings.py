@@ -76,12 +76,13 @@ def named(*members: str, by: str = "") -> NamedRing:
 
 
 def test_nothing_named_finds_nothing_and_accuses_nobody() -> None:
-    scores = score_rings(TRUTH, [])
+    scores = score_rings(TRUTH, [], [])
     assert scores.insiders == Share(0, 2)  # the third sold nothing
     assert scores.rings == {"insider": Share(0, 1), "lists": Share(0, 1)}
     assert scores.members == Share(0, 7)  # a5 has no paid flip, and b1 is a client of both
     assert scores.honest_groups == {"family": Share(0, 1), "agency": Share(0, 1), "desk": Share(0, 1)}
     assert scores.victims == Share(0, 2)  # a1 is a victim that cheats
+    assert scores.extortionists == Share(0, 1)
     assert (scores.innocent_sellers, scores.innocent_staff) == (0, 0)
 
 
@@ -93,6 +94,7 @@ def test_the_truth_itself_finds_all_and_accuses_nobody() -> None:
             named("a1", "a2", by="in2"),
             named("b1", "b2", "b3", by="linked-ring-1"),
         ],
+        ["u1"],
     )
     assert (scores.insiders, scores.members) == (Share(2, 2), Share(7, 7))
     assert scores.rings == {"insider": Share(1, 1), "lists": Share(1, 1)}
@@ -110,12 +112,12 @@ def test_the_truth_itself_finds_all_and_accuses_nobody() -> None:
     ],
 )
 def test_one_named_ring_must_hold_half_of_the_members(rings: list[NamedRing], found: int) -> None:
-    assert score_rings(TRUTH, rings).rings["insider"] == Share(found, 1)
+    assert score_rings(TRUTH, rings, []).rings["insider"] == Share(found, 1)
 
 
 def test_a_named_ring_of_all_sellers_finds_one_ring_and_accuses_all() -> None:
     everyone = [f"{letter}{number}" for letter in "abfgdv" for number in range(1, 6)]
-    scores = score_rings(TRUTH, [named(*everyone)])
+    scores = score_rings(TRUTH, [named(*everyone)], [])
     assert sum(share.found for share in scores.rings.values()) == 1
     assert scores.members == Share(7, 7)
     assert all(share == Share(1, 1) for share in scores.honest_groups.values())
@@ -140,13 +142,13 @@ def test_a_named_ring_of_all_sellers_finds_one_ring_and_accuses_all() -> None:
 def test_honest_groups_are_accused_by_their_connector_or_half_of_their_innocent_members(
     one: NamedRing, accused: set[str]
 ) -> None:
-    scores = score_rings(TRUTH, [one])
+    scores = score_rings(TRUTH, [one], [])
     assert {kind for kind, share in scores.honest_groups.items() if share.found} == accused
 
 
 def test_staff_who_sold_nothing_are_innocent() -> None:
     rings = [named("a1", by=actor) for actor in ("helper", "failed", "leak", "in1", "linked-ring-0", "")]
-    scores = score_rings(TRUTH, rings)
+    scores = score_rings(TRUTH, rings, [])
     assert scores.innocent_staff == 2
     assert scores.insiders == Share(1, 2)
 
@@ -156,16 +158,18 @@ def test_a_simulated_market_scores_itself_fully() -> None:
     truth = arranged(market.truth, market.groups)
     rings = [NamedRing(frozenset(member.seller_id for member in row.members)) for row in truth.rings]
     tied = [NamedRing(frozenset(), frozenset([tenure.actor_id])) for row in truth.rings for tenure in row.insiders]
-    scores = score_rings(truth, [*rings, *tied])
+    scores = score_rings(truth, [*rings, *tied], [])
     assert all(share.found == share.total > 0 for share in (*scores.rings.values(), scores.insiders, scores.members))
     assert (scores.innocent_sellers, scores.victims.found) == (0, 0)
     assert scores.victims.total > 0
 
 
 def test_scores_of_markets_add_up() -> None:
-    one = score_rings(TRUTH, [named("a1", "a2", "a3", by="insider-1")])
+    one = score_rings(TRUTH, [named("a1", "a2", "a3", by="insider-1")], ["u1", "u2"])
     both = add_scores([one, one])
     assert both.members == Share(2 * one.members.found, 2 * one.members.total)
     assert both.rings["insider"].total == 2 * one.rings["insider"].total
     assert both.innocent_sellers == 2 * one.innocent_sellers
+    assert both.extortionists == Share(2, 2)
+    assert both.innocent_reviewers == 2
     assert both.honest_groups.keys() == one.honest_groups.keys()

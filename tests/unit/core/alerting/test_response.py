@@ -20,11 +20,16 @@ _EXAMPLES = Path(__file__).parents[4] / "schemas" / "examples" / "alert.v1.jsonl
 def test_odds_of_a_change_alone_are_never_more_than_medium(
     log_excess: float, supported: Severity, unsupported: Severity
 ) -> None:
-    assert severity(log_excess, 10.0, supported=False) == supported
-    assert severity(log_excess, None, supported=True) == supported
-    assert severity(log_excess, 0.01, supported=True) == supported
+    assert severity("seller", log_excess, 10.0, supported=False) == supported
+    assert severity("seller", log_excess, None, supported=True) == supported
+    assert severity("seller", log_excess, 0.01, supported=True) == supported
     for odds in (None, 0.01, 9.9):
-        assert severity(log_excess, odds, supported=False) == unsupported
+        assert severity("seller", log_excess, odds, supported=False) == unsupported
+
+
+@pytest.mark.parametrize("log_excess", [0.0, 5.0, 200.0])
+def test_alerts_on_reviewers_are_low(log_excess: float) -> None:
+    assert severity("reviewer", log_excess, 1000.0, supported=True) == "low"
 
 
 @pytest.mark.parametrize(
@@ -36,6 +41,7 @@ def test_odds_of_a_change_alone_are_never_more_than_medium(
         ("seller", "high", 2, 0, "restore_ratings"),
         ("seller", "critical", 8, 4, "suspend_seller"),
         ("seller", "critical", 8, 5, "withhold_funds"),
+        ("reviewer", "low", 8, 8, "investigate"),
         ("staff", "high", 8, 8, "revoke_access"),
         ("staff", "critical", 8, 8, "refer_to_legal"),
     ],

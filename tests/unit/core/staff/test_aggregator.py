@@ -28,12 +28,14 @@ from stream.core.staff.messages import (
     DayRequest,
     LinkedReport,
     Message,
+    ReviewerReport,
     StaffFinding,
     StaffReport,
     decode_message,
     encode_message,
     report_parts,
 )
+from stream.core.staff.reviewer_book import ReviewerBook
 from stream.core.staff.ring_book import RingBook
 from stream.core.staff.staff_book import StaffBook
 from stream.core.staff.watches import STAFF_WATCHES
@@ -89,8 +91,9 @@ class Outcome:
         self.evaluated: list[tuple[str, int, int, float]] = []
         self.conclusions: list[Conclusion] = []
         rings = RingBook(lambda *_: None, {"staff": math.inf, "link": math.inf})
+        reviewers = ReviewerBook(REPORTERS, lambda *_: None, math.inf)
         self.aggregator = StaffAggregator(
-            REPORTERS, Books(StaffBook(self._evaluate), rings), lambda _: None, lambda _: None
+            REPORTERS, Books(StaffBook(self._evaluate), rings, reviewers), lambda _: None, lambda _: None
         )
 
     def _evaluate(self, history: StaffHistory, market: MarketTotals, day: int, watches: list[int]) -> None:
@@ -365,13 +368,17 @@ def test_parts_of_a_report_are_bounded_and_complete(findings: list[int]) -> None
         LinkedReport(str(number), {"k": "owner"}, latest=[finding(0, 1, 0, "s")] * count)
         for number, count in enumerate(findings)
     ]
-    parts = list(report_parts(staff, linked))
+    reviewers = [
+        ReviewerReport(str(number), 1, [finding(0, 1, 0, "s")] * count) for number, count in enumerate(findings)
+    ]
+    parts = list(report_parts(staff, linked, reviewers))
     assert list(chain.from_iterable(part[0] for part in parts)) == staff
-    assert list(chain.from_iterable(part[1] for part in parts)) == linked
-    assert all(
-        sum(1 + one.finding_count for one in part[0]) + sum(1 + one.finding_count for one in part[1]) <= 500
-        for part in parts
-    )
+    assert list(chain.from_iterable(part.linked for part in parts)) == linked
+    assert list(chain.from_iterable(part.reviewers for part in parts)) == reviewers
+    for part in parts:
+        staff_size = sum(1 + one.finding_count for one in part.staff)
+        linked_size = sum(1 + one.finding_count for one in part.linked)
+        assert staff_size + linked_size + sum(1 + one.finding_count for one in part.reviewers) <= 500
     assert all(any(part) for part in parts) or not staff
 
 
@@ -380,7 +387,7 @@ def test_parts_of_a_report_are_bounded_and_complete(findings: list[int]) -> None
 def test_a_report_with_many_sellers_is_divided_and_complete(count: int) -> None:
     clients = [ClientReport(f"s{number}", 1, 0.1, 0.1, 0.0, 0.0) for number in range(count)]
     report = StaffReport(actor_id="a", first_seen=1.0, flips=7, latest=[finding(0, 1, 0, "s")] * 60, clients=clients)
-    found = list(chain.from_iterable(part[0] for part in report_parts([report], [])))
+    found = list(chain.from_iterable(part[0] for part in report_parts([report], [], [])))
     assert list(chain.from_iterable(one.clients for one in found)) == clients
     assert [one.flips for one in found] == [7, *[0] * (len(found) - 1)]
     assert all(1 + one.finding_count <= 500 for one in found)
@@ -429,8 +436,8 @@ def test_large_message_stays_below_the_default_limit_of_a_topic() -> None:
     staff = [StaffReport(actor_id=longest, first_seen=1 / 3, latest=latest, latest_removed=latest)] * 20
     assert (
         max(
-            len(encode_message(DayReport(reporter=1, day=2, through=2, staff=part, linked=linked)))
-            for part, linked in report_parts(staff, [])
+            len(encode_message(DayReport(reporter=1, day=2, through=2, staff=part.staff)))
+            for part in report_parts(staff, [], [])
         )
         < 1_000_000
     )
