@@ -96,6 +96,18 @@ def test_without_a_key_ids_are_unchanged() -> None:
     assert (event.reviewer_id, event.actor_id) == ("jane", "jane")
 
 
+def test_reviewers_are_watched_only_by_pseudonym_or_with_leave() -> None:
+    key = SecretStr(KEY)
+    watched = [
+        (watch, has_key)
+        for watch in ("off", "pseudonyms", "ids")
+        for has_key in (False, True)
+        if Settings(reviewer_watch=watch, pseudonym_key=key if has_key else None).watches_reviewers
+    ]
+    assert watched == [("pseudonyms", True), ("ids", False), ("ids", True)]
+    assert Settings().config_digest != Settings(reviewer_watch="ids").config_digest
+
+
 def test_a_changed_key_changes_the_fingerprint_and_is_not_shown() -> None:
     variants = [Settings(), keyed(), keyed(KEY + "!")]
     assert len({variant.config_digest for variant in variants}) == 3

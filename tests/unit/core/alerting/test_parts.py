@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import math
 import re
+from pathlib import Path
 from typing import Any, get_args
 
 import msgspec
@@ -18,6 +20,8 @@ from tests.example_alerts import FILE, PAGE, section
 from tests.unit.core.evidence.test_alternatives import alerts
 
 _PAGE = PAGE.read_text()
+#: Alerts of a market with rings, see `tests.example_rings`.
+RINGS = Path(__file__).parents[3] / "data" / "rings" / "alerts.jsonl.gz"
 #: So large that the threshold is at even odds and many alerts are raised.
 _BUDGET = 1000.0
 
@@ -30,7 +34,8 @@ def _documented() -> dict[str, Any]:
     return names
 
 
-def _check(alert: Alert) -> None:
+def check(alert: Alert) -> None:
+    """Check the parts of an alert."""
     evidence, documented = alert.evidence, _documented()
     recomputed = documented["recomputed"](msgspec.to_builtins(evidence.parts))
     assert [part.log_odds for part in evidence.parts] == pytest.approx(recomputed, abs=1e-6)
@@ -55,7 +60,15 @@ def test_the_parts_of_every_alert_add_up_and_follow_from_their_numbers(scenario:
     found = list(alerts(Detector(_BUDGET, "digest"), simulate.simulate(scenario, seed, 60, 140, seed % 3)))
     assert len(found) >= 3
     for alert in found:
-        _check(alert)
+        check(alert)
+
+
+def test_the_parts_of_rings_add_up_and_follow_from_their_numbers() -> None:
+    found = [msgspec.json.decode(line, type=Alert) for line in gzip.decompress(RINGS.read_bytes()).splitlines()]
+    rings = [alert for alert in found if alert.subject.type == "ring"]
+    assert rings
+    for alert in rings:
+        check(alert)
 
 
 def test_the_page_names_every_part() -> None:
@@ -65,5 +78,5 @@ def test_the_page_names_every_part() -> None:
 
 def test_the_example_of_the_page_is_the_example_of_the_schema() -> None:
     alert = msgspec.json.decode(FILE.read_text().splitlines()[0], type=Alert)
-    _check(alert)
+    check(alert)
     assert section(alert) in _PAGE
