@@ -75,16 +75,15 @@ def draft_of(ring: RingView, findings: list[StaffFinding], peers: list[float], a
     Returns:
         None if no flip of a member is kept.
     """
-    names = {one.seller_id for one in ring.members}
-    its = sorted(
-        {(one.flip.at, one.seller_id, one.flip.review_id): one for one in findings if one.seller_id in names}.items()
+    staff = [one.connector_id for one in ring.connectors if one.type == "staff"]
+    kept = sorted(
+        (finding for one in ring.members for finding in _counted(one, findings, staff)),
+        key=lambda finding: (finding.flip.at, finding.seller_id, finding.flip.review_id),
     )
-    if not its:
+    if not kept:
         return None
-    kept = [finding for _, finding in its]
     flips = [finding.flip for finding in kept]
     links = [Link("seller", one.seller_id, one.member.flips) for one in ring.members]
-    staff = [one.connector_id for one in ring.connectors if one.type == "staff"]
     insiders = top_links("staff", (name for flip in flips for name in flip.actor_ids if name in staff))
     return AlertDraft(
         kind=kind_of(ring),
@@ -110,6 +109,24 @@ def draft_of(ring: RingView, findings: list[StaffFinding], peers: list[float], a
         ring=fields_of(ring),
         sellers=[finding.seller_id for finding in kept],
     )
+
+
+def _counted(one: LikelyClient, findings: list[StaffFinding], staff: list[str]) -> list[StaffFinding]:
+    """Return those flips of a member that its evidence counts: as many as it has, and looked-up ones first.
+
+    Several connectors tie a seller, and each knows other flips of it; the evidence counts those of one of them.
+    """
+    member = one.member
+    its = {
+        finding.flip.review_id: finding
+        for finding in findings
+        if finding.seller_id == one.seller_id and member.first_flip_at <= finding.flip.at <= member.last_flip_at
+    }
+    in_order = sorted(
+        its.values(),
+        key=lambda finding: (any(name in staff for name in finding.flip.actor_ids), finding.flip.at),
+    )
+    return in_order[-member.flips :]
 
 
 def _parts(ring: RingView) -> list[Part]:
