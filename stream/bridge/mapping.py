@@ -17,10 +17,10 @@ import msgspec
 
 from stream.bridge import functions
 from stream.bridge.changes import Change, Ignored, read_change
-from stream.bridge.mapping_file import REVIEWS, Table
+from stream.bridge.mapping_file import LINKS, REVIEWS, Table
 from stream.bridge.row import Row
 from stream.bridge.source_records import Document, DocumentReader, Source
-from stream.bridge.tables import AppendedRows, Fields, ReviewRows, RowMapping
+from stream.bridge.tables import AppendedRows, Fields, LinkRows, ReviewRows, RowMapping
 from stream.intake.event_forms import FORMS, EventForm, typed
 from stream.intake.field_texts import wrong_instant
 from stream.intake.identifiers import check_ids
@@ -109,6 +109,8 @@ class Mapping:
         rows: RowMapping
         if table.events == REVIEWS:
             rows = ReviewRows(table, lambda: self._count_deleter(table.topic))
+        elif table.events == LINKS:
+            rows = LinkRows(table)
         else:
             rows = AppendedRows(table)
         read = self._change if table.record == "change" else self._inserted

@@ -18,6 +18,8 @@ from stream.ops.bridge_topics import read_toml
 
 #: The value of `events` for a table whose rows are reviews.
 REVIEWS: Final = "reviews"
+#: The event type of tables whose rows say what sellers have in common.
+LINKS: Final = "seller.linked"
 #: The columns of a table of reviews, besides the fields of the events.
 REVIEW_COLUMNS: Final = (
     "review_id", "seller_id", "product_id", "reviewer_id", "rating", "created_at", "changed_at", "deleted_at",

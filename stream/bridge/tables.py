@@ -1,4 +1,4 @@
-"""From a change of a row to events: tables whose rows are reviews, and tables to which rows are appended.
+"""From a change of a row to events: tables of reviews, of links, and tables to which rows are appended.
 
 Invariant: pure. A review that the platform's software deletes, or nobody knows who, is never a deletion by its author.
 """
@@ -20,6 +20,7 @@ from stream.offline.history.columns import EVENTS
 Fields = dict[str, Any]
 
 _FULL: Final = "run ALTER TABLE ... REPLICA IDENTITY FULL, so that the old row is in the database's log"
+_LINK: Final = ("seller_id", "link_id", "relation")
 _IDENTITY: Final = ("seller_id", "product_id", "review_id", "reviewer_id")
 
 
@@ -48,6 +49,10 @@ class AppendedRows:
             raise Ignored("no_new_row")
         row = change.after
         assert row is not None, "changes checks that"
+        return [self.event(change, row)]
+
+    def event(self, change: Change, row: Row) -> Fields:
+        """Return the event of a row; raise Refused or Ignored."""
         self._fields.check_columns(row)
         if not self._fields.is_wanted(row):
             raise Ignored("not_wanted")
@@ -56,12 +61,42 @@ class AppendedRows:
             value = self._fields.read(row, name)
             if value is not None:
                 found[name] = value
-        if "occurred_at" not in found and change.operation == "insert" and change.at is not None:
+        if "occurred_at" not in found and change.operation != "snapshot" and change.at is not None:
             found["occurred_at"] = change.at
         for name in self._event.required:
             if name not in found:
                 self._fields.required(row, name)
-        return [found]
+        return found
+
+
+class LinkRows:
+    """A row says what a seller has in common with others: each new value is an event. That it ends is none.
+
+    Args:
+        table: Of the mapping.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self._rows = AppendedRows(table)
+        self._fields = FieldReader(table)
+
+    def events(self, change: Change) -> list[Fields]:
+        """Return the event of a change; raise Refused or Ignored."""
+        row = change.after
+        if row is None:
+            raise Ignored("no_new_row")
+        if "link_id" in self._fields.columns and self._fields.read(row, "link_id") is None:
+            raise Ignored("no_link")
+        event = self._rows.event(change, row)
+        if change.operation == "update":
+            before = change.before
+            if before is not None and all(self._fields.read(before, name) == event.get(name) for name in _LINK):
+                raise Ignored("unchanged")
+            # The row's time is that of its first value, unless the change has set it, too.
+            is_set = before is not None and self._fields.read(before, "occurred_at") != event.get("occurred_at")
+            if change.at is not None and not is_set:
+                event["occurred_at"] = change.at
+        return [event]
 
 
 class ReviewRows:

@@ -111,7 +111,7 @@ def _key(frame: Frame) -> list[str]:
         f'<line class="span" x1="{x + 312}" y1="{y}" x2="{x + 334}" y2="{y}"/>',
         *(
             f'<text x="{x + at}" y="{y + 4}">{name}</text>'
-            for at, name in ((16, "upgraded"), (116, "deleted"), (206, "joined the ring"), (340, "first to last flip"))
+            for at, name in ((16, "upgraded"), (116, "deleted"), (206, "joined the ring"), (340, "flips that count"))
         ),
     ]
 

@@ -12,6 +12,7 @@ from typing import Final
 from stream.contract.alerts import EvidencePart, Ring, RingMember, Subject
 from stream.contract.cases import Case
 from stream.core.alerting.wording import connector_text
+from stream.core.cases.alerts import in_force
 from stream.ops.statement import odds
 
 ACCUSES_NO_MEMBER: Final = (
@@ -92,15 +93,25 @@ def ring_sentences(case: Case) -> list[str]:
         f"Joint odds {when}: {odds(ring.odds)} to 1; without the strongest member "
         f"{odds(ring.odds_without_strongest)} to 1.",
         f"The odds count all {_sellers(ring.tied)} that are known to be tied so, members or not.",
+        *_cleared(case),
         ACCUSES_NO_MEMBER,
     ]
+
+
+def _cleared(case: Case) -> list[str]:
+    """Return what a verdict will do at the end of its day; nothing if there is none that clears the ring."""
+    verdict = in_force(case)
+    if verdict is None or verdict.verdict not in {"explained", "dismissed"} or case.state == "open":
+        return []
+    on = _day(verdict.recorded_at)
+    return [f"The verdict of {on} clears it: it falls apart when that day is over in the market."]
 
 
 def member_line(member: RingMember) -> str:
     """Return a member of a ring in one line."""
     return (
         f"{member.seller_id}: {_flips(member)}, {member.expected:.1f} expected, {odds(member.odds)} to 1 that it is a "
-        f"client; first {member.since:%Y-%m-%d}, last {member.until:%Y-%m-%d}, joined {member.joined_at:%Y-%m-%d}"
+        f"client; from {member.since:%Y-%m-%d} to {member.until:%Y-%m-%d}, joined {member.joined_at:%Y-%m-%d}"
     )
 
 

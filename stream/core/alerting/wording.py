@@ -120,7 +120,8 @@ def render(
 
 def _ring(ring: Ring, evidence: Evidence) -> str:
     ties = " and ".join(connector_text(connector) for connector in ring.connectors)
-    looked_up = f" within {CONTACT_DAYS} days of a look-up" if ring.connectors[0].type == "staff" else ""
+    by_staff = all(connector.type == "staff" for connector in ring.connectors)
+    looked_up = f" within {CONTACT_DAYS} days of a look-up" if by_staff else ""
     return (
         f"{len(ring.members)} sellers tied by {ties}; {evidence.flips} of their critical reviews turned{looked_up} "
         f"since {evidence.since:%d %b %Y}; {evidence.expected:.1f} expected from their peers"
@@ -152,7 +153,10 @@ def _changes(subject: Subject, evidence: Evidence, first: bool) -> str:
     offered = f"; something of value was offered before {evidence.incentives} of them" if evidence.incentives else ""
     share = next((part.numbers["peers_share"] for part in evidence.parts if part.name == "deletions"), None)
     usual = "" if share is None else f" ({100 * share:.0f} % of peers' turned reviews are deleted)"
-    begin = f"{_SUBJECTS[subject.type]} {subject.id}: authors" if first else "Authors"
+    kept = evidence.upgraded + evidence.retracted
+    begin = "Authors" if kept == evidence.flips else f"Of the {kept} that are kept, authors"
+    if first:
+        begin = f"{_SUBJECTS[subject.type]} {subject.id}: {begin[0].lower()}{begin[1:]}"
     return f"{begin} deleted {evidence.retracted}{usual} and upgraded {evidence.upgraded}{offered}."
 
 

@@ -35,14 +35,15 @@ def linked_report(seller: Seller, evidence: SellerEvidence | None, event_id: str
         event_id: The event of its latest flip, or of a new link.
         flips: The flips that are to be reported with it.
     """
+    links = dict(seller.links)  # the message is encoded later, when the seller may have more of them
     if evidence is None:
-        return LinkedReport(seller.seller_id, seller.links)
+        return LinkedReport(seller.seller_id, links)
     log_odds = evidence.own_log_odds
     window, flips_in_window, expected = evidence.own_counts(max(_COUNTED, key=lambda number: log_odds[number]))
     earlier = seller.linked_report.latest if seller.linked_report is not None else []
     return LinkedReport(
         seller.seller_id,
-        seller.links,
+        links,
         round(flips_in_window),
         max(expected, 0.0),
         log_factor(seller, log_odds),

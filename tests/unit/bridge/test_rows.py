@@ -246,6 +246,37 @@ def test_a_row_of_a_table_of_accounts_is_a_link() -> None:
         assert outcome(mapping([table]), change(op="c", after=row | wrong)) == f"refused: {reason}"
 
 
+def test_each_new_value_of_a_link_is_an_event() -> None:
+    columns = {"link_id": "account", "occurred_at": "opened_at"}
+    table = Table("t", "seller.linked", columns=columns, constants={"relation": "bank_account"})
+    row = {"seller_id": "s1", "account": "a1", "opened_at": "2025-03-01T10:00:00Z", "name": "Shop"}
+    made_by = mapping([table])
+
+    def found(**body: Any) -> Any:
+        what = outcome(made_by, change(**body))
+        return what if isinstance(what, str) else [(each["link_id"], each["occurred_at"]) for each in what]
+
+    assert found(op="r", after=row) == [("a1", "2025-03-01T10:00:00Z")]
+    assert found(op="c", after=row | {"account": None}) == "ignored: no_link"
+    assert found(op="u", before=row, after=row | {"name": "Store"}) == "ignored: unchanged"
+    assert found(op="u", before=row, after=row | {"account": "a2"}) == [("a2", "2025-03-01T12:00:00Z")]
+    assert found(op="u", before=None, after=row | {"account": "a2"}) == [("a2", "2025-03-01T12:00:00Z")]
+    opened = row | {"account": "a2", "opened_at": "2025-03-01T11:00:00Z"}
+    assert found(op="u", before=row, after=opened) == [("a2", "2025-03-01T11:00:00Z")]
+    assert found(op="u", before=row | {"account": None}, after=row) == [("a1", "2025-03-01T12:00:00Z")]
+    assert found(op="u", before=row, after=row | {"account": None}) == "ignored: no_link"
+    assert found(op="d", before=row) == "ignored: no_new_row"
+
+
+def test_a_new_key_of_a_link_is_an_event() -> None:
+    table = Table("t", "seller.linked", columns={"link_id": "account"}, constants={"relation": "bank_account"})
+    row, made_by = {"seller_id": "s1", "account": "a2"}, mapping([table])
+    old = change(op="d", before=row | {"account": "a1"}, headers=[("__debezium.newkey", b'{"account":"a2"}')])
+    assert outcome(made_by, old) == "ignored: changed_key"
+    (event,) = events(made_by, change(op="c", after=row, headers=[("__debezium.oldkey", b'{"account":"a1"}')]))
+    assert (event["link_id"], event["occurred_at"]) == ("a2", "2025-03-01T12:00:00Z")
+
+
 def test_what_is_no_change_says_what_it_may_be() -> None:
     flat = change(op="c", after={})._replace(value=b'{"id": 1, "stars": 3}')
     assert outcome(mapping([reviews("t")]), flat) == "refused: unknown_type"

@@ -10,6 +10,7 @@ import msgspec
 from stream.contract.events import AnyEvent, Event, Relation, ReviewCreated, SellerLinked
 from stream.core.detector import Detector
 from stream.core.model.strata import DAY, FOLLOW_UP_SECONDS
+from stream.core.staff.messages import DayReport
 from stream.core.state import codec
 from stream.core.subjects.seller import MAX_LINKS_PER_SELLER
 from stream.market import simulate
@@ -50,6 +51,15 @@ def restored(detector: Detector) -> Detector:
 
 def links_of(detector: Detector, seller: str = "s") -> list[tuple[str, str]]:
     return list(detector.state.sellers[seller].links.items())
+
+
+def test_a_report_holds_the_links_of_its_day_also_if_it_is_sent_later() -> None:
+    """In a backlog a task applies many days before it sends its messages."""
+    detector = applied(created(0), link("l1", 1), created(3), link("l2", 4), created(5))
+    reports = [
+        report for message in detector.take_outbox() if isinstance(message, DayReport) for report in message.linked
+    ]
+    assert [sorted(report.links) for report in reports] == [["l1"], ["l1", "l2"]]
 
 
 def test_each_relation_is_kept() -> None:
