@@ -12,11 +12,19 @@ from stream.cli.input_file import check_output
 from stream.cli.option_values import check_choices
 from stream.cli.output import fail, print_json, results, say, warn
 from stream.contract.cases import Case, CaseState
+from stream.offline.ring_words import ring_at_present
 
 _STATES: Final = get_args(CaseState)
 _WAITING: Final = ("open", "appealed")
 #: Of a statement of reasons, by the end of its file's name.
 _FORMATS: Final = (".md", ".html")
+
+
+def _is_about(case: Case, subject: list[str]) -> bool:
+    """Return whether a case is about one of these subjects; a ring also by what ties its members."""
+    ring = ring_at_present(case)
+    names = {case.subject.id, *(() if ring is None else (one.id for one in ring.connectors))}
+    return not names.isdisjoint(subject)
 
 
 def cases(
@@ -52,7 +60,7 @@ def cases(
             _print(case_pages.precision(found, width))
         return
     states = tuple(state or _WAITING)
-    chosen = [case for case in known.values() if case.state in states and (not subject or case.subject.id in subject)]
+    chosen = [case for case in known.values() if case.state in states and (not subject or _is_about(case, subject))]
     chosen.sort(key=_order)
     if json:
         for case in chosen:

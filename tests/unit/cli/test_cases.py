@@ -17,7 +17,7 @@ from stream.contract.alerts import ConnectorRef, Link
 from stream.contract.cases import Case, CaseAppeal, CaseNote
 from stream.contract.events import Verdict
 from stream.ops.case_report import report
-from stream.ops.cases import foresee
+from stream.ops.cases import KnownCases, foresee
 from stream.ops.statement import odds
 from tests.analysts import verdict
 from tests.sample_cases import HOUR, decided, fallen_ring_case, ring_case, seller_case, staff_case
@@ -74,6 +74,15 @@ def test_a_ring_stands_in_the_queue_by_what_ties_it() -> None:
     _, row, why = case_pages.queue([case], 8, 80)
     assert row.startswith(f"{case.case_id[:8]}  ring of staff-13  ")
     assert why.startswith("  ring.insider, ")
+
+
+def test_rings_are_found_by_what_ties_them(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    ring = ring_case()
+    assert ring.ring is not None
+    monkeypatch.setattr("stream.ops.cases.read", lambda *_: KnownCases({ring.case_id: ring}, None))
+    for name in (ring.ring.connectors[0].id, ring.subject.id):
+        assert ring.case_id[:8] in invoke("cases", "--subject", name).output
+    assert ring.case_id[:8] not in invoke("cases", "--subject", "nobody").output
 
 
 def _section(lines: list[str], title: str) -> list[str]:

@@ -61,7 +61,7 @@ def _restored(task: Detector, tasks: int, rows: dict[bytes, bytes]) -> Detector:
 
 
 @cache
-def _run(tasks: int, restarts: int = 0, watches: bool = True) -> Outcome:
+def run(tasks: int, restarts: int = 0, watches: bool = True) -> Outcome:
     market = simulate.simulate("extortion", 5, 80, 200)
     events = sorted_events(market)
     bus = LocalBus([_detector(number, tasks, watches) for number in range(tasks)])
@@ -78,7 +78,7 @@ def _run(tasks: int, restarts: int = 0, watches: bool = True) -> Outcome:
 
 
 def test_extortionists_are_named_and_nobody_else() -> None:
-    outcome = _run(1)
+    outcome = run(1)
     extortionists = {row.reviewer_id for row in outcome.truth.extortionists}
     assert len(extortionists) > 0
     assert outcome.named() == extortionists
@@ -93,15 +93,15 @@ def test_extortionists_are_named_and_nobody_else() -> None:
 def test_the_number_of_tasks_and_restarts_change_nothing() -> None:
     whole, divided, restarted = (
         [(one.alert_id, one.evidence.parts) for one in run.alerts if one.subject.type == "reviewer"]
-        for run in (_run(1), _run(3), _run(3, 4))
+        for run in (run(1), run(3), run(3, 4))
     )
     assert whole == divided == restarted
-    assert _run(3, 4).alerts == _run(3).alerts
-    assert _run(3, 4).rows == _run(3).rows
+    assert run(3, 4).alerts == run(3).alerts
+    assert run(3, 4).rows == run(3).rows
 
 
 def test_a_sellers_case_says_which_reviews_an_extortionist_turned() -> None:
-    outcome = _run(3)
+    outcome = run(3)
     turned = {
         (row.reviewer_id, review.review_id)
         for row in outcome.truth.extortionists
@@ -120,7 +120,7 @@ def test_a_sellers_case_says_which_reviews_an_extortionist_turned() -> None:
 
 
 def test_without_the_watch_no_reviewer_leaves_a_task_and_all_else_is_the_same() -> None:
-    watched, unwatched = _run(3), _run(3, 0, watches=False)
+    watched, unwatched = run(3), run(3, 0, watches=False)
     assert unwatched.named() == set()
     assert not any(case.extorted for case in unwatched.cases())
     for task in unwatched.bus.tasks:
@@ -132,7 +132,7 @@ def test_without_the_watch_no_reviewer_leaves_a_task_and_all_else_is_the_same() 
 
 
 def test_turning_the_watch_off_erases_all_reviewers() -> None:
-    for number, rows in enumerate(_run(3).rows):
+    for number, rows in enumerate(run(3).rows):
         task, left = _detector(number, 3, watches=False), dict(rows)
         task.state.restore(rows.items())
         _write(task, left)
@@ -141,7 +141,7 @@ def test_turning_the_watch_off_erases_all_reviewers() -> None:
 
 
 def test_an_erased_reviewer_is_in_no_row_and_no_case() -> None:
-    outcome = _run(2)
+    outcome = run(2)
     name = min(outcome.named()).encode()
     for number, written in enumerate(outcome.rows):
         task, rows = _detector(number, 2, watches=True), dict(written)
