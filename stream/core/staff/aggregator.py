@@ -209,8 +209,13 @@ class StaffAggregator:
                 self.staff.accuse_for_ring(connector, day, conclusion)
 
     def forget_reviewer(self, reviewer_id: str) -> None:
-        """Erase a reviewer, also in reports whose day is not concluded."""
+        """Erase a reviewer, also in reports and events of cases whose day is not concluded."""
         self.reviewers.forget(reviewer_id)
+        self.progress.held = [
+            one
+            for one in self.progress.held
+            if (one.event.subject.type, one.event.subject.id) != ("reviewer", reviewer_id)
+        ]
         for name, report in self.unconcluded.items():
             kept = [one for one in report.reviewers if one.reviewer_id != reviewer_id]
             if len(kept) < len(report.reviewers):

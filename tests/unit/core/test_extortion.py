@@ -12,10 +12,11 @@ from stream.arena.contest import sorted_events
 from stream.contract.alerts import Alert
 from stream.contract.cases import Case
 from stream.core.detector import Detector
-from stream.core.staff.messages import Forget
+from stream.core.staff.messages import Forget, StaffCaseEvent
 from stream.market import simulate
 from stream.market.truth import MarketTruth, arranged
 from stream.offline.local_bus import LocalBus
+from tests.analysts import verdict
 from tests.unit.core.alerting.test_parts import check
 
 #: So large that thresholds are at even odds, and sellers' cases are many.
@@ -147,6 +148,8 @@ def test_an_erased_reviewer_is_in_no_row_and_no_case() -> None:
         task, rows = _detector(number, 2, watches=True), dict(written)
         task.state.restore(rows.items())
         assert any(name in key or name in value for key, value in rows.items())
+        for case in [case for case in task.shown_cases() if case.subject.type == "reviewer"]:
+            task.on_message(StaffCaseEvent(event=verdict(case, case.updated_at, "confirmed"), day=10**6))
         task.on_message(Forget(reviewer_id=name.decode()))
         _write(task, rows)
         assert [key for key, value in rows.items() if name in key or name in value] == []
