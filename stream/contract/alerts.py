@@ -207,6 +207,7 @@ class Ring(msgspec.Struct, frozen=True):
             member.
         fell_apart_at: When the evidence no longer tied two sellers or more; None while it does.
         merged_into: The ring that this one is a part of, because both have clients in common; None if it is its own.
+        named_at: Since when it is named; anew after it has fallen apart. None in alerts of earlier versions.
     """
 
     connectors: list[ConnectorRef]
@@ -216,6 +217,7 @@ class Ring(msgspec.Struct, frozen=True):
     odds_without_strongest: float
     fell_apart_at: dt.datetime | None = None
     merged_into: str | None = None
+    named_at: dt.datetime | None = None
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):

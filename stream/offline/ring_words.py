@@ -60,7 +60,10 @@ def subject_name(subject: Subject, ring: Ring | None) -> str:
 
 
 def named_at(case: Case) -> dt.datetime:
-    """Return since when a ring is named: its first alert, or the first day on which a member joined."""
+    """Return since when a ring is named; in cases of earlier versions since a member joined, or the first alert."""
+    ring = ring_at_present(case)
+    if ring is not None and ring.named_at is not None:
+        return ring.named_at
     known = [*shown_members(case), *(case.evidence.ring.members if case.evidence.ring else [])]
     return min([case.opened_at, *(member.joined_at for member in known)])
 

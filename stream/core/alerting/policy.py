@@ -245,7 +245,7 @@ class AlertPolicy:
             day: Days since 1970-01-01.
         """
         first, since = ring.first, ring.first.verdict_at or -math.inf
-        if end_of_day(day) < first.muted_until:
+        if end_of_day(day) < first.muted_until or first.confirmed:
             return []
         draft = draft_of(ring, findings, _present_marks(market, day), end_of_day(day))
         if draft is None:

@@ -48,6 +48,7 @@ def fields_of(ring: RingView) -> Ring:
         odds_without_strongest=odds_of(ring.evidence.log_odds_without),
         fell_apart_at=None if first.fell_apart_at is None else utc(first.fell_apart_at),
         merged_into=ring.merged_into,
+        named_at=None if first.named_at is None else utc(first.named_at),
     )
 
 

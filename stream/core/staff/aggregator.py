@@ -199,14 +199,16 @@ class StaffAggregator:
 
     def _evaluate_rings(self, day_reports: list[DayReport], day: int, conclusion: Conclusion) -> None:
         """Evaluate the connectors that a day's reports are about; add to the conclusion's rings."""
-        for connector in self.rings.add_day(day, day_reports):
+        connectors = self.rings.add_day(day, day_reports)
+        for connector in connectors:
             if connector.type == "link":
-                conclusion.rings += self.rings.evaluate(connector, day)
+                self.rings.evaluate(connector, day)
                 continue
             looked_up = self.staff.looked_up(connector, self.progress.market, day, self.rings.sellers)
-            conclusion.rings += self.rings.evaluate(connector, day, looked_up)
+            self.rings.evaluate(connector, day, looked_up)
             if connector.ties_clients:
                 self.staff.accuse_for_ring(connector, day, conclusion)
+        conclusion.rings += self.rings.update(connectors, day)
 
     def forget_reviewer(self, reviewer_id: str) -> None:
         """Erase a reviewer, also in reports and events of cases whose day is not concluded."""

@@ -118,6 +118,8 @@ class Connector(msgspec.Struct, kw_only=True):
     finding: Finding | None = None
     verdict_at: float | None = None
     muted_until: float = 0.0
+    #: Whether a verdict has confirmed the ring: it raises no alerts until a later verdict or until it has ended.
+    confirmed: bool = False
 
     @property
     def name(self) -> str:

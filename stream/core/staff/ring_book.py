@@ -7,6 +7,7 @@ seller; no longer once they are less than even. Connectors that share clients ma
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
@@ -78,16 +79,13 @@ class RingBook:
         self.changed |= touched
         return [self.connectors[name] for name in sorted(touched)]
 
-    def evaluate(self, connector: Connector, day: int, looked_up: LookedUp | None = None) -> list[RingMembers]:
-        """Evaluate a connector, and the ring that it is a part of, at the end of a day.
+    def evaluate(self, connector: Connector, day: int, looked_up: LookedUp | None = None) -> None:
+        """Evaluate a connector at the end of a day; `update` then finds the rings anew.
 
         Args:
             connector: The connector.
             day: Days since 1970-01-01.
             looked_up: See `Connector.evaluate`.
-
-        Returns:
-            The rings whose members have changed.
         """
         before = connector.members
         evidence = connector.evaluate(looked_up)
@@ -98,19 +96,40 @@ class RingBook:
         elif end_of_day(day) >= connector.muted_until:
             reached = evidence.log_odds >= self._log_thresholds[connector.type]
             connector.ties_clients = reached and evidence.stands_without_strongest()
-        joined: list[RingMembers] = []
-        if connector.ties_clients and not connector.part_of and (other := self._broker_of(connector)) is not None:
-            joined = self._merge(connector, other, day)
-        first = self.connectors.get(connector.part_of, connector)
-        return joined + self._update(first, day)
 
-    def _broker_of(self, connector: Connector) -> Connector | None:
-        """Return the connector that the ring of the same broker is named after, if there is one."""
-        rings = [one for one in self.connectors.values() if one.is_ring and one is not connector]
+    def update(self, connectors: Iterable[Connector], day: int) -> list[RingMembers]:
+        """Find the rings anew that evaluated connectors are parts of, at the end of a day, each ring once.
+
+        Returns:
+            The rings whose members have changed.
+        """
+        changed: list[RingMembers] = []
+        firsts: dict[str, Connector] = {}
+        for connector in connectors:
+            if connector.ties_clients and not connector.part_of:
+                other = self._broker_of(connector, firsts.values())
+                if other is not None:
+                    changed += self._merge(connector, other, day)
+            first = self.connectors.get(connector.part_of, connector)
+            firsts[first.name] = first
+        for first in [one for one in firsts.values() if not one.part_of]:
+            changed += self._update(first, day)
+        return changed
+
+    def _broker_of(self, connector: Connector, found: Iterable[Connector]) -> Connector | None:
+        """Return the connector that the ring of the same broker is named after, if there is one.
+
+        Args:
+            connector: The connector.
+            found: Those of the same day before it.
+        """
+        candidates = {one.name: one for one in self.connectors.values() if one.is_ring}
+        candidates |= {one.name: one for one in found if one.ties_clients and not one.part_of}
+        rings = [one for one in candidates.values() if one is not connector]
         if not rings:
             return None
         sellers = len(set[str]().union(*(one.members for one in self.connectors.values())))
-        for first in sorted(rings, key=lambda one: (one.named_at or 0.0, one.name)):
+        for first in sorted(rings, key=lambda one: (one.named_at or math.inf, one.name)):
             if any(share_clients(connector, part, sellers) for part in self._all_of(first)):
                 return first
         return None
@@ -144,7 +163,7 @@ class RingBook:
         members = [one.seller_id for one in ring.members]
         moved = [one.seller_id for one in ring.members if by_links and ring.stands_without(one)]
         is_unchanged = first.is_ring and (sorted(first.joined_at), first.moved) == (sorted(members), moved)
-        first.named_at, first.fell_apart_at, first.moved = first.named_at or at, None, moved
+        first.named_at, first.fell_apart_at, first.moved = first.named_at if first.is_ring else at, None, moved
         first.joined_at = {name: first.joined_at.get(name, at) for name in members}
         self.changed.add(first.name)
         self._report_ring(ring, [finding for one in parts for finding in self.findings_of(one)], day)
@@ -153,6 +172,7 @@ class RingBook:
     def _end(self, first: Connector, day: int, merged_into: str | None = None) -> list[RingMembers]:
         """End a ring that has fallen apart, or becomes a part of another one."""
         first.fell_apart_at, first.joined_at, first.moved = end_of_day(day), {}, []
+        first.confirmed = False
         self.changed.add(first.name)
         self._report_ring(view_of(first, [], merged_into), [], day)
         return [RingMembers(day, first.ring_id, [], [])]
@@ -178,7 +198,7 @@ class RingBook:
             return []
         first = parts[0]
         self.changed.add(first.name)
-        first.muted_until = decision.muted_until
+        first.muted_until, first.confirmed = decision.muted_until, decision.verdict == "confirmed"
         if not decision.clears:
             return []
         for part in parts:

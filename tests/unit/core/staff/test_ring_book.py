@@ -8,12 +8,15 @@ import random
 import msgspec
 import pytest
 
+from stream.contract.alerts import Alert
 from stream.contract.events import Verdict
+from stream.core.alerting.policy import AlertPolicy
 from stream.core.model.encoding import encode
 from stream.core.model.flips import Flip
 from stream.core.model.strata import DAY
 from stream.core.staff.connectors import MAX_MEMBERS, Connector, LookedUp
 from stream.core.staff.decisions import StaffDecision
+from stream.core.staff.market_totals import MarketTotals
 from stream.core.staff.messages import ClientReport, DayReport, LinkedReport, RingMembers, StaffFinding, StaffReport
 from stream.core.staff.ring_book import RingBook
 from stream.core.staff.rings import RingView
@@ -32,11 +35,11 @@ class Book:
         self, day: int, *reports: DayReport, flips: int = 0, expected: float = 0.0, accused: bool = False
     ) -> list[RingMembers]:
         """Add a day; staff have `flips` and `expected` in all."""
-        changed: list[RingMembers] = []
-        for connector in self.book.add_day(day, reports):
+        connectors = self.book.add_day(day, reports)
+        for connector in connectors:
             looked_up = LookedUp(1.0, flips, expected, self.book.sellers, accused)
-            changed += self.book.evaluate(connector, day, looked_up if connector.type == "staff" else None)
-        return changed
+            self.book.evaluate(connector, day, looked_up if connector.type == "staff" else None)
+        return self.book.update(connectors, day)
 
 
 def finding(seller_id: str, day: float, number: int = 0) -> StaffFinding:
@@ -175,7 +178,34 @@ def test_a_later_report_takes_the_place_of_an_earlier_one_and_a_ring_falls_apart
     (again,) = book.day(12, linked_day(12, *(linked(f"s{number}", 5.0, 12) for number in range(4))))
     assert again.ring_id == ended.ring_id
     assert first.fell_apart_at is None
-    assert first.named_at == 2 * DAY
+    assert first.named_at == 13 * DAY  # named anew
+
+
+def test_a_ring_of_several_connectors_is_reported_once_a_day() -> None:
+    book = Book()
+    others = linked_day(1, *(linked(f"t{number}", 0.0, 1, "other", flips=0) for number in range(60)))
+    book.day(1, others)
+    links = linked_day(2, *(linked(f"s{number}", 5.0, 2) for number in range(6)))
+    (ring,) = book.day(2, links, staff_day(1, 2, CLIENTS), flips=30, expected=20.0)
+    (view,) = book.reported
+    assert {one.name for one in view.connectors} == {"link/k", "staff/a"}
+    assert ring.members == [one.seller_id for one in view.members]
+    assert book.day(3, linked_day(3, linked("s0", 6.0, 3)), staff_day(1, 3, {"s1": (1, 0.1)}), flips=31) == []
+    assert len(book.reported) == 2
+
+
+def test_a_confirmed_ring_stays_so_until_it_ends() -> None:
+    book = Book()
+    (ring,) = book.day(1, linked_day(1, *(linked(f"s{number}", 5.0, 1) for number in range(4))))
+    connector = book.book.connectors["link/k"]
+    book.book.decide(StaffDecision(2 * DAY, ring.ring_id, "confirmed", 0.0), 2)
+    assert connector.confirmed
+    book.book.decide(StaffDecision(3 * DAY, ring.ring_id, "inconclusive", 0.0), 3)
+    assert not connector.confirmed
+    book.book.decide(StaffDecision(4 * DAY, ring.ring_id, "confirmed", 0.0), 4)
+    book.day(9, linked_day(9, *(linked(f"s{number}", -4.0, 9) for number in range(4))))
+    assert connector.fell_apart_at is not None
+    assert not connector.confirmed
 
 
 @pytest.mark.parametrize(("verdict", "ends"), [("explained", True), ("dismissed", True), ("confirmed", False)])
@@ -192,6 +222,25 @@ def test_a_verdict_on_a_ring(verdict: Verdict, ends: bool) -> None:
     assert book.book.connectors["link/k"].is_ring != ends  # muted
     book.day(50, linked_day(50, linked("s0", 5.0, 50)))
     assert book.book.connectors["link/k"].is_ring
+
+
+def test_a_muted_ring_and_a_confirmed_one_raise_no_alert() -> None:
+    book, policy, market = Book(), AlertPolicy(3.0, "digest"), MarketTotals()
+    book.day(1, linked_day(1, *(linked(f"s{number}", 5.0, 1) for number in range(4))))
+    (view,), connector = book.reported, book.book.connectors["link/k"]
+
+    def alerts(day: int) -> list[Alert]:
+        connector.alerted_at.clear()
+        connector.finding = None
+        return policy.evaluate_ring(view, connector.latest, market, day)
+
+    (alert,) = alerts(1)
+    assert (alert.kind, alert.subject.id) == ("ring.linked", connector.ring_id)
+    connector.muted_until = 40 * DAY
+    assert alerts(38) == []
+    assert len(alerts(39)) == 1
+    connector.confirmed = True
+    assert alerts(40) == []
 
 
 def test_a_verdict_that_clears_a_staff_member_ends_the_ring() -> None:
