@@ -13,12 +13,8 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from stream.core.evidence.rings import (
-    RingEvidence,
-    joint,
-    log_client_factor,
-    log_term,
-)
+from stream.core.evidence.rings import MIN_EXPECTED, RingEvidence, joint, log_term
+from stream.core.evidence.staff_level import SellerFlips, over_levels
 from stream.core.model.finding import Finding
 from stream.core.model.flip_windows import MAX_WINDOWS
 from stream.core.staff.messages import ClientReport, LinkedReport, StaffFinding
@@ -28,9 +24,6 @@ from stream.core.staff.seller_totals import SellerTotals
 MAX_MEMBERS: Final = 64
 #: The log factor of a seller without flips; a finite number, so that it can be encoded.
 NO_FLIPS: Final = -1000.0
-
-#: Pseudo-count of the level of a staff member's look-ups: mean 1, standard deviation 1/4, as in the watch on them.
-_LEVEL_FLIPS: Final = 16.0
 
 
 ConnectorType = Literal["staff", "link"]
@@ -95,6 +88,8 @@ class Connector(msgspec.Struct, kw_only=True):
     #: Sellers that are not kept, and the sum of what they add to the joint log odds.
     others: int = 0
     others_term: float = 0.0
+    #: What joins the factors of a staff member's sellers, see `LevelEvidence`; 0 for a link.
+    log_level: float = 0.0
     #: The latest flips of a link's sellers, MAX_WINDOWS at most; a staff member's history has those of its clients.
     latest: list[StaffFinding] = msgspec.field(default_factory=list)
     #: The last day (days since 1970-01-01) with a report.
@@ -163,38 +158,33 @@ class Connector(msgspec.Struct, kw_only=True):
             looked_up: Of a staff member, what is known of all reviews that staff looked up; None for a link.
         """
         if looked_up is not None:
-            for seller_id, member in self.members.items():
-                member.log_factor = _log_factor(member.as_report(seller_id), looked_up)
+            self._set_log_factors(looked_up)
         in_order = sorted(self.members.items(), key=lambda item: (-item[1].log_factor, -item[1].last_flip_at, item[0]))
         self.members = dict(in_order[:MAX_MEMBERS])
         for _, member in in_order[MAX_MEMBERS:]:
             self.others += 1
             self.others_term += log_term(member.log_factor)
-        evidence = joint([member.log_factor for member in self.members.values()], self.others_term)
+        evidence = joint([member.log_factor for member in self.members.values()], self.others_term + self.log_level)
         self.log_odds, self.log_odds_without = evidence
         return evidence
+
+    def _set_log_factors(self, looked_up: LookedUp) -> None:
+        """Set the log factors of a staff member's sellers."""
+        sellers: list[SellerFlips] = []
+        flips, expected = looked_up.flips, looked_up.ratio * looked_up.expected
+        with_flips = [(seller_id, member) for seller_id, member in sorted(self.members.items()) if member.flips]
+        for seller_id, member in with_flips:
+            own = looked_up.ratio * max(member.expected, member.expected_long_run)
+            level = looked_up.sellers.level_without(member.as_report(seller_id), looked_up.ratio)
+            sellers.append(SellerFlips(member.flips, max(level * own, MIN_EXPECTED)))
+            flips, expected = flips - member.flips, expected - own
+        evidence = over_levels(sellers, max(flips, 0), max(expected, 0.0), looked_up.is_accused)
+        self.log_level = evidence.log_level
+        for (_, member), log_factor in zip(with_flips, evidence.log_factors, strict=True):
+            member.log_factor = log_factor
 
     def forget_evidence(self, at: float) -> None:
         """Begin anew after a verdict, at `at` (epoch seconds): the flips before count no more."""
         self.members = {seller_id: TiedSeller() for seller_id in self.members} if self.type == "link" else {}
         self.latest, self.finding, self.log_odds, self.log_odds_without = [], None, None, None
-        self.ties_clients, self.verdict_at = False, at
-
-
-def _log_factor(own: ClientReport, looked_up: LookedUp) -> float:
-    """Return the log factor of a seller's flips of reviews that a staff member looked up.
-
-    Support that solves more problems than others' has more flips at all sellers, and a seller whose problems are easier
-    to solve has more with all staff. So a seller is compared with the staff member's look-ups of all other sellers'
-    reviews, and with other staff's look-ups of the same seller's. The former is no excuse of an accused one: too many
-    flips at all sellers are the accusation.
-    """
-    if not own.flips:
-        return NO_FLIPS
-    expected = max(own.expected, own.expected_long_run)
-    others_expected = looked_up.ratio * max(looked_up.expected - expected, 0.0)
-    level = max(1.0, (_LEVEL_FLIPS + looked_up.flips - own.flips) / (_LEVEL_FLIPS + others_expected))
-    if looked_up.is_accused:
-        level = 1.0
-    level *= looked_up.sellers.level_without(own, looked_up.ratio)
-    return log_client_factor(own.flips, looked_up.ratio * level * expected)
+        self.log_level, self.ties_clients, self.verdict_at = 0.0, False, at

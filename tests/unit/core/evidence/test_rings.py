@@ -40,10 +40,6 @@ def test_a_single_flip_says_nearly_nothing_and_each_further_one_more(expected: f
     assert all(later > earlier for earlier, later in pairwise(factors))
 
 
-def test_what_is_expected_has_a_floor() -> None:
-    assert log_client_factor(2, 0.0) == log_client_factor(2, 0.05)
-
-
 factors = st.lists(st.floats(-1000, 60), max_size=30)
 
 

@@ -98,6 +98,37 @@ def test_an_accused_insider_without_other_work_has_no_excuse() -> None:
     assert ring.members == sorted(CLIENTS)
 
 
+def test_clients_are_no_excuse_of_each_other() -> None:
+    """Their flips are most of the staff member's. The ring has the odds of its only connector."""
+    clients = {f"s{number:02}": (6, 0.7) for number in range(12)}
+    book = Book()
+    (ring,) = book.day(3, staff_day(0, 3, clients), flips=80, expected=24.0)
+    assert ring.members == sorted(clients)
+    connector = book.book.connectors["staff/a"]
+    assert connector.log_level < 0
+    (view,) = book.reported
+    assert view.evidence.log_odds == pytest.approx(connector.log_odds)
+    assert view.evidence.log_odds_without == pytest.approx(connector.log_odds_without)
+
+
+def test_a_seller_with_two_flips_is_no_member() -> None:
+    """A coincidence: beside clients it would look like one more. Its third flip makes it a member."""
+    book = Book()
+    (ring,) = book.day(3, staff_day(0, 3, CLIENTS | {"two": (2, 0.05)}), flips=32, expected=20.0)
+    assert ring.members == sorted(CLIENTS)
+    (ring,) = book.day(4, staff_day(0, 4, {"two": (1, 0.01)}), flips=33, expected=20.1)
+    assert ring.members == sorted([*CLIENTS, "two"])
+
+
+def test_what_is_expected_has_a_floor() -> None:
+    """A rare coincidence is no proof."""
+    floor, nothing = Book(), Book()
+    for book, expected in ((floor, 0.05), (nothing, 0.0)):
+        book.day(3, staff_day(0, 3, {"s0": (2, expected)}), flips=2, expected=1.0)
+    factors = [book.book.connectors["staff/a"].members["s0"].log_factor for book in (floor, nothing)]
+    assert factors[0] == pytest.approx(factors[1], abs=0.05)
+
+
 def test_flips_that_other_staff_see_at_a_seller_are_no_evidence() -> None:
     """Clients of one insider have flips of reviews that honest staff looked up, too."""
     book = Book()
