@@ -46,7 +46,7 @@ class _Head(msgspec.Struct):
 
 def empty() -> Detector:
     """Return the detector of a task that can restore the rows: the first of two tasks."""
-    return Detector(1000.0, "digest", 0, 2)
+    return Detector(1000.0, "digest", 0, 2, watches_reviewers=True)
 
 
 def read() -> Saved:
@@ -59,7 +59,7 @@ def read() -> Saved:
 def written() -> Saved:
     """Return the first of a market's two tasks when it has a row of every kind; one reviewer is forgotten before."""
     events, _ = simulate.market("access", 10, 24, 150)
-    tasks = LocalTasks(1000.0, "digest", 2)
+    tasks = LocalTasks(1000.0, "digest", 2, watches_reviewers=True)
     task, rows = tasks.tasks[0], dict[bytes, bytes]()
     for number, event in enumerate(events):
         typed: AnyEvent = msgspec.convert(event, AnyEvent)

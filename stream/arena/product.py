@@ -23,7 +23,7 @@ class Product:
     """Any detector with the core's interface; `detector` is its class, which an ablation replaces."""
 
     def __init__(self, tasks: int = 1, detector: Any = Detector) -> None:
-        self._market = LocalTasks(BUDGET, "arena", tasks, detector)
+        self._market = LocalTasks(BUDGET, "arena", tasks, detector, watches_reviewers=True)
         #: Number of alerts at the default budget, by type and id of the subject.
         self.accused: Counter[tuple[str, str]] = Counter()
         #: The highest ln R of each staff member.

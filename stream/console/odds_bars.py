@@ -23,6 +23,7 @@ _GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("Accused staff, and rings that it belongs to", ("insider_client", "ring")),
     ("Each member of the ring", ("ring_member",)),
     ("Other sellers that the same thing ties", ("ring_others",)),
+    ("What the sellers' flips have in common", ("ring_level",)),
     ("Against all authors of critical reviews", ("flip_share",)),
 )
 _REST: Final = "Further parts"

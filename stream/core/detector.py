@@ -28,7 +28,15 @@ from stream.core.risk_set import RiskSet
 from stream.core.staff.aggregator import Books
 from stream.core.staff.history import StaffHistory, end_of_day
 from stream.core.staff.market_totals import MarketTotals
-from stream.core.staff.messages import Conclusion, DayRequest, Forget, Message, StaffCaseEvent, StaffFinding
+from stream.core.staff.messages import (
+    Conclusion,
+    DayRequest,
+    Forget,
+    Message,
+    StaffCaseEvent,
+    StaffFinding,
+    conclusion_parts,
+)
 from stream.core.staff.reviewer_book import ReviewerBook
 from stream.core.staff.reviewer_history import ReviewerHistory
 from stream.core.staff.ring_book import RingBook
@@ -64,7 +72,7 @@ class Detector:
         tasks: int = 1,
         pseudonyms: str = "",
         rules: CaseRules = CASE_RULES,
-        watches_reviewers: bool = True,
+        watches_reviewers: bool = False,
     ) -> None:
         self._policy = AlertPolicy(budget, config_digest)
         rings = RingBook(
@@ -142,9 +150,10 @@ class Detector:
             if message.day > self.state.announced_through:  # else the report was on its way
                 self.state.requested_through = message.day
             return []
+        before = self.state.aggregator.progress.concluded_through
         conclusion = self.state.aggregator.on_report(message)
         if conclusion is not None:
-            self.outbox.append(conclusion)
+            self.outbox.extend(conclusion_parts(conclusion, -1 if before is None else before))
         alerts, self._staff_alerts = self._staff_alerts, []
         return alerts
 

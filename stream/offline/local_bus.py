@@ -55,10 +55,23 @@ class LocalTasks(LocalBus):
         budget, config_digest: See `Detector`.
         count: The number of tasks.
         detector: The detector's class; the arena passes variants.
+        watches_reviewers: See `Detector`.
     """
 
-    def __init__(self, budget: float, config_digest: str, count: int, detector: type[Detector] = Detector) -> None:
-        super().__init__([detector(budget, config_digest, number, count) for number in range(count)])
+    def __init__(
+        self,
+        budget: float,
+        config_digest: str,
+        count: int,
+        detector: type[Detector] = Detector,
+        watches_reviewers: bool = False,
+    ) -> None:
+        super().__init__(
+            [
+                detector(budget, config_digest, number, count, watches_reviewers=watches_reviewers)
+                for number in range(count)
+            ]
+        )
         self._delivered = False
 
     def apply(self, event: Event, at: float) -> list[Alert]:

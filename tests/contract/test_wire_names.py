@@ -145,12 +145,12 @@ def _instance(kind: type[msgspec.Struct], *values: object) -> msgspec.Struct:
         ),
         (
             _instance(
-                Connector, 1, "link", "k1", "owner", {"s1": _instance(TiedSeller, 1, 2.0, 3.0, 4.0, 5.0, 6.0)}, 7, 8.0,
-                [], 9, 10.0, 11.0, True, "staff/a1", 12.0, None, {"s1": 13.0}, ["s1"], {"k": 14.0}, None, None,
+                Connector, 1, "link", "k1", "owner", {"s1": _instance(TiedSeller, 1, 2.0, 3.0, 4.0, 5.0, 6.0)},
+                8.5, [], 9, 10.0, 11.0, True, "staff/a1", 12.0, None, {"s1": 13.0}, ["s1"], {"k": 14.0}, None, None,
                 0.0, True,
             ),
             b'{"version":1,"type":"link","connector_id":"k1","relation":"owner","members":{"s1":[1,2.0,3.0,4.0,5.0,6.0]},'
-            b'"others":7,"others_term":8.0,"latest":[],"last_day":9,"log_odds":10.0,"log_odds_without":11.0,'
+            b'"log_level":8.5,"latest":[],"last_day":9,"log_odds":10.0,"log_odds_without":11.0,'
             b'"ties_clients":true,"part_of":"staff/a1","named_at":12.0,"fell_apart_at":null,"joined_at":{"s1":13.0},'
             b'"moved":["s1"],"alerted_at":{"k":14.0},"finding":null,"verdict_at":null,"muted_until":0.0,"confirmed":true}',
         ),

@@ -94,6 +94,10 @@ _TEXTS: Final[dict[PartName | MarkName | Literal["spread"], Callable[[Numbers, s
         f"Member {n['place']:.0f}: {n['flips']:.0f} reviews {turned} where {n['expected']:.1f} were expected."
     ),
     "ring_others": lambda n, turned: f"The other {n['sellers']:.0f} sellers that the same thing ties.",
+    "ring_level": lambda n, turned: (
+        "How often reviews turn anyway after this staff member's look-ups is not known, but it is the same for all "
+        "sellers: what would explain the flips of one must not be too much for another."
+    ),
     "flip_share": lambda n, turned: (
         f"Critical reviews turned on {n['days']:.0f} days, of {n['reviews']:.0f} critical reviews that count; of all "
         f"authors' critical reviews {100 * n['peers_share']:.0f} % turn."

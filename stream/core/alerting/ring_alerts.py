@@ -17,7 +17,6 @@ from stream.core.evidence.parts import Part
 from stream.core.evidence.payment import payment_parts
 from stream.core.evidence.rings import CLIENT_SHARE, log_term
 from stream.core.model.sums import total
-from stream.core.staff.connectors import MAX_MEMBERS
 from stream.core.staff.messages import StaffFinding
 from stream.core.staff.rings import LikelyClient, RingView
 
@@ -42,7 +41,7 @@ def fields_of(ring: RingView) -> Ring:
         connectors=[
             ConnectorRef(one.relation or one.type, one.connector_id) for one in ring.connectors or [ring.first]
         ],
-        members=[_member(one, first.joined_at[one.seller_id]) for one in ring.members[:MAX_MEMBERS]],
+        members=[_member(one, first.joined_at[one.seller_id]) for one in ring.members],
         tied=ring.tied,
         odds=odds_of(ring.evidence.log_odds),
         odds_without_strongest=odds_of(ring.evidence.log_odds_without),
@@ -143,8 +142,11 @@ def _parts(ring: RingView) -> list[Part]:
             "client_share": CLIENT_SHARE,
         }
         parts.append(Part("ring_member", log_term(one.member.log_factor), numbers))
+    log_level = total(one.log_level for one in ring.connectors)
     sellers = ring.tied - len(parts)
     if sellers:
-        rest = ring.evidence.log_odds - total(part.log_odds for part in parts)
+        rest = ring.evidence.log_odds - log_level - total(part.log_odds for part in parts)
         parts.append(Part("ring_others", rest, {"sellers": float(sellers)}))
+    if log_level:
+        parts.append(Part("ring_level", log_level, {"log_level": log_level}))
     return parts

@@ -26,6 +26,7 @@ PartName = Literal[
     "ring",
     "ring_member",
     "ring_others",
+    "ring_level",
     "flip_share",
     "seller",
     "cut_off",

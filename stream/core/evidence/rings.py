@@ -34,8 +34,8 @@ _LEVEL_FLIPS: Final = 4.0
 _ROUNDS: Final = 30
 #: Beyond this, an exponential is nought for all purposes.
 _MAX_EXPONENT: Final = 500.0
-#: What is expected is never taken for less than this, so that a rare coincidence is no proof.
-_MIN_EXPECTED: Final = 0.05
+#: What is expected at level 1 is never taken for less than this, so that a rare coincidence is no proof.
+MIN_EXPECTED: Final = 0.05
 
 
 class RingEvidence(NamedTuple):
@@ -54,15 +54,15 @@ class RingEvidence(NamedTuple):
         return self.log_odds_without >= MIN_LOG_ODDS_WITHOUT
 
 
-def joint(log_factors: Sequence[float], others: float = 0.0) -> RingEvidence:
+def joint(log_factors: Sequence[float], log_level: float = 0.0) -> RingEvidence:
     """Return the joint evidence of a group.
 
     Args:
         log_factors: The natural log of each seller's Bayes factor; much below 0 for one without flips.
-        others: The sum of `log_term` of further sellers.
+        log_level: What joins the factors of sellers whose reviews one staff member looked up, see `staff_level`.
     """
     terms = [log_term(log_factor) for log_factor in log_factors]
-    log_odds = total(terms) + others
+    log_odds = total(terms) + log_level
     return RingEvidence(log_odds, log_odds - max(terms, default=0.0))
 
 
@@ -102,9 +102,8 @@ def log_client_factor(flips: int, expected: float) -> float:
 
     Args:
         flips: Flips, 1 at least.
-        expected: Expected flips.
+        expected: Expected flips, more than 0.
     """
-    expected = max(expected, _MIN_EXPECTED)
     shape = rate = _LEVEL_FLIPS
     log_some = _log_some_flips(expected, shape, rate)
     terms = [
@@ -115,6 +114,15 @@ def log_client_factor(flips: int, expected: float) -> float:
         for theta in THETAS
     ]
     return log_of_sum(vec[float](terms)) - math.log(len(THETAS))
+
+
+def log_of_honest(flips: int, expected: float) -> float:
+    """Return the log probability of one honest seller's flips, but for what does not depend on `expected`.
+
+    Args:
+        flips, expected: See `log_client_factor`; here 0 flips are a count like others.
+    """
+    return flips * math.log(expected) - (_LEVEL_FLIPS + flips) * math.log(_LEVEL_FLIPS + expected)
 
 
 def _log_some_flips(expected: float, shape: float, rate: float) -> float:

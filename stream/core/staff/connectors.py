@@ -1,8 +1,7 @@
 """What ties sellers, with the evidence on each of them: a staff member who looked their reviews up, or a link.
 
-Invariant: plain values that are encoded as they are. A connector keeps MAX_MEMBERS sellers, those with the strongest
-evidence, and what the others add. For a staff member flips and expected flips add up; for a link the latest report of a
-seller counts.
+Invariant: plain values that are encoded as they are. A connector keeps the first MAX_TIED sellers that are reported.
+For a staff member flips and expected flips add up; for a link the latest report of a seller counts.
 """
 
 from __future__ import annotations
@@ -13,24 +12,18 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from stream.core.evidence.rings import (
-    RingEvidence,
-    joint,
-    log_client_factor,
-    log_term,
-)
+from stream.core.evidence.rings import MIN_EXPECTED, RingEvidence, joint
+from stream.core.evidence.staff_level import SellerFlips, over_levels
 from stream.core.model.finding import Finding
 from stream.core.model.flip_windows import MAX_WINDOWS
 from stream.core.staff.messages import ClientReport, LinkedReport, StaffFinding
 from stream.core.staff.seller_totals import SellerTotals
 
-#: The most sellers of a connector that are kept.
-MAX_MEMBERS: Final = 64
+#: The most sellers of a connector; of one with more, the later ones say nothing for or against it. With ids of the
+#: greatest length its row stays below Kafka's 1 MiB.
+MAX_TIED: Final = 1024
 #: The log factor of a seller without flips; a finite number, so that it can be encoded.
 NO_FLIPS: Final = -1000.0
-
-#: Pseudo-count of the level of a staff member's look-ups: mean 1, standard deviation 1/4, as in the watch on them.
-_LEVEL_FLIPS: Final = 16.0
 
 
 ConnectorType = Literal["staff", "link"]
@@ -92,9 +85,8 @@ class Connector(msgspec.Struct, kw_only=True):
     #: The relation of a link; empty for a staff member.
     relation: str = ""
     members: dict[str, TiedSeller] = msgspec.field(default_factory=dict)
-    #: Sellers that are not kept, and the sum of what they add to the joint log odds.
-    others: int = 0
-    others_term: float = 0.0
+    #: What joins the factors of a staff member's sellers, see `LevelEvidence`; 0 for a link.
+    log_level: float = 0.0
     #: The latest flips of a link's sellers, MAX_WINDOWS at most; a staff member's history has those of its clients.
     latest: list[StaffFinding] = msgspec.field(default_factory=list)
     #: The last day (days since 1970-01-01) with a report.
@@ -136,13 +128,28 @@ class Connector(msgspec.Struct, kw_only=True):
         """Whether a ring is named after this connector and has not fallen apart."""
         return self.named_at is not None and self.fell_apart_at is None and not self.part_of
 
-    def add_client(self, report: ClientReport) -> None:
-        """Add what a report says about a seller whose reviews the staff member looked up."""
-        member = self.members.setdefault(report.seller_id, TiedSeller())
+    def add_client(self, report: ClientReport) -> bool:
+        """Add what a report says about a seller whose reviews the staff member looked up.
+
+        Returns:
+            Whether it counts: beyond MAX_TIED sellers it does not.
+        """
+        member = self._get_or_add(report.seller_id)
+        if member is None:
+            return False
         member.add(report.flips, report.expected, report.expected_long_run, report.first_flip_at, report.last_flip_at)
+        return True
+
+    def _get_or_add(self, seller_id: str) -> TiedSeller | None:
+        """Return a seller; None if there are too many others."""
+        if seller_id not in self.members and len(self.members) < MAX_TIED:
+            self.members[seller_id] = TiedSeller()
+        return self.members.get(seller_id)
 
     def set_linked(self, report: LinkedReport) -> None:
         """Set what a report says about a linked seller; a window from before a verdict on the ring counts as none."""
+        if self._get_or_add(report.seller_id) is None:
+            return
         counts = report.flips and report.first_flip_at >= (self.verdict_at or 0.0)
         self.members[report.seller_id] = TiedSeller(
             report.flips,
@@ -159,44 +166,34 @@ class Connector(msgspec.Struct, kw_only=True):
         self.latest = [finding for _, finding in sorted(by_time.items(), key=lambda item: item[0])][-MAX_WINDOWS:]
 
     def evaluate(self, looked_up: LookedUp | None) -> RingEvidence:
-        """Evaluate all sellers; keep the strongest.
+        """Evaluate all sellers.
 
         Args:
             looked_up: Of a staff member, what is known of all reviews that staff looked up; None for a link.
         """
         if looked_up is not None:
-            for seller_id, member in self.members.items():
-                member.log_factor = _log_factor(member.as_report(seller_id), looked_up)
-        in_order = sorted(self.members.items(), key=lambda item: (-item[1].log_factor, -item[1].last_flip_at, item[0]))
-        self.members = dict(in_order[:MAX_MEMBERS])
-        for _, member in in_order[MAX_MEMBERS:]:
-            self.others += 1
-            self.others_term += log_term(member.log_factor)
-        evidence = joint([member.log_factor for member in self.members.values()], self.others_term)
+            self._set_log_factors(looked_up)
+        evidence = joint([member.log_factor for _, member in sorted(self.members.items())], self.log_level)
         self.log_odds, self.log_odds_without = evidence
         return evidence
+
+    def _set_log_factors(self, looked_up: LookedUp) -> None:
+        """Set the log factors of a staff member's sellers."""
+        sellers: list[SellerFlips] = []
+        flips, expected = looked_up.flips, looked_up.ratio * looked_up.expected
+        with_flips = [(seller_id, member) for seller_id, member in sorted(self.members.items()) if member.flips]
+        for seller_id, member in with_flips:
+            own = looked_up.ratio * max(member.expected, member.expected_long_run)
+            level = looked_up.sellers.level_without(member.as_report(seller_id), looked_up.ratio)
+            sellers.append(SellerFlips(member.flips, max(level * own, MIN_EXPECTED)))
+            flips, expected = flips - member.flips, expected - own
+        evidence = over_levels(sellers, max(flips, 0), max(expected, 0.0), looked_up.is_accused)
+        self.log_level = evidence.log_level
+        for (_, member), log_factor in zip(with_flips, evidence.log_factors, strict=True):
+            member.log_factor = log_factor
 
     def forget_evidence(self, at: float) -> None:
         """Begin anew after a verdict, at `at` (epoch seconds): the flips before count no more."""
         self.members = {seller_id: TiedSeller() for seller_id in self.members} if self.type == "link" else {}
         self.latest, self.finding, self.log_odds, self.log_odds_without = [], None, None, None
-        self.ties_clients, self.verdict_at = False, at
-
-
-def _log_factor(own: ClientReport, looked_up: LookedUp) -> float:
-    """Return the log factor of a seller's flips of reviews that a staff member looked up.
-
-    Support that solves more problems than others' has more flips at all sellers, and a seller whose problems are easier
-    to solve has more with all staff. So a seller is compared with the staff member's look-ups of all other sellers'
-    reviews, and with other staff's look-ups of the same seller's. The former is no excuse of an accused one: too many
-    flips at all sellers are the accusation.
-    """
-    if not own.flips:
-        return NO_FLIPS
-    expected = max(own.expected, own.expected_long_run)
-    others_expected = looked_up.ratio * max(looked_up.expected - expected, 0.0)
-    level = max(1.0, (_LEVEL_FLIPS + looked_up.flips - own.flips) / (_LEVEL_FLIPS + others_expected))
-    if looked_up.is_accused:
-        level = 1.0
-    level *= looked_up.sellers.level_without(own, looked_up.ratio)
-    return log_client_factor(own.flips, looked_up.ratio * level * expected)
+        self.log_level, self.ties_clients, self.verdict_at = 0.0, False, at

@@ -230,6 +230,29 @@ class Conclusion(Broadcast, tag="judged", kw_only=True):
     reviewers: list[NamedReviewer] = []
 
 
+def conclusion_parts(conclusion: Conclusion, before: int) -> Iterator[Conclusion]:
+    """Divide a conclusion into parts that fit a message each.
+
+    Args:
+        conclusion: The conclusion.
+        before: The day that was concluded before it: all parts but the last conclude no further.
+    """
+    part, size = Conclusion(day=before, accused=[], withdrawn=[]), 0
+    for ring in conclusion.rings:
+        if size and size + len(ring.members) + len(ring.moved) > _MAX_MESSAGE_FINDINGS:
+            yield part
+            part, size = Conclusion(day=before, accused=[], withdrawn=[]), 0
+        part.rings.append(ring)
+        size += 1 + len(ring.members) + len(ring.moved)
+    for reviewer in conclusion.reviewers:
+        if size and size + len(reviewer.reviews) > _MAX_MESSAGE_FINDINGS:
+            yield part
+            part, size = Conclusion(day=before, accused=[], withdrawn=[]), 0
+        part.reviewers.append(reviewer)
+        size += 1 + len(reviewer.reviews)
+    yield msgspec.structs.replace(conclusion, rings=part.rings, reviewers=part.reviewers)
+
+
 class StaffCaseEvent(msgspec.Struct, tag="case", kw_only=True):
     """An event of a case about a staff member, a ring or a reviewer, from the task whose partition it came in.
 

@@ -64,8 +64,8 @@ class RingBook:
         for actor_id, its in staff.items():
             connector = self._get_or_add("staff", actor_id)
             for client in sorted((client for one in its for client in one.clients), key=lambda one: one.seller_id):
-                connector.add_client(client)
-                self.sellers.add(client)
+                if connector.add_client(client):
+                    self.sellers.add(client)
             touched.add(connector.name)
         for _, seller in sorted(linked.items()):
             for link_id, relation in sorted(seller.links.items()):
@@ -87,9 +87,7 @@ class RingBook:
             day: Days since 1970-01-01.
             looked_up: See `Connector.evaluate`.
         """
-        before = connector.members
         evidence = connector.evaluate(looked_up)
-        self._forget(connector, {name: before[name] for name in before.keys() - connector.members.keys()})
         self.changed.add(connector.name)
         if connector.ties_clients:
             connector.ties_clients = evidence.log_odds >= 0

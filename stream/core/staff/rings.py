@@ -28,6 +28,11 @@ from stream.core.staff.connectors import Connector, TiedSeller
 _SHARED: Final = (0.3, 0.6, 0.9)
 #: The odds at which two connectors that tie clients are taken for those of one broker.
 _MIN_LOG_SHARED_ODDS: Final = math.log(10)
+#: The most members, the strongest.
+MAX_MEMBERS: Final = 64
+#: The least flips of a member. Two flips where a tenth of one is expected happen by chance to a few of the hundreds of
+#: sellers whose reviews an insider looks up; beside clients they would look like one more.
+_MIN_FLIPS: Final = 3
 
 
 class LikelyClient(NamedTuple):
@@ -65,20 +70,19 @@ class RingView(NamedTuple):
 def view_of(first: Connector, connectors: Sequence[Connector], merged_into: str | None = None) -> RingView:
     """Return the ring of some connectors that is named after the first one."""
     sellers = merged(connectors)
-    others = total(one.others_term for one in connectors)
-    evidence = joint([member.log_factor for member in sellers.values()], others)
-    tied = len(sellers) + round(total(one.others for one in connectors))
-    return RingView(first, connectors, clients_of(sellers), evidence, tied, merged_into)
+    log_level = total(one.log_level for one in connectors)
+    evidence = joint([member.log_factor for _, member in sorted(sellers.items())], log_level)
+    return RingView(first, connectors, clients_of(sellers)[:MAX_MEMBERS], evidence, len(sellers), merged_into)
 
 
 def clients_of(sellers: dict[str, TiedSeller]) -> list[LikelyClient]:
-    """Return the sellers that are more likely clients than not, the strongest first."""
+    """Return the sellers with _MIN_FLIPS that are more likely clients than not, the strongest first."""
     share = client_share([member.log_factor for member in sellers.values()])
     members = [
         LikelyClient(seller_id, member, log_client_odds(member.log_factor, share))
         for seller_id, member in sorted(sellers.items(), key=lambda item: (-item[1].log_factor, item[0]))
     ]
-    return [one for one in members if one.log_odds >= 0 and one.member.flips]
+    return [one for one in members if one.log_odds >= 0 and one.member.flips >= _MIN_FLIPS]
 
 
 def merged(connectors: Sequence[Connector]) -> dict[str, TiedSeller]:

@@ -40,10 +40,6 @@ def test_a_single_flip_says_nearly_nothing_and_each_further_one_more(expected: f
     assert all(later > earlier for earlier, later in pairwise(factors))
 
 
-def test_what_is_expected_has_a_floor() -> None:
-    assert log_client_factor(2, 0.0) == log_client_factor(2, 0.05)
-
-
 factors = st.lists(st.floats(-1000, 60), max_size=30)
 
 
@@ -72,7 +68,7 @@ def test_one_strong_seller_is_no_group() -> None:
 
 def test_further_sellers_without_evidence_speak_against_a_group() -> None:
     alone = joint([4.0] * 3)
-    crowd = joint([4.0] * 3, others=200 * math.log1p(-CLIENT_SHARE))
+    crowd = joint([4.0] * 3, log_level=200 * math.log1p(-CLIENT_SHARE))
     assert alone.log_odds > 5
     assert crowd.log_odds < 0
 

@@ -28,9 +28,12 @@ from stream.core.staff.messages import (
     DayRequest,
     LinkedReport,
     Message,
+    NamedReviewer,
     ReviewerReport,
+    RingMembers,
     StaffFinding,
     StaffReport,
+    conclusion_parts,
     decode_message,
     encode_message,
     report_parts,
@@ -441,6 +444,21 @@ def test_large_message_stays_below_the_default_limit_of_a_topic() -> None:
         )
         < 1_000_000
     )
+
+
+@given(sizes=st.lists(st.integers(0, 64), max_size=60), reviews=st.lists(st.integers(0, 60), max_size=40))
+@settings(max_examples=30, deadline=None)
+def test_parts_of_a_conclusion_are_bounded_and_complete(sizes: list[int], reviews: list[int]) -> None:
+    longest = "\U0001f600" * 128
+    rings = [RingMembers(2, f"{n:032}", [longest] * size, [longest] * (size // 2)) for n, size in enumerate(sizes)]
+    named = [NamedReviewer(2, longest, [(longest, longest)] * size) for size in reviews]
+    whole = Conclusion(day=2, accused=[(1, "a", None)], withdrawn=[(2, "b")], rings=rings, reviewers=named)
+    parts = list(conclusion_parts(whole, 1))
+    assert [part.day for part in parts] == [*[1] * (len(parts) - 1), 2]
+    assert list(chain.from_iterable(part.rings for part in parts)) == rings
+    assert list(chain.from_iterable(part.reviewers for part in parts)) == named
+    assert all(len(encode_message(part)) < 1_000_000 for part in parts)
+    assert (parts[-1].accused, parts[-1].withdrawn) == (whole.accused, whole.withdrawn)
 
 
 def test_idle_tasks_are_asked_for_days_and_report_them_in_the_end() -> None:

@@ -14,12 +14,12 @@ from stream.core.alerting.policy import AlertPolicy
 from stream.core.model.encoding import encode
 from stream.core.model.flips import Flip
 from stream.core.model.strata import DAY
-from stream.core.staff.connectors import MAX_MEMBERS, Connector, LookedUp
+from stream.core.staff.connectors import MAX_TIED, Connector, LookedUp
 from stream.core.staff.decisions import StaffDecision
 from stream.core.staff.market_totals import MarketTotals
 from stream.core.staff.messages import ClientReport, DayReport, LinkedReport, RingMembers, StaffFinding, StaffReport
 from stream.core.staff.ring_book import RingBook
-from stream.core.staff.rings import RingView
+from stream.core.staff.rings import MAX_MEMBERS, RingView
 
 THRESHOLDS = {"staff": math.log(11), "link": math.log(333)}
 
@@ -101,6 +101,37 @@ def test_an_accused_insider_without_other_work_has_no_excuse() -> None:
     assert ring.members == sorted(CLIENTS)
 
 
+def test_clients_are_no_excuse_of_each_other() -> None:
+    """Their flips are most of the staff member's. The ring has the odds of its only connector."""
+    clients = {f"s{number:02}": (6, 0.7) for number in range(12)}
+    book = Book()
+    (ring,) = book.day(3, staff_day(0, 3, clients), flips=80, expected=24.0)
+    assert ring.members == sorted(clients)
+    connector = book.book.connectors["staff/a"]
+    assert connector.log_level < 0
+    (view,) = book.reported
+    assert view.evidence.log_odds == pytest.approx(connector.log_odds)
+    assert view.evidence.log_odds_without == pytest.approx(connector.log_odds_without)
+
+
+def test_a_seller_with_two_flips_is_no_member() -> None:
+    """A coincidence: beside clients it would look like one more. Its third flip makes it a member."""
+    book = Book()
+    (ring,) = book.day(3, staff_day(0, 3, CLIENTS | {"two": (2, 0.05)}), flips=32, expected=20.0)
+    assert ring.members == sorted(CLIENTS)
+    (ring,) = book.day(4, staff_day(0, 4, {"two": (1, 0.01)}), flips=33, expected=20.1)
+    assert ring.members == sorted([*CLIENTS, "two"])
+
+
+def test_what_is_expected_has_a_floor() -> None:
+    """A rare coincidence is no proof."""
+    floor, nothing = Book(), Book()
+    for book, expected in ((floor, 0.05), (nothing, 0.0)):
+        book.day(3, staff_day(0, 3, {"s0": (2, expected)}), flips=2, expected=1.0)
+    factors = [book.book.connectors["staff/a"].members["s0"].log_factor for book in (floor, nothing)]
+    assert factors[0] == pytest.approx(factors[1], abs=0.05)
+
+
 def test_flips_that_other_staff_see_at_a_seller_are_no_evidence() -> None:
     """Clients of one insider have flips of reviews that honest staff looked up, too."""
     book = Book()
@@ -152,14 +183,47 @@ def test_linked_sellers_are_a_ring_only_with_evidence_beside_the_strongest() -> 
 
 
 def test_sellers_without_flips_speak_against_a_link() -> None:
-    many = [linked(f"t{number}", 0.0, 1, flips=0) for number in range(120)]
+    many = [linked(f"t{number:03}", 0.0, 1, flips=0) for number in range(120)]
     book = Book()
     assert book.day(1, linked_day(1, *(linked(f"s{number}", 5.0, 1) for number in range(4)), *many)) == []
     connector = book.book.connectors["link/k"]
-    assert len(connector.members) == MAX_MEMBERS
-    assert connector.others == 124 - MAX_MEMBERS
+    assert len(connector.members) == 124
     assert connector.log_odds is not None
     assert connector.log_odds < 0
+
+
+def test_each_seller_counts_once_however_often_it_is_reported() -> None:
+    """Also of a connector with more sellers than a ring lists."""
+    once, often, clients = Book(), Book(), {f"s{number}": (1, 0.6) for number in range(100)}
+    once.day(3, staff_day(0, 3, clients), flips=100, expected=60.0)
+    for day in (1, 2, 3):
+        report = {name: (int(day == 3), 0.2) for name in clients}
+        often.day(day, staff_day(0, day, report), flips=100, expected=60.0)
+    log_odds = [one.book.connectors["staff/a"].log_odds for one in (once, often)]
+    assert log_odds[0] == pytest.approx(log_odds[1])
+    assert [len(one.book.connectors["staff/a"].members) for one in (once, often)] == [100, 100]
+
+
+def test_the_sellers_of_a_connector_are_bounded_and_its_row_fits_a_message() -> None:
+    book, links = Book(), Book()
+    names = [f"{number:05}" + "\U0001f600" * 123 for number in range(MAX_TIED + 300)]  # 128 characters
+    for start in range(0, len(names), 300):
+        day = start // 300
+        chunk = names[start : start + 300]
+        book.day(day, staff_day(0, day, dict.fromkeys(chunk, (3, 0.1))), flips=3 * len(names), expected=100.0)
+        links.day(day, linked_day(day, *(linked(name, 5.0, day, flips=1) for name in chunk)))
+    for one, name in ((book, "staff/a"), (links, "link/k")):
+        row = one.book.row(name)
+        assert row is not None
+        assert len(row) < 1_000_000
+        assert len(one.book.connectors[name].members) == MAX_TIED
+        assert all(len(view.members) <= MAX_MEMBERS for view in one.reported)
+    restored = Book()
+    restored.book.load("staff/a", book.book.row("staff/a") or b"")
+    for seller_id in names[MAX_TIED - 1 : MAX_TIED + 1]:
+        nothing = ClientReport(seller_id, 0, 0.0, 0.0, 0.0, 0.0)
+        levels = [one.book.sellers.level_without(nothing, 1.0) for one in (book, restored)]
+        assert levels[0] == levels[1]
 
 
 def test_a_later_report_takes_the_place_of_an_earlier_one_and_a_ring_falls_apart() -> None:
