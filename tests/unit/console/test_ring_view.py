@@ -178,7 +178,11 @@ def test_the_bars_of_a_ring_add_up_and_name_the_sellers() -> None:
     assert case.evidence.ring is not None
     found = groups(case.evidence.parts, case.evidence.ring)
     titles = [group.title for group in found]
-    assert titles == ["Each member of the ring", "Other sellers that the same thing ties"]
+    assert titles == [
+        "Each member of the ring",
+        "Other sellers that the same thing ties",
+        "What the sellers' flips have in common",
+    ]
     texts = [bar.text for bar in found[0].bars]
     assert [text.partition(":")[0] for text in texts] == [one.seller_id for one in case.evidence.ring.members]
 

@@ -50,6 +50,7 @@ CHANGES = {
     "four_eyes": "on",
     "case_due_days": "1,2,3,4",
     "input_format": "outbox",
+    "reviewer_watch": "off",
 }
 
 

@@ -69,6 +69,10 @@ def test_a_ring_that_became_a_part_of_another_one_names_it() -> None:
 
 def test_a_ring_is_named_since_its_first_alert_or_the_first_member() -> None:
     case = ring_case()
+    assert ring_words.named_at(_with(case, named_at=case.opened_at + dt.timedelta(days=9))) == (
+        case.opened_at + dt.timedelta(days=9)
+    )
+    case = _with(case, named_at=None)  # of an earlier version
     assert ring_words.named_at(case) == case.opened_at
     earlier = case.opened_at - dt.timedelta(days=3)
     members = [msgspec.structs.replace(_ring(case).members[0], joined_at=earlier), *_ring(case).members[1:]]
@@ -118,5 +122,5 @@ def test_the_part_of_a_member_names_the_seller() -> None:
 def test_a_member_in_one_line() -> None:
     member = _ring(ring_case()).members[0]
     line = ring_words.member_line(msgspec.structs.replace(member, flips=1, expected=0.04, odds=12.34))
-    assert line.startswith(f"{member.seller_id}: 1 flip, 0.0 expected, 12.3 to 1 that it is a client; first ")
+    assert line.startswith(f"{member.seller_id}: 1 flip, 0.0 expected, 12.3 to 1 that it is a client; from ")
     assert line.endswith(f", joined {member.joined_at:%Y-%m-%d}")

@@ -184,7 +184,7 @@ ERRORS: Final = [
     (DELETED | {"deleted_by": "customer"}, "deleted_by = 'customer': it is not one of author, platform"),
     (DELETED | {"deleted_by": 1}, "deleted_by = 1: it is no text: write a word of the contract"),
     (OUTREACH | {"currency": "eur"}, "currency = 'eur': it is not three capital letters such as EUR"),
-    (VERDICT | {"subject_type": "shop"}, "subject_type = 'shop': write one of seller, staff, ring"),
+    (VERDICT | {"subject_type": "shop"}, "subject_type = 'shop': write one of seller, staff, ring, reviewer"),
     (VERDICT | {"subject_id": "a b"},
      "subject_id = 'a b': it holds white space or a control character; trim(subject_id) removes it at both ends"),
     (CREATED | {"occurred_at": None}, "occurred_at: review.created needs a value, and it is null"),
