@@ -69,7 +69,12 @@ def committed_tasks(settings: config.Settings, kafka: config.KafkaSettings) -> d
     committed = topic_reader.committed_state(settings, kafka)
     for partition, rows in sorted(committed.items()):
         task = tasks[partition] = Detector(
-            settings.alert_budget, settings.config_digest, partition, len(committed), settings.pseudonym_fingerprint
+            settings.alert_budget,
+            settings.config_digest,
+            partition,
+            len(committed),
+            settings.pseudonym_fingerprint,
+            watches_reviewers=True,  # else the restored state would lack the reviewers that the committed one has
         )
         try:
             task.state.restore((key, value) for key, value in rows.items() if key != POSITION)

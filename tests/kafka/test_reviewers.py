@@ -41,6 +41,7 @@ def test_extortionists_are_named_over_all_tasks_decided_and_erased(
 ) -> None:
     monkeypatch.setenv("VOLTEFACE_REVIEWER_WATCH", "ids")
     monkeypatch.setenv("VOLTEFACE_ALERT_BUDGET", "1000")  # even odds, so that some victims have cases
+    group.settings = group.settings.model_copy(update={"reviewer_watch": "ids", "alert_budget": 1000.0})
     events, truth = tmp_path / "market.jsonl", tmp_path / "truth.jsonl"
     total = simulate.write("extortion", 5, 80, 200, events, truth)
     rows = [json.loads(line) for line in truth.read_text().splitlines()]
