@@ -15,7 +15,7 @@ from stream.core.alerting.alert_fields import MAX_LINKS, odds_of, top_links, utc
 from stream.core.evidence.evidence import WindowEvidence
 from stream.core.evidence.parts import Part
 from stream.core.evidence.payment import payment_parts
-from stream.core.evidence.rings import CLIENT_SHARE, log_term
+from stream.core.evidence.rings import log_term, prior_share
 from stream.core.model.sums import total
 from stream.core.staff.messages import StaffFinding
 from stream.core.staff.rings import LikelyClient, RingView
@@ -132,6 +132,7 @@ def _counted(one: LikelyClient, findings: list[StaffFinding], staff: list[str]) 
 def _parts(ring: RingView) -> list[Part]:
     """Return what each member adds, and what all other sellers add that the connectors tie."""
     parts: list[Part] = []
+    share = prior_share(ring.tied)
     for place, one in enumerate(ring.members[:_MAX_PARTS], 1):
         member = one.member
         numbers = {
@@ -139,9 +140,9 @@ def _parts(ring: RingView) -> list[Part]:
             "flips": float(member.flips),
             "expected": member.expected,
             "log_factor": member.log_factor,
-            "client_share": CLIENT_SHARE,
+            "client_share": share,
         }
-        parts.append(Part("ring_member", log_term(one.member.log_factor), numbers))
+        parts.append(Part("ring_member", log_term(one.member.log_factor, share), numbers))
     log_level = total(one.log_level for one in ring.connectors)
     sellers = ring.tied - len(parts)
     if sellers:

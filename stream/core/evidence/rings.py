@@ -18,9 +18,13 @@ from stream.core.evidence.bayes import THETAS, log_add, log_of_sum
 from stream.core.evidence.insider_clients import LOG_CLIENT_ODDS
 from stream.core.model.sums import total
 
-#: pi, the share of clients among the sellers that a broker's connector ties. Buyers are one seller in a hundred, and
-#: ten times as frequent there: the factor by which an accused staff member moves the odds of the sellers served.
+#: The share of clients among the sellers that a broker's connector ties, if these are few. Buyers are one seller in a
+#: hundred, and ten times as frequent there: the factor by which an accused staff member moves the odds of the sellers
+#: served.
 CLIENT_SHARE: Final = 0.01 * math.exp(LOG_CLIENT_ODDS)
+#: The most clients that a broker is expected to have, however many sellers its connector ties: an insider with a desk's
+#: work serves hundreds.
+_CLIENTS: Final = 10.0
 #: The log odds that a group must still have without its strongest member: a ring is more than one cheat and its
 #: neighbours. Shops of one owner have causes in common, so of several shops that changed at once, one may look like a
 #: cheat and the others a little. On simulated markets 3 of 47 such families had a joint factor above 300, and less than
@@ -61,14 +65,20 @@ def joint(log_factors: Sequence[float], log_level: float = 0.0) -> RingEvidence:
         log_factors: The natural log of each seller's Bayes factor; much below 0 for one without flips.
         log_level: What joins the factors of sellers whose reviews one staff member looked up, see `staff_level`.
     """
-    terms = [log_term(log_factor) for log_factor in log_factors]
+    share = prior_share(len(log_factors))
+    terms = [log_term(log_factor, share) for log_factor in log_factors]
     log_odds = total(terms) + log_level
     return RingEvidence(log_odds, log_odds - max(terms, default=0.0))
 
 
-def log_term(log_factor: float) -> float:
-    """Return what a seller with this log factor adds: log(1 - pi + pi B)."""
-    return log_add(log_factor + math.log(CLIENT_SHARE), math.log1p(-CLIENT_SHARE))
+def prior_share(tied: int) -> float:
+    """Return pi, the expected share of clients among so many sellers that a broker's connector ties."""
+    return _CLIENTS / (_CLIENTS / CLIENT_SHARE + tied)
+
+
+def log_term(log_factor: float, share: float) -> float:
+    """Return what a seller with this log factor adds, given the share of clients pi: log(1 - pi + pi B)."""
+    return log_add(log_factor + math.log(share), math.log1p(-share))
 
 
 def client_share(log_factors: Sequence[float]) -> float:

@@ -20,7 +20,9 @@ from stream.core.model.sums import total
 
 #: How many times as often as expected reviews flip that one honest staff member looked up: support that solves more
 #: problems has more flips at all sellers, and one that only reads has fewer than the market's looked-up ratio says.
-_LEVELS: Final = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
+#: The steps are small, because the flips of a desk with hundreds of sellers determine its level to a few per cent, and
+#: a level that is too low would make all of them look like clients.
+_LEVELS: Final = tuple(2.0 ** (step / 4) for step in range(-4, 9))
 #: Shape of the gamma prior of the level: mean 1, standard deviation 1/2, as of sellers' looked-up reviews.
 _LEVEL_FLIPS: Final = 4.0
 
@@ -52,12 +54,13 @@ class LevelEvidence(NamedTuple):
 
 
 def over_levels(
-    sellers: Sequence[SellerFlips], other_flips: float, other_expected: float, is_accused: bool
+    sellers: Sequence[SellerFlips], share: float, other_flips: float, other_expected: float, is_accused: bool
 ) -> LevelEvidence:
     """Return the evidence on a staff member's sellers.
 
     Args:
         sellers: Those with flips.
+        share: The expected share of clients, see `rings.prior_share`.
         other_flips, other_expected: Flips and expected flips of the reviews of all other sellers.
         is_accused: Whether the staff member is accused of too many flips at all sellers. Then the level is 1: what is
             the accusation is no excuse.
@@ -71,7 +74,7 @@ def over_levels(
         + total(log_of_honest(one.flips, level * one.expected) for one in sellers)
         for level in levels
     ]
-    terms = [[log_term(factor) for factor in each] for each in factors]
+    terms = [[log_term(factor, share) for factor in each] for each in factors]
     joint = [log_honest + total(each) for log_honest, each in zip(honest, terms, strict=True)]
     log_factors = [
         _log_mean(
@@ -80,7 +83,7 @@ def over_levels(
         for place in range(len(sellers))
     ]
     log_joint = log_of_sum(vec[float](joint)) - log_of_sum(vec[float](honest))
-    return LevelEvidence(log_factors, log_joint - total(map(log_term, log_factors)))
+    return LevelEvidence(log_factors, log_joint - total(log_term(each, share) for each in log_factors))
 
 
 def _log_prior(level: float) -> float:

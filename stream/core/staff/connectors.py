@@ -12,7 +12,7 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from stream.core.evidence.rings import MIN_EXPECTED, RingEvidence, joint
+from stream.core.evidence.rings import MIN_EXPECTED, RingEvidence, joint, prior_share
 from stream.core.evidence.staff_level import SellerFlips, over_levels
 from stream.core.model.finding import Finding
 from stream.core.model.flip_windows import MAX_WINDOWS
@@ -187,7 +187,9 @@ class Connector(msgspec.Struct, kw_only=True):
             level = looked_up.sellers.level_without(member.as_report(seller_id), looked_up.ratio)
             sellers.append(SellerFlips(member.flips, max(level * own, MIN_EXPECTED)))
             flips, expected = flips - member.flips, expected - own
-        evidence = over_levels(sellers, max(flips, 0), max(expected, 0.0), looked_up.is_accused)
+        evidence = over_levels(
+            sellers, prior_share(len(self.members)), max(flips, 0), max(expected, 0.0), looked_up.is_accused
+        )
         self.log_level = evidence.log_level
         for (_, member), log_factor in zip(with_flips, evidence.log_factors, strict=True):
             member.log_factor = log_factor

@@ -20,6 +20,7 @@ from stream.core.evidence.rings import (
     joint,
     log_client_odds,
     log_term,
+    prior_share,
 )
 from stream.core.model.sums import total
 from stream.core.staff.connectors import Connector, TiedSeller
@@ -64,7 +65,7 @@ class RingView(NamedTuple):
 
     def stands_without(self, one: LikelyClient) -> bool:
         """Return whether all other sellers have evidence, too: only then it speaks against this one."""
-        return self.evidence.log_odds - log_term(one.member.log_factor) >= MIN_LOG_ODDS_WITHOUT
+        return self.evidence.log_odds - log_term(one.member.log_factor, prior_share(self.tied)) >= MIN_LOG_ODDS_WITHOUT
 
 
 def view_of(first: Connector, connectors: Sequence[Connector], merged_into: str | None = None) -> RingView:

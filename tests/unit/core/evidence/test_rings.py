@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.core.evidence.rings import CLIENT_SHARE, client_share, joint, log_client_factor, log_client_odds, log_term
+from stream.core.evidence.rings import (
+    CLIENT_SHARE,
+    client_share,
+    joint,
+    log_client_factor,
+    log_client_odds,
+    log_term,
+    prior_share,
+)
 
 _LEVEL = 4.0
 
@@ -46,17 +54,25 @@ factors = st.lists(st.floats(-1000, 60), max_size=30)
 @given(factors=factors)
 def test_the_joint_odds_are_the_sum_of_the_terms(factors: list[float]) -> None:
     found = joint(factors)
-    assert found.log_odds == pytest.approx(math.fsum(map(log_term, factors)))
-    strongest = max(map(log_term, factors), default=0.0)
+    terms = [log_term(factor, prior_share(len(factors))) for factor in factors]
+    assert found.log_odds == pytest.approx(math.fsum(terms))
+    strongest = max(terms, default=0.0)
     assert found.log_odds_without == pytest.approx(found.log_odds - strongest)
 
 
-@given(factor=st.floats(-1000, 600))
-def test_a_term_is_that_of_the_mixture_and_never_less_than_that_of_no_client(factor: float) -> None:
-    term = log_term(factor)
-    assert term >= math.log1p(-CLIENT_SHARE) - 1e-12
+@given(factor=st.floats(-1000, 600), share=st.floats(0.001, 0.1))
+def test_a_term_is_that_of_the_mixture_and_never_less_than_that_of_no_client(factor: float, share: float) -> None:
+    term = log_term(factor, share)
+    assert term >= math.log1p(-share) - 1e-12
     if factor < 500:
-        assert term == pytest.approx(math.log(1 - CLIENT_SHARE + CLIENT_SHARE * math.exp(factor)), abs=1e-9)
+        assert term == pytest.approx(math.log(1 - share + share * math.exp(factor)), abs=1e-9)
+
+
+def test_a_broker_has_some_ten_clients_however_many_sellers_are_tied() -> None:
+    expected = [tied * prior_share(tied) for tied in (1, 10, 100, 1000)]
+    assert expected == sorted(expected)
+    assert expected[-1] < 10
+    assert prior_share(0) == pytest.approx(CLIENT_SHARE)
 
 
 def test_one_strong_seller_is_no_group() -> None:

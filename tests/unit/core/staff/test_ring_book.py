@@ -183,11 +183,11 @@ def test_linked_sellers_are_a_ring_only_with_evidence_beside_the_strongest() -> 
 
 
 def test_sellers_without_flips_speak_against_a_link() -> None:
-    many = [linked(f"t{number:03}", 0.0, 1, flips=0) for number in range(120)]
+    many = [linked(f"t{number:03}", 0.0, 1, flips=0) for number in range(300)]
     book = Book()
     assert book.day(1, linked_day(1, *(linked(f"s{number}", 5.0, 1) for number in range(4)), *many)) == []
     connector = book.book.connectors["link/k"]
-    assert len(connector.members) == 124
+    assert len(connector.members) == 304
     assert connector.log_odds is not None
     assert connector.log_odds < 0
 
