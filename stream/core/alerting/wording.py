@@ -154,7 +154,8 @@ def _changes(subject: Subject, evidence: Evidence, first: bool) -> str:
     share = next((part.numbers["peers_share"] for part in evidence.parts if part.name == "deletions"), None)
     usual = "" if share is None else f" ({100 * share:.0f} % of peers' turned reviews are deleted)"
     kept = evidence.upgraded + evidence.retracted
-    begin = "Authors" if kept == evidence.flips else f"Of the {kept} that are kept, authors"
+    who = "the author" if subject.type == "reviewer" else "authors"
+    begin = f"{who[0].upper()}{who[1:]}" if kept == evidence.flips else f"Of the {kept} that are kept, {who}"
     if first:
         begin = f"{_SUBJECTS[subject.type]} {subject.id}: {begin[0].lower()}{begin[1:]}"
     return f"{begin} deleted {evidence.retracted}{usual} and upgraded {evidence.upgraded}{offered}."
