@@ -65,7 +65,7 @@ SELLER_PRIOR: Final = (2.0, 2.0)
 SELLER_SLACK: Final = 5.0
 STAFF_SLACK: Final = 30.0
 #: The same of rings. What ties linked sellers may give them causes in common, so their bound is taken as it is.
-INSIDER_RING_SLACK: Final = 5.0
+INSIDER_RING_SLACK: Final = 2.0
 LINKED_RING_SLACK: Final = 1.0
 #: The same of reviewers, by calculation: under the model of honest authors one in 1,000 of those with two flips and
 #: eight reviews or more reaches odds of 100 (docs/detection.md).
