@@ -18,7 +18,7 @@ from stream.console.decisions import Decisions
 from stream.console.odds_bars import groups
 from stream.console.readings import accused_staff
 from stream.console.services import Services
-from stream.contract.alerts import ConnectorRef, Subject
+from stream.contract.alerts import ConnectorRef, Link, Subject
 from stream.contract.cases import Case
 from stream.contract.events import CaseSubject
 from stream.ops.statement import odds
@@ -98,13 +98,15 @@ def test_members_and_the_insider_lead_to_the_ring(address: str) -> None:
     assert seen >= {"Belongs to a ring", "Ties a ring"}
 
 
-def test_an_alert_that_links_a_seller_to_a_ring_shows_the_link(address: str) -> None:
+def test_an_alert_that_links_a_seller_to_a_ring_shows_the_link(tmp_path: Path) -> None:
     ring = ring_case()
-    case = next(one for one in ring_market() if any(link.type == "ring" for link in one.linked))
-    linked = _section(_page(address, f"/cases/{case.case_id}"), "linked")
-    assert f'href="/subjects?id={ring.subject.id}"' in linked
-    assert f'href="/cases/{ring.case_id}"' in linked
-    assert ring.case_id in _page(address, f"/subjects?id={ring.subject.id}")
+    case = next(one for one in ring_market() if one.subject.type == "seller")
+    case = msgspec.structs.replace(case, linked=[Link("ring", ring.subject.id, 3), *case.linked])
+    with served(Console(tmp_path, [ring, case]).app()) as address:
+        linked = _section(_page(address, f"/cases/{case.case_id}"), "linked")
+        assert f'href="/subjects?id={ring.subject.id}"' in linked
+        assert f'href="/cases/{ring.case_id}"' in linked
+        assert ring.case_id in _page(address, f"/subjects?id={ring.subject.id}")
 
 
 def test_a_list_can_be_narrowed_to_rings(address: str) -> None:
