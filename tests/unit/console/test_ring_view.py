@@ -133,7 +133,9 @@ def test_a_ring_that_has_fallen_apart_shows_what_it_was(tmp_path: Path) -> None:
         assert "The ring fell apart on" in _section(page, "ring")
         assert 'class="timeline"' in page
         assert '<span class="badge">fell apart</span>' in page
-        linked = next(one for one in others if any(link.type == "ring" for link in one.linked))
+        assert case.evidence.ring is not None
+        members = {member.seller_id for member in case.evidence.ring.members}
+        linked = next(one for one in others if one.subject.id in members)
         note = re.search(r'<p class="note ring">.*?</p>', _page(address, f"/cases/{linked.case_id}"))
         assert note is not None
         assert re.search(r"Belonged to a ring: .* \(decided, \w+\), fell apart on [\w ]+\. A ring accuses", note[0])
