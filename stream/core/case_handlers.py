@@ -1,8 +1,8 @@
 """What the events of analysts do: to the case, and to what is believed of its subject.
 
-Invariant: a case is changed in the task that keeps it: a seller's in the seller's task, a staff member's or a ring's in
-the aggregator's. A verdict that comes into force changes what is believed in the same step, so both are in one
-checkpoint. For staff and rings that step is the conclusion of the day.
+Invariant: a case is changed in the task that keeps it: a seller's in the seller's task, all others in the
+aggregator's. A verdict that comes into force changes what is believed in the same step, so both are in one
+checkpoint. For staff, rings and reviewers that step is the conclusion of the day.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class CaseHandlers:
         self._outbox = outbox
 
     def handle(self, event: CaseEvent) -> None:
-        """Apply an event that came in this task's partition. Cases of staff and rings are with the aggregator."""
+        """Apply an event that came in this task's partition. Others' cases than sellers' are with the aggregator."""
         if event.subject.type != "seller":
             day = int(self._state.clock // DAY)
             self._outbox.append(StaffCaseEvent(event=event, day=day))  # type: ignore[arg-type]  # every case event is one

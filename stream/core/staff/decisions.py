@@ -1,4 +1,4 @@
-"""What a verdict on a staff member or a ring decides, and what it changes in a staff member's history.
+"""What a verdict on a staff member, a ring or a reviewer decides, and what it changes in a staff member's history.
 
 Invariant: an event of a case counts from the end of its day on, because staff are evaluated by the day. So its effect
 does not depend on when it reaches the aggregator: in a backlog that may be weeks before the alert that it answers.
@@ -13,7 +13,7 @@ from stream.core.staff.history import StaffHistory
 
 
 class HeldCaseEvent(msgspec.Struct, array_like=True, frozen=True):
-    """An event of a staff member's or a ring's case whose day is not concluded.
+    """An event of a case about a staff member, a ring or a reviewer whose day is not concluded.
 
     Attributes:
         day: The day of the event clock of the task that applied it: a late event belongs to a later day than its own.
@@ -24,7 +24,7 @@ class HeldCaseEvent(msgspec.Struct, array_like=True, frozen=True):
 
 
 class StaffDecision(msgspec.Struct, frozen=True):
-    """A verdict on a staff member or a ring that came into force.
+    """A verdict on a staff member, a ring or a reviewer that came into force.
 
     Attributes:
         at, muted_until: Epoch seconds; `muted_until` is 0 if alerts may be raised.
