@@ -258,8 +258,8 @@ def test_a_confirmed_insider_stays_accused(events: list[Event]) -> None:
 class _Recorded:
     """A detector that remembers the messages that it receives. Not a subclass: a compiled class may have none."""
 
-    def __init__(self, *args: Any) -> None:
-        self._detector = Detector(*args)
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self._detector = Detector(*args, **options)
         self.received: list[Message] = []
 
     def __getattr__(self, name: str) -> Any:
