@@ -31,8 +31,7 @@ def draft_of(history: ReviewerHistory, market_share: float, peers: list[float], 
     kept = history.latest
     flips = [finding.flip for finding in kept]
     log_odds = history.log_odds or 0.0
-    reviews = max(history.reviews, history.flip_days)
-    numbers = {"days": float(history.flip_days), "reviews": float(reviews), "peers_share": market_share}
+    numbers = {"days": float(history.flip_days), "reviews": float(history.reviews), "peers_share": market_share}
     return AlertDraft(
         kind=KIND,
         subject=Subject("reviewer", history.reviewer_id),
@@ -44,7 +43,7 @@ def draft_of(history: ReviewerHistory, market_share: float, peers: list[float], 
             log_odds=log_odds,
             window=0,
             exposed=(),
-            expected=market_share * reviews,
+            expected=market_share * history.reviews,
             series=[],
             parts=[Part("flip_share", log_odds, numbers)],
         ),

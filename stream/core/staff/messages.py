@@ -197,6 +197,11 @@ class RingMembers(msgspec.Struct, array_like=True, frozen=True):
     #: The members whose prior odds it moves: those without whom it would still be a ring.
     moved: list[str]
 
+    @property
+    def id_count(self) -> int:
+        """How many ids of sellers it lists."""
+        return len(self.members) + len(self.moved)
+
 
 class WatchedReviewer(msgspec.Struct, array_like=True, frozen=True):
     """The watch on a reviewer begins or ends with a day."""
@@ -213,6 +218,11 @@ class NamedReviewer(msgspec.Struct, array_like=True, frozen=True):
     reviewer_id: str
     #: Seller and id of the latest reviews, MAX_WINDOWS at most; empty once it is named no longer.
     reviews: list[tuple[str, str]]
+
+    @property
+    def id_count(self) -> int:
+        """How many pairs of ids it lists."""
+        return len(self.reviews)
 
 
 class Conclusion(Broadcast, tag="judged", kw_only=True):
@@ -238,18 +248,16 @@ def conclusion_parts(conclusion: Conclusion, before: int) -> Iterator[Conclusion
         before: The day that was concluded before it: all parts but the last conclude no further.
     """
     part, size = Conclusion(day=before, accused=[], withdrawn=[]), 0
-    for ring in conclusion.rings:
-        if size and size + len(ring.members) + len(ring.moved) > _MAX_MESSAGE_FINDINGS:
+    changes: Iterator[RingMembers | NamedReviewer] = chain(conclusion.rings, conclusion.reviewers)
+    for change in changes:
+        size += 1 + change.id_count
+        if (part.rings or part.reviewers) and size > _MAX_MESSAGE_FINDINGS:
             yield part
-            part, size = Conclusion(day=before, accused=[], withdrawn=[]), 0
-        part.rings.append(ring)
-        size += 1 + len(ring.members) + len(ring.moved)
-    for reviewer in conclusion.reviewers:
-        if size and size + len(reviewer.reviews) > _MAX_MESSAGE_FINDINGS:
-            yield part
-            part, size = Conclusion(day=before, accused=[], withdrawn=[]), 0
-        part.reviewers.append(reviewer)
-        size += 1 + len(reviewer.reviews)
+            part, size = Conclusion(day=before, accused=[], withdrawn=[]), 1 + change.id_count
+        if isinstance(change, RingMembers):
+            part.rings.append(change)
+        else:
+            part.reviewers.append(change)
     yield msgspec.structs.replace(conclusion, rings=part.rings, reviewers=part.reviewers)
 
 

@@ -51,8 +51,9 @@ class ReviewerHistory(msgspec.Struct, kw_only=True):
 
     @property
     def reviews(self) -> int:
-        """The critical reviews that count."""
-        return round(self.flips_before + total(self.critical.values()) - self.excluded)
+        """The critical reviews that count; those that turned at least, while a task has not counted them."""
+        counted = round(self.flips_before + total(self.critical.values()) - self.excluded)
+        return max(counted, self.flip_days)
 
     def add(self, reports: dict[int, ReviewerReport], day: int) -> None:
         """Add the reports of one day.
@@ -83,7 +84,7 @@ class ReviewerHistory(msgspec.Struct, kw_only=True):
         if self.flip_days < MIN_FLIPS:
             self.log_odds = None
             return -math.inf
-        self.log_odds = log_share_factor(self.flip_days, max(self.reviews, self.flip_days), market_share)
+        self.log_odds = log_share_factor(self.flip_days, self.reviews, market_share)
         return self.log_odds
 
     def named(self, day: int) -> NamedReviewer:
