@@ -13,7 +13,7 @@ from stream.config import Settings
 from stream.core.detector import Detector
 from stream.core.evidence.watches import SELLER_SLACK, STAFF_SLACK, log_threshold
 from stream.core.model.flip_windows import YEAR_SECONDS
-from stream.core.staff.history import end_of_day
+from stream.core.model.strata import end_of_day
 from stream.engine.task import Task, TaskPhase
 from stream.engine.task_runner import TaskRunner
 from stream.intake.refusal import Refusal

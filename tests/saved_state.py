@@ -14,7 +14,7 @@ import msgspec
 
 from stream.contract.events import AnyEvent
 from stream.core.detector import Detector
-from stream.core.staff.messages import Forget
+from stream.core.messages.wire import Forget
 from stream.core.state import codec
 from stream.market import simulate
 from stream.offline.local_bus import LocalTasks
@@ -69,13 +69,13 @@ def written() -> Saved:
         cases = task.state.cases.cases.values()
         for case in [case for case in cases if not case.verdicts]:
             tasks.apply(verdict(case, typed.occurred_at, "confirmed", second="ben"), typed.occurred_at.timestamp())
-        for key, value in task.state.changed():
+        for key, value in task.rows.changed():
             if value is None:
                 rows.pop(key, None)
             else:
                 rows[key] = value
-        if number > len(events) // 2 and {key[:2] for key in rows} == KINDS and task.state.accused.pending:
-            return Saved(task.state.digest(), sorted(rows.items()))
+        if number > len(events) // 2 and {key[:2] for key in rows} == KINDS and task.state.conclusions.pending:
+            return Saved(task.rows.digest(), sorted(rows.items()))
     raise AssertionError(f"no row with the prefixes {KINDS - {key[:2] for key in rows}}")
 
 

@@ -77,7 +77,7 @@ def committed_tasks(settings: config.Settings, kafka: config.KafkaSettings) -> d
             watches_reviewers=True,  # else the restored state would lack the reviewers that the committed one has
         )
         try:
-            task.state.restore((key, value) for key, value in rows.items() if key != POSITION)
+            task.rows.restore((key, value) for key, value in rows.items() if key != POSITION)
         except StateError as error:
             fail(f"StateError: {error}")
         if POSITION in rows:

@@ -14,7 +14,7 @@ group = new_group("The committed state of a group.")
 def digest() -> None:
     """Print one digest of the committed state for each partition; `replay` gives the same for the same events."""
     tasks = committed_tasks(*connected_settings("state digest"))
-    print_json({str(partition): task.state.digest() for partition, task in tasks.items()})
+    print_json({str(partition): task.rows.digest() for partition, task in tasks.items()})
 
 
 @group.command(cls=Command)

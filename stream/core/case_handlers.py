@@ -8,9 +8,9 @@ checkpoint. For staff, rings and reviewers that step is the conclusion of the da
 from __future__ import annotations
 
 from stream.contract.events import CaseEvent
+from stream.core.messages.wire import ForwardedCaseEvent, Message
+from stream.core.model.decisions import HeldCaseEvent
 from stream.core.model.strata import DAY
-from stream.core.staff.decisions import HeldCaseEvent
-from stream.core.staff.messages import Message, StaffCaseEvent
 from stream.core.state import codec
 from stream.core.state.state import State, seconds
 from stream.core.subjects.verdicts import apply_verdict
@@ -32,7 +32,7 @@ class CaseHandlers:
         """Apply an event that came in this task's partition. Others' cases than sellers' are with the aggregator."""
         if event.subject.type != "seller":
             day = int(self._state.clock // DAY)
-            self._outbox.append(StaffCaseEvent(event=event, day=day))  # type: ignore[arg-type]  # every case event is one
+            self._outbox.append(ForwardedCaseEvent(event=event, day=day))  # type: ignore[arg-type]  # every case event is one
             return
         state = self._state
         decision = state.cases.on_event(event)
@@ -45,7 +45,7 @@ class CaseHandlers:
         muted_until = seconds(decision.muted_until)
         apply_verdict(seller, state.baseline, decision.verdict, decision.since.timestamp(), muted_until, state.clock)
 
-    def on_staff_event(self, message: StaffCaseEvent) -> None:
+    def on_staff_event(self, message: ForwardedCaseEvent) -> None:
         """Take an event of a staff member's case, in the aggregator's task: shown at once, applied with its day."""
         self._state.aggregator.on_case_event(HeldCaseEvent(message.day, message.event))
         self._state.cases.show(message.event.case_id)

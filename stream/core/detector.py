@@ -14,37 +14,33 @@ import msgspec
 from stream.contract.alerts import Alert
 from stream.contract.cases import Case
 from stream.contract.events import Event
+from stream.core.aggregation.aggregator import Books
+from stream.core.alerting import reviewer_alerts, ring_alerts, staff_alerts
 from stream.core.alerting.alert_fields import utc
 from stream.core.alerting.policy import AlertPolicy
 from stream.core.alerting.ring_alerts import fields_of, subject_of
+from stream.core.baseline.market_totals import MarketTotals
 from stream.core.case_handlers import CaseHandlers
 from stream.core.cases.rules import CASE_RULES, CaseRules
 from stream.core.event_clock import EventClock
 from stream.core.event_handlers import EventHandlers
+from stream.core.messages.conclusions import Conclusion, conclusion_parts
+from stream.core.messages.reports import ReportedFlip
+from stream.core.messages.wire import DayRequest, Forget, ForwardedCaseEvent, Message
 from stream.core.model.encoding import encode
 from stream.core.model.flip_windows import MAX_WINDOWS
-from stream.core.model.strata import DAY
+from stream.core.model.strata import DAY, end_of_day
+from stream.core.reviewers.reviewer_book import ReviewerBook
+from stream.core.reviewers.reviewer_history import ReviewerHistory
+from stream.core.rings.ring_book import RingBook
+from stream.core.rings.ring_view import RingView
 from stream.core.risk_set import RiskSet
-from stream.core.staff.aggregator import Books
-from stream.core.staff.history import StaffHistory, end_of_day
-from stream.core.staff.market_totals import MarketTotals
-from stream.core.staff.messages import (
-    Conclusion,
-    DayRequest,
-    Forget,
-    Message,
-    StaffCaseEvent,
-    StaffFinding,
-    conclusion_parts,
-)
-from stream.core.staff.reviewer_book import ReviewerBook
-from stream.core.staff.reviewer_history import ReviewerHistory
-from stream.core.staff.ring_book import RingBook
-from stream.core.staff.rings import RingView
+from stream.core.staff.history import StaffHistory
 from stream.core.staff.staff_book import StaffBook
 from stream.core.state import codec
 from stream.core.state.deduplication import DeduplicationResult
 from stream.core.state.state import State
+from stream.core.state.state_rows import StateRows
 
 
 class Detector:
@@ -60,7 +56,8 @@ class Detector:
         watches_reviewers: Whether ids of reviewers may leave a task, for the watch on those who turn many reviews.
 
     Attributes:
-        state: The state of the task, with its rows.
+        state: The state of the task.
+        rows: The rows that hold it.
         outbox: Messages to other tasks, in order, since `take_outbox` was last called.
     """
 
@@ -82,9 +79,10 @@ class Detector:
                 "link": self._policy.log_ring_thresholds["ring.linked"],
             },
         )
-        reviewers = ReviewerBook(tasks, self._report_reviewer, self._policy.log_reviewer_threshold)
+        reviewers = ReviewerBook(tasks, self._report_reviewer, self._policy.log_thresholds["reviewer"])
         books = Books(StaffBook(self._evaluate_staff), rings, reviewers)
         self.state = State(number, tasks, books, pseudonyms, rules, watches_reviewers)
+        self.rows = StateRows(self.state)
         self.outbox: list[Message] = []
         self._risk_set = RiskSet(self.state)
         self._clock = EventClock(self.state, self._risk_set, self.outbox)
@@ -126,7 +124,7 @@ class Detector:
         signed = self._sign(alerts, codec.seller_row(seller) + flip + codec.baseline_row(state.baseline))
         for alert in signed:
             state.cases.on_alert(alert, seller.seller_id if alert.subject.type == "product" else None)
-        if state.accused.reviewers.named:
+        if state.conclusions.reviewers.named:
             state.note_named_reviewers(seller.seller_id)
         return signed
 
@@ -137,9 +135,9 @@ class Detector:
             Alerts on staff, if the message completes a day.
         """
         if isinstance(message, Conclusion):
-            self.state.accused.on_conclusion(message)
+            self.state.conclusions.on_conclusion(message)
             return []
-        if isinstance(message, StaffCaseEvent):
+        if isinstance(message, ForwardedCaseEvent):
             self._cases.on_staff_event(message)
             return []
         if isinstance(message, Forget):
@@ -194,10 +192,10 @@ class Detector:
         return limit if math.isfinite(self.state.clock) else 1
 
     def _evaluate_staff(self, history: StaffHistory, market: MarketTotals, day: int, watches: list[int]) -> None:
-        self._raise(self._policy.evaluate_staff(history, market, day, watches), history, market)
+        self._raise(staff_alerts.evaluate(self._policy, history, market, day, watches), history, market)
 
     def _report_reviewer(self, history: ReviewerHistory, market: MarketTotals, day: int) -> None:
-        self._raise(self._policy.evaluate_reviewer(history, market, day), history, market)
+        self._raise(reviewer_alerts.evaluate(self._policy, history, market, day), history, market)
 
     def _raise(self, alerts: list[Alert], *rows: msgspec.Struct) -> None:
         """Raise alerts that rest on these rows, in the aggregator's task."""
@@ -207,9 +205,9 @@ class Detector:
             for alert in signed:
                 self.state.cases.on_alert(alert)
 
-    def _report_ring(self, ring: RingView, findings: list[StaffFinding], day: int) -> None:
+    def _report_ring(self, ring: RingView, findings: list[ReportedFlip], day: int) -> None:
         market = self.state.aggregator.progress.market
-        alerts = self._policy.evaluate_ring(ring, findings, market, day) if ring.members else []
+        alerts = ring_alerts.evaluate(self._policy, ring, findings, market, day) if ring.members else []
         self._raise(alerts, *ring.connectors, market)
         self.state.cases.on_ring(subject_of(ring), fields_of(ring), utc(end_of_day(day)))
 

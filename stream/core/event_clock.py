@@ -10,9 +10,10 @@ import math
 from typing import Final
 
 from stream.core.baseline.day_sums import DaySums, quantize
+from stream.core.messages.reports import AGGREGATOR, DayReport, ReportPart, StaffReport, report_parts
+from stream.core.messages.wire import Message
 from stream.core.model.strata import DAY, FOLLOW_UP_SECONDS
 from stream.core.risk_set import RiskSet
-from stream.core.staff.messages import AGGREGATOR, DayReport, Message, ReportPart, StaffReport, report_parts
 from stream.core.state import codec
 from stream.core.state.state import State
 
@@ -41,7 +42,7 @@ class EventClock:
         if state.clock == float("-inf"):
             baseline.start(now)
             self._announce(int(now // DAY) - 1)
-            state.accused.start(int(now // DAY))
+            state.conclusions.start(int(now // DAY))
         while timers.next_due_at <= now and (review := timers.pop(now)) is not None:
             state.clock = review.due_at
             if review.due_at >= baseline.next_midnight:
@@ -132,5 +133,5 @@ class EventClock:
 
     def events_before(self) -> float:
         """The time (epoch seconds) that events must stay below until other tasks have announced more days."""
-        before: float = self._state.accused.events_before()
+        before: float = self._state.conclusions.events_before()
         return before

@@ -6,7 +6,6 @@ upgrade or deletion is a flip; a removal by the platform is none.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -29,17 +28,13 @@ from stream.contract.events import (
 )
 from stream.core.alerting.policy import AlertPolicy
 from stream.core.case_handlers import CaseHandlers
-from stream.core.model.strata import DAY
+from stream.core.flip_handler import FlipHandler
+from stream.core.messages.reports import ReportedFlip
 from stream.core.risk_set import RiskSet
-from stream.core.staff.client_exposure import client_name
-from stream.core.staff.messages import StaffFinding
 from stream.core.state import codec
 from stream.core.state.state import State
 from stream.core.subjects.linked_sellers import linked_report
-from stream.core.subjects.patterns import flip_features
-from stream.core.subjects.product_rating import DriftBuffer, ProductRating
-from stream.core.subjects.reviews import FORGOTTEN_REVIEWER, Review, review_name
-from stream.core.subjects.seller import Seller
+from stream.core.subjects.reviews import Review, review_name
 from stream.core.subjects.seller_evidence import evaluate_seller
 
 
@@ -56,10 +51,9 @@ class EventHandlers:
     def __init__(self, state: State, risk_set: RiskSet, policy: AlertPolicy, cases: CaseHandlers) -> None:
         self._state = state
         self._risk_set = risk_set
-        self._policy = policy
+        self._flips = FlipHandler(state, risk_set, policy)
         self._cases = cases
         self._changed_staff = state.changed_names[codec.STAFF_EXPOSURE]
-        self._changed_clients = state.changed_names[codec.CLIENT_EXPOSURE]
         self._handlers: dict[type[Event], Callable[[Any, float], list[Alert]]] = {
             ReviewCreated: self._created,
             ReviewEdited: self._edited,
@@ -91,7 +85,7 @@ class EventHandlers:
             rating = change.rating
         if rating is None:
             return []
-        alerts = self._record_rating(event.product_id, event.seller_id, 1, rating, 0.0, event.event_id)
+        alerts = self._flips.record_rating(event.product_id, event.seller_id, 1, rating, 0.0, event.event_id)
         if rating <= CRITICAL_STARS:
             self._risk_set.add(event, rating, at)
         return alerts
@@ -108,7 +102,7 @@ class EventHandlers:
         state.counts["overtaken_review"] += 1
         review.created_at, review.creation_seen = at, True
         self._risk_set.update(review)
-        return self._record_rating(review.product_id, event.seller_id, 1, review.rating, 0.0, event.event_id)
+        return self._flips.record_rating(review.product_id, event.seller_id, 1, review.rating, 0.0, event.event_id)
 
     def _is_repeated(self, name: str, at: float) -> bool:
         """Return whether a review was closed later than `at` (epoch seconds), and count that."""
@@ -126,8 +120,8 @@ class EventHandlers:
             return self._edited_not_at_risk(event, name, at)
         moved = event.rating - review.rating
         if event.rating > CRITICAL_STARS:
-            return self._flip(review, event.event_id, at, moved, retracted=False)
-        alerts = self._record_rating(review.product_id, event.seller_id, 0, moved, float(moved), event.event_id)
+            return self._flips.record(review, event.event_id, at, moved, retracted=False)
+        alerts = self._flips.record_rating(review.product_id, event.seller_id, 0, moved, float(moved), event.event_id)
         if moved:
             review.rating = event.rating
             self._risk_set.update(review)
@@ -141,7 +135,7 @@ class EventHandlers:
             if event.rating > CRITICAL_STARS:
                 state.pending_changes.add(name, at, event.rating, state.counts["applied"])
         moved = event.rating - before if before is not None else 0
-        alerts = self._record_rating(event.product_id, event.seller_id, 0, moved, float(moved), event.event_id)
+        alerts = self._flips.record_rating(event.product_id, event.seller_id, 0, moved, float(moved), event.event_id)
         if event.rating <= CRITICAL_STARS:
             self._risk_set.add(event, event.rating, at)
         return alerts
@@ -160,15 +154,15 @@ class EventHandlers:
                 self._removed_by_platform(event, None)
             if event.rating is None:
                 return []
-            return self._record_rating(event.product_id, event.seller_id, -1, -event.rating, 0.0, event.event_id)
+            return self._flips.record_rating(event.product_id, event.seller_id, -1, -event.rating, 0.0, event.event_id)
         if not by_platform:
-            return self._flip(review, event.event_id, at, 0, retracted=True)
+            return self._flips.record(review, event.event_id, at, 0, retracted=True)
         state.counts["removed"] += 1
         if not review.excluded:  # moderators are expected to clear up after a review bomb
             self._removed_by_platform(event, review)
         state.closed_reviews.add(name, at)
         self._risk_set.remove(review)
-        return self._record_rating(review.product_id, event.seller_id, -1, -review.rating, 0.0, event.event_id)
+        return self._flips.record_rating(review.product_id, event.seller_id, -1, -review.rating, 0.0, event.event_id)
 
     def _removed_by_platform(self, event: ReviewDeleted, review: Review | None) -> None:
         """Count a removal, of an open critical review or (None) of a review that is not critical."""
@@ -182,7 +176,7 @@ class EventHandlers:
             product = state.products.get(review.product_id)
             stars_won = max(0.0, product.rating - review.rating) if product else 0.0
             removal = review.to_flip(state.clock, stars_won, False, None)
-            finding = StaffFinding(event.seller_id, event.event_id, None, removal)
+            finding = ReportedFlip(event.seller_id, event.event_id, None, removal)
         state.get_or_add_staff(event.actor_id).record_removal(finding)
         self._changed_staff.add(event.actor_id)
 
@@ -234,87 +228,3 @@ class EventHandlers:
     def _case(self, event: CaseEvent, _at: float) -> list[Alert]:
         self._cases.handle(event)
         return []
-
-    def _flip(self, review: Review, event_id: str, at: float, moved: int, retracted: bool) -> list[Alert]:
-        state, now, seller = self._state, self._state.clock, review.seller
-        state.closed_reviews.add(review.name, at)
-        product = state.products.get(review.product_id)
-        stars_won = max(0.0, product.rating - review.rating) if retracted and product else float(moved)
-        stars = -review.rating if retracted else moved
-        # Before the evaluation: an alert shows the rating after this flip.
-        buffer = self._rate(review.product_id, -1 if retracted else 0, stars, stars_won)
-        if review.excluded:
-            self._risk_set.remove(review)
-            return self._rating_shift(review.product_id, seller.seller_id, buffer, event_id)
-        exposures = [lookup.staff for lookup in review.lookups]
-        flip = review.to_flip(now, stars_won, retracted, None if retracted else review.rating + moved)
-        state.counts["retracted" if retracted else "upgraded"] += 1
-        seller.settle(state.baseline, now)
-        weight = seller.weight
-        seller.record_flip(review.cell, flip, state.baseline)
-        percentile = state.patterns.score(flip_features(seller, flip, now - review.created_at))
-        if review.reviewer_id != FORGOTTEN_REVIEWER:
-            state.reviewers.record_flip(review.reviewer_id, StaffFinding(seller.seller_id, event_id, None, flip))
-        alerts = self._policy.evaluate_seller(
-            seller,
-            state.baseline,
-            self._linked_to_accused(seller),
-            state.accused.rings_of(seller.seller_id, int(now // DAY)),
-            lambda: state.accused.reviewers.turned_by(seller.seller_id),
-            event_id,
-            now,
-            percentile,
-            lambda: self._open_products(seller),
-            state.products,
-        )
-        if seller.links:
-            state.linked_sellers.add(seller.seller_id)
-        for exposure in exposures:
-            finding = StaffFinding(seller.seller_id, event_id, percentile, flip)
-            exposure.record_flip(finding, weight, state.baseline)
-            self._changed_staff.add(exposure.actor_id)
-            self._changed_clients.add(client_name(seller.seller_id, exposure.actor_id))
-        self._risk_set.remove(review)
-        state.changed_names[codec.FLIP].add(codec.flip_name(seller.seller_id, seller.flip_count - 1))
-        alerts += self._rating_shift(review.product_id, seller.seller_id, buffer, event_id)
-        return alerts
-
-    def _open_products(self, seller: Seller) -> Counter[str]:
-        """Return the seller's open critical reviews by product."""
-        return Counter(self._state.reviews[name].product_id for name in seller.open_review_names())
-
-    def _linked_to_accused(self, seller: Seller) -> list[bool]:
-        """For each kept flip, whether staff accused over other sellers looked its review up; empty if nobody is."""
-        name, accused = seller.seller_id, self._state.accused.in_force(int(self._state.clock // DAY))
-        if not accused:
-            return []
-        return [any(actor in accused and accused[actor] != name for actor in flip.actor_ids) for flip in seller.flips]
-
-    def _record_rating(
-        self, product_id: str, seller_id: str, reviews: int, stars: int, stars_won: float, event_id: str
-    ) -> list[Alert]:
-        """Change a product's displayed rating, and raise an alert if changed reviews have shifted it: see `_rate`."""
-        return self._rating_shift(product_id, seller_id, self._rate(product_id, reviews, stars, stars_won), event_id)
-
-    def _rate(self, product_id: str, reviews: int, stars: int, stars_won: float) -> DriftBuffer | None:
-        """Change a product's displayed rating; return its drift buffer if changed reviews have shifted it.
-
-        Args:
-            reviews: Change of the number of reviews: 1, 0 or -1.
-            stars: Change of the sum of stars.
-            stars_won: Stars that the change of a review adds to what is displayed; 0 for a new review.
-        """
-        state = self._state
-        product = state.products.get(product_id)
-        if product is None:
-            product = state.products[product_id] = ProductRating()
-        state.changed_names[codec.PRODUCT].add(product_id)
-        return product.record(state.clock, reviews, stars, stars_won)
-
-    def _rating_shift(self, product_id: str, seller_id: str, buffer: DriftBuffer | None, event_id: str) -> list[Alert]:
-        """Raise an alert about a product's rating shift, if there is one: `buffer` is what `_rate` returned."""
-        state = self._state
-        seller = state.sellers.get(seller_id) if buffer else None
-        if buffer is None or seller is None:
-            return []
-        return self._policy.evaluate_rating_shift(seller, product_id, buffer, event_id, state.clock)

@@ -14,7 +14,8 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from stream.config import KafkaSettings, Settings
-from stream.core.staff.messages import AGGREGATOR, DayReport, decode_message
+from stream.core.messages.reports import AGGREGATOR, DayReport
+from stream.core.messages.wire import decode_message
 from stream.engine.kafka_auth import consumer_connection
 from stream.engine.log_check import Log
 from stream.engine.record_limits import MAX_RECORD_BYTES

@@ -14,7 +14,7 @@ import msgspec
 from stream.config import Settings
 from stream.contract.alerts import Alert
 from stream.contract.cases import Case, Position
-from stream.core.staff.messages import APP_ID_HEADER, Message, encode_message
+from stream.core.messages.wire import APP_ID_HEADER, Message, encode_message
 from stream.engine.output_encoder import OutputEncoder
 from stream.engine.record_limits import RecordLimits
 from stream.intake.dead_letters import DeadLetter, fitted, outgoing

@@ -18,8 +18,8 @@ from stream.contract.alerts import Alert
 from stream.contract.cases import Position
 from stream.contract.events import STREAMS, VERDICTS, Event
 from stream.core.merge import Merge
+from stream.core.messages.wire import decode_message
 from stream.core.model.encoding import ROW_VERSION, StateError, decode, encode
-from stream.core.staff import messages
 from stream.engine import deciding_settings
 from stream.engine.applied_counts import AppliedCounts
 from stream.engine.checkpoint import POSITION, Checkpoint, CheckpointStore, Committed, PositionRow, RaisedAlert
@@ -170,7 +170,7 @@ class Task:
         self._written_ids = {} if row is None else row.topic_ids
         await self.check_topic_ids()
         await self._check_logs(row)
-        self.detector.state.restore(rows.items())
+        self.detector.rows.restore(rows.items())
         self._measure_expected_flips()
         self.committed_totals = self.restored_totals = self.totals()
         self.merge.clock = self.detector.state.clock
@@ -385,7 +385,7 @@ class Task:
                     check_foreign(record.headers)
                     self._foreign_messages += 1
                     continue
-                message = messages.decode_message(record.value or b"")
+                message = decode_message(record.value or b"")
             except Refused as refused:
                 self._dead_letter(EVIDENCE, record, refused)
             except msgspec.DecodeError as error:
@@ -437,7 +437,7 @@ class Task:
                 self._foreign_messages, self._state_beginning,
             )
         )  # fmt: skip
-        rows = [*self.detector.state.changed(), (POSITION, row)]
+        rows = [*self.detector.rows.changed(), (POSITION, row)]
         offsets = [*(low_offset for low_offset, _ in positions), self._next_evidence_offset]
         totals, expected_flips = self.totals(), self._expected_flips.take()
         await self._store.commit(Checkpoint(rows, records, offsets))

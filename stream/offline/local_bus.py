@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 from stream.contract.alerts import Alert
 from stream.contract.events import Event
 from stream.core.detector import Detector
+from stream.core.messages.reports import AGGREGATOR
+from stream.core.messages.wire import Message
 from stream.core.staff.history import StaffHistory
-from stream.core.staff.messages import AGGREGATOR, Message
 from stream.intake.partition import partition_of
 
 

@@ -133,7 +133,7 @@ def replay(
         reasons=[doubt.text for doubt in doubts],
         refused=refusals.by_reason(),
         tasks={str(partition): size for partition, size in sizes.items()},
-        state_digest={str(partition): task.detector.state.digest() for partition, task in enumerate(tasks)},
+        state_digest={str(partition): task.detector.rows.digest() for partition, task in enumerate(tasks)},
     )
 
 

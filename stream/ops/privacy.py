@@ -13,7 +13,7 @@ import msgspec
 from kafka import KafkaProducer
 
 from stream.config import KafkaSettings, Settings, SettingsError
-from stream.core.staff import messages
+from stream.core.messages.wire import APP_ID_HEADER, Forget, encode_message
 from stream.intake.pseudonyms import Pseudonyms, pseudonyms_of
 from stream.ops import audit, topic_reader
 from stream.ops.client import connection
@@ -103,8 +103,8 @@ def forget(settings: Settings, kafka: KafkaSettings, reviewer_id: str, reason: s
     hashing = pseudonyms_of(settings)
     pseudonym = None if hashing is None else hashing.of_reviewer(reviewer_id)
     audit.record(settings, kafka, "forget", [] if pseudonym is None else [pseudonym], reason)
-    value = messages.encode_message(messages.Forget(reviewer_id=pseudonym or reviewer_id))
-    headers = [(messages.APP_ID_HEADER, settings.app_id.encode())]
+    value = encode_message(Forget(reviewer_id=pseudonym or reviewer_id))
+    headers = [(APP_ID_HEADER, settings.app_id.encode())]
     topic = settings.evidence_topic
     with closing(KafkaProducer(**connection(kafka), acks="all")) as producer:
         sent: list[Any] = [

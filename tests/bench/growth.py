@@ -81,7 +81,7 @@ def measure(reviews: int) -> dict[str, float]:
     for number in range(reviews):
         at, created = _creation(number, reviews)
         detector.apply(created, at)
-    detector.state.changed()
+    detector.rows.changed()
     detector.take_outbox()
     used = _memory_bytes() - memory_before
     events = list(_market(reviews, random.Random(1)))
@@ -92,17 +92,17 @@ def measure(reviews: int) -> dict[str, float]:
     spent = time.perf_counter() - started
     flips = detector.state.counts["upgraded"]
     detector.state.changed_names = {
-        kind: {*names} for kind, names in detector.state._names()
+        kind: {*names} for kind, names in detector.rows.names()
     }  # all rows, as in a changelog
-    rows = [(key, value) for key, value in detector.state.changed() if value is not None]
-    digest, open_reviews = detector.state.digest(), len(detector.state.reviews)
+    rows = [(key, value) for key, value in detector.rows.changed() if value is not None]
+    digest, open_reviews = detector.rows.digest(), len(detector.state.reviews)
     del detector, events
     gc.collect()
     restored = Detector(3, "digest")
     started = time.perf_counter()
-    restored.state.restore(rows)
+    restored.rows.restore(rows)
     restore_seconds = time.perf_counter() - started
-    assert restored.state.digest() == digest
+    assert restored.rows.digest() == digest
     return {
         "reviews": open_reviews,
         "flips": flips,

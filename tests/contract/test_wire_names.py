@@ -10,32 +10,26 @@ import pytest
 from stream.bridge.metrics import BridgeMetrics
 from stream.config import BridgeSettings, KafkaSettings, Settings, variable
 from stream.contract.events import CaseNoted, CaseSubject
+from stream.core.aggregation.aggregator import Progress
+from stream.core.aggregation.conclusions_in_force import ConclusionsInForce
 from stream.core.baseline.day_sums import DaySums
-from stream.core.model.flips import Flip
-from stream.core.staff import messages
-from stream.core.staff.accused import AccusedStaff
-from stream.core.staff.aggregator import Progress
-from stream.core.staff.connectors import Connector, TiedSeller
-from stream.core.staff.decisions import HeldCaseEvent
-from stream.core.staff.history import EvidenceHistory, StaffHistory
-from stream.core.staff.market_totals import MarketTotals
-from stream.core.staff.messages import (
+from stream.core.baseline.market_totals import MarketTotals
+from stream.core.messages.conclusions import Conclusion, NamedReviewer, RingMembers, WatchedReviewer
+from stream.core.messages.reports import (
     ClientReport,
-    Conclusion,
     DayReport,
-    DayRequest,
-    Forget,
     LinkedReport,
-    NamedReviewer,
+    ReportedFlip,
     ReviewerReport,
-    RingMembers,
-    StaffCaseEvent,
-    StaffFinding,
     StaffReport,
-    WatchedReviewer,
 )
-from stream.core.staff.named_reviewers import NamedReviewers
-from stream.core.staff.reviewer_history import ReviewerHistory
+from stream.core.messages.wire import DayRequest, Forget, ForwardedCaseEvent, decode_message
+from stream.core.model.decisions import HeldCaseEvent
+from stream.core.model.flips import Flip
+from stream.core.reviewers.named_reviewers import NamedReviewers
+from stream.core.reviewers.reviewer_history import ReviewerHistory
+from stream.core.rings.connectors import Connector, TiedSeller
+from stream.core.staff.history import EvidenceHistory, StaffHistory
 from stream.core.state import codec
 from stream.core.state.model_version import model_of
 from stream.core.state.rows import MetaRow
@@ -72,7 +66,7 @@ def _instance(kind: type[msgspec.Struct], *values: object) -> msgspec.Struct:
         (
             _instance(
                 StaffReport, "a1", 5.0, 6, 7, 8.0, 9.0, 10.0, 11.0,
-                [_instance(StaffFinding, "s1", "e1", 0.5, _FLIP)],
+                [_instance(ReportedFlip, "s1", "e1", 0.5, _FLIP)],
                 12, 13, [], [_instance(ClientReport, "s1", 2, 3.0, 4.0, 5.0, 6.0)],
             ),
             b'{"actor_id":"a1","first_seen":5.0,"flips":6,"retracted":7,'
@@ -101,7 +95,10 @@ def _instance(kind: type[msgspec.Struct], *values: object) -> msgspec.Struct:
             b'{"type":"judged","day":2,"accused":[[3,"a1",null]],"withdrawn":[[4,"a2"]],'
             b'"rings":[[5,"g1",["s1"],["s1"]]],"watched":[[6,"u1",true]],"reviewers":[[7,"u2",[["s1","r1"]]]]}',
         ),
-        (_instance(StaffCaseEvent, _NOTED, 4), b'{"type":"case","event":' + msgspec.json.encode(_NOTED) + b',"day":4}'),
+        (
+            _instance(ForwardedCaseEvent, _NOTED, 4),
+            b'{"type":"case","event":' + msgspec.json.encode(_NOTED) + b',"day":4}',
+        ),
         (_instance(Forget, "u1"), b'{"type":"forget","reviewer_id":"u1"}'),
         (_instance(EvidenceHistory, 1, 2, 3.0, 4.0, [[1.0]], []), _HISTORY),
         (
@@ -132,7 +129,7 @@ def _instance(kind: type[msgspec.Struct], *values: object) -> msgspec.Struct:
         ),
         (
             _instance(
-                AccusedStaff, 1, 2, 3, {"a1": None}, [(4, "a2", "s1")], [(5, "a3")],
+                ConclusionsInForce, 1, 2, 3, {"a1": None}, [(4, "a2", "s1")], [(5, "a3")],
                 {"g1": _instance(RingMembers, 5, "g1", ["s1"], ["s1"])}, [],
                 _instance(
                     NamedReviewers, [_instance(WatchedReviewer, 6, "u1", True)],
@@ -230,7 +227,7 @@ def test_evidence_records_keep_their_header_and_types() -> None:
         b'{"type":"case","event":{"type":"case.noted","event_id":"e1","occurred_at":"2025-01-01T00:00:00Z",'
         b'"case_id":"c1","subject":{"type":"staff","id":"a1"},"analyst_id":"ana","note":"x"},"day":4}',
     ):
-        messages.decode_message(document)
+        decode_message(document)
 
 
 def test_dead_letters_keep_their_headers() -> None:

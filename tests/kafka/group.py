@@ -145,7 +145,7 @@ class Group:
     def _digests(self) -> dict[str, str]:
         """Return the output of `state digest`, without a process of its own."""
         tasks = committed_tasks(self.settings, self.kafka)
-        return {str(partition): task.state.digest() for partition, task in tasks.items()}
+        return {str(partition): task.rows.digest() for partition, task in tasks.items()}
 
     def assert_equals(self, expected: dict[str, Any], ids: list[str]) -> None:
         """Check that state and alerts in Kafka equal a replay's, and that no alert occurs twice."""

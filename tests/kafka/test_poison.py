@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from stream.core.staff.messages import APP_ID_HEADER
+from stream.core.messages.wire import APP_ID_HEADER
 from stream.engine.kafka_auth import connection
 from stream.intake.intake import Intake
 from stream.intake.partition import partition_of

@@ -13,7 +13,7 @@ from typing import Final
 from aiokafka import TopicPartition
 
 from stream.config import Settings
-from stream.core.staff.messages import APP_ID_HEADER
+from stream.core.messages.wire import APP_ID_HEADER
 from stream.intake.header_names import RawName
 from tests.simulation.input_markets import InputMarket, InputRecord
 from tests.simulation.kafka_log import Headers, Log

@@ -74,7 +74,7 @@ def read_outcome(log: Log, partition_count: int, since: Mapping[TopicPartition, 
         tasks.append(task)
     written_cases = latest_cases(written(log, SETTINGS.cases_topic, since))
     return Outcome(
-        digests=[task.detector.state.digest() for task in tasks],
+        digests=[task.detector.rows.digest() for task in tasks],
         counts=[_counts(task) for task in tasks],
         days=[task.detector.state.announced_through for task in tasks],
         alerts=sorted(record.value or b"" for record in written(log, SETTINGS.alerts_topic, since)),

@@ -24,7 +24,7 @@ from stream.console.source.read_model import ReadModel
 from stream.console.source.rows import Changes, RecordedEvent
 from stream.contract.alerts import Alert
 from stream.contract.events import CaseEvent, Verdicts
-from stream.core.cases.book import CaseBook
+from stream.core.cases.book import CONCLUDED_SUBJECTS, CaseBook
 from stream.core.cases.rules import CaseRules
 from stream.ops import cases
 from stream.ops.event_files import lines
@@ -112,7 +112,7 @@ class FileCases:
             else:
                 self._book.on_event(step)
         self._end = max([self._end, *(at for at, _, _ in steps)])
-        self._book.close_and_forget(self._end.timestamp(), ("seller", "staff", "ring", "reviewer"))
+        self._book.close_and_forget(self._end.timestamp(), ("seller", *CONCLUDED_SUBJECTS))
         self._write(events, alerts)
 
     def _rebuild(self) -> None:

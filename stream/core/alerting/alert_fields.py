@@ -18,6 +18,7 @@ from stream.contract.alerts import (
     Contact,
     Evidence,
     EvidencePart,
+    Kind,
     Link,
     LookUp,
     OtherWatch,
@@ -232,3 +233,12 @@ def _series(times: Sequence[float], found: WindowEvidence) -> list[Point]:
 def utc(at: float) -> dt.datetime:
     """Return epoch seconds as a time in UTC."""
     return dt.datetime.fromtimestamp(at, dt.UTC)
+
+
+def other_watches(watches: Iterable[tuple[Kind, float | None]], reported: Kind) -> list[OtherWatch]:
+    """Return the other watches whose odds are at least even."""
+    return [
+        OtherWatch(kind, odds_of(log_odds))
+        for kind, log_odds in watches
+        if kind != reported and log_odds is not None and log_odds >= 0
+    ]

@@ -6,22 +6,48 @@ them, so they add up to the ring's log odds.
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from stream.contract import alerts as contract
-from stream.contract.alerts import ConnectorRef, Kind, Link, Ring, Subject
+from stream.contract.alerts import Alert, ConnectorRef, Kind, Link, Ring, Subject
 from stream.core.alerting.alert_draft import AlertDraft
 from stream.core.alerting.alert_fields import MAX_LINKS, odds_of, top_links, utc
+from stream.core.alerting.policy import AlertPolicy
+from stream.core.baseline.market_totals import MarketTotals
 from stream.core.evidence.evidence import WindowEvidence
 from stream.core.evidence.parts import Part
 from stream.core.evidence.payment import payment_parts
 from stream.core.evidence.rings import log_term, prior_share
+from stream.core.messages.reports import ReportedFlip
+from stream.core.model.strata import end_of_day
 from stream.core.model.sums import total
-from stream.core.staff.messages import StaffFinding
-from stream.core.staff.rings import LikelyClient, RingView
+from stream.core.rings.ring_view import LikelyClient, RingView
 
 #: The most members with a part of their own.
 _MAX_PARTS: Final = 20
+
+
+def evaluate(
+    policy: AlertPolicy, ring: RingView, findings: list[ReportedFlip], market: MarketTotals, day: int
+) -> list[Alert]:
+    """Raise alerts on a ring at the end of a day.
+
+    Args:
+        policy: What decides.
+        ring: The ring; it is named already.
+        findings: The latest flips that its connectors tie.
+        market: Sums over the markets of all tasks.
+        day: Days since 1970-01-01.
+    """
+    first, since = ring.first, ring.first.verdict_at or -math.inf
+    if end_of_day(day) < first.muted_until or first.confirmed:
+        return []
+    draft = _draft(ring, findings, market.present_marks(day), end_of_day(day))
+    if draft is None:
+        return []
+    first.finding, alerts = policy.report(draft, first.finding, first.alerted_at, since)
+    return alerts
 
 
 def kind_of(ring: RingView) -> Kind:
@@ -63,7 +89,7 @@ def _member(one: LikelyClient, joined_at: float) -> contract.RingMember:
     )
 
 
-def draft_of(ring: RingView, findings: list[StaffFinding], peers: list[float], at: float) -> AlertDraft | None:
+def _draft(ring: RingView, findings: list[ReportedFlip], peers: list[float], at: float) -> AlertDraft | None:
     """Return a ring's draft.
 
     Args:
@@ -111,7 +137,7 @@ def draft_of(ring: RingView, findings: list[StaffFinding], peers: list[float], a
     )
 
 
-def _counted(one: LikelyClient, findings: list[StaffFinding], staff: list[str]) -> list[StaffFinding]:
+def _counted(one: LikelyClient, findings: list[ReportedFlip], staff: list[str]) -> list[ReportedFlip]:
     """Return those flips of a member that its evidence counts: as many as it has, and looked-up ones first.
 
     Several connectors tie a seller, and each knows other flips of it; the evidence counts those of one of them.

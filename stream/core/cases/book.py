@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 import msgspec
 
@@ -21,6 +22,9 @@ from stream.core.cases.rules import CaseRules
 from stream.core.cases.transitions import Decision
 from stream.core.model.encoding import decode, encode
 from stream.core.model.strata import FOLLOW_UP_SECONDS
+
+#: Subjects whose cases change when the aggregator concludes a day; sellers' change with the task's event clock.
+CONCLUDED_SUBJECTS: Final[tuple[SubjectType, ...]] = ("staff", "ring", "reviewer")
 
 
 class CaseBook:

@@ -42,6 +42,11 @@ N_GROUPS: Final = 6
 _GROUP_OF_AGE: Final = (NEW, NEW, RECENT, RECENT, AGED, AGED, AGED, OLD)
 
 
+def end_of_day(day: int) -> float:
+    """Return the end of a day (days since 1970-01-01) in epoch seconds."""
+    return (day + 1) * DAY
+
+
 def _group_of(cell: int) -> int:
     stratum, looked_up = divmod(cell, 2)
     bucket = stratum % N_BUCKETS

@@ -9,7 +9,7 @@ from __future__ import annotations
 from mypy_extensions import mypyc_attr
 
 from stream.core.baseline.day_sums import quantize
-from stream.core.staff.messages import ClientReport
+from stream.core.messages.reports import ClientReport
 
 
 @mypyc_attr(acyclic=True)

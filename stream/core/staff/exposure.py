@@ -11,10 +11,10 @@ from mypy_extensions import mypyc_attr
 
 from stream.core.baseline.baseline import Baseline
 from stream.core.baseline.day_sums import quantize
+from stream.core.messages.reports import ClientReport, ReportedFlip, StaffReport
 from stream.core.model.flip_windows import MAX_WINDOWS
 from stream.core.model.strata import CONTACT_SECONDS
 from stream.core.staff.client_exposure import ClientExposure
-from stream.core.staff.messages import ClientReport, StaffFinding, StaffReport
 
 
 @mypyc_attr(acyclic=True)
@@ -116,7 +116,7 @@ class StaffExposure:
             -sums.levels * long_run_clock,
         )
 
-    def record_flip(self, finding: StaffFinding, seller_weight: float, baseline: Baseline) -> None:
+    def record_flip(self, finding: ReportedFlip, seller_weight: float, baseline: Baseline) -> None:
         """Count a flip of an attributed review.
 
         The staff member's own flips stay in the expectation: a support desk looks up a good part of all such reviews,
@@ -134,7 +134,7 @@ class StaffExposure:
         today.latest = [*today.latest, finding][-MAX_WINDOWS:]
         self.clients[finding.seller_id].record_flip(finding.flip.at)
 
-    def record_removal(self, finding: StaffFinding | None) -> None:
+    def record_removal(self, finding: ReportedFlip | None) -> None:
         """Count a removal by the staff member; `finding` describes the removal of a critical review."""
         today = self.today
         today.removed += 1

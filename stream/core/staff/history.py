@@ -13,10 +13,10 @@ from itertools import chain
 import msgspec
 from librt.vecs import vec
 
+from stream.core.messages.reports import ReportedFlip
+from stream.core.model.decisions import VerdictDecision
 from stream.core.model.finding import Finding
 from stream.core.model.flip_windows import MAX_WINDOWS, log_start_prior
-from stream.core.model.strata import DAY
-from stream.core.staff.messages import StaffFinding
 
 
 class EvidenceHistory(msgspec.Struct, rename={"expected_long_run": "expected_long"}):
@@ -31,9 +31,9 @@ class EvidenceHistory(msgspec.Struct, rename={"expected_long_run": "expected_lon
     #: (w, N_STAFF_COLUMNS), w <= MAX_WINDOWS, the latest last; see `model.flip_windows`.
     history: list[list[float]] = msgspec.field(default_factory=list)
     #: The latest findings, MAX_WINDOWS at most.
-    latest: list[StaffFinding] = msgspec.field(default_factory=list)
+    latest: list[ReportedFlip] = msgspec.field(default_factory=list)
 
-    def add(self, findings: list[StaffFinding], first_seen: float, one_window: bool) -> None:
+    def add(self, findings: list[ReportedFlip], first_seen: float, one_window: bool) -> None:
         """Add one day's findings.
 
         Args:
@@ -60,7 +60,7 @@ class EvidenceHistory(msgspec.Struct, rename={"expected_long_run": "expected_lon
         """Return the count, expected by peers, expected by the long run, and retracted: (4,)."""
         return [float(self.count), float(self.expected), float(self.expected_long_run), float(self.retracted)]
 
-    def since_window(self, window: int) -> tuple[int, list[StaffFinding]]:
+    def since_window(self, window: int) -> tuple[int, list[ReportedFlip]]:
         """Return how many findings there are since a window began, and those of them that are kept."""
         since, count_before = self.history[window][0], self.history[window][3]
         return self.count - int(count_before), [finding for finding in self.latest if finding.flip.at >= since]
@@ -118,7 +118,17 @@ class StaffHistory(msgspec.Struct, kw_only=True, rename={"announced": "accused"}
         """Return the largest ln R of all watches; -inf before the first evaluation."""
         return max((value for value in self.log_odds if value is not None), default=-math.inf)
 
+    def decide(self, decision: VerdictDecision) -> None:
+        """Apply a verdict.
 
-def end_of_day(day: int) -> float:
-    """Return the end of a day (days since 1970-01-01) in epoch seconds."""
-    return (day + 1) * DAY
+        "confirmed": the accusation stays until a later verdict. "explained" and "dismissed": the caller withdraws it.
+        All three: no window begins before the verdict. "inconclusive": the evidence stays.
+        """
+        self.muted_until = decision.muted_until
+        self.confirmed = decision.verdict == "confirmed"
+        if decision.verdict == "inconclusive":
+            return
+        self.verdict_at = decision.at
+        self.finding = None
+        self.flips.history = []
+        self.removals.history = []

@@ -11,14 +11,15 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from itertools import chain
 
+from stream.core.baseline.market_totals import MarketTotals
+from stream.core.messages.conclusions import Conclusion
+from stream.core.messages.reports import DayReport, ReportedFlip, StaffReport
+from stream.core.model.decisions import VerdictDecision
 from stream.core.model.encoding import ROW_VERSION, decode, encode
 from stream.core.model.sums import total
-from stream.core.staff.connectors import Connector, LookedUp
-from stream.core.staff.decisions import StaffDecision, apply_decision
+from stream.core.rings.connectors import Connector, LookedUp
+from stream.core.rings.seller_totals import SellerTotals
 from stream.core.staff.history import StaffHistory
-from stream.core.staff.market_totals import MarketTotals
-from stream.core.staff.messages import Conclusion, DayReport, StaffFinding, StaffReport
-from stream.core.staff.seller_totals import SellerTotals
 from stream.core.staff.watches import STAFF_WATCHES, lookups_prior
 
 #: Evaluates a staff member at the end of a day: the history, the market, the day, and the numbers of the watches
@@ -93,7 +94,7 @@ class StaffBook:
             self.changed.add(history.actor_id)
             conclusion.withdrawn.append((day, history.actor_id))
 
-    def decide(self, decision: StaffDecision, day: int, conclusion: Conclusion) -> bool:
+    def decide(self, decision: VerdictDecision, day: int, conclusion: Conclusion) -> bool:
         """Apply a verdict on a staff member that came into force on a day.
 
         Returns:
@@ -102,7 +103,7 @@ class StaffBook:
         history = self.histories.get(decision.subject_id)
         if history is None:
             return False
-        apply_decision(history, decision)
+        history.decide(decision)
         self.changed.add(history.actor_id)
         if history.confirmed and not history.announced and history.flips.latest:
             _announce(history, day, conclusion)
@@ -111,7 +112,7 @@ class StaffBook:
             conclusion.withdrawn.append((day, history.actor_id))
         return True
 
-    def findings_of(self, connector: Connector) -> list[StaffFinding]:
+    def findings_of(self, connector: Connector) -> list[ReportedFlip]:
         """Return the latest flips that a connector ties."""
         history = self.histories.get(connector.connector_id) if connector.type == "staff" else None
         return connector.latest if history is None else history.flips.latest
@@ -159,7 +160,7 @@ class StaffBook:
         history.flips.expected_long_run += total(report.expected_long_run for report in reports)
         removed = total(report.removed for report in reports)
         if removed:
-            history.removals.expected += removed * market.critical_share(history, day_weight)
+            history.removals.expected += removed * market.critical_share(history.critical, history.removed, day_weight)
             history.removals.expected_long_run = history.removals.expected
         return history
 
@@ -178,6 +179,6 @@ def _announce(history: StaffHistory, day: int, conclusion: Conclusion) -> None:
     conclusion.accused.append((day, history.actor_id, main_seller))
 
 
-def _in_order(findings: Iterable[list[StaffFinding]]) -> list[StaffFinding]:
+def _in_order(findings: Iterable[list[ReportedFlip]]) -> list[ReportedFlip]:
     """Return the findings of several reports in order of time and event."""
     return sorted(chain.from_iterable(findings), key=lambda finding: (finding.flip.at, finding.event_id))

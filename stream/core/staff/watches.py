@@ -11,12 +11,12 @@ from typing import Final, NamedTuple
 from stream.contract.alerts import Kind
 from stream.core.baseline.baseline import looked_up_ratio, retracted_share
 from stream.core.baseline.day_sums import forward_decay_weight
+from stream.core.baseline.market_totals import MarketTotals
 from stream.core.evidence.contrasts import Contrast
 from stream.core.evidence.evidence import EvidenceModel
 from stream.core.evidence.window_factors import Prior
+from stream.core.messages.reports import StaffReport
 from stream.core.staff.history import EvidenceHistory, StaffHistory
-from stream.core.staff.market_totals import MarketTotals
-from stream.core.staff.messages import StaffReport
 
 #: Staff have one exposure group, so there are no controls, and their past says nothing about their level.
 STAFF_MODEL: Final = EvidenceModel(

@@ -11,10 +11,10 @@ from typing import Annotated
 import msgspec
 
 from stream.core.baseline.day_sums import DaySums
+from stream.core.messages.reports import LinkedReport, StaffReport
 from stream.core.model.finding import Finding
 from stream.core.model.flips import Flip
 from stream.core.model.verdict_effect import VerdictEffect
-from stream.core.staff.messages import LinkedReport, StaffReport
 from stream.core.subjects.patterns import BINS
 
 

@@ -14,9 +14,9 @@ from librt.vecs import vec
 
 from stream.core.evidence.bayes import log_of_sum
 from stream.core.evidence.watches import SELLER_WATCHES
+from stream.core.messages.reports import LinkedReport, ReportedFlip
 from stream.core.model.flip_windows import MAX_WINDOWS, N_COLUMNS
 from stream.core.model.flips import Flip
-from stream.core.staff.messages import LinkedReport, StaffFinding
 from stream.core.subjects.seller import Seller
 from stream.core.subjects.seller_evidence import SellerEvidence
 
@@ -49,7 +49,7 @@ def linked_report(seller: Seller, evidence: SellerEvidence | None, event_id: str
         log_factor(seller, log_odds),
         seller.flips[window].at,
         seller.flips[-1].at,
-        [*earlier, *(StaffFinding(seller.seller_id, event_id, None, flip) for flip in flips)][-MAX_WINDOWS:],
+        [*earlier, *(ReportedFlip(seller.seller_id, event_id, None, flip) for flip in flips)][-MAX_WINDOWS:],
     )
 
 

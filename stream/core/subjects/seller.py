@@ -13,13 +13,13 @@ from librt.vecs import vec
 
 from stream.core.baseline.arrivals import Arrivals
 from stream.core.baseline.baseline import MIN_EXPECTED_RATE, Baseline
+from stream.core.messages.reports import LinkedReport
 from stream.core.model.finding import Finding
 from stream.core.model.flip_windows import MAX_WINDOWS, append_row, log_start_prior
 from stream.core.model.flips import Flip
 from stream.core.model.strata import DAY, GROUP_OF, N_GROUPS
 from stream.core.model.sums import total
 from stream.core.model.verdict_effect import VerdictEffect
-from stream.core.staff.messages import LinkedReport
 from stream.core.subjects.exposure_sums import ExposureSums
 
 #: Memory of the expected flips that set a seller's weight.

@@ -129,14 +129,14 @@ def test_restored_state_equals_the_original(every: int) -> None:
     for number, event in enumerate(events):
         apply(detector, event)
         if number % every == 0:
-            for key, value in detector.state.changed():
+            for key, value in detector.rows.changed():
                 if value is None:
                     rows.pop(key, None)  # the row may have been added and removed since the last checkpoint
                 else:
                     rows[key] = value
             detector = Detector(3, "digest")
-            detector.state.restore(rows.items())
-    assert detector.state.digest() == run(events).state.digest()
+            detector.rows.restore(rows.items())
+    assert detector.rows.digest() == run(events).rows.digest()
 
 
 @pytest.mark.parametrize(
@@ -145,15 +145,15 @@ def test_restored_state_equals_the_original(every: int) -> None:
 def test_damaged_rows_are_refused(key: bytes) -> None:
     for value in (b"", b"\xc1", b"\x93\x01\x02\x03", b"cos\nsystem\n(S'true'\ntR."):
         with pytest.raises(StateError):
-            Detector(3, "digest").state.restore([(b"s/x", codec.seller_row(_seller())), (key, value)])
+            Detector(3, "digest").rows.restore([(b"s/x", codec.seller_row(_seller())), (key, value)])
 
 
 @pytest.mark.parametrize("features", [None, encode([0.5])])
 def test_missing_or_other_features_of_the_trees_are_refused(features: bytes | None) -> None:
     detector = run([event("review.created", 0, rating=1), event("review.edited", 9, rating=5)])
-    rows = dict(detector.state.changed()) | {codec.PATTERNS + b"0": features}
+    rows = dict(detector.rows.changed()) | {codec.PATTERNS + b"0": features}
     with pytest.raises(StateError, match="features of earlier flips"):
-        Detector(3, "digest").state.restore((key, value) for key, value in rows.items() if value is not None)
+        Detector(3, "digest").rows.restore((key, value) for key, value in rows.items() if value is not None)
 
 
 def _seller() -> Any:
@@ -350,18 +350,18 @@ def test_event_of_another_seller_does_not_change_a_review() -> None:
 
 def test_digest_does_not_clear_changed_rows() -> None:
     detector = run(market("bribes", 1, 10, 30))
-    digest = detector.state.digest()
-    rows = {key: value for key, value in detector.state.changed() if value is not None}
-    assert detector.state.digest() == digest
+    digest = detector.rows.digest()
+    rows = {key: value for key, value in detector.rows.changed() if value is not None}
+    assert detector.rows.digest() == digest
     restored = Detector(3, "digest")
-    restored.state.restore(rows.items())
-    assert restored.state.digest() == digest
+    restored.rows.restore(rows.items())
+    assert restored.rows.digest() == digest
 
 
 def test_inactive_sellers_and_products_are_dropped_with_their_rows() -> None:
     first = [event("review.created", 0, rating=1), event("review.edited", 9, rating=5, product_id="other")]
     detector = run([*first, event("review.created", 10, rating=1, review_id="r2", seller_id="s2", product_id="p2")])
-    rows = dict(detector.state.changed())
+    rows = dict(detector.rows.changed())
     assert {name for name in rows if name[:2] in {b"s/", b"f/", b"p/"}} >= {b"s/s", b"f/0/s", b"p/p", b"s/s2", b"p/p2"}
     late = event("review.created", FOLLOW_UP_SECONDS - DAY, rating=1, review_id="r3", seller_id="s3", product_id="p3")
     apply(detector, late)
@@ -369,12 +369,12 @@ def test_inactive_sellers_and_products_are_dropped_with_their_rows() -> None:
     assert detector.state.sellers.keys() == {"s3"}
     assert "p" not in detector.state.products
     assert "p3" in detector.state.products
-    rows |= dict(detector.state.changed())
+    rows |= dict(detector.rows.changed())
     kept = {name: row for name, row in rows.items() if row is not None}
     assert not [name for name in kept if name in {b"s/s", b"f/0/s", b"p/p", b"s/s2", b"p/p2"}]
     restored = Detector(3, "digest")
-    restored.state.restore(kept.items())
-    assert restored.state.digest() == detector.state.digest()
+    restored.rows.restore(kept.items())
+    assert restored.rows.digest() == detector.rows.digest()
 
 
 def test_timers_fire_in_order_however_they_were_set() -> None:
@@ -402,9 +402,9 @@ def test_timers_fire_in_order_however_they_were_set() -> None:
 
 def test_trees_are_written_only_after_a_flip() -> None:
     detector = run([event("review.created", 0, rating=1)])
-    assert codec.PATTERNS not in dict(detector.state.changed())
+    assert codec.PATTERNS not in dict(detector.rows.changed())
     apply(detector, event("review.edited", 9, rating=5))
-    assert codec.PATTERNS in dict(detector.state.changed())
+    assert codec.PATTERNS in dict(detector.rows.changed())
 
 
 @pytest.mark.parametrize("hours", [1, -1])
@@ -422,7 +422,7 @@ def test_dropped_products_do_not_depend_on_a_wait_at_midnight(hours: int) -> Non
     apply(waited, last)
     apply(did_not_wait, last)
     assert ("old" in waited.state.products) == ("old" in did_not_wait.state.products) == (hours > 0)
-    assert waited.state.digest() == did_not_wait.state.digest()
+    assert waited.rows.digest() == did_not_wait.rows.digest()
 
 
 def test_seller_is_not_inactive_while_an_excluded_review_is_open() -> None:

@@ -12,7 +12,7 @@ from stream.arena.contest import sorted_events
 from stream.contract.alerts import Alert
 from stream.contract.cases import Case
 from stream.core.detector import Detector
-from stream.core.staff.messages import Forget, StaffCaseEvent
+from stream.core.messages.wire import Forget, ForwardedCaseEvent
 from stream.market import simulate
 from stream.market.truth import MarketTruth, arranged
 from stream.offline.local_bus import LocalBus
@@ -45,7 +45,7 @@ def _detector(number: int, tasks: int, watches: bool) -> Detector:
 
 def _write(task: Detector, rows: dict[bytes, bytes]) -> None:
     """Write the rows that have changed."""
-    for key, value in task.state.changed():
+    for key, value in task.rows.changed():
         if value is None:
             rows.pop(key, None)
         else:
@@ -56,8 +56,8 @@ def _restored(task: Detector, tasks: int, rows: dict[bytes, bytes]) -> Detector:
     """Return a new task with the rows of one."""
     _write(task, rows)
     new = _detector(task.state.number, tasks, watches=True)
-    new.state.restore(rows.items())
-    assert new.state.digest() == task.state.digest()
+    new.rows.restore(rows.items())
+    assert new.rows.digest() == task.rows.digest()
     return new
 
 
@@ -127,7 +127,7 @@ def test_without_the_watch_no_reviewer_leaves_a_task_and_all_else_is_the_same() 
     for task in unwatched.bus.tasks:
         assert not task.state.reviewers.reviewers
         assert not task.state.aggregator.reviewers.histories
-        assert not task.state.accused.reviewers.pending_watched
+        assert not task.state.conclusions.reviewers.pending_watched
     others = [alert for alert in watched.alerts if alert.subject.type != "reviewer"]
     assert [one.alert_id for one in unwatched.alerts] == [one.alert_id for one in others]
 
@@ -135,7 +135,7 @@ def test_without_the_watch_no_reviewer_leaves_a_task_and_all_else_is_the_same() 
 def test_turning_the_watch_off_erases_all_reviewers() -> None:
     for number, rows in enumerate(run(3).rows):
         task, left = _detector(number, 3, watches=False), dict(rows)
-        task.state.restore(rows.items())
+        task.rows.restore(rows.items())
         _write(task, left)
         assert any(key[:2] in {b"t/", b"u/"} for key in rows) or number
         assert not any(key[:2] in {b"t/", b"u/"} for key in left)
@@ -146,10 +146,10 @@ def test_an_erased_reviewer_is_in_no_row_and_no_case() -> None:
     name = min(outcome.named()).encode()
     for number, written in enumerate(outcome.rows):
         task, rows = _detector(number, 2, watches=True), dict(written)
-        task.state.restore(rows.items())
+        task.rows.restore(rows.items())
         assert any(name in key or name in value for key, value in rows.items())
         for case in [case for case in task.shown_cases() if case.subject.type == "reviewer"]:
-            task.on_message(StaffCaseEvent(event=verdict(case, case.updated_at, "confirmed"), day=10**6))
+            task.on_message(ForwardedCaseEvent(event=verdict(case, case.updated_at, "confirmed"), day=10**6))
         task.on_message(Forget(reviewer_id=name.decode()))
         _write(task, rows)
         assert [key for key, value in rows.items() if name in key or name in value] == []

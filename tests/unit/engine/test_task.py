@@ -11,8 +11,7 @@ import msgspec
 import pytest
 
 from stream.config import Settings
-from stream.core.staff import messages
-from stream.core.staff.messages import APP_ID_HEADER
+from stream.core.messages.wire import APP_ID_HEADER, DayRequest, encode_message
 from stream.engine.checkpoint import RaisedAlert
 from stream.engine.task import EVIDENCE, Task
 from stream.engine.task_totals import TaskTotals
@@ -87,7 +86,7 @@ async def _run(count: int) -> Outcome:
         if is_done:
             counts = task.detector.state.counts
             return Outcome(
-                task.detector.state.digest(), counts["applied"], counts["duplicate"], task.dead.total(),
+                task.detector.rows.digest(), counts["applied"], counts["duplicate"], task.dead.total(),
                 task.committed_totals, all_expected, store,
             )  # fmt: skip
         totals = task.committed_totals
@@ -189,7 +188,7 @@ def test_an_event_dated_ahead_does_not_make_its_topic_lag() -> None:
 def test_records_of_the_evidence_topic_that_are_not_ours_are_counted_or_kept() -> None:
     """A message of another application is counted; a record of none becomes a dead letter. Both outlive a restart."""
     settings, store = Settings(app_id="ours"), InMemoryCheckpointStore()
-    day = messages.encode_message(messages.DayRequest(reporter=0, day=1))
+    day = encode_message(DayRequest(reporter=0, day=1))
     headers: list[tuple[tuple[str, bytes | None], ...]] = [
         ((APP_ID_HEADER, b"ours"),),
         ((APP_ID_HEADER, b"theirs"),),

@@ -12,7 +12,7 @@ import structlog
 
 from stream.config import Settings
 from stream.contract.events import VERDICTS
-from stream.core.staff.messages import DayRequest, encode_message
+from stream.core.messages.wire import DayRequest, encode_message
 from stream.engine.checkpoint import Checkpoint
 from stream.engine.records import app_id_header
 from stream.engine.task import EVIDENCE, Task

@@ -16,8 +16,8 @@ from pydantic import SecretStr
 
 from stream.config import Settings
 from stream.contract.events import ContactAccessed, ReviewDeleted, SellerLinked
+from stream.core.messages.wire import APP_ID_HEADER, Forget, encode_message
 from stream.core.model.encoding import decode, encode
-from stream.core.staff.messages import APP_ID_HEADER, Forget, encode_message
 from stream.core.state import codec
 from stream.core.state.rows import ReviewRow
 from stream.core.subjects.reviews import FORGOTTEN_REVIEWER
@@ -227,7 +227,7 @@ def test_after_a_forget_no_row_holds_the_id_and_nothing_else_changes() -> None:
             old, new = (decode(rows[key], ReviewRow) for rows in (before, after))
             assert msgspec.structs.replace(old, reviewer_id=FORGOTTEN_REVIEWER) == new
         restored = await _restored(run.store)
-        assert restored.detector.state.digest() == run.task.detector.state.digest()
+        assert restored.detector.rows.digest() == run.task.detector.rows.digest()
         assert forgotten not in {review.reviewer_id for review in restored.detector.state.reviews.values()}
 
     asyncio.run(forget())

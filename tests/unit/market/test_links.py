@@ -13,7 +13,7 @@ import pytest
 
 from stream.contract.alerts import Alert
 from stream.contract.events import AnyEvent, Event, Relation, SellerLinked
-from stream.core.staff.accused import CONCLUSION_DELAY_DAYS
+from stream.core.messages.conclusions import CONCLUSION_DELAY_DAYS
 from stream.intake.identifiers import check_ids
 from stream.market.cheats import Run
 from stream.market.groups import relations_generator

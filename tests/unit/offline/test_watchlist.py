@@ -10,10 +10,10 @@ import pytest
 from stream.contract.alerts import Subject
 from stream.contract.events import AnyEvent
 from stream.core.detector import Detector
+from stream.core.messages.reports import ReportedFlip
 from stream.core.model.flips import Flip
 from stream.core.model.strata import DAY
 from stream.core.staff.history import StaffHistory
-from stream.core.staff.messages import StaffFinding
 from stream.core.subjects.seller import Seller
 from stream.market import simulate
 from stream.offline.watchlist import Watched, rank
@@ -39,8 +39,8 @@ def seller(name: str, *log_odds: float, latest: float = 999) -> Seller:
     return seller
 
 
-def findings(*days: float) -> list[StaffFinding]:
-    return [StaffFinding("s", "e", None, flip) for flip in flips(*days)]
+def findings(*days: float) -> list[ReportedFlip]:
+    return [ReportedFlip("s", "e", None, flip) for flip in flips(*days)]
 
 
 def staff(name: str, log_odds: float, latest: float = 999) -> StaffHistory:
@@ -129,10 +129,10 @@ def test_a_restored_state_gives_the_same_list_and_ranking_changes_no_state() -> 
     for event in events:
         typed = msgspec.convert(event, AnyEvent)
         detector.apply(typed, typed.occurred_at.timestamp())
-    digest = detector.state.digest()
+    digest = detector.rows.digest()
     listed = rank([detector], BUDGET, 20)
     assert listed
-    assert detector.state.digest() == digest
+    assert detector.rows.digest() == digest
     restored = Detector(BUDGET, "digest")
-    restored.state.restore((key, value) for key, value in detector.state.changed() if value is not None)
+    restored.rows.restore((key, value) for key, value in detector.rows.changed() if value is not None)
     assert rank([restored], BUDGET, 20) == listed

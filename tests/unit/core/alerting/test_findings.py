@@ -49,7 +49,7 @@ class _Reported:
 
     def report(self, draft: AlertDraft) -> bool:
         """Return whether the draft raised an alert."""
-        self.finding, alerts = self.policy._report(draft, self.finding, self.alerted_at, -math.inf)
+        self.finding, alerts = self.policy.report(draft, self.finding, self.alerted_at, -math.inf)
         self.alerts += alerts
         return bool(alerts)
 

@@ -206,11 +206,11 @@ def test_rows_of_earlier_versions_are_read_and_lack_the_times() -> None:
     first = Detector(_BUDGET, "digest")
     look_ups = [_looked_up(59, "p1/0", "ann"), _looked_up(59, "p1/1", "bob")]
     assert _apply(first, [*_peers(), *_reviews(1, 1, 1), *look_ups, _deleted(60, "p1/0")]) == []
-    rows = {key: value for key, value in first.state.changed() if value is not None}
+    rows = {key: value for key, value in first.rows.changed() if value is not None}
     older = {key: _older(key, value) for key, value in rows.items()}
     assert {key[:2] for key in rows if older[key] != rows[key]} == {codec.FLIP, codec.REVIEW}
     second = Detector(_BUDGET, "digest")
-    second.state.restore(older.items())
+    second.rows.restore(older.items())
     flips = [_deleted(61, "p1/1"), _written(24 * 61.5, "p1/new"), _upgraded(62, "p1/new")]
     (by_first,), (by_second,) = _apply(first, flips), _apply(second, flips)
     assert by_second.alert_id == by_first.alert_id

@@ -17,10 +17,10 @@ from stream.contract.events import AnyEvent, Event, Verdict
 from stream.core.cases.rules import CaseRules
 from stream.core.detector import Detector
 from stream.core.evidence.watches import PAST_WEIGHT
+from stream.core.messages.conclusions import CONCLUSION_DELAY_DAYS
+from stream.core.messages.wire import ForwardedCaseEvent, Message
 from stream.core.model.encoding import encode
 from stream.core.model.strata import DAY
-from stream.core.staff.accused import CONCLUSION_DELAY_DAYS
-from stream.core.staff.messages import Message, StaffCaseEvent
 from stream.core.subjects.seller import Seller
 from stream.market import simulate
 from stream.offline.local_bus import LocalTasks
@@ -218,15 +218,15 @@ def test_a_restored_state_goes_on_as_the_other(events: list[Event], answer: Verd
     task = tasks.tasks[0]
     assert task.state.cases.cases
     restored = Detector(3.0, "digest")
-    restored.state.restore([(key, value) for key, value in task.state.changed() if value is not None])
-    assert restored.state.digest() == task.state.digest()
+    restored.rows.restore([(key, value) for key, value in task.rows.changed() if value is not None])
+    assert restored.rows.digest() == task.rows.digest()
     restored.outbox.extend(task.take_outbox())
     tasks_restored = LocalTasks(3.0, "digest", 1)
     tasks_restored.tasks = [restored]
     for event in events[half:]:
         at = event.occurred_at.timestamp()
         assert tasks_restored.apply(event, at) == tasks.apply(event, at)
-    assert restored.state.digest() == task.state.digest()
+    assert restored.rows.digest() == task.rows.digest()
 
 
 @pytest.mark.parametrize("tasks", [1, 4])
@@ -241,7 +241,7 @@ def test_a_verdict_on_staff_needs_two_analysts_and_withdraws_the_accusation(even
     assert not any(histories[name].announced for name in withdrawn)
     for task in both.tasks.tasks:
         today = int(task.state.clock // DAY)
-        in_force = task.state.accused.in_force(today)
+        in_force = task.state.conclusions.in_force(today)
         for name in withdrawn:
             if today >= both.decided_at[name].timestamp() // DAY + CONCLUSION_DELAY_DAYS:
                 assert name not in in_force
@@ -282,11 +282,11 @@ def test_events_of_staff_cases_may_come_before_the_alert_that_they_answer(events
     run = _Run(events, "confirmed", 4, detector=_Recorded)
     aggregator: Any = run.tasks.tasks[0]
     received = aggregator.received
-    sent = [message for message in received if isinstance(message, StaffCaseEvent)]
+    sent = [message for message in received if isinstance(message, ForwardedCaseEvent)]
     assert sent
     in_order = _aggregator_after(received)
     early = _aggregator_after([*sent, *(message for message in received if message not in sent)])
-    assert early.state.digest() == in_order.state.digest()
+    assert early.rows.digest() == in_order.rows.digest()
     assert early.shown_cases() == in_order.shown_cases()
     on_staff = [case for case in early.shown_cases() if case.subject.type == "staff"]
     assert [each.effect for case in on_staff for each in case.verdicts] == ["in_force"]
@@ -296,9 +296,9 @@ def test_an_event_of_a_staff_case_is_shown_before_its_day_is_concluded(unanswere
     aggregator = unanswered.tasks.tasks[0]
     case = next(case for case in aggregator.shown_cases() if case.subject.type == "staff")
     detector = Detector(3.0, "digest")
-    detector.state.restore([(b"k/" + case.case_id.encode(), encode(case))])
+    detector.rows.restore([(b"k/" + case.case_id.encode(), encode(case))])
     at = case.updated_at + _SECOND
-    message = StaffCaseEvent(event=verdict(case, at, "confirmed", second="ben"), day=int(at.timestamp() // DAY))
+    message = ForwardedCaseEvent(event=verdict(case, at, "confirmed", second="ben"), day=int(at.timestamp() // DAY))
     assert detector.on_message(message) == []
     (shown,) = detector.take_cases()
     assert shown[1] is not None

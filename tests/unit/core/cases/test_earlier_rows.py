@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 
 from stream.contract.cases import Case
+from stream.core.aggregation.aggregator import Progress
+from stream.core.messages.wire import ForwardedCaseEvent, decode_message, encode_message
+from stream.core.model.decisions import HeldCaseEvent
 from stream.core.model.encoding import ROW_VERSION, decode, encode
-from stream.core.staff.aggregator import Progress
-from stream.core.staff.decisions import HeldCaseEvent
-from stream.core.staff.messages import StaffCaseEvent, decode_message, encode_message
 from tests.analysts import verdict
 from tests.sample_cases import decided, staff_case
 
@@ -34,6 +34,6 @@ def test_a_verdict_that_waits_for_its_day_without_what_was_seen() -> None:
     progress = Progress(version=ROW_VERSION, held=[HeldCaseEvent(3, event)])
     row = _without(msgspec.msgpack.decode(encode(progress)), {"alert_id"})
     assert decode(encode(row), Progress).held == progress.held
-    message = StaffCaseEvent(event=event, day=3)
+    message = ForwardedCaseEvent(event=event, day=3)
     sent = _without(msgspec.json.decode(encode_message(message)), {"alert_id"})
     assert decode_message(msgspec.json.encode(sent)) == message

@@ -11,15 +11,15 @@ from librt.vecs import vec
 
 from stream.contract.alerts import Alert
 from stream.contract.events import AnyEvent
+from stream.core.baseline.market_totals import MarketTotals
 from stream.core.evidence.insider_clients import LOG_CLIENT_ODDS, only_linked_flips
 from stream.core.evidence.watches import CLIENT_MODEL, SELLER_PRIOR, STAFF_SLACK, log_threshold
 from stream.core.evidence.window_factors import Prior
+from stream.core.messages.reports import ReportedFlip
 from stream.core.model.flip_windows import N_COLUMNS, N_META_COLUMNS, N_STAFF_COLUMNS, log_start_prior
 from stream.core.model.flips import Flip
 from stream.core.model.strata import CONTACTED, DAY, LOOKED_UP, N_GROUPS
 from stream.core.staff.history import StaffHistory
-from stream.core.staff.market_totals import MarketTotals
-from stream.core.staff.messages import StaffFinding
 from stream.core.staff.watches import STAFF_MODEL, STAFF_WATCHES, lookup_level_flips
 from stream.market import simulate
 from stream.offline.local_bus import LocalTasks
@@ -33,9 +33,9 @@ def alerts(tasks: LocalTasks, market: simulate.Market) -> Iterator[Alert]:
         yield from tasks.apply(event, event.occurred_at.timestamp())
 
 
-def removed(at: float) -> StaffFinding:
+def removed(at: float) -> ReportedFlip:
     flip = Flip(at, at - 9 * DAY, f"r{at}", "p", 1.0, False, False, None, 0, (), False, 3, 4, None, None, None)
-    return StaffFinding("s", f"e{at}", None, flip)
+    return ReportedFlip("s", f"e{at}", None, flip)
 
 
 def log_odds(critical: list[bool], others_critical: float) -> float:
@@ -46,7 +46,7 @@ def log_odds(critical: list[bool], others_critical: float) -> float:
         of_day = critical[3 * day : 3 * day + 3]
         findings = [removed((day + n / 3) * DAY) for n, is_critical in enumerate(of_day) if is_critical]
         history.removals.add(findings, -30 * DAY, one_window=True)
-        history.removals.expected += len(of_day) * market.critical_share(history, 1.0)
+        history.removals.expected += len(of_day) * market.critical_share(history.critical, history.removed, 1.0)
         history.removals.expected_long_run = history.removals.expected
     removals = history.removals
     return STAFF_MODEL.evaluate(
@@ -74,8 +74,8 @@ def test_busy_moderator_has_a_window_a_day_and_all_removals_count() -> None:
 def test_removals_are_compared_with_removals_of_others() -> None:
     market = MarketTotals(removed=500.0, critical=500.0)
     own = StaffHistory(version=1, actor_id="a", first_seen=0.0, removed=500.0, critical=500.0)
-    assert market.critical_share(own, 1.0) == 0.5  # no removals by others
-    assert market.critical_share(StaffHistory(version=1, actor_id="b", first_seen=0.0), 1.0) > 0.99
+    assert market.critical_share(own.critical, own.removed, 1.0) == 0.5  # no removals by others
+    assert market.critical_share(0.0, 0.0, 1.0) > 0.99
 
 
 def test_staff_levels_differ_little() -> None:

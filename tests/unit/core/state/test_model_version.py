@@ -98,8 +98,8 @@ REFUSED = [
 
 def test_rows_of_version_1_are_read() -> None:
     saved, task = saved_state.read(), saved_state.empty()
-    task.state.restore(saved.rows)
-    assert task.state.digest() == saved.digest
+    task.rows.restore(saved.rows)
+    assert task.rows.digest() == saved.digest
     assert {key[:2] for key, _ in saved.rows} == saved_state.KINDS  # so that every kind is tested
 
 

@@ -49,7 +49,7 @@ def flips(detector: Detector) -> int:
 def restored(detector: Detector) -> Detector:
     """Return a detector that was restored from the rows of another one."""
     other = Detector(3, "digest")
-    other.state.restore((key, value) for key, value in detector.state.changed() if value is not None)
+    other.rows.restore((key, value) for key, value in detector.rows.changed() if value is not None)
     return other
 
 

@@ -9,8 +9,8 @@ import msgspec
 
 from stream.contract.events import AnyEvent, Event, Relation, ReviewCreated, SellerLinked
 from stream.core.detector import Detector
+from stream.core.messages.reports import DayReport
 from stream.core.model.strata import DAY, FOLLOW_UP_SECONDS
-from stream.core.staff.messages import DayReport
 from stream.core.state import codec
 from stream.core.subjects.seller import MAX_LINKS_PER_SELLER
 from stream.market import simulate
@@ -45,7 +45,7 @@ def applied(*events: Event, to: Detector | None = None) -> Detector:
 
 def restored(detector: Detector) -> Detector:
     other = Detector(_BUDGET, "digest")
-    other.state.restore((key, value) for key, value in detector.state.changed() if value is not None)
+    other.rows.restore((key, value) for key, value in detector.rows.changed() if value is not None)
     return other
 
 
@@ -92,10 +92,10 @@ def test_a_second_delivery_is_dropped_and_one_id_may_serve_all_links_of_a_seller
 def test_links_survive_a_restore() -> None:
     detector = applied(*(link(f"l{number}", number) for number in range(20)), created(21), link("t1", 22, "t"))
     again = restored(detector)
-    assert again.state.digest() == detector.state.digest()
+    assert again.rows.digest() == detector.rows.digest()
     assert links_of(again) == links_of(detector)
     more = [link("l30", 30), created(31, seller="t")]
-    assert applied(*more, to=again).state.digest() == applied(*more, to=detector).state.digest()
+    assert applied(*more, to=again).rows.digest() == applied(*more, to=detector).rows.digest()
 
 
 def test_sellers_of_rows_do_not_share_their_links() -> None:
@@ -107,9 +107,9 @@ def test_sellers_of_rows_do_not_share_their_links() -> None:
 
 def test_a_new_link_changes_the_sellers_row() -> None:
     detector = applied(created(0))
-    detector.state.changed()
+    detector.rows.changed()
     applied(link("l1", 1), to=detector)
-    assert b"s/s" in dict(detector.state.changed())
+    assert b"s/s" in dict(detector.rows.changed())
 
 
 def test_a_seller_with_links_alone_is_dropped_after_two_years() -> None:
@@ -118,7 +118,7 @@ def test_a_seller_with_links_alone_is_dropped_after_two_years() -> None:
     assert set(detector.state.sellers) == {"s", "t"}
     applied(link("l3", years + 31, "other"), to=detector)
     assert set(detector.state.sellers) == {"t", "other"}
-    assert dict(detector.state.changed())[b"s/s"] is None
+    assert dict(detector.rows.changed())[b"s/s"] is None
 
 
 def test_a_seller_with_links_alone_is_nothing_to_compare() -> None:

@@ -8,20 +8,15 @@ from the same event on, live and in a replay.
 from __future__ import annotations
 
 import math
-from typing import Final
 
 import msgspec
 
+from stream.core.messages.conclusions import CONCLUSION_DELAY_DAYS, Conclusion, RingMembers
 from stream.core.model.strata import DAY
-from stream.core.staff.messages import Conclusion, RingMembers
-from stream.core.staff.named_reviewers import NamedReviewers
-
-#: The delay from a concluded day until its accusations count. The longer it is, the less often tasks wait for each
-#: other in a backlog; on simulated markets in 16 tasks as many insider clients were found with 30 days as with one.
-CONCLUSION_DELAY_DAYS: Final = 30
+from stream.core.reviewers.named_reviewers import NamedReviewers
 
 
-class AccusedStaff(
+class ConclusionsInForce(
     msgspec.Struct,
     kw_only=True,
     rename={"first_day": "began", "concluded_through": "heard", "pending": "coming"},

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import msgspec
 
-from stream.core.baseline.day_sums import DaySums
+from stream.core.baseline.day_sums import DaySums, forward_decay_weight
 from stream.core.model.marks import no_marks
-from stream.core.staff.history import StaffHistory
 
 
 class MarketTotals(msgspec.Struct, kw_only=True):
@@ -44,17 +43,17 @@ class MarketTotals(msgspec.Struct, kw_only=True):
         if sums.marks:
             self.marks = [one + other for one, other in zip(self.marks, sums.marks, strict=True)]
 
-    def critical_share(self, history: StaffHistory, day_weight: float) -> float:
+    def critical_share(self, own_critical: float, own_removed: float, day_weight: float) -> float:
         """Return the share of critical reviews among what others removed.
 
         Laplace's rule with the weight of five removals, half of them critical, for a market with few removals.
 
         Args:
-            history: The staff member, whose own removals are left out.
+            own_critical, own_removed: Of a staff member, whose removals are left out; as `critical` and `removed`.
             day_weight: The forward-decay weight of the present day.
         """
-        critical = max(self.critical - history.critical, 0.0) / day_weight
-        return (critical + 2.5) / (max(self.removed - history.removed, 0.0) / day_weight + 5)
+        critical = max(self.critical - own_critical, 0.0) / day_weight
+        return (critical + 2.5) / (max(self.removed - own_removed, 0.0) / day_weight + 5)
 
     def flip_share(self) -> float:
         """Return the share of critical reviews that turn.
@@ -62,3 +61,8 @@ class MarketTotals(msgspec.Struct, kw_only=True):
         Laplace's rule with the weight of ten reviews, one of which turns, for a market with few reviews.
         """
         return (self.flips + 1) / (self.written + 10)
+
+    def present_marks(self, day: int) -> list[float]:
+        """Return the marks of payment of peers' flips at the end of a day (days since 1970-01-01)."""
+        weight = forward_decay_weight(day)
+        return [value / weight for value in self.marks]

@@ -15,13 +15,15 @@ import msgspec
 
 from stream.contract.events import CaseEvent
 from stream.core.baseline.day_sums import forward_decay_weight
+from stream.core.baseline.market_totals import MarketTotals
+from stream.core.messages.conclusions import Conclusion
+from stream.core.messages.reports import DayReport
+from stream.core.messages.wire import DayRequest
+from stream.core.model.decisions import HeldCaseEvent, VerdictDecision
 from stream.core.model.encoding import ROW_VERSION, decode, encode
 from stream.core.model.strata import DAY, FOLLOW_UP_SECONDS
-from stream.core.staff.decisions import HeldCaseEvent, StaffDecision
-from stream.core.staff.market_totals import MarketTotals
-from stream.core.staff.messages import Conclusion, DayReport, DayRequest
-from stream.core.staff.reviewer_book import ReviewerBook
-from stream.core.staff.ring_book import RingBook
+from stream.core.reviewers.reviewer_book import ReviewerBook
+from stream.core.rings.ring_book import RingBook
 from stream.core.staff.staff_book import StaffBook
 
 #: What is inactive is dropped once in this many days of event time.
@@ -57,7 +59,7 @@ class UnconcludedRow(msgspec.Struct, array_like=True, gc=False):
 
 
 #: Applies an event to a case; returns the decision if a verdict came into force.
-DecideCase = Callable[[CaseEvent], StaffDecision | None]
+DecideCase = Callable[[CaseEvent], VerdictDecision | None]
 
 
 class Books(NamedTuple):
@@ -68,7 +70,7 @@ class Books(NamedTuple):
     reviewers: ReviewerBook
 
 
-class StaffAggregator:
+class Aggregator:
     """Reports until their day is concluded, and the books that conclude them.
 
     Args:

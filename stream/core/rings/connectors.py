@@ -14,10 +14,10 @@ import msgspec
 
 from stream.core.evidence.rings import MIN_EXPECTED, RingEvidence, joint, prior_share
 from stream.core.evidence.staff_level import SellerFlips, over_levels
+from stream.core.messages.reports import ClientReport, LinkedReport, ReportedFlip
 from stream.core.model.finding import Finding
 from stream.core.model.flip_windows import MAX_WINDOWS
-from stream.core.staff.messages import ClientReport, LinkedReport, StaffFinding
-from stream.core.staff.seller_totals import SellerTotals
+from stream.core.rings.seller_totals import SellerTotals
 
 #: The most sellers of a connector; of one with more, the later ones say nothing for or against it. With ids of the
 #: greatest length its row stays below Kafka's 1 MiB.
@@ -88,7 +88,7 @@ class Connector(msgspec.Struct, kw_only=True):
     #: What joins the factors of a staff member's sellers, see `LevelEvidence`; 0 for a link.
     log_level: float = 0.0
     #: The latest flips of a link's sellers, MAX_WINDOWS at most; a staff member's history has those of its clients.
-    latest: list[StaffFinding] = msgspec.field(default_factory=list)
+    latest: list[ReportedFlip] = msgspec.field(default_factory=list)
     #: The last day (days since 1970-01-01) with a report.
     last_day: int = 0
     #: Natural logs, jointly and without the strongest seller; None before the first evaluation.
@@ -160,7 +160,7 @@ class Connector(msgspec.Struct, kw_only=True):
             report.log_factor if counts else NO_FLIPS,
         )
 
-    def add_latest(self, findings: Iterable[StaffFinding]) -> None:
+    def add_latest(self, findings: Iterable[ReportedFlip]) -> None:
         """Add flips of the sellers."""
         by_time = {(one.flip.at, one.seller_id, one.flip.review_id): one for one in (*self.latest, *findings)}
         self.latest = [finding for _, finding in sorted(by_time.items(), key=lambda item: item[0])][-MAX_WINDOWS:]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from stream.core.staff.messages import Conclusion, NamedReviewer, WatchedReviewer
+from stream.core.messages.conclusions import Conclusion, NamedReviewer, WatchedReviewer
 
 
 class NamedReviewers(msgspec.Struct, kw_only=True):

@@ -1,9 +1,8 @@
-"""The messages on `integrity.evidence.v1`: reports and conclusions of tasks, and the commands of the operator.
+"""What a task reports of a day to the aggregator, the task that evaluates what all tasks know.
 
 Invariant: a report holds what one whole day of event time has added, never a current total. So the aggregator can take
-reports in any order, each once. A *reporter* is the task whose reviews a report is about; the *aggregator* is the one
-task that evaluates staff. Each task sends and receives a few messages a day, however many tasks there are. Days are
-numbered from 1970-01-01.
+reports in any order, each once. A *reporter* is the task whose reviews a report is about. Days are numbered from
+1970-01-01.
 """
 
 from __future__ import annotations
@@ -14,23 +13,18 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from stream.contract.events import Verdicts
 from stream.core.baseline.day_sums import DaySums
+from stream.core.messages.division import in_parts
 from stream.core.model.flips import Flip
-
-#: The header with the application's id, by which an application recognises its own messages.
-APP_ID_HEADER: Final = "volteface.app_id"
 
 #: The number of the aggregator's task.
 AGGREGATOR: Final = 0
 
-#: The most reports and findings in one message: at most 1.2 kB each, so that a message stays below Kafka's 1 MiB.
-_MAX_MESSAGE_FINDINGS: Final = 500
 #: The most sellers in one report on a staff member; there may be several reports a day.
 _MAX_REPORT_CLIENTS: Final = 300
 
 
-class StaffFinding(msgspec.Struct, array_like=True, gc=False):
+class ReportedFlip(msgspec.Struct, array_like=True, gc=False):
     """One flip, or one critical review that a staff member removed, with its seller."""
 
     seller_id: str
@@ -72,12 +66,12 @@ class StaffReport(msgspec.Struct, kw_only=True, rename={"expected_long_run": "ex
     looked_up_flips: float = 0.0
     looked_up_expected: float = 0.0
     #: The latest flips, MAX_WINDOWS at most.
-    latest: list[StaffFinding] = msgspec.field(default_factory=list)
+    latest: list[ReportedFlip] = msgspec.field(default_factory=list)
     #: Reviews that the staff member removed, and the open critical ones among them.
     removed: int = 0
     critical: int = 0
     #: The latest removals of critical reviews, MAX_WINDOWS at most.
-    latest_removed: list[StaffFinding] = msgspec.field(default_factory=list)
+    latest_removed: list[ReportedFlip] = msgspec.field(default_factory=list)
     #: The sellers with flips on this day, and those whose looked-up reviews have ended.
     clients: list[ClientReport] = msgspec.field(default_factory=list)
 
@@ -109,7 +103,7 @@ class LinkedReport(msgspec.Struct, array_like=True, gc=False):
     first_flip_at: float = 0.0
     last_flip_at: float = 0.0
     #: The flips since the report before, MAX_WINDOWS at most.
-    latest: list[StaffFinding] = msgspec.field(default_factory=list)
+    latest: list[ReportedFlip] = msgspec.field(default_factory=list)
 
     @property
     def finding_count(self) -> int:
@@ -123,7 +117,7 @@ class ReviewerReport(msgspec.Struct, array_like=True, gc=False):
     reviewer_id: str
     flips: int = 0
     #: The latest flips, MAX_WINDOWS at most.
-    latest: list[StaffFinding] = msgspec.field(default_factory=list)
+    latest: list[ReportedFlip] = msgspec.field(default_factory=list)
     #: The critical reviews that were open when the watch on the reviewer began, and those written since; None if it is
     #: not watched.
     critical: int | None = None
@@ -166,126 +160,6 @@ class DayReport(msgspec.Struct, tag="day", kw_only=True, rename={"reporter": "wr
         return AGGREGATOR
 
 
-class DayRequest(msgspec.Struct, tag="request", kw_only=True):
-    """The aggregator asks a task for its reports through a day that another task has reported."""
-
-    reporter: int
-    day: int
-
-    @property
-    def recipient(self) -> int | None:
-        """The number of the task that receives the message."""
-        return self.reporter
-
-
-class Broadcast(msgspec.Struct):
-    """A message that every task receives."""
-
-    @property
-    def recipient(self) -> int | None:
-        """None: the message is for every task."""
-        return None
-
-
-class RingMembers(msgspec.Struct, array_like=True, frozen=True):
-    """The members of a ring after a day on which they changed."""
-
-    day: int
-    ring_id: str
-    #: None once the ring has ended.
-    members: list[str]
-    #: The members whose prior odds it moves: those without whom it would still be a ring.
-    moved: list[str]
-
-    @property
-    def id_count(self) -> int:
-        """How many ids of sellers it lists."""
-        return len(self.members) + len(self.moved)
-
-
-class WatchedReviewer(msgspec.Struct, array_like=True, frozen=True):
-    """The watch on a reviewer begins or ends with a day."""
-
-    day: int
-    reviewer_id: str
-    is_watched: bool
-
-
-class NamedReviewer(msgspec.Struct, array_like=True, frozen=True):
-    """What a reviewer is found to have turned, after a day on which that changed."""
-
-    day: int
-    reviewer_id: str
-    #: Seller and id of the latest reviews, MAX_WINDOWS at most; empty once it is named no longer.
-    reviews: list[tuple[str, str]]
-
-    @property
-    def id_count(self) -> int:
-        """How many pairs of ids it lists."""
-        return len(self.reviews)
-
-
-class Conclusion(Broadcast, tag="judged", kw_only=True):
-    """The aggregator has evaluated all staff up to the end of a day."""
-
-    day: int
-    #: Day, staff member, and the seller that more than three quarters of the kept flips belong to, if there is one.
-    accused: list[tuple[int, str, str | None]]
-    #: Day and staff member of each accusation that a verdict has withdrawn.
-    withdrawn: list[tuple[int, str]] = []
-    #: The rings that have changed.
-    rings: list[RingMembers] = []
-    #: The reviewers on whom the watch has begun or ended, and those whose finding has changed.
-    watched: list[WatchedReviewer] = []
-    reviewers: list[NamedReviewer] = []
-
-
-def conclusion_parts(conclusion: Conclusion, before: int) -> Iterator[Conclusion]:
-    """Divide a conclusion into parts that fit a message each.
-
-    Args:
-        conclusion: The conclusion.
-        before: The day that was concluded before it: all parts but the last conclude no further.
-    """
-    part, size = Conclusion(day=before, accused=[], withdrawn=[]), 0
-    changes: Iterator[RingMembers | NamedReviewer] = chain(conclusion.rings, conclusion.reviewers)
-    for change in changes:
-        size += 1 + change.id_count
-        if (part.rings or part.reviewers) and size > _MAX_MESSAGE_FINDINGS:
-            yield part
-            part, size = Conclusion(day=before, accused=[], withdrawn=[]), 1 + change.id_count
-        if isinstance(change, RingMembers):
-            part.rings.append(change)
-        else:
-            part.reviewers.append(change)
-    yield msgspec.structs.replace(conclusion, rings=part.rings, reviewers=part.reviewers)
-
-
-class StaffCaseEvent(msgspec.Struct, tag="case", kw_only=True):
-    """An event of a case about a staff member, a ring or a reviewer, from the task whose partition it came in.
-
-    It is sent before that task reports that day, so the aggregator has it when it concludes that day.
-    """
-
-    event: Verdicts
-    #: The day of the sending task's event clock.
-    day: int
-
-    @property
-    def recipient(self) -> int | None:
-        """The number of the task that receives the message."""
-        return AGGREGATOR
-
-
-class Forget(Broadcast, tag="forget", kw_only=True):
-    """A reviewer's id, or pseudonym, must be erased; the operator's command sends it.
-
-    Every task receives it, because any task may hold a review of that reviewer.
-    """
-
-    reviewer_id: str
-
-
 class ReportPart(NamedTuple):
     """Reports that fit a message."""
 
@@ -297,23 +171,16 @@ class ReportPart(NamedTuple):
 def report_parts(
     staff: Iterable[StaffReport], linked: Iterable[LinkedReport], reviewers: Iterable[ReviewerReport]
 ) -> Iterator[ReportPart]:
-    """Divide a day's reports into parts that fit a message each."""
-    part, size = ReportPart([], [], []), 0
-    reports: Iterator[StaffReport | LinkedReport | ReviewerReport] = chain(
+    """Divide a day's reports into parts that fit a message each; there is one at least."""
+    reports: Iterable[StaffReport | LinkedReport | ReviewerReport] = chain(
         chain.from_iterable(map(_divided, staff)), linked, reviewers
     )
-    for report in reports:
-        size += 1 + report.finding_count
-        if any(part) and size > _MAX_MESSAGE_FINDINGS:
-            yield part
-            part, size = ReportPart([], [], []), 1 + report.finding_count
-        if isinstance(report, StaffReport):
-            part.staff.append(report)
-        elif isinstance(report, LinkedReport):
-            part.linked.append(report)
-        else:
-            part.reviewers.append(report)
-    yield part
+    for part in in_parts(reports, lambda report: report.finding_count):
+        yield ReportPart(
+            [one for one in part if isinstance(one, StaffReport)],
+            [one for one in part if isinstance(one, LinkedReport)],
+            [one for one in part if isinstance(one, ReviewerReport)],
+        )
 
 
 def _divided(report: StaffReport) -> Iterator[StaffReport]:
@@ -322,8 +189,3 @@ def _divided(report: StaffReport) -> Iterator[StaffReport]:
     for start in range(_MAX_REPORT_CLIENTS, len(report.clients), _MAX_REPORT_CLIENTS):
         clients = report.clients[start : start + _MAX_REPORT_CLIENTS]
         yield StaffReport(actor_id=report.actor_id, first_seen=report.first_seen, clients=clients)
-
-
-Message = DayReport | DayRequest | Conclusion | StaffCaseEvent | Forget
-encode_message: Final = msgspec.json.Encoder().encode
-decode_message: Final = msgspec.json.Decoder(Message).decode

@@ -12,19 +12,19 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
 from stream.core.evidence.rings import MIN_MEMBERS
+from stream.core.messages.conclusions import RingMembers
+from stream.core.messages.reports import DayReport, LinkedReport, ReportedFlip, StaffReport
+from stream.core.model.decisions import VerdictDecision
 from stream.core.model.encoding import ROW_VERSION, decode, encode
-from stream.core.model.strata import DAY
-from stream.core.staff.connectors import Connector, ConnectorType, LookedUp, TiedSeller
-from stream.core.staff.decisions import StaffDecision
-from stream.core.staff.history import end_of_day
-from stream.core.staff.messages import DayReport, LinkedReport, RingMembers, StaffFinding, StaffReport
-from stream.core.staff.rings import RingView, share_clients, view_of
-from stream.core.staff.seller_totals import SellerTotals
+from stream.core.model.strata import DAY, end_of_day
+from stream.core.rings.connectors import Connector, ConnectorType, LookedUp, TiedSeller
+from stream.core.rings.ring_view import RingView, share_clients, view_of
+from stream.core.rings.seller_totals import SellerTotals
 
 #: Reports a ring with the latest flips that its connectors tie, at the end of a day (days since 1970-01-01).
-ReportRing = Callable[[RingView, list[StaffFinding], int], None]
+ReportRing = Callable[[RingView, list[ReportedFlip], int], None]
 #: Gives the latest flips that a connector ties.
-FindingsOf = Callable[[Connector], list[StaffFinding]]
+FindingsOf = Callable[[Connector], list[ReportedFlip]]
 
 
 class RingBook:
@@ -175,7 +175,7 @@ class RingBook:
         self._report_ring(view_of(first, [], merged_into), [], day)
         return [RingMembers(day, first.ring_id, [], [])]
 
-    def clear_staff(self, decision: StaffDecision, day: int) -> list[RingMembers]:
+    def clear_staff(self, decision: VerdictDecision, day: int) -> list[RingMembers]:
         """Take a staff member out of its ring after a verdict that withdraws the accusation."""
         connector = self.connectors.get(f"staff/{decision.subject_id}")
         if connector is None:
@@ -189,7 +189,7 @@ class RingBook:
         first = next((one for one in self.connectors.values() if one.ring_id == ring_id), None)
         return [] if first is None else self._all_of(first)
 
-    def decide(self, decision: StaffDecision, day: int) -> list[RingMembers]:
+    def decide(self, decision: VerdictDecision, day: int) -> list[RingMembers]:
         """Apply a verdict on a ring that came into force on a day; return the ring if it falls apart."""
         parts = self.connectors_of(decision.subject_id)
         if not parts:
@@ -203,7 +203,7 @@ class RingBook:
             self._clear(part, decision)
         return self._end(first, day) if first.is_ring else []
 
-    def _clear(self, connector: Connector, decision: StaffDecision) -> None:
+    def _clear(self, connector: Connector, decision: VerdictDecision) -> None:
         """Let a connector begin anew after a verdict that clears it."""
         self._forget(connector, connector.members)
         connector.forget_evidence(decision.at)

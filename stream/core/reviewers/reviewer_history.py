@@ -11,11 +11,12 @@ import math
 import msgspec
 
 from stream.core.evidence.flip_share import MIN_FLIPS, log_share_factor
+from stream.core.messages.conclusions import NamedReviewer
+from stream.core.messages.reports import ReportedFlip, ReviewerReport
+from stream.core.model.decisions import VerdictDecision
 from stream.core.model.finding import Finding
 from stream.core.model.flip_windows import MAX_WINDOWS
 from stream.core.model.sums import total
-from stream.core.staff.decisions import StaffDecision
-from stream.core.staff.messages import NamedReviewer, ReviewerReport, StaffFinding
 
 
 class ReviewerHistory(msgspec.Struct, kw_only=True):
@@ -34,7 +35,7 @@ class ReviewerHistory(msgspec.Struct, kw_only=True):
     #: Critical reviews by task, see `ReviewerReport.critical`; empty before a task has reported them.
     critical: dict[int, int] = msgspec.field(default_factory=dict)
     #: The latest flips, MAX_WINDOWS at most.
-    latest: list[StaffFinding] = msgspec.field(default_factory=list)
+    latest: list[ReportedFlip] = msgspec.field(default_factory=list)
     #: The day on which the watch began (days since 1970-01-01); None before it.
     watched_on: int | None = None
     #: Natural log; None before the first evaluation.
@@ -92,7 +93,7 @@ class ReviewerHistory(msgspec.Struct, kw_only=True):
         reviews = [(one.seller_id, one.flip.review_id) for one in self.latest] if self.is_named else []
         return NamedReviewer(day, self.reviewer_id, reviews)
 
-    def decide(self, decision: StaffDecision) -> None:
+    def decide(self, decision: VerdictDecision) -> None:
         """Apply a verdict that came into force.
 
         "confirmed": the reviewer stays named until a later verdict. "explained" and "dismissed": it is named no longer,

@@ -1,4 +1,4 @@
-"""What a verdict on a staff member, a ring or a reviewer decides, and what it changes in a staff member's history.
+"""What a verdict on a staff member, a ring or a reviewer decides.
 
 Invariant: an event of a case counts from the end of its day on, because staff are evaluated by the day. So its effect
 does not depend on when it reaches the aggregator: in a backlog that may be weeks before the alert that it answers.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import msgspec
 
 from stream.contract.events import Verdict, Verdicts
-from stream.core.staff.history import StaffHistory
 
 
 class HeldCaseEvent(msgspec.Struct, array_like=True, frozen=True):
@@ -23,7 +22,7 @@ class HeldCaseEvent(msgspec.Struct, array_like=True, frozen=True):
     event: Verdicts
 
 
-class StaffDecision(msgspec.Struct, frozen=True):
+class VerdictDecision(msgspec.Struct, frozen=True):
     """A verdict on a staff member, a ring or a reviewer that came into force.
 
     Attributes:
@@ -39,19 +38,3 @@ class StaffDecision(msgspec.Struct, frozen=True):
     def clears(self) -> bool:
         """Whether the subject did nothing wrong."""
         return self.verdict in {"explained", "dismissed"}
-
-
-def apply_decision(history: StaffHistory, decision: StaffDecision) -> None:
-    """Apply a verdict to a staff member's history.
-
-    "confirmed": the accusation stays until a later verdict. "explained" and "dismissed": it is withdrawn by the caller.
-    All three: no window begins before the verdict. "inconclusive": the evidence stays.
-    """
-    history.muted_until = decision.muted_until
-    history.confirmed = decision.verdict == "confirmed"
-    if decision.verdict == "inconclusive":
-        return
-    history.verdict_at = decision.at
-    history.finding = None
-    history.flips.history = []
-    history.removals.history = []

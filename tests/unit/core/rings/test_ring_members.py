@@ -8,7 +8,7 @@ import pytest
 
 from stream.contract.alerts import Alert
 from stream.core.detector import Detector
-from stream.core.staff.messages import RingMembers
+from stream.core.messages.conclusions import RingMembers
 from stream.market import simulate
 from tests.unit.core.evidence.test_alternatives import alerts
 
@@ -19,7 +19,7 @@ def _first_alerts(ring: RingMembers | None) -> dict[str, Alert]:
     """Return the first alert of each seller of a market, with this ring in force."""
     detector = Detector(_BUDGET, "digest")
     if ring is not None:
-        detector.state.accused.rings[ring.ring_id] = ring
+        detector.state.conclusions.rings[ring.ring_id] = ring
     found: dict[str, Alert] = {}
     for alert in alerts(detector, simulate.simulate("cheats", 3, 60, 140)):
         if alert.subject.type == "seller":

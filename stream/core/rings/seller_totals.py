@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from stream.core.staff.messages import ClientReport
+from stream.core.messages.reports import ClientReport
 
 #: Pseudo-count of the level of a seller's looked-up reviews: mean 1, standard deviation 1/2.
 _LEVEL_FLIPS: Final = 4.0

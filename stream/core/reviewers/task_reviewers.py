@@ -10,9 +10,9 @@ from collections.abc import Iterable
 
 import msgspec
 
+from stream.core.messages.reports import ReportedFlip, ReviewerReport
 from stream.core.model.encoding import ROW_VERSION, decode, encode
 from stream.core.model.flip_windows import MAX_WINDOWS
-from stream.core.staff.messages import ReviewerReport, StaffFinding
 
 
 class TaskReviewer(msgspec.Struct, array_like=True):
@@ -21,7 +21,7 @@ class TaskReviewer(msgspec.Struct, array_like=True):
     version: int
     #: Flips of the present day, and the latest of them, MAX_WINDOWS at most.
     flips: int = 0
-    latest: list[StaffFinding] = msgspec.field(default_factory=list)
+    latest: list[ReportedFlip] = msgspec.field(default_factory=list)
     #: Critical reviews: those that were open when the watch began, and those written since; None if it is not watched.
     critical: int | None = None
     #: Whether `critical` has changed since it was last reported.
@@ -44,7 +44,7 @@ class TaskReviewers:
         self.reviewers: dict[str, TaskReviewer] = {}
         self.changed: set[str] = set()
 
-    def record_flip(self, reviewer_id: str, finding: StaffFinding) -> None:
+    def record_flip(self, reviewer_id: str, finding: ReportedFlip) -> None:
         """Note a flip of one of a reviewer's reviews."""
         if self.is_on:
             reviewer = self.reviewers.setdefault(reviewer_id, TaskReviewer(ROW_VERSION))

@@ -23,7 +23,7 @@ from stream.core.evidence.rings import (
     prior_share,
 )
 from stream.core.model.sums import total
-from stream.core.staff.connectors import Connector, TiedSeller
+from stream.core.rings.connectors import Connector, TiedSeller
 
 #: The shares of clients of one connector that a second connector of the same broker may serve, too.
 _SHARED: Final = (0.3, 0.6, 0.9)

@@ -8,26 +8,27 @@ import random
 import pytest
 
 from stream.contract.events import Verdict
+from stream.core.baseline.market_totals import MarketTotals
+from stream.core.messages.conclusions import Conclusion, NamedReviewer
+from stream.core.messages.reports import DayReport, ReportedFlip, ReviewerReport
+from stream.core.model.decisions import VerdictDecision
 from stream.core.model.encoding import encode
 from stream.core.model.flips import Flip
 from stream.core.model.strata import DAY, FOLLOW_UP_SECONDS
-from stream.core.staff import reviewer_book
-from stream.core.staff.decisions import StaffDecision
-from stream.core.staff.market_totals import MarketTotals
-from stream.core.staff.messages import Conclusion, DayReport, NamedReviewer, ReviewerReport, StaffFinding
-from stream.core.staff.reviewer_book import ReviewerBook
-from stream.core.staff.reviewer_history import ReviewerHistory
+from stream.core.reviewers import reviewer_book
+from stream.core.reviewers.reviewer_book import ReviewerBook
+from stream.core.reviewers.reviewer_history import ReviewerHistory
 
 MARKET = MarketTotals(flips=100, written=1000)
 REPORTERS = 2
 
 
-def finding(day: int, number: int, seller_id: str) -> StaffFinding:
+def finding(day: int, number: int, seller_id: str) -> ReportedFlip:
     at = (day + (number + 1) / 100) * DAY
     flip = Flip(
         at, at - DAY, f"r{day}/{number}/{seller_id}", "p", 3.0, False, False, None, 4, (), False, 2, 5, None, None, None
     )  # fmt: skip
-    return StaffFinding(seller_id, f"{seller_id}/{day}/{number}", None, flip)
+    return ReportedFlip(seller_id, f"{seller_id}/{day}/{number}", None, flip)
 
 
 def report(day: int, flips: int = 1, reporter: int = 0, critical: int | None = None, name: str = "u") -> DayReport:
@@ -53,7 +54,7 @@ class Book:
 
     def decide(self, day: int, verdict: Verdict, muted_until: float = 0.0) -> Conclusion:
         conclusion = Conclusion(day=day, accused=[], withdrawn=[])
-        self.book.decide(StaffDecision(day * DAY, "u", verdict, muted_until), day, conclusion)
+        self.book.decide(VerdictDecision(day * DAY, "u", verdict, muted_until), day, conclusion)
         return conclusion
 
 

@@ -11,15 +11,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from stream.core.baseline.market_totals import MarketTotals
 from stream.core.evidence.flip_share import MIN_FLIPS
+from stream.core.messages.conclusions import CONCLUSION_DELAY_DAYS, Conclusion, WatchedReviewer
+from stream.core.messages.reports import DayReport, ReviewerReport
+from stream.core.model.decisions import VerdictDecision
 from stream.core.model.encoding import ROW_VERSION, decode, encode
-from stream.core.model.strata import DAY
-from stream.core.staff.accused import CONCLUSION_DELAY_DAYS
-from stream.core.staff.decisions import StaffDecision
-from stream.core.staff.history import end_of_day
-from stream.core.staff.market_totals import MarketTotals
-from stream.core.staff.messages import Conclusion, DayReport, ReviewerReport, WatchedReviewer
-from stream.core.staff.reviewer_history import ReviewerHistory
+from stream.core.model.strata import DAY, end_of_day
+from stream.core.reviewers.reviewer_history import ReviewerHistory
 
 #: The most reviewers with flips on one day, of which the oldest go; and the most that are watched.
 MAX_SINGLE: Final = 100_000
@@ -115,7 +114,7 @@ class ReviewerBook:
         while len(self._single) > MAX_SINGLE:
             self._drop(next(iter(self._single)))
 
-    def decide(self, decision: StaffDecision, day: int, conclusion: Conclusion) -> None:
+    def decide(self, decision: VerdictDecision, day: int, conclusion: Conclusion) -> None:
         """Apply a verdict on a reviewer that came into force on a day."""
         history = self.histories.get(decision.subject_id)
         if history is None:

@@ -13,33 +13,33 @@ from hypothesis import strategies as st
 
 from stream.config import Settings
 from stream.contract.events import AnyEvent
+from stream.core.aggregation.aggregator import Aggregator, Books
+from stream.core.aggregation.conclusions_in_force import ConclusionsInForce
 from stream.core.baseline.day_sums import DaySums, quantize
+from stream.core.baseline.market_totals import MarketTotals
 from stream.core.detector import Detector
-from stream.core.model.flips import Flip
-from stream.core.model.strata import DAY
-from stream.core.staff.accused import CONCLUSION_DELAY_DAYS, AccusedStaff
-from stream.core.staff.aggregator import Books, StaffAggregator
-from stream.core.staff.history import StaffHistory, end_of_day
-from stream.core.staff.market_totals import MarketTotals
-from stream.core.staff.messages import (
-    ClientReport,
+from stream.core.messages.conclusions import (
+    CONCLUSION_DELAY_DAYS,
     Conclusion,
-    DayReport,
-    DayRequest,
-    LinkedReport,
-    Message,
     NamedReviewer,
-    ReviewerReport,
     RingMembers,
-    StaffFinding,
-    StaffReport,
     conclusion_parts,
-    decode_message,
-    encode_message,
+)
+from stream.core.messages.reports import (
+    ClientReport,
+    DayReport,
+    LinkedReport,
+    ReportedFlip,
+    ReviewerReport,
+    StaffReport,
     report_parts,
 )
-from stream.core.staff.reviewer_book import ReviewerBook
-from stream.core.staff.ring_book import RingBook
+from stream.core.messages.wire import DayRequest, Message, decode_message, encode_message
+from stream.core.model.flips import Flip
+from stream.core.model.strata import DAY, end_of_day
+from stream.core.reviewers.reviewer_book import ReviewerBook
+from stream.core.rings.ring_book import RingBook
+from stream.core.staff.history import StaffHistory
 from stream.core.staff.staff_book import StaffBook
 from stream.core.staff.watches import STAFF_WATCHES
 from stream.market import simulate
@@ -49,7 +49,7 @@ from stream.offline.replay import replay
 REPORTERS = 3
 
 
-def finding(reporter: int, day: int, number: int, seller_id: str) -> StaffFinding:
+def finding(reporter: int, day: int, number: int, seller_id: str) -> ReportedFlip:
     at = (day + (number + 1) / 100 + reporter / 1000) * DAY
     flip = Flip(
         at,
@@ -69,7 +69,7 @@ def finding(reporter: int, day: int, number: int, seller_id: str) -> StaffFindin
         None,
         None,
     )
-    return StaffFinding(seller_id, f"e{reporter}/{day}/{number}", 0.5, flip)
+    return ReportedFlip(seller_id, f"e{reporter}/{day}/{number}", 0.5, flip)
 
 
 def reports(reporter: int, days: list[int], seller_id: str = "s") -> list[DayReport]:
@@ -95,7 +95,7 @@ class Outcome:
         self.conclusions: list[Conclusion] = []
         rings = RingBook(lambda *_: None, {"staff": math.inf, "link": math.inf})
         reviewers = ReviewerBook(REPORTERS, lambda *_: None, math.inf)
-        self.aggregator = StaffAggregator(
+        self.aggregator = Aggregator(
             REPORTERS, Books(StaffBook(self._evaluate), rings, reviewers), lambda _: None, lambda _: None
         )
 
@@ -237,7 +237,7 @@ def test_accusation_names_the_main_seller_of_the_flips() -> None:
 
 
 def test_accusation_counts_after_the_delay_and_no_task_runs_ahead_of_it() -> None:
-    accused = AccusedStaff(version=1)
+    accused = ConclusionsInForce(version=1)
     assert accused.events_before() == math.inf
     accused.start(100)
     assert accused.events_before() == (100 + CONCLUSION_DELAY_DAYS + 1) * DAY  # no accusation counts earlier
@@ -283,7 +283,7 @@ def test_replay_equals_tasks_that_are_fed_in_time_order(tmp_path: Path, partitio
         raised += [alert.alert_id for alert in tasks.deliver()]
     assert sorted(raised) == sorted(found)
     assert raised
-    assert result.state_digest == {str(number): task.state.digest() for number, task in enumerate(tasks.tasks)}
+    assert result.state_digest == {str(number): task.rows.digest() for number, task in enumerate(tasks.tasks)}
 
 
 @pytest.mark.slow
@@ -296,14 +296,14 @@ def test_staff_evidence_survives_a_restore_at_any_time() -> None:
             tasks.apply(event, event.occurred_at.timestamp())
         if number % 5000 == 4999:
             for kept, task in zip(rows, restored.tasks, strict=True):
-                kept.update(task.state.changed())
+                kept.update(task.rows.changed())
             new_tasks = [Detector(3, "digest", number, 2) for number in range(2)]
             for kept, task in zip(rows, new_tasks, strict=True):
-                task.state.restore((key, value) for key, value in kept.items() if value is not None)
+                task.rows.restore((key, value) for key, value in kept.items() if value is not None)
             restored.tasks = new_tasks
-    assert [task.state.digest() for task in continuous.tasks] == [task.state.digest() for task in restored.tasks]
+    assert [task.rows.digest() for task in continuous.tasks] == [task.rows.digest() for task in restored.tasks]
     assert any(task.state.aggregator.staff.histories for task in continuous.tasks)
-    assert any(task.state.accused.accused for task in continuous.tasks)
+    assert any(task.state.conclusions.accused for task in continuous.tasks)
 
 
 def test_task_that_waits_announces_its_days() -> None:
@@ -435,7 +435,7 @@ def test_large_message_stays_below_the_default_limit_of_a_topic() -> None:
         1 / 3,
         "USD",
     )
-    latest = [StaffFinding(longest, longest[:64], 1 / 3, flip)] * 60
+    latest = [ReportedFlip(longest, longest[:64], 1 / 3, flip)] * 60
     staff = [StaffReport(actor_id=longest, first_seen=1 / 3, latest=latest, latest_removed=latest)] * 20
     assert (
         max(
@@ -472,7 +472,7 @@ def test_idle_tasks_are_asked_for_days_and_report_them_in_the_end() -> None:
             task.on_idle()
         bus.deliver()
     assert tasks[0].state.aggregator.progress.reported_through == {0: 103, 1: 103, 2: 103}
-    assert [task.state.accused.concluded_through for task in tasks] == [103, 103, 103]
+    assert [task.state.conclusions.concluded_through for task in tasks] == [103, 103, 103]
     assert [task.state.requested_through for task in tasks] == [-1, -1, -1]
 
 
@@ -480,6 +480,6 @@ def test_a_request_survives_a_restart() -> None:
     task = Detector(3, "digest", 1, 2)
     task.on_message(DayRequest(reporter=1, day=7))
     restored = Detector(3, "digest", 1, 2)
-    restored.state.restore((key, value) for key, value in task.state.changed() if value is not None)
+    restored.rows.restore((key, value) for key, value in task.rows.changed() if value is not None)
     restored.on_idle()
     assert [message.through for message in restored.outbox if isinstance(message, DayReport)] == [7]

@@ -10,16 +10,18 @@ import pytest
 
 from stream.contract.alerts import Alert
 from stream.contract.events import Verdict
+from stream.core.alerting import ring_alerts
 from stream.core.alerting.policy import AlertPolicy
+from stream.core.baseline.market_totals import MarketTotals
+from stream.core.messages.conclusions import RingMembers
+from stream.core.messages.reports import ClientReport, DayReport, LinkedReport, ReportedFlip, StaffReport
+from stream.core.model.decisions import VerdictDecision
 from stream.core.model.encoding import encode
 from stream.core.model.flips import Flip
 from stream.core.model.strata import DAY
-from stream.core.staff.connectors import MAX_TIED, Connector, LookedUp
-from stream.core.staff.decisions import StaffDecision
-from stream.core.staff.market_totals import MarketTotals
-from stream.core.staff.messages import ClientReport, DayReport, LinkedReport, RingMembers, StaffFinding, StaffReport
-from stream.core.staff.ring_book import RingBook
-from stream.core.staff.rings import MAX_MEMBERS, RingView
+from stream.core.rings.connectors import MAX_TIED, Connector, LookedUp
+from stream.core.rings.ring_book import RingBook
+from stream.core.rings.ring_view import MAX_MEMBERS, RingView
 
 THRESHOLDS = {"staff": math.log(11), "link": math.log(333)}
 
@@ -42,12 +44,12 @@ class Book:
         return self.book.update(connectors, day)
 
 
-def finding(seller_id: str, day: float, number: int = 0) -> StaffFinding:
+def finding(seller_id: str, day: float, number: int = 0) -> ReportedFlip:
     at = day * DAY
     flip = Flip(
         at, at - DAY, f"r{number}", "p", 3.0, False, False, None, 4, ("a",), False, 2, 5, None, None, None
     )  # fmt: skip
-    return StaffFinding(seller_id, f"{seller_id}/{day}/{number}", 0.5, flip)
+    return ReportedFlip(seller_id, f"{seller_id}/{day}/{number}", 0.5, flip)
 
 
 def staff_day(reporter: int, day: int, clients: dict[str, tuple[int, float]], actor_id: str = "a") -> DayReport:
@@ -262,11 +264,11 @@ def test_a_confirmed_ring_stays_so_until_it_ends() -> None:
     book = Book()
     (ring,) = book.day(1, linked_day(1, *(linked(f"s{number}", 5.0, 1) for number in range(4))))
     connector = book.book.connectors["link/k"]
-    book.book.decide(StaffDecision(2 * DAY, ring.ring_id, "confirmed", 0.0), 2)
+    book.book.decide(VerdictDecision(2 * DAY, ring.ring_id, "confirmed", 0.0), 2)
     assert connector.confirmed
-    book.book.decide(StaffDecision(3 * DAY, ring.ring_id, "inconclusive", 0.0), 3)
+    book.book.decide(VerdictDecision(3 * DAY, ring.ring_id, "inconclusive", 0.0), 3)
     assert not connector.confirmed
-    book.book.decide(StaffDecision(4 * DAY, ring.ring_id, "confirmed", 0.0), 4)
+    book.book.decide(VerdictDecision(4 * DAY, ring.ring_id, "confirmed", 0.0), 4)
     book.day(9, linked_day(9, *(linked(f"s{number}", -4.0, 9) for number in range(4))))
     assert connector.fell_apart_at is not None
     assert not connector.confirmed
@@ -276,7 +278,7 @@ def test_a_confirmed_ring_stays_so_until_it_ends() -> None:
 def test_a_verdict_on_a_ring(verdict: Verdict, ends: bool) -> None:
     book = Book()
     (ring,) = book.day(1, linked_day(1, *(linked(f"s{number}", 5.0, 1) for number in range(4))))
-    decision = StaffDecision(5 * DAY, ring.ring_id, verdict, 40 * DAY)
+    decision = VerdictDecision(5 * DAY, ring.ring_id, verdict, 40 * DAY)
     assert [one.members for one in book.book.decide(decision, 5)] == ([[]] if ends else [])
     earlier = [msgspec.structs.replace(linked(f"s{number}", 9.0, 8), first_flip_at=DAY) for number in range(4)]
     book.day(8, linked_day(8, *earlier))  # the windows began before the verdict
@@ -296,7 +298,7 @@ def test_a_muted_ring_and_a_confirmed_one_raise_no_alert() -> None:
     def alerts(day: int) -> list[Alert]:
         connector.alerted_at.clear()
         connector.finding = None
-        return policy.evaluate_ring(view, connector.latest, market, day)
+        return ring_alerts.evaluate(policy, view, connector.latest, market, day)
 
     (alert,) = alerts(1)
     assert (alert.kind, alert.subject.id) == ("ring.linked", connector.ring_id)
@@ -310,7 +312,7 @@ def test_a_muted_ring_and_a_confirmed_one_raise_no_alert() -> None:
 def test_a_verdict_that_clears_a_staff_member_ends_the_ring() -> None:
     book = Book()
     book.day(3, staff_day(0, 3, CLIENTS), flips=30, expected=20.0)
-    (ended,) = book.book.clear_staff(StaffDecision(4 * DAY, "a", "dismissed", 0.0), 4)
+    (ended,) = book.book.clear_staff(VerdictDecision(4 * DAY, "a", "dismissed", 0.0), 4)
     assert ended.members == []
     assert book.book.connectors["staff/a"].members == {}
 

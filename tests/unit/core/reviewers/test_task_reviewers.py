@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
+from stream.core.aggregation.conclusions_in_force import ConclusionsInForce
+from stream.core.messages.conclusions import CONCLUSION_DELAY_DAYS, Conclusion, NamedReviewer, WatchedReviewer
+from stream.core.messages.reports import ReviewerReport
 from stream.core.model.flip_windows import MAX_WINDOWS
-from stream.core.staff.accused import CONCLUSION_DELAY_DAYS, AccusedStaff
-from stream.core.staff.messages import Conclusion, NamedReviewer, ReviewerReport, WatchedReviewer
-from stream.core.staff.task_reviewers import TaskReviewers
-from tests.unit.core.staff.test_reviewer_book import finding
+from stream.core.reviewers.task_reviewers import TaskReviewers
+from tests.unit.core.reviewers.test_reviewer_book import finding
 
 
 def _restored(reviewers: TaskReviewers) -> TaskReviewers:
@@ -71,13 +72,13 @@ def test_nothing_is_kept_while_the_watch_is_off() -> None:
 
 
 def test_conclusions_count_a_month_later_also_after_a_restart() -> None:
-    accused = AccusedStaff(version=1)
+    accused = ConclusionsInForce(version=1)
     accused.start(10)
     conclusion = Conclusion(day=20, accused=[], withdrawn=[])
     conclusion.watched = [WatchedReviewer(20, "u", is_watched=True)]
     conclusion.reviewers = [NamedReviewer(20, "u", [("s1", "r1"), ("s2", "r2"), ("s1", "r3")])]
     accused.on_conclusion(conclusion)
-    accused = msgspec.json.decode(msgspec.json.encode(accused), type=AccusedStaff)
+    accused = msgspec.json.decode(msgspec.json.encode(accused), type=ConclusionsInForce)
     before = 19 + CONCLUSION_DELAY_DAYS
     assert accused.reviewers.take_watched(before) == []
     assert accused.reviewers.advance(before) == set()
@@ -89,7 +90,7 @@ def test_conclusions_count_a_month_later_also_after_a_restart() -> None:
 
 
 def test_what_a_reviewer_turned_is_replaced_and_ends_and_is_erased() -> None:
-    reviewers = AccusedStaff(version=1).reviewers
+    reviewers = ConclusionsInForce(version=1).reviewers
     reviewers.pending = [
         NamedReviewer(1, "u", [("s1", "r1")]),
         NamedReviewer(2, "u", [("s2", "r2")]),

@@ -1,0 +1,1 @@
+"""What tasks tell each other on `integrity.evidence.v1`."""

@@ -1,0 +1,1 @@
+"""Reviewers: who turns critical reviews for money."""

@@ -1,0 +1,1 @@
+"""Rings: sellers that one broker serves, tied by staff or by links."""
