@@ -17,6 +17,7 @@ from stream.contract.alerts import EvidencePart, Ring, TurnedReview
 from stream.contract.cases import Case, CaseVerdict, Effect
 from stream.offline import ring_words
 from stream.offline.extortion_words import extorted_sentence
+from stream.offline.memberships import Membership
 from stream.ops.case_report import CaseReport, PrecisionRow
 from stream.ops.statement import odds
 
@@ -93,14 +94,21 @@ def _cell(text: str, size: int) -> str:
     return set_cell_size(shown, size) if cell_len(shown) <= size else f"{set_cell_size(shown, size - 1)}…"
 
 
-def page(case: Case, width: int) -> list[str]:
-    """Return everything about a case in sections; a section without content is left out."""
+def page(case: Case, width: int, rings: Iterable[Membership] = ()) -> list[str]:
+    """Return everything about a case in sections; a section without content is left out.
+
+    Args:
+        case: The case.
+        width: Of the lines, at least LEAST_WIDTH.
+        rings: What rings have to do with its subject.
+    """
     sections: dict[str, Iterable[str]] = {
         "Claim": _claim(case, width),
         "The ring": (line for one in ring_words.ring_sentences(case) for line in fold(one, width)),
         ring_words.members_title(case): (
             line for one in ring_words.shown_members(case) for line in fold(ring_words.member_line(one), width, 4)
         ),
+        "Rings": (line for one in rings for line in fold(membership_line(one), width)),
         "For the seller": (
             line for one in case.extorted for line in fold(extorted_sentence(one, case), width)
         ),
@@ -148,6 +156,12 @@ def page(case: Case, width: int) -> list[str]:
             lines += ["", title, *content]
     patterns = "".join(f", {name} {score:.2f}" for name, score in case.patterns.items())
     return [*lines, "", *fold(f"Model {case.model_version}, settings {case.config_digest}{patterns}.", width, 0)]
+
+
+def membership_line(one: Membership) -> str:
+    """Return what a ring has to do with a subject in one line, with the ring's case."""
+    end = one.claim if one.claim.endswith(".") else f"{one.claim}."
+    return f"{one.what}: {one.name}, {end} Its case is {one.case.case_id}."
 
 
 def _heading(case: Case, width: int) -> list[str]:

@@ -12,6 +12,7 @@ from stream.cli.input_file import check_output
 from stream.cli.option_values import check_choices
 from stream.cli.output import fail, print_json, results, say, warn
 from stream.contract.cases import Case, CaseState
+from stream.offline.memberships import memberships
 from stream.offline.ring_words import ring_at_present
 
 _STATES: Final = get_args(CaseState)
@@ -103,7 +104,8 @@ def case(
             raise typer.BadParameter(f"--statement takes a file that ends with {' or '.join(_FORMATS)}: {statement}")
         check_output(statement)
     settings, kafka = connected_settings("cases")
-    found = case_topic.find(case_topic.read(settings, kafka, warn).cases, case_id)
+    known = case_topic.read(settings, kafka, warn).cases
+    found = case_topic.find(known, case_id)
     if statement is not None:
         try:
             text = (html if statement.suffix == ".html" else markdown)(found, settings)
@@ -114,4 +116,5 @@ def case(
     elif json:
         print_json(found)
     else:
-        _print(case_pages.page(found, max(results.width, case_pages.LEAST_WIDTH)))
+        rings = memberships(found.subject, known.values())
+        _print(case_pages.page(found, max(results.width, case_pages.LEAST_WIDTH), rings))

@@ -26,6 +26,7 @@ from stream.contract.events import CaseAssigned
 from stream.core.cases.alerts import in_force
 from stream.core.cases.transitions import waiting_verdict
 from stream.offline.extortion_words import extorted_sentence
+from stream.offline.memberships import memberships
 from stream.offline.ring_words import shown_members
 from stream.ops import statement
 
@@ -112,7 +113,7 @@ class Pages:
             badges=case_view.badges(case),
             picture=pictures.evidence(case, case_view.marks(case)),
             ring=ring_view.ring_section(case, linked),
-            memberships=ring_view.memberships(case.subject, model.rings_of(case.subject)),
+            memberships=memberships(case.subject, model.rings_of(case.subject)),
             extorted=[
                 (extorted_sentence(one, case), _others(case, "reviewer", linked.get(one.reviewer_id, [])))
                 for one in case.extorted

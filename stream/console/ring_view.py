@@ -1,17 +1,17 @@
-"""What a case's page shows of rings, as plain values for its template: the ring itself, and the rings of a subject.
+"""What the page of a ring's case shows of the ring, as plain values for its template.
 
 Invariant: pure. Nothing here says more of a seller than the ring's case does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from markupsafe import Markup
 
 from stream.console import pictures
-from stream.contract.alerts import ConnectorRef, RingMember, Subject
+from stream.contract.alerts import ConnectorRef, RingMember
 from stream.contract.cases import Case
 from stream.offline import ring_words
 
@@ -43,23 +43,6 @@ class RingSection(NamedTuple):
     total: int
 
 
-class Membership(NamedTuple):
-    """What a ring's case has to do with a subject.
-
-    Attributes:
-        what: In words, such as "Belongs to a ring".
-        case: The ring's case.
-        name, claim: The ring, and what ties it or how it has ended.
-        member: The subject as a member at present; None if it is none.
-    """
-
-    what: str
-    case: Case
-    name: str
-    claim: str
-    member: RingMember | None
-
-
 def ring_section(case: Case, cases: Mapping[str, Sequence[Case]]) -> RingSection | None:
     """Return the section about a ring; None if the case is about something else.
 
@@ -84,23 +67,3 @@ def ring_section(case: Case, cases: Mapping[str, Sequence[Case]]) -> RingSection
         shown=len(case.evidence.reviews),
         total=case.evidence.flips,
     )
-
-
-def memberships(subject: Subject, rings: Iterable[Case]) -> list[Membership]:
-    """Return what rings have to do with a subject that their cases name."""
-    return [_membership(subject, case) for case in rings]
-
-
-def _membership(subject: Subject, case: Case) -> Membership:
-    ring = ring_words.ring_at_present(case)
-    assert ring is not None
-    is_past = not ring.members
-    member = None
-    if subject.type == "seller":
-        member = next((one for one in ring.members if one.seller_id == subject.id), None)
-        what = "Belongs to a ring" if member is not None else "Belonged to a ring"
-    else:
-        is_past = is_past or all(one.id != subject.id for one in ring.connectors)
-        what = "Tied a ring" if is_past else "Ties a ring"
-    claim = ring_words.ring_end(ring) or ring_words.ring_claim(ring)
-    return Membership(what, case, ring_words.subject_name(case.subject, ring), claim, member)

@@ -32,6 +32,7 @@ from stream.core.model.flip_windows import MAX_WINDOWS
 from stream.core.model.strata import DAY, end_of_day
 from stream.core.reviewers.reviewer_book import ReviewerBook
 from stream.core.reviewers.reviewer_history import ReviewerHistory
+from stream.core.rings.connector_book import ConnectorBook
 from stream.core.rings.ring_book import RingBook
 from stream.core.rings.ring_view import RingView
 from stream.core.risk_set import RiskSet
@@ -72,15 +73,15 @@ class Detector:
         watches_reviewers: bool = False,
     ) -> None:
         self._policy = AlertPolicy(budget, config_digest)
-        rings = RingBook(
-            self._report_ring,
+        connectors = ConnectorBook(
             {
                 "staff": self._policy.log_ring_thresholds["ring.insider"],
                 "link": self._policy.log_ring_thresholds["ring.linked"],
-            },
+            }
         )
+        rings = RingBook(connectors, self._report_ring)
         reviewers = ReviewerBook(tasks, self._report_reviewer, self._policy.log_thresholds["reviewer"])
-        books = Books(StaffBook(self._evaluate_staff), rings, reviewers)
+        books = Books(StaffBook(self._evaluate_staff), connectors, rings, reviewers)
         self.state = State(number, tasks, books, pseudonyms, rules, watches_reviewers)
         self.rows = StateRows(self.state)
         self.outbox: list[Message] = []

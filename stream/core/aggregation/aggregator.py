@@ -23,6 +23,7 @@ from stream.core.model.decisions import HeldCaseEvent, VerdictDecision
 from stream.core.model.encoding import ROW_VERSION, decode, encode
 from stream.core.model.strata import DAY, FOLLOW_UP_SECONDS
 from stream.core.reviewers.reviewer_book import ReviewerBook
+from stream.core.rings.connector_book import ConnectorBook
 from stream.core.rings.ring_book import RingBook
 from stream.core.staff.staff_book import StaffBook
 
@@ -66,6 +67,7 @@ class Books(NamedTuple):
     """What the aggregator evaluates at the end of a day."""
 
     staff: StaffBook
+    connectors: ConnectorBook
     rings: RingBook
     reviewers: ReviewerBook
 
@@ -87,7 +89,7 @@ class Aggregator:
 
     def __init__(self, reporters: int, books: Books, decide: DecideCase, close: Callable[[float], None]) -> None:
         self.progress = Progress(version=ROW_VERSION)
-        self.staff, self.rings, self.reviewers = books
+        self.staff, self.connectors, self.rings, self.reviewers = books
         self.rings.findings_of = self.staff.findings_of
         self.unconcluded: dict[str, DayReport] = {}
         self.changed_unconcluded: set[str] = set()
@@ -163,7 +165,7 @@ class Aggregator:
             if decision is None:  # no verdict in force
                 continue
             if event.subject.type == "ring":
-                for connector in self.rings.connectors_of(decision.subject_id) if decision.clears else ():
+                for connector in self.connectors.connectors_of(decision.subject_id) if decision.clears else ():
                     self.staff.clear_of_ring(connector, decided_on, conclusion)
                 conclusion.rings += self.rings.decide(decision, decided_on)
             elif event.subject.type == "reviewer":
@@ -201,13 +203,13 @@ class Aggregator:
 
     def _evaluate_rings(self, day_reports: list[DayReport], day: int, conclusion: Conclusion) -> None:
         """Evaluate the connectors that a day's reports are about; add to the conclusion's rings."""
-        connectors = self.rings.add_day(day, day_reports)
+        connectors = self.connectors.add_day(day, day_reports)
         for connector in connectors:
             if connector.type == "link":
-                self.rings.evaluate(connector, day)
+                self.connectors.evaluate(connector, day)
                 continue
-            looked_up = self.staff.looked_up(connector, self.progress.market, day, self.rings.sellers)
-            self.rings.evaluate(connector, day, looked_up)
+            looked_up = self.staff.looked_up(connector, self.progress.market, day, self.connectors.sellers)
+            self.connectors.evaluate(connector, day, looked_up)
             if connector.ties_clients:
                 self.staff.accuse_for_ring(connector, day, conclusion)
         conclusion.rings += self.rings.update(connectors, day)

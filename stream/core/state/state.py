@@ -112,7 +112,7 @@ class State:
             codec.ACCUSED: set(),
             codec.UNCONCLUDED: self.aggregator.changed_unconcluded,
             codec.STAFF_HISTORY: books.staff.changed,
-            codec.CONNECTOR: books.rings.changed,
+            codec.CONNECTOR: books.connectors.changed,
             codec.TASK_REVIEWER: self.reviewers.changed,
             codec.REVIEWER_HISTORY: books.reviewers.changed,
             codec.CASE: self.cases.changed,

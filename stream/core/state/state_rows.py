@@ -43,7 +43,7 @@ class StateRows:
             codec.ACCUSED: lambda _: encode(state.conclusions),
             codec.UNCONCLUDED: state.aggregator.unconcluded_row,
             codec.STAFF_HISTORY: state.aggregator.staff.row,
-            codec.CONNECTOR: state.aggregator.rings.row,
+            codec.CONNECTOR: state.aggregator.connectors.row,
             codec.TASK_REVIEWER: state.reviewers.row,
             codec.REVIEWER_HISTORY: state.aggregator.reviewers.row,
             codec.CASE: state.cases.row,
@@ -93,7 +93,7 @@ class StateRows:
         yield codec.CLIENT_EXPOSURE, (one.name for staff in state.staff.values() for one in staff.clients.values())
         yield codec.UNCONCLUDED, state.aggregator.unconcluded
         yield codec.STAFF_HISTORY, state.aggregator.staff.histories
-        yield codec.CONNECTOR, state.aggregator.rings.connectors
+        yield codec.CONNECTOR, state.aggregator.connectors.connectors
         yield codec.TASK_REVIEWER, state.reviewers.names()
         yield codec.REVIEWER_HISTORY, state.aggregator.reviewers.histories
         yield codec.CASE, state.cases.cases
@@ -199,7 +199,7 @@ class StateRows:
             codec.PROGRESS: state.aggregator.load_progress,
             codec.UNCONCLUDED: state.aggregator.load_unconcluded,
             codec.STAFF_HISTORY: state.aggregator.staff.load,
-            codec.CONNECTOR: state.aggregator.rings.load,
+            codec.CONNECTOR: state.aggregator.connectors.load,
             codec.TASK_REVIEWER: state.reviewers.load,
             codec.REVIEWER_HISTORY: state.aggregator.reviewers.load,
             codec.CASE: state.cases.load,

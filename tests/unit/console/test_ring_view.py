@@ -18,7 +18,7 @@ from stream.console.decisions import Decisions
 from stream.console.odds_bars import groups
 from stream.console.readings import accused_staff
 from stream.console.services import Services
-from stream.contract.alerts import ConnectorRef, Link, Subject
+from stream.contract.alerts import ConnectorRef, Link
 from stream.contract.cases import Case
 from stream.contract.events import CaseSubject
 from stream.ops.statement import odds
@@ -216,17 +216,6 @@ def test_a_merged_ring_is_marked_and_leads_to_the_other_one() -> None:
 def test_other_cases_have_no_ring(case: Case) -> None:
     assert ring_view.ring_section(case, {}) is None
     assert pictures.timeline(case) == ""
-
-
-def test_who_is_no_member_any_more_belonged_to_the_ring() -> None:
-    case = ring_case()
-    assert case.ring is not None
-    left, *stayed = case.ring.members
-    case = msgspec.structs.replace(case, ring=msgspec.structs.replace(case.ring, members=stayed))
-    (gone,) = ring_view.memberships(Subject("seller", left.seller_id), [case])
-    (here,) = ring_view.memberships(Subject("seller", stayed[0].seller_id), [case])
-    assert (gone.what, gone.member) == ("Belonged to a ring", None)
-    assert (here.what, here.member) == ("Belongs to a ring", stayed[0])
 
 
 def _decisions(console: Console) -> Decisions:

@@ -38,6 +38,7 @@ from stream.core.messages.wire import DayRequest, Message, decode_message, encod
 from stream.core.model.flips import Flip
 from stream.core.model.strata import DAY, end_of_day
 from stream.core.reviewers.reviewer_book import ReviewerBook
+from stream.core.rings.connector_book import ConnectorBook
 from stream.core.rings.ring_book import RingBook
 from stream.core.staff.history import StaffHistory
 from stream.core.staff.staff_book import StaffBook
@@ -93,10 +94,11 @@ class Outcome:
     def __init__(self) -> None:
         self.evaluated: list[tuple[str, int, int, float]] = []
         self.conclusions: list[Conclusion] = []
-        rings = RingBook(lambda *_: None, {"staff": math.inf, "link": math.inf})
+        connectors = ConnectorBook({"staff": math.inf, "link": math.inf})
+        rings = RingBook(connectors, lambda *_: None)
         reviewers = ReviewerBook(REPORTERS, lambda *_: None, math.inf)
         self.aggregator = Aggregator(
-            REPORTERS, Books(StaffBook(self._evaluate), rings, reviewers), lambda _: None, lambda _: None
+            REPORTERS, Books(StaffBook(self._evaluate), connectors, rings, reviewers), lambda _: None, lambda _: None
         )
 
     def _evaluate(self, history: StaffHistory, market: MarketTotals, day: int, watches: list[int]) -> None:

@@ -19,6 +19,7 @@ from stream.core.model.decisions import VerdictDecision
 from stream.core.model.encoding import encode
 from stream.core.model.flips import Flip
 from stream.core.model.strata import DAY
+from stream.core.rings.connector_book import ConnectorBook
 from stream.core.rings.connectors import MAX_TIED, Connector, LookedUp
 from stream.core.rings.ring_book import RingBook
 from stream.core.rings.ring_view import MAX_MEMBERS, RingView
@@ -31,7 +32,8 @@ class Book:
 
     def __init__(self) -> None:
         self.reported: list[RingView] = []
-        self.book = RingBook(lambda ring, findings, day: self.reported.append(ring), THRESHOLDS)  # type: ignore[arg-type]
+        self.book = ConnectorBook(THRESHOLDS)  # type: ignore[arg-type]
+        self.rings = RingBook(self.book, lambda ring, findings, day: self.reported.append(ring))
 
     def day(
         self, day: int, *reports: DayReport, flips: int = 0, expected: float = 0.0, accused: bool = False
@@ -41,7 +43,7 @@ class Book:
         for connector in connectors:
             looked_up = LookedUp(1.0, flips, expected, self.book.sellers, accused)
             self.book.evaluate(connector, day, looked_up if connector.type == "staff" else None)
-        return self.book.update(connectors, day)
+        return self.rings.update(connectors, day)
 
 
 def finding(seller_id: str, day: float, number: int = 0) -> ReportedFlip:
@@ -264,11 +266,11 @@ def test_a_confirmed_ring_stays_so_until_it_ends() -> None:
     book = Book()
     (ring,) = book.day(1, linked_day(1, *(linked(f"s{number}", 5.0, 1) for number in range(4))))
     connector = book.book.connectors["link/k"]
-    book.book.decide(VerdictDecision(2 * DAY, ring.ring_id, "confirmed", 0.0), 2)
+    book.rings.decide(VerdictDecision(2 * DAY, ring.ring_id, "confirmed", 0.0), 2)
     assert connector.confirmed
-    book.book.decide(VerdictDecision(3 * DAY, ring.ring_id, "inconclusive", 0.0), 3)
+    book.rings.decide(VerdictDecision(3 * DAY, ring.ring_id, "inconclusive", 0.0), 3)
     assert not connector.confirmed
-    book.book.decide(VerdictDecision(4 * DAY, ring.ring_id, "confirmed", 0.0), 4)
+    book.rings.decide(VerdictDecision(4 * DAY, ring.ring_id, "confirmed", 0.0), 4)
     book.day(9, linked_day(9, *(linked(f"s{number}", -4.0, 9) for number in range(4))))
     assert connector.fell_apart_at is not None
     assert not connector.confirmed
@@ -279,7 +281,7 @@ def test_a_verdict_on_a_ring(verdict: Verdict, ends: bool) -> None:
     book = Book()
     (ring,) = book.day(1, linked_day(1, *(linked(f"s{number}", 5.0, 1) for number in range(4))))
     decision = VerdictDecision(5 * DAY, ring.ring_id, verdict, 40 * DAY)
-    assert [one.members for one in book.book.decide(decision, 5)] == ([[]] if ends else [])
+    assert [one.members for one in book.rings.decide(decision, 5)] == ([[]] if ends else [])
     earlier = [msgspec.structs.replace(linked(f"s{number}", 9.0, 8), first_flip_at=DAY) for number in range(4)]
     book.day(8, linked_day(8, *earlier))  # the windows began before the verdict
     assert book.book.connectors["link/k"].is_ring != ends
@@ -312,7 +314,7 @@ def test_a_muted_ring_and_a_confirmed_one_raise_no_alert() -> None:
 def test_a_verdict_that_clears_a_staff_member_ends_the_ring() -> None:
     book = Book()
     book.day(3, staff_day(0, 3, CLIENTS), flips=30, expected=20.0)
-    (ended,) = book.book.clear_staff(VerdictDecision(4 * DAY, "a", "dismissed", 0.0), 4)
+    (ended,) = book.rings.clear_staff(VerdictDecision(4 * DAY, "a", "dismissed", 0.0), 4)
     assert ended.members == []
     assert book.book.connectors["staff/a"].members == {}
 
@@ -373,7 +375,7 @@ def test_rows_are_restored_and_inactive_connectors_are_dropped() -> None:
         other.book.load(name, row)
     assert other.book.connectors == book.book.connectors
     book.book.changed.clear()
-    (ended,) = book.book.drop_inactive(3 * DAY, 700)
+    (ended,) = book.rings.drop_inactive(3 * DAY, 700)
     assert (ended.day, ended.members) == (700, [])
     assert set(book.book.connectors) == {"staff/a"}
     assert book.book.changed == {"link/k"}
@@ -385,3 +387,19 @@ def test_flips_of_a_link_are_kept_once_and_bounded() -> None:
     for day in range(100):
         connector.add_latest([finding("s", day), finding("s", day)])
     assert [one.flip.at for one in connector.latest] == [day * DAY for day in range(40, 100)]
+
+
+def test_a_seller_leaves_the_links_that_its_report_names_no_more() -> None:
+    book = Book()
+    strong = [linked(f"s{number}", 5.0, 1) for number in range(4)]
+    book.day(1, linked_day(1, *strong))
+    assert book.book.connectors["link/k"].is_ring
+    restored = ConnectorBook(THRESHOLDS)  # type: ignore[arg-type]
+    restored.load("link/k", book.book.row("link/k") or b"")
+    moved = [msgspec.structs.replace(one, links={"other": "device"}) for one in strong[:3]]
+    fallen = book.day(2, linked_day(2, *moved))
+    assert [one.members for one in fallen] == [[]]
+    assert not book.book.connectors["link/k"].is_ring
+    assert set(book.book.connectors["link/k"].members) == {"s3"}
+    restored.add_day(2, [linked_day(2, *moved)])  # what is derived is the same after a restart
+    assert set(restored.connectors["link/k"].members) == {"s3"}
