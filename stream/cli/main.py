@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 
 import typer
-from kafka.errors import KafkaError
 
 from stream import config
 from stream.cli import (
@@ -36,7 +35,7 @@ cli = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Find the sellers and staff behind critical reviews that are upgraded or deleted for money.",
+    help="Find the sellers, staff and brokers behind critical reviews that are upgraded or deleted for money.",
 )
 cli.add_typer(topics.group, name="topics")
 cli.add_typer(dead_letters.group, name="dlq")
@@ -62,17 +61,24 @@ for command in (
 
 def main() -> None:
     """Run the command. An error that a person can correct is one line, without a stack trace."""
-    from stream.ops.kafka_distribution import BrokerError
-
     prepare_output()
     try:
         cli()
     except (KeyError, IndexError):  # errors of the program
         raise
-    except (config.SettingsError, BrokerError, KafkaError, LookupError, OSError) as error:
+    except _correctable() as error:
         say(f"{type(error).__name__}: {error}", "red")
         sys.exit(2 if isinstance(error, config.SettingsError) else 1)
     except KeyboardInterrupt:
         sys.exit(130)
     finally:
         finish_output()
+
+
+def _correctable() -> tuple[type[Exception], ...]:
+    """Return the types of errors that a person can correct. It is called at an error: importing these takes long."""
+    from kafka.errors import KafkaError
+
+    from stream.ops.kafka_distribution import BrokerError
+
+    return config.SettingsError, BrokerError, KafkaError, LookupError, OSError

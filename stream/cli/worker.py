@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pydantic import SecretStr
@@ -16,7 +16,9 @@ from stream.cli.connect import connected_settings
 from stream.cli.input_file import reading
 from stream.cli.offline import Input, Sort
 from stream.cli.output import fail, messages, print_fields, print_json, print_paragraph, say, stopped_by, warn
-from stream.ops.line_check import CheckResult
+
+if TYPE_CHECKING:
+    from stream.ops.line_check import CheckResult
 
 
 def worker() -> None:
