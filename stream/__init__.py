@@ -1,4 +1,4 @@
-"""Volteface: finds the sellers and staff behind critical reviews that are upgraded or deleted for money."""
+"""Volteface: finds the sellers, staff and brokers behind critical reviews that are upgraded or deleted for money."""
 
 from typing import Final
 
