@@ -53,12 +53,12 @@ lint: install
 	$(BIN)/lint-imports
 
 check: lint
-	$(BIN)/pytest -q -m "not kafka and not browser and not slow and not stack and not image" --numprocesses=auto --dist=worksteal
+	$(BIN)/pytest -q -m "not kafka and not browser and not slow and not long and not stack and not image" --numprocesses=auto --dist=worksteal
 
 test: lint
 	$(BIN)/pytest -q -m "not long and not stack and not image" --numprocesses=$(PROCESSES) --dist=loadgroup --durations=30
 
-# What `make test` leaves out because it takes long, of a real Kafka alone.
+# What `make test` leaves out because it takes long and stands beside a shorter test; CI runs it each night.
 long-test: install
 	$(BIN)/pytest -q -m "long" --numprocesses=$(PROCESSES) --dist=loadgroup --durations=30
 

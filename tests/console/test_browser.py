@@ -26,7 +26,7 @@ def _seller_case(page: Page) -> None:
     expect(page.locator("#claim")).to_be_visible()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 def test_axe_finds_nothing_on_any_page(browser: Browser, console: Console, axe_source: str, theme: Any) -> None:
     with open_page(browser, console.url, color_scheme=theme, bypass_csp=True) as page:
         page.goto("/")
@@ -45,7 +45,7 @@ def test_axe_finds_nothing_on_any_page(browser: Browser, console: Console, axe_s
             assert violations(page, axe_source) == [], path
 
 
-@pytest.mark.parametrize("size", [(360, 740), (640, 450)])
+@pytest.mark.parametrize("size", [(360, 740), pytest.param((640, 450), marks=pytest.mark.long)])
 def test_no_page_is_wider_than_a_small_screen(browser: Browser, console: Console, size: tuple[int, int]) -> None:
     """640 x 450 is a screen of 1280 x 900 at 200 % zoom."""
     with open_page(browser, console.url, viewport={"width": size[0], "height": size[1]}) as page:

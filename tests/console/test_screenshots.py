@@ -12,6 +12,7 @@ from tests import screenshots
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 
+@pytest.mark.long
 def test_both_pictures_are_taken_and_small(browser: Browser, tmp_path: Path) -> None:
     paths = screenshots.take(tmp_path, browser)
     assert [path.name for path in paths] == ["console-queue.png", "console-case.png"]

@@ -126,6 +126,7 @@ def test_a_worker_waits_for_its_rights_and_needs_no_others(group: Group, kafka: 
     assert worker.stop() == 0
 
 
+@pytest.mark.long
 def test_a_command_needs_its_rights_and_no_others(group: Group, kafka: Authorized) -> None:
     assert {*_ARGUMENTS, "worker", "console"} == set(get_args(Command))
     lacking = _run(group, "feed", "u3", kafka)

@@ -225,6 +225,7 @@ def test_offsets_of_another_topic_of_the_same_name_are_refused_until_they_are_de
     assert written_events(platform.group) == expected_events(platform.group, platform.mapping)
 
 
+@pytest.mark.long
 def test_records_that_expired_unread_are_logged_and_counted(platform: Platform) -> None:
     platform.send_all(count=50)
     bridge = platform.bridge()
@@ -312,6 +313,7 @@ def _has_coordinator(admin: KafkaAdminClient, group: str) -> bool:
     return True
 
 
+@pytest.mark.long
 def test_a_frozen_bridge_that_wakes_up_writes_nothing_twice(platform: Platform) -> None:
     platform.send_all()
     first = platform.bridge()

@@ -102,6 +102,7 @@ def test_an_empty_queue_is_said(group: Group) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", f"no open or appealed cases among the 0 in {topic}\n")
 
 
+@pytest.mark.long
 def test_hostile_ids_fit_80_columns_and_the_shown_id_can_be_used(group: Group) -> None:
     hostile = ["x" * 128, "店" * 128, "[/acme]", "[red]" + "y" * 123, '"><script>alert(1)</script>']
     _put(group, *(_live(seller_case(one, assignee=one)) for one in hostile))

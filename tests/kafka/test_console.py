@@ -108,6 +108,7 @@ def test_a_case_appears_by_itself_and_keys_decide_it(
     assert json.loads(group.command("cases", "--json", "--state", "appealed"))["case_id"] == case_id
 
 
+@pytest.mark.long
 def test_two_analysts_on_two_consoles_take_different_cases(
     group: Group, many: Market, browser: Browser, consoles: list[Console], tmp_path: Path
 ) -> None:

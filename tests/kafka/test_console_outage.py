@@ -76,6 +76,7 @@ def test_a_console_without_kafka_says_so_and_still_ends(broker: Broker, tmp_path
     assert lines[-1]["event"] == "console_stopped"
 
 
+@pytest.mark.long
 def test_without_kafka_a_verdict_and_a_staff_case_say_what_is_wrong(broker: Broker, tmp_path: Path) -> None:
     group = Group("console-frozen", KafkaSettings(bootstrap_servers=broker.bootstrap_servers), tmp_path, partitions=1)
     seller, staff = seller_case(), staff_case()

@@ -137,6 +137,7 @@ def test_ctrl_c_while_kafka_starts_ends_everything() -> None:
     assert run.lines[-1][1] == "stopping"
 
 
+@pytest.mark.long
 def test_the_mock_is_enough_for_a_first_look(tmp_path: Path) -> None:
     ports = {"VOLTEFACE_CONSOLE_PORT": str(free_port()), "VOLTEFACE_WEB_PORT": str(free_port())}
     with _run(PATH=str(tmp_path), **ports) as run:

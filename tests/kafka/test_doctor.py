@@ -86,6 +86,7 @@ def test_a_group_in_order(group: Group) -> None:
     assert worker.stop() == 0
 
 
+@pytest.mark.long
 def test_the_bridge_is_looked_at_if_there_is_a_mapping(group: Group) -> None:
     one, two, none = (f"{group.settings.app_id}.{name}" for name in ("one", "two", "none"))
     mapping = group.folder / "mapping.toml"

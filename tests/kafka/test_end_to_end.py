@@ -129,6 +129,7 @@ def _write_new_sellers(path: Path, name: str, streams: int) -> int:
     return len(events)
 
 
+@pytest.mark.long
 def test_workers_that_join_and_leave_equal_a_replay(group: Group, market: Market, tmp_path: Path) -> None:
     """One worker, then two, then only the second: the partitions move together with their state."""
     group.command("feed", "--input", str(market.events))
@@ -178,6 +179,7 @@ def test_staff_and_rings_are_accused_once_from_the_evidence_of_all_tasks(group: 
     assert {alert.subject.id for alert in clients} <= {cheat.get("seller_id") for cheat in cheats}
 
 
+@pytest.mark.long
 def test_a_worker_does_not_wait_for_idle_streams_after_a_rebalance(group: Group, tmp_path: Path) -> None:
     """Positions from before a rebalance must not make a stream look unread after it."""
     first, second = Worker(group), Worker(group)

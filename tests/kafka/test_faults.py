@@ -75,7 +75,7 @@ def test_a_worker_killed_within_a_checkpoint_equals_a_replay(group: Group, marke
     group.assert_equals(market.expected, market.alert_ids)
 
 
-@pytest.mark.parametrize("end", [Broker.kill, Broker.stop])
+@pytest.mark.parametrize("end", [Broker.kill, pytest.param(Broker.stop, marks=pytest.mark.long)])
 def test_a_broker_outage_loses_no_events(end: Callable[[Broker], None], market: Market, tmp_path: Path) -> None:
     events, total = market.events, market.total
     with Broker(data=tmp_path / "kafka") as broker:
@@ -134,6 +134,7 @@ def test_a_feed_during_an_outage_sends_each_event_once_and_in_order(market: Mark
         assert found == sent
 
 
+@pytest.mark.long
 def test_a_worker_can_be_stopped_while_kafka_is_down(market: Market, tmp_path: Path) -> None:
     """It ends within the 30 s after which Kubernetes kills it, also when every task is within a checkpoint."""
     with Broker(data=tmp_path / "kafka") as broker:
@@ -214,6 +215,7 @@ def test_a_worker_does_not_start_on_a_state_topic_of_another_size(group: Group) 
     assert "Inputs, evidence and state need the same number" in stderr
 
 
+@pytest.mark.long
 def test_a_feed_that_runs_while_the_worker_reads_loses_no_events(group: Group, market: Market) -> None:
     """The order between the topics depends on the feed's timing, so the state's digest is not compared."""
     events, total = market.events, market.total

@@ -130,6 +130,7 @@ def test_avro_and_json_of_a_registry_give_the_alerts_of_json(
     group.assert_equals(market.expected, market.alert_ids)
 
 
+@pytest.mark.long
 def test_a_partition_waits_for_the_registry_and_an_unknown_id_is_a_dead_letter(
     group: Group, market: Market, registry: ApicurioRegistry, confluent: Confluent
 ) -> None:

@@ -119,7 +119,7 @@ def test_an_input_that_is_created_again_under_a_running_worker_ends_it(group: Gr
     assert "deleted and created again" in last_error(group)
 
 
-@pytest.mark.parametrize("kind", ["lifecycle_topic", "state_topic"])
+@pytest.mark.parametrize("kind", ["lifecycle_topic", pytest.param("state_topic", marks=pytest.mark.long)])
 def test_a_topic_that_was_created_again_and_has_as_many_records_is_refused(
     kind: str, group: Group, lines: list[bytes]
 ) -> None:

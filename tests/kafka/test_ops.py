@@ -43,6 +43,7 @@ def test_a_killed_broker_restarts_soon() -> None:
         assert time.monotonic() - started < 15
 
 
+@pytest.mark.long
 def test_a_named_data_folder_is_reused_on_another_port(tmp_path: Path) -> None:
     with Broker(data=tmp_path / "kept") as first:
         kafka = KafkaSettings(bootstrap_servers=first.bootstrap_servers)

@@ -173,6 +173,7 @@ def test_erased_rows_are_compacted_within_a_week_and_the_audit_is_kept(group: Gr
     assert len(audit["partitions"]) == 1
 
 
+@pytest.mark.long
 def test_a_worker_with_another_key_ends_and_writes_nothing(group: Group, tmp_path: Path) -> None:
     events = tmp_path / "events.jsonl"
     event = {"type": "review.created", "occurred_at": "2025-01-01T00:00:00Z", "product_id": "p", "rating": 1}

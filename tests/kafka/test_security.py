@@ -97,6 +97,7 @@ def test_all_works_and_the_password_is_in_no_output(secured: Secured, market: Ma
 
 
 @pytest.mark.usefixtures("verbose")
+@pytest.mark.long
 def test_a_certificate_with_an_encrypted_key(secured: Secured, tmp_path: Path) -> None:
     """Both libraries, and Faust's clients, take the key's password; a wrong one is one line."""
     certificate = {

@@ -86,6 +86,7 @@ def test_a_spare_worker_takes_over_after_a_long_idle_time(broker: Broker, tmp_pa
             worker.kill()
 
 
+@pytest.mark.long
 def test_a_worker_joins_again_after_an_outage_longer_than_the_limit(broker: Broker, tmp_path: Path) -> None:
     """The outage comes while the worker asks for a new assignment, as it does after the failure of a task."""
     group = _group("outage", broker, tmp_path, partitions=1)

@@ -112,6 +112,7 @@ def _write_on(postgres: Postgres, shop: Shop, events: ShopEvents) -> None:
                 break
 
 
+@pytest.mark.long
 def test_an_outbox_gives_the_state_and_alerts_of_a_replay(
     group: Group,
     inputs: Inputs,

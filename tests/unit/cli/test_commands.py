@@ -62,6 +62,9 @@ main.main()
 """
 #: The parameters of a test that runs every command. An arena takes seconds.
 _EVERY = [pytest.param(name, marks=pytest.mark.slow) if name == "arena" else name for name in _ARGUMENTS]
+#: The same where all commands have one mechanism in common: a few of them do for every run of the tests.
+_SOME = ("alerts", "replay", "settings", "--help")
+_SAMPLED = [name if name in _SOME else pytest.param(name, marks=pytest.mark.long) for name in (*_ARGUMENTS, "--help")]
 _SHOWN = ["", "dlq", "topics", "state", *_ARGUMENTS]
 
 
@@ -114,12 +117,12 @@ def test_an_ascii_locale_gives_no_stack_trace(command: str, folder: Path) -> Non
     _check(command, run(_line(command, folder), _environment(command) | variables))
 
 
-@pytest.mark.parametrize("command", [*_EVERY, "--help"])
+@pytest.mark.parametrize("command", _SAMPLED)
 def test_a_reader_that_has_gone_gives_no_stack_trace(command: str, folder: Path) -> None:
     _check(command, run(_with_stdout_closed_by("reader", _line(command, folder)), _environment(command)))
 
 
-@pytest.mark.parametrize("command", [*_EVERY, "--help"])
+@pytest.mark.parametrize("command", _SAMPLED)
 def test_a_missing_standard_output_gives_no_stack_trace(command: str, folder: Path) -> None:
     _check(command, run(_with_stdout_closed_by("writer", _line(command, folder)), _environment(command)))
 

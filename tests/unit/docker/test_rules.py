@@ -56,6 +56,7 @@ def test_the_rules_pass_their_tests() -> None:
     [("vector(0) < 0", r"exp: (\{.+)\n +got: nil"), ("vector(1)", r"exp: nil\n +got: (\{.+)")],
     ids=["never", "always"],
 )
+@pytest.mark.long
 def test_rules_that_fire_never_or_always_fail_their_tests(expression: str, failure: str, tmp_path: Path) -> None:
     """For each rule the rule tests have a case in which it fires, and a case in which it does not."""
     folder = tmp_path / "prometheus"

@@ -31,7 +31,7 @@ _OF_OTHER_RECORDS: Final = {
 
 
 @pytest.mark.parametrize(
-    ("seed", "count"), [(0, 5000), *(pytest.param(seed, 50_000, marks=pytest.mark.slow) for seed in range(1, 5))]
+    ("seed", "count"), [(0, 5000), *(pytest.param(seed, 50_000, marks=pytest.mark.long) for seed in range(1, 5))]
 )
 @pytest.mark.parametrize("unknown_fields", ["count", "refuse"])
 def test_each_mutant_is_an_event_of_the_contract_or_has_a_reason(unknown_fields: str, seed: int, count: int) -> None:

@@ -320,7 +320,7 @@ def test_the_summary_says_what_a_task_of_a_small_market_has(tmp_path: Path) -> N
 
 
 #: Number of tasks and of permutations; 200 permutations of each would take ten minutes.
-_PERMUTATIONS = [(1, 14), (4, 10)]
+_PERMUTATIONS = [pytest.param(1, 14, marks=pytest.mark.long), (4, 10)]
 
 
 @pytest.mark.slow
