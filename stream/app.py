@@ -26,12 +26,13 @@ from stream.engine.group_members import assignor_of
 from stream.engine.output_encoder import OutputEncoder
 from stream.engine.preflight import check
 from stream.engine.record_limits import RecordLimits
-from stream.engine.refusals import MissingTopicError, one_line
+from stream.engine.refusals import MissingTopicError
 from stream.engine.schema_fetcher import SchemaFetcher
 from stream.engine.service_pages import Readiness, add_pages
 from stream.engine.task import Task, TaskPhase
 from stream.engine.task_manager import TaskManager
 from stream.engine.task_runner import TaskRunner
+from stream.group_member import GroupMember
 from stream.group_watch import MEASURE_SECONDS, GroupWatch
 from stream.intake.intake import Intake
 from stream.intake.schema_cache import SchemaCache
@@ -55,7 +56,6 @@ log = structlog.get_logger()
 
 #: The time until the group is asked for a new assignment if nobody has the partitions that tasks lack.
 _UNHELD_SECONDS: Final = 5
-_rejoining = asyncio.Lock()
 app.on_fatal = logs.fatal
 
 
@@ -93,39 +93,11 @@ def _tail(stream: int, partition: int) -> tuple[int | None, int | None]:
     return position, end
 
 
-async def _rejoin() -> None:
-    """Ask the group for a new assignment after a second: the cause of the failure may need that long to pass."""
-    if _rejoining.locked():  # one new assignment is enough for all tasks that have failed
-        return
-    async with _rejoining:
-        await asyncio.sleep(1)
-        await app.consumer.rejoin()
-
-
-async def _crash(error: Exception) -> None:
-    """End the worker with exit code 1 and one line in the log, however many tasks have failed."""
-    if app.crash_reason is None:
-        logs.fatal(error)
-        await app.crash(error)
-
-
 async def _report_denied(partition: int, error: MissingRightsError | MissingTopicError) -> None:
     if isinstance(error, MissingTopicError):
         topic_watch.report_missing(partition, error)
     else:
         await access_watch.report(*str(error).splitlines())
-
-
-async def _refused(error: Exception) -> None:
-    """End the worker for a setting that no broker accepts; log everything else, which the client tries again."""
-    line = one_line(error, settings, kafka, "Read")
-    if isinstance(line, config.SettingsError):
-        await _crash(line)
-    else:
-        await access_watch.report(f"{type(line).__name__}: {line}")
-
-
-app.transport.on_refusal = _refused
 
 
 def _task_views() -> dict[int, TaskView]:
@@ -136,16 +108,14 @@ def _task_states() -> dict[int, str]:
     return task_views.of_states(manager.assigned or (), manager.runners, manager.incomplete)
 
 
-def _kafka_connected() -> bool:
-    return bool(app.consumer.connected())
-
-
 def _stopped_lag() -> Mapping[int, Mapping[str, int]]:
     return group_watch.lag_records
 
 
+access_watch = AccessWatch(kafka, access_rights.needed(settings, "worker"))
+member = GroupMember(app, settings, kafka, access_watch)
 metrics = Metrics(
-    _task_views, _task_states, _kafka_connected, task_views.thresholds(settings.alert_budget), _stopped_lag
+    _task_views, _task_states, member.connected, task_views.thresholds(settings.alert_budget), _stopped_lag
 )
 heartbeat = Heartbeat()
 _dead_letter_topics = [settings.dead_letter_topic(topic) for topic in settings.read_topics]
@@ -153,7 +123,6 @@ _topic_ids = TopicIds(
     kafka, [*settings.read_topics, settings.state_topic], [settings.alerts_topic, *_dead_letter_topics]
 )
 _limits = RecordLimits(_dead_letter_topics)
-access_watch = AccessWatch(kafka, access_rights.needed(settings, "worker"))
 topic_watch = TopicWatch(settings, kafka, metrics.topic_problems)
 group_watch = GroupWatch(settings, kafka, metrics.foreign_tasks)
 trust_watch = TrustWatch(settings)
@@ -170,7 +139,7 @@ def _make_runner(partition: int, partitions: int) -> TaskRunner:
     return TaskRunner(task, settings, _control, metrics, _schemas)
 
 
-manager = TaskManager(_make_runner, metrics, _rejoin, _crash, _report_denied)
+manager = TaskManager(_make_runner, metrics, member.rejoin, member.crash, _report_denied)
 _streams = {topic: stream for stream, topic in enumerate(settings.read_topics)}
 
 
@@ -223,7 +192,7 @@ async def _assigned(sender: Any, assigned: set[TP], **_: Any) -> None:
         # The start has seen all topics: one was deleted, or Kafka may have just started and not know them yet.
         # What is read until the next assignment is dropped; the next assignment starts from the committed offsets.
         app.add_future(_report_unknown([name for name in counts if not counts[name]]))
-        app.add_future(_rejoin())
+        app.add_future(member.rejoin())
         return
     if len(set(counts.values())) > 1:
         # A topic got more partitions: the tasks of the partitions that all topics have go on, and the check says so.
@@ -248,7 +217,7 @@ async def _report_missing(tasks: AssignedTasks, count: int) -> None:
     if await group_watch.report(tasks, count):
         await asyncio.sleep(_UNHELD_SECONDS)
         if manager.incomplete == tasks.incomplete:
-            await _rejoin()
+            await member.rejoin()
 
 
 @app.on_partitions_revoked.connect
@@ -276,13 +245,13 @@ async def _heartbeat() -> None:
 
 @app.timer(EVERY_SECONDS)
 async def _check_running_topics() -> None:
-    if _kafka_connected():
+    if member.connected():
         await topic_watch.check()
 
 
 @app.timer(COUNTS_SECONDS)
 async def _compare_partition_counts() -> None:
-    if _kafka_connected():
+    if member.connected():
         await topic_watch.compare(await _topic_ids.partition_counts())
 
 
@@ -304,7 +273,7 @@ def _readiness() -> Readiness:
     ready = manager.assigned is not None and set(states.values()) <= {TaskPhase.RUNNING.value}
     spare = ready and not states
     # A worker with tasks shows an outage by its tasks.
-    return Readiness(_kafka_connected() if spare else ready, spare, states)
+    return Readiness(member.connected() if spare else ready, spare, states)
 
 
 pages = add_pages(app, metrics.exposition, lambda: heartbeat.age_seconds, _readiness)

@@ -5,7 +5,6 @@ Invariant: this module imports the others, and only Faust imports it (`volteface
 
 from __future__ import annotations
 
-import asyncio
 import logging.config
 import math
 from collections.abc import Mapping
@@ -23,15 +22,15 @@ from stream.bridge.metrics import BridgeMetrics
 from stream.bridge.runner import BridgeRunner
 from stream.bridge.start import begin, check_written_topics, needed_rights
 from stream.bridge.task import BridgeTask
-from stream.config import SettingsError
 from stream.engine.faust_app import Raw, make_app
 from stream.engine.preflight import check
 from stream.engine.record_limits import RecordLimits
-from stream.engine.refusals import MissingTopicError, one_line
+from stream.engine.refusals import MissingTopicError
 from stream.engine.schema_fetcher import SchemaFetcher
 from stream.engine.service_pages import Readiness, add_pages
 from stream.engine.task_manager import TaskManager
 from stream.engine.transactional_writer import TransactionalWriter
+from stream.group_member import GroupMember
 from stream.ops import log_filters, logs, memory
 from stream.ops.metrics import Heartbeat
 from stream.ops.schema_registry import SchemaRegistry
@@ -50,10 +49,10 @@ log_filters.warn_once_of_clear_text()
 log = structlog.get_logger()
 app.on_fatal = logs.fatal
 app.port_variable = "VOLTEFACE_BRIDGE_PORT"
-_rejoining = asyncio.Lock()
 _topic_ids = TopicIds(kafka, mapping.topics)
 _limits = RecordLimits([settings.dead_letter_topic(topic) for topic in mapping.topics])
 access_watch = AccessWatch(kafka, needed_rights(settings, mapping.topics))
+member = GroupMember(app, settings, kafka, access_watch)
 
 
 class _Partitions:
@@ -70,35 +69,10 @@ class _Partitions:
         app.consumer.resume_partitions({TP(topic, partition)})
 
 
-async def _rejoin() -> None:
-    """Ask the group for a new assignment after a second: the cause of the failure may need that long to pass."""
-    if not _rejoining.locked():  # one new assignment is enough for all tasks that have failed
-        async with _rejoining:
-            await asyncio.sleep(1)
-            await app.consumer.rejoin()
-
-
-async def _crash(error: Exception) -> None:
-    """End the bridge with exit code 1 and one line in the log, however many tasks have failed."""
-    if app.crash_reason is None:
-        logs.fatal(error)
-        await app.crash(error)
-
-
 async def _report_denied(partition: int, error: MissingRightsError | MissingTopicError) -> None:
     await access_watch.report(*str(error).splitlines())
 
 
-async def _refused(error: Exception) -> None:
-    """End the bridge for a setting that no broker accepts; log everything else, which the client tries again."""
-    line = one_line(error, settings, kafka, "Read")
-    if isinstance(line, SettingsError):
-        await _crash(line)
-    else:
-        await access_watch.report(f"{type(line).__name__}: {line}")
-
-
-app.transport.on_refusal = _refused
 #: By partition number, the topics of this process that have such a partition.
 _topics_of: dict[int, tuple[str, ...]] = {}
 _counts: dict[str, int] = {}
@@ -122,11 +96,7 @@ def _states() -> Mapping[int, bool]:
     return {number: number in manager.runners and manager.runners[number].running for number in manager.assigned or ()}
 
 
-def _kafka_connected() -> bool:
-    return bool(app.consumer.connected())
-
-
-metrics = BridgeMetrics(mapping.topics, _lag, _states, _kafka_connected, lambda: mapping.unknown_deleters)
+metrics = BridgeMetrics(mapping.topics, _lag, _states, member.connected, lambda: mapping.unknown_deleters)
 heartbeat = Heartbeat()
 _schemas = None if _registry is None or bridge.schemas is None else SchemaFetcher(bridge.schemas, _registry)
 _partitions = _Partitions()
@@ -141,7 +111,7 @@ def _make_runner(partition: int, _: int) -> BridgeRunner:
     return BridgeRunner(task, _partitions, metrics, start, _topic_ids.present, settings.max_idle_seconds, _schemas)
 
 
-manager = TaskManager(_make_runner, metrics, _rejoin, _crash, _report_denied)
+manager = TaskManager(_make_runner, metrics, member.rejoin, member.crash, _report_denied)
 
 
 @app.agent(app.topic(*mapping.topics, schema=Raw()))
@@ -211,19 +181,19 @@ async def _beat() -> None:
 @app.timer(_TOPICS_SECONDS)
 async def _look_for_topics() -> None:
     """Join again when a topic is there that was missing, or has more partitions: connectors make topics when needed."""
-    if not _kafka_connected() or manager.assigned is None:
+    if not member.connected() or manager.assigned is None:
         return
     present = await _topic_ids.partition_counts()
     grown = sorted(topic for topic in mapping.topics if present.get(topic, 0) > _counts.get(topic, 0))
     if grown:
         log.info("topics_found", topics=grown)
-        await _rejoin()
+        await member.rejoin()
 
 
 def _readiness() -> Readiness:
     """Ready once every assigned task has begun; a spare bridge while Kafka is there."""
     states = _states()
-    ready = manager.assigned is not None and all(states.values()) and _kafka_connected()
+    ready = manager.assigned is not None and all(states.values()) and member.connected()
     tasks = {number: "running" if runs else "starting" for number, runs in states.items()}
     return Readiness(ready, ready and not states, tasks)
 
