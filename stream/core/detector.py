@@ -80,7 +80,9 @@ class Detector:
             }
         )
         rings = RingBook(connectors, self._report_ring)
-        reviewers = ReviewerBook(tasks, self._report_reviewer, self._policy.log_thresholds["reviewer"])
+        reviewers = ReviewerBook(
+            watches_reviewers, tasks, self._report_reviewer, self._policy.log_thresholds["reviewer"]
+        )
         books = Books(StaffBook(self._evaluate_staff), connectors, rings, reviewers)
         self.state = State(number, tasks, books, pseudonyms, rules, watches_reviewers)
         self.rows = StateRows(self.state)
@@ -125,8 +127,7 @@ class Detector:
         signed = self._sign(alerts, codec.seller_row(seller) + flip + codec.baseline_row(state.baseline))
         for alert in signed:
             state.cases.on_alert(alert, seller.seller_id if alert.subject.type == "product" else None)
-        if state.conclusions.reviewers.named:
-            state.note_named_reviewers(seller.seller_id)
+        state.note_named_reviewers(seller.seller_id)
         return signed
 
     def on_message(self, message: Message) -> list[Alert]:

@@ -75,7 +75,7 @@ class FlipHandler:
             percentile=percentile,
             linked=self._linked_to_accused(seller),
             rings=state.conclusions.rings_of(seller.seller_id, int(now // DAY)),
-            turned_by=lambda: state.conclusions.reviewers.turned_by(seller.seller_id),
+            turned_by=lambda: state.reviewers.turned_by(seller.seller_id),
             open_products=lambda: self._open_products(seller),
             ratings=state.products,
         )

@@ -26,7 +26,7 @@ from stream.core.messages.reports import (
 from stream.core.messages.wire import DayRequest, Forget, ForwardedCaseEvent, decode_message
 from stream.core.model.decisions import HeldCaseEvent
 from stream.core.model.flips import Flip
-from stream.core.reviewers.named_reviewers import NamedReviewers
+from stream.core.reviewers.pending_reviewers import PendingReviewers
 from stream.core.reviewers.reviewer_history import ReviewerHistory
 from stream.core.rings.connectors import Connector, TiedSeller
 from stream.core.staff.history import EvidenceHistory, StaffHistory
@@ -90,10 +90,10 @@ def _instance(kind: type[msgspec.Struct], *values: object) -> msgspec.Struct:
         (
             _instance(
                 Conclusion, 2, [(3, "a1", None)], [(4, "a2")], [_instance(RingMembers, 5, "g1", ["s1"], ["s1"])],
-                [_instance(WatchedReviewer, 6, "u1", True)], [_instance(NamedReviewer, 7, "u2", [("s1", "r1")])],
+                [_instance(WatchedReviewer, 6, "u1", True)], [_instance(NamedReviewer, 7, "u2", True, [("s1", "r1")])],
             ),
             b'{"type":"judged","day":2,"accused":[[3,"a1",null]],"withdrawn":[[4,"a2"]],'
-            b'"rings":[[5,"g1",["s1"],["s1"]]],"watched":[[6,"u1",true]],"reviewers":[[7,"u2",[["s1","r1"]]]]}',
+            b'"rings":[[5,"g1",["s1"],["s1"]]],"watched":[[6,"u1",true]],"reviewers":[[7,"u2",true,[["s1","r1"]]]]}',
         ),
         (
             _instance(ForwardedCaseEvent, _NOTED, 4),
@@ -132,13 +132,13 @@ def _instance(kind: type[msgspec.Struct], *values: object) -> msgspec.Struct:
                 ConclusionsInForce, 1, 2, 3, {"a1": None}, [(4, "a2", "s1")], [(5, "a3")],
                 {"g1": _instance(RingMembers, 5, "g1", ["s1"], ["s1"])}, [],
                 _instance(
-                    NamedReviewers, [_instance(WatchedReviewer, 6, "u1", True)],
-                    [_instance(NamedReviewer, 7, "u2", [])], {"u3": [("s1", "r1")]},
+                    PendingReviewers, [_instance(WatchedReviewer, 6, "u1", True)],
+                    [_instance(NamedReviewer, 7, "u2", False, [])],
                 ),
             ),
             b'{"version":1,"began":2,"heard":3,"accused":{"a1":null},"coming":[[4,"a2","s1"]],"withdrawn":[[5,"a3"]],'
             b'"rings":{"g1":[5,"g1",["s1"],["s1"]]},"pending_rings":[],'
-            b'"reviewers":{"pending_watched":[[6,"u1",true]],"pending":[[7,"u2",[]]],"named":{"u3":[["s1","r1"]]}}}',
+            b'"reviewers":{"pending_watched":[[6,"u1",true]],"pending":[[7,"u2",false,[]]]}}',
         ),
         (
             _instance(
@@ -213,7 +213,7 @@ def test_the_model_in_the_meta_row_keeps_its_names_and_values() -> None:
     row = MetaRow(1, 2.0, 3, 4, {"applied": 5}, model_of("key"))
     assert msgspec.json.encode(row) == (
         b'[1,2.0,3,4,{"applied":5},{"model version":"1","bands of reviews":"690f40c5","watches":"a5b42e9f",'
-        b'"columns of evidence":"27/7/60","rows and messages":"8","VOLTEFACE_PSEUDONYM_KEY":"key"},-1]'
+        b'"columns of evidence":"27/7/60","rows and messages":"9","VOLTEFACE_PSEUDONYM_KEY":"key"},-1]'
     )
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from stream.core.messages.conclusions import CONCLUSION_DELAY_DAYS, Conclusion, RingMembers
 from stream.core.model.strata import DAY
-from stream.core.reviewers.named_reviewers import NamedReviewers
+from stream.core.reviewers.pending_reviewers import PendingReviewers
 
 
 class ConclusionsInForce(
@@ -37,7 +37,7 @@ class ConclusionsInForce(
     #: Rings in force, by id; and those that are not in force yet, whose day is the first in force.
     rings: dict[str, RingMembers] = msgspec.field(default_factory=dict)
     pending_rings: list[RingMembers] = msgspec.field(default_factory=list)
-    reviewers: NamedReviewers = msgspec.field(default_factory=NamedReviewers)
+    reviewers: PendingReviewers = msgspec.field(default_factory=PendingReviewers)
 
     def on_conclusion(self, conclusion: Conclusion) -> None:
         """Take a conclusion."""

@@ -43,6 +43,10 @@ def evaluate(
     first, since = ring.first, ring.first.verdict_at or -math.inf
     if end_of_day(day) < first.muted_until or first.confirmed:
         return []
+    # A ring lasts until its odds are less than even, but only what would name it is an alert.
+    evidence = ring.evidence
+    if evidence.log_odds < policy.log_ring_thresholds[kind_of(ring)] or not evidence.stands_without_strongest():
+        return []
     draft = _draft(ring, findings, market.present_marks(day), end_of_day(day))
     if draft is None:
         return []
@@ -64,9 +68,7 @@ def fields_of(ring: RingView) -> Ring:
     """Return what the contract says of a ring."""
     first = ring.first
     return Ring(
-        connectors=[
-            ConnectorRef(one.relation or one.type, one.connector_id) for one in ring.connectors or [ring.first]
-        ],
+        connectors=[ConnectorRef(one.relation or one.type, one.connector_id) for one in ring.connectors or ring.former],
         members=[_member(one, first.joined_at[one.seller_id]) for one in ring.members],
         tied=ring.tied,
         odds=odds_of(ring.evidence.log_odds),

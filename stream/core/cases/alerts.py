@@ -6,7 +6,7 @@ they arrive.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 
 import msgspec
@@ -79,17 +79,17 @@ def with_alert(case: Case, alert: Alert, rules: CaseRules) -> Case:
     return case
 
 
-def without_reviewer(case: Case, reviewer_id: str) -> Case:
-    """Return a seller's case without the id of a reviewer who is erased."""
+def without_reviewers(case: Case, erased: Collection[str]) -> Case:
+    """Return a seller's case without the ids of reviewers who are erased."""
 
     def kept(links: Iterable[Link]) -> list[Link]:
-        return [link for link in links if (link.type, link.id) != ("reviewer", reviewer_id)]
+        return [link for link in links if link.type != "reviewer" or link.id not in erased]
 
     return msgspec.structs.replace(
         case,
         linked=kept(case.linked),
         evidence=msgspec.structs.replace(case.evidence, linked=kept(case.evidence.linked)),
-        extorted=[one for one in case.extorted if one.reviewer_id != reviewer_id],
+        extorted=[one for one in case.extorted if one.reviewer_id not in erased],
     )
 
 
@@ -112,12 +112,8 @@ def _latest(alert: Alert) -> dict[str, Any]:
 
 
 def _merged(known: Iterable[Link], found: Iterable[Link]) -> list[Link]:
-    """Return all linked subjects with their largest number of flips, those with most flips first."""
-    links = {(link.type, link.id): link for link in known}
-    for link in found:
-        other = links.get((link.type, link.id))
-        if other is None or other.flips < link.flips:
-            links[link.type, link.id] = link
+    """Return all linked subjects as the latest alert that names them does, those with most flips first."""
+    links = {(link.type, link.id): link for link in (*known, *found)}
     return sorted(links.values(), key=lambda link: (-link.flips, link.type, link.id))[:MAX_ENTRIES]
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -93,13 +93,18 @@ class CaseBook:
 
     def forget_reviewer(self, reviewer_id: str) -> None:
         """Erase a reviewer: its own cases, and its id in cases of sellers."""
+        for case in [one for one in self.cases.values() if one.subject == Subject("reviewer", reviewer_id)]:
+            self._drop(case)
+        self.remove_reviewers({reviewer_id})
+
+    def remove_reviewers(self, erased: Collection[str] | None = None) -> None:
+        """Erase the ids of some reviewers, or of all, from the cases of sellers."""
         for case in list(self.cases.values()):
-            if (case.subject.type, case.subject.id) == ("reviewer", reviewer_id):
-                self._drop(case)
-            elif any(link.type == "reviewer" and link.id == reviewer_id for link in case.linked) or any(
-                one.reviewer_id == reviewer_id for one in case.extorted
-            ):
-                self._keep(alerts.without_reviewer(case, reviewer_id))
+            named = {link.id for link in case.linked if link.type == "reviewer"}
+            named |= {one.reviewer_id for one in case.extorted}
+            found = named if erased is None else named.intersection(erased)
+            if found:
+                self._keep(alerts.without_reviewers(case, found))
 
     def latest(self, subject: Subject) -> Case | None:
         """Return the latest case of a subject."""

@@ -44,11 +44,12 @@ class WatchedReviewer(msgspec.Struct, array_like=True, frozen=True):
 
 
 class NamedReviewer(msgspec.Struct, array_like=True, frozen=True):
-    """What a reviewer is found to have turned, after a day on which that changed."""
+    """Whether a reviewer is named, and what it is found to have turned, after a day on which that changed."""
 
     day: int
     reviewer_id: str
-    #: Seller and id of the latest reviews, MAX_WINDOWS at most; empty once it is named no longer.
+    is_named: bool
+    #: Seller and id of reviews that it has turned: with the first naming the latest, later what is new.
     reviews: list[tuple[str, str]]
 
     @property

@@ -34,6 +34,7 @@ class ReviewerBook:
     """All reviewers.
 
     Args:
+        is_on: Whether reviewers are watched; without it a verdict names nobody.
         reporters: The number of tasks.
         report: Called for each named reviewer on the days with a report about it.
         log_threshold: ln of the odds at which a reviewer is named.
@@ -43,7 +44,8 @@ class ReviewerBook:
         changed: Names of the rows that have changed since they were last written.
     """
 
-    def __init__(self, reporters: int, report: ReportReviewer, log_threshold: float) -> None:
+    def __init__(self, is_on: bool, reporters: int, report: ReportReviewer, log_threshold: float) -> None:
+        self._is_on = is_on
         self.histories: dict[str, ReviewerHistory] = {}
         self.changed: set[str] = set()
         #: Those that are not watched, the oldest first; derived.
@@ -67,12 +69,16 @@ class ReviewerBook:
                 by_reviewer[one.reviewer_id][report.reporter] = one
         for reviewer_id, its in sorted(by_reviewer.items()):
             history = self._get_or_add(reviewer_id)
-            history.add(its, day)
+            flips, was_named = history.add(its, day), history.is_named
             self.changed.add(reviewer_id)
             if history.watched_on is None:
                 self._watch(history, day, conclusion)
             elif self._is_counted(history, day):
-                self._evaluate(history, market, day, conclusion)
+                self._evaluate(history, market, day)
+            if history.is_named != was_named:
+                conclusion.reviewers.append(history.named(day, history.latest))
+            elif history.is_named and flips:
+                conclusion.reviewers.append(history.named(day, flips))
         self._drop_single()
 
     def _get_or_add(self, reviewer_id: str) -> ReviewerHistory:
@@ -98,32 +104,35 @@ class ReviewerBook:
         since = (history.watched_on or 0) + CONCLUSION_DELAY_DAYS + _PATIENCE_DAYS
         return bool(history.critical) and day >= since
 
-    def _evaluate(self, history: ReviewerHistory, market: MarketTotals, day: int, conclusion: Conclusion) -> None:
+    def _evaluate(self, history: ReviewerHistory, market: MarketTotals, day: int) -> None:
         """Evaluate a watched reviewer; one that is named stays so until its odds are less than even."""
-        was_named, log_odds = history.is_named, history.evaluate(market.flip_share())
-        if was_named:
+        log_odds = history.evaluate(market.flip_share())
+        if history.is_named:
             history.is_named = history.confirmed or log_odds >= 0
         else:
             history.is_named = log_odds >= self._log_threshold and end_of_day(day) >= history.muted_until
         if log_odds >= self._log_threshold and history.is_named:
             self._report(history, market, day)
-        if history.is_named or was_named:
-            conclusion.reviewers.append(history.named(day))
 
     def _drop_single(self) -> None:
         while len(self._single) > MAX_SINGLE:
             self._drop(next(iter(self._single)))
 
     def decide(self, decision: VerdictDecision, day: int, conclusion: Conclusion) -> None:
-        """Apply a verdict on a reviewer that came into force on a day."""
-        history = self.histories.get(decision.subject_id)
-        if history is None:
-            return
+        """Apply a verdict on a reviewer that came into force on a day.
+
+        A confirmed reviewer is named although nothing is kept of it any more.
+        """
+        if decision.subject_id not in self.histories:
+            if not self._is_on or decision.verdict != "confirmed":
+                return
+            self._get_or_add(decision.subject_id).last_day = day
+        history = self.histories[decision.subject_id]
         was_named = history.is_named
         history.decide(decision)
         self.changed.add(history.reviewer_id)
         if history.is_named != was_named:
-            conclusion.reviewers.append(history.named(day))
+            conclusion.reviewers.append(history.named(day, history.latest))
 
     def drop_inactive(self, horizon: float, day: int, conclusion: Conclusion) -> None:
         """Drop reviewers without a flip since `horizon` (epoch seconds), on a day."""
@@ -134,7 +143,7 @@ class ReviewerBook:
                 conclusion.watched.append(WatchedReviewer(day, name, is_watched=False))
             if history.is_named:
                 history.is_named = False
-                conclusion.reviewers.append(history.named(day))
+                conclusion.reviewers.append(history.named(day, []))
             self._drop(name)
 
     def forget(self, reviewer_id: str) -> None:

@@ -56,8 +56,8 @@ class ReviewerHistory(msgspec.Struct, kw_only=True):
         counted = round(self.flips_before + total(self.critical.values()) - self.excluded)
         return max(counted, self.flip_days)
 
-    def add(self, reports: dict[int, ReviewerReport], day: int) -> None:
-        """Add the reports of one day.
+    def add(self, reports: dict[int, ReviewerReport], day: int) -> list[ReportedFlip]:
+        """Add the reports of one day; return their flips.
 
         Args:
             reports: By the number of the task.
@@ -75,6 +75,7 @@ class ReviewerHistory(msgspec.Struct, kw_only=True):
         if findings and day > self.last_day:
             self.flip_days += 1
             self.last_day = day
+        return findings
 
     def evaluate(self, market_share: float) -> float:
         """Evaluate all flips since the latest verdict; return the log odds, -inf with too few flips.
@@ -88,10 +89,10 @@ class ReviewerHistory(msgspec.Struct, kw_only=True):
         self.log_odds = log_share_factor(self.flip_days, self.reviews, market_share)
         return self.log_odds
 
-    def named(self, day: int) -> NamedReviewer:
-        """Return what tasks must know after a day: the reviews while the reviewer is named."""
-        reviews = [(one.seller_id, one.flip.review_id) for one in self.latest] if self.is_named else []
-        return NamedReviewer(day, self.reviewer_id, reviews)
+    def named(self, day: int, flips: list[ReportedFlip]) -> NamedReviewer:
+        """Return what tasks must know after a day: whether the reviewer is named, and with which flips."""
+        reviews = [(one.seller_id, one.flip.review_id) for one in flips] if self.is_named else []
+        return NamedReviewer(day, self.reviewer_id, self.is_named, reviews)
 
     def decide(self, decision: VerdictDecision) -> None:
         """Apply a verdict that came into force.

@@ -16,7 +16,7 @@ from stream.core.model.decisions import VerdictDecision
 from stream.core.model.strata import DAY, end_of_day
 from stream.core.rings.connector_book import ConnectorBook
 from stream.core.rings.connectors import Connector
-from stream.core.rings.ring_view import RingView, share_clients, view_of
+from stream.core.rings.ring_view import RingView, ended, share_clients, view_of
 
 #: Reports a ring with the latest flips that its connectors tie, at the end of a day (days since 1970-01-01).
 ReportRing = Callable[[RingView, list[ReportedFlip], int], None]
@@ -104,7 +104,7 @@ class RingBook:
         first.fell_apart_at, first.joined_at, first.moved = end_of_day(day), {}, []
         first.confirmed = False
         self._book.changed.add(first.name)
-        self._report_ring(view_of(first, [], merged_into), [], day)
+        self._report_ring(ended(first, self._book.all_of(first), merged_into), [], day)
         return [RingMembers(day, first.ring_id, [], [])]
 
     def clear_staff(self, decision: VerdictDecision, day: int) -> list[RingMembers]:
@@ -137,8 +137,8 @@ class RingBook:
             The rings that end with it on a day.
         """
         connectors = self._book.connectors
-        ended: list[RingMembers] = []
+        gone: list[RingMembers] = []
         for name in [name for name, one in connectors.items() if (one.last_day + 1) * DAY < horizon]:
-            ended += self._end(connectors[name], day) if connectors[name].is_ring else []
+            gone += self._end(connectors[name], day) if connectors[name].is_ring else []
             self._book.drop(name)
-        return ended
+        return gone

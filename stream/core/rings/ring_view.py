@@ -54,6 +54,7 @@ class RingView(NamedTuple):
         evidence: Of all sellers that the connectors tie.
         tied: How many these are.
         merged_into: The id of the ring that this one has become a part of, if it has.
+        former: Of a ring that has fallen apart, the connectors that it had.
     """
 
     first: Connector
@@ -62,18 +63,31 @@ class RingView(NamedTuple):
     evidence: RingEvidence
     tied: int
     merged_into: str | None = None
+    former: Sequence[Connector] = ()
 
     def stands_without(self, one: LikelyClient) -> bool:
         """Return whether all other sellers have evidence, too: only then it speaks against this one."""
         return self.evidence.log_odds - log_term(one.member.log_factor, prior_share(self.tied)) >= MIN_LOG_ODDS_WITHOUT
 
 
-def view_of(first: Connector, connectors: Sequence[Connector], merged_into: str | None = None) -> RingView:
+def ended(first: Connector, connectors: Sequence[Connector], merged_into: str | None = None) -> RingView:
+    """Return a ring that has fallen apart, or become a part of another one.
+
+    Args:
+        first: The connector that it is named after.
+        connectors: All of it; one without sellers was cleared by a verdict and is not named.
+        merged_into: The id of the other ring.
+    """
+    former = [one for one in connectors if one.members] or [first]
+    return view_of(first, [])._replace(merged_into=merged_into, former=former)
+
+
+def view_of(first: Connector, connectors: Sequence[Connector]) -> RingView:
     """Return the ring of some connectors that is named after the first one."""
     sellers = merged(connectors)
     log_level = total(one.log_level for one in connectors)
     evidence = joint([member.log_factor for _, member in sorted(sellers.items())], log_level)
-    return RingView(first, connectors, clients_of(sellers)[:MAX_MEMBERS], evidence, len(sellers), merged_into)
+    return RingView(first, connectors, clients_of(sellers)[:MAX_MEMBERS], evidence, len(sellers))
 
 
 def clients_of(sellers: dict[str, TiedSeller]) -> list[LikelyClient]:

@@ -42,7 +42,7 @@ _PARTS: Final = {
         [watch.kind for watch in STAFF_WATCHES],
     ),
     "columns of evidence": f"{N_COLUMNS}/{N_STAFF_COLUMNS}/{MAX_WINDOWS}",
-    "rows and messages": "8",
+    "rows and messages": "9",
 }
 
 

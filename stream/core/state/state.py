@@ -18,7 +18,7 @@ from stream.core.cases.rules import CaseRules
 from stream.core.messages.reports import LinkedReport
 from stream.core.model.decisions import VerdictDecision
 from stream.core.model.encoding import ROW_VERSION
-from stream.core.reviewers.named_reviewers import NamedReviewers
+from stream.core.reviewers.pending_reviewers import PendingReviewers
 from stream.core.reviewers.task_reviewers import TaskReviewers
 from stream.core.staff.exposure import StaffExposure
 from stream.core.state import codec
@@ -166,13 +166,20 @@ class State:
                 self.reviewers.watch(reviewer_id, count)
             else:
                 self.reviewers.end_watch(one.reviewer_id)
-        for seller_id in sorted(conclusions.advance(day)):
+        sellers: set[str] = set()
+        for found in conclusions.take_named(day):
+            if found.is_named:
+                own = [(seller_id, review_id) for seller_id, review_id in found.reviews if seller_id in self.sellers]
+                sellers |= self.reviewers.name(found.reviewer_id, own)
+            else:
+                sellers |= self.reviewers.end_name(found.reviewer_id)
+        for seller_id in sorted(sellers):
             self.note_named_reviewers(seller_id)
 
     def note_named_reviewers(self, seller_id: str) -> None:
         """Note in a seller's case which of its reviews named reviewers have turned."""
         at = dt.datetime.fromtimestamp(self.clock, dt.UTC)
-        self.cases.on_named_reviewers(seller_id, self.conclusions.reviewers.turned_by(seller_id), at)
+        self.cases.on_named_reviewers(seller_id, self.reviewers.turned_by(seller_id), at)
 
     def forget_reviewer(self, reviewer_id: str) -> None:
         """Erase what is kept of a reviewer beside its open reviews."""
@@ -182,9 +189,10 @@ class State:
         self.cases.forget_reviewer(reviewer_id)
 
     def _forget_reviewers(self) -> None:
-        """Erase all reviewers: the watch on them was turned off."""
+        """Erase all reviewers, also in the cases of sellers: the watch on them was turned off."""
         self.reviewers.forget_all()
-        self.conclusions.reviewers = NamedReviewers()
+        self.conclusions.reviewers = PendingReviewers()
+        self.cases.remove_reviewers()
         for reviewer_id in list(self.aggregator.reviewers.histories):
             self.aggregator.reviewers.forget(reviewer_id)
 

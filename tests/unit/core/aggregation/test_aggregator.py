@@ -96,7 +96,7 @@ class Outcome:
         self.conclusions: list[Conclusion] = []
         connectors = ConnectorBook({"staff": math.inf, "link": math.inf})
         rings = RingBook(connectors, lambda *_: None)
-        reviewers = ReviewerBook(REPORTERS, lambda *_: None, math.inf)
+        reviewers = ReviewerBook(True, REPORTERS, lambda *_: None, math.inf)
         self.aggregator = Aggregator(
             REPORTERS, Books(StaffBook(self._evaluate), connectors, rings, reviewers), lambda _: None, lambda _: None
         )
@@ -453,7 +453,7 @@ def test_large_message_stays_below_the_default_limit_of_a_topic() -> None:
 def test_parts_of_a_conclusion_are_bounded_and_complete(sizes: list[int], reviews: list[int]) -> None:
     longest = "\U0001f600" * 128
     rings = [RingMembers(2, f"{n:032}", [longest] * size, [longest] * (size // 2)) for n, size in enumerate(sizes)]
-    named = [NamedReviewer(2, longest, [(longest, longest)] * size) for size in reviews]
+    named = [NamedReviewer(2, longest, True, [(longest, longest)] * size) for size in reviews]
     whole = Conclusion(day=2, accused=[(1, "a", None)], withdrawn=[(2, "b")], rings=rings, reviewers=named)
     parts = list(conclusion_parts(whole, 1))
     assert [part.day for part in parts] == [*[1] * (len(parts) - 1), 2]

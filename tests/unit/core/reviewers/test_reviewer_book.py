@@ -42,7 +42,7 @@ class Book:
 
     def __init__(self) -> None:
         self.reported: list[tuple[str, int]] = []
-        self.book = ReviewerBook(REPORTERS, self._report, math.log(33))
+        self.book = ReviewerBook(True, REPORTERS, self._report, math.log(33))
 
     def _report(self, history: ReviewerHistory, _market: MarketTotals, day: int) -> None:
         self.reported.append((history.reviewer_id, day))
@@ -144,17 +144,16 @@ def test_the_order_of_reports_has_no_effect() -> None:
 def test_a_named_reviewer_stays_named_until_its_odds_are_less_than_even() -> None:
     book = named()
     assert book.reported == [("u", 40)]
-    (one,) = book.day(41, report(41, 0, 0, critical=4)).reviewers
-    assert len(one.reviews) == 6
+    assert book.day(41, report(41, 0, 0, critical=4)).reviewers == []  # tasks know its reviews
     assert 0 <= (book.book.histories["u"].log_odds or -1) < math.log(33)
-    assert book.day(42, report(42, 0, 0, critical=40)).reviewers == [NamedReviewer(42, "u", [])]
+    assert book.day(42, report(42, 0, 0, critical=40)).reviewers == [NamedReviewer(42, "u", False, [])]
     assert book.day(43, report(43, 0, 0, critical=41)).reviewers == []
 
 
 @pytest.mark.parametrize("verdict", ["explained", "dismissed"])
 def test_after_a_verdict_that_clears_it_only_new_flips_count(verdict: Verdict) -> None:
     book = named()
-    assert book.decide(45, verdict).reviewers == [NamedReviewer(45, "u", [])]
+    assert book.decide(45, verdict).reviewers == [NamedReviewer(45, "u", False, [])]
     assert book.day(46, report(46, 1, 0, critical=1)).reviewers == []
     history = book.book.histories["u"]
     assert (history.flip_days, history.reviews, history.log_odds) == (1, 3, None)
@@ -177,9 +176,24 @@ def test_a_muted_reviewer_is_not_named() -> None:
 def test_a_confirmed_reviewer_stays_named() -> None:
     book = named()
     assert book.decide(45, "confirmed").reviewers == []
-    (one,) = book.day(46, report(46, 0, 0, critical=300)).reviewers
-    assert len(one.reviews) == 6
-    assert book.decide(47, "explained").reviewers == [NamedReviewer(47, "u", [])]
+    assert book.day(46, report(46, 0, 0, critical=300)).reviewers == []
+    (one,) = book.day(46, report(46, 2, 0, critical=300)).reviewers  # what is new
+    assert (one.is_named, len(one.reviews)) == (True, 2)
+    assert book.decide(47, "explained").reviewers == [NamedReviewer(47, "u", False, [])]
+
+
+def test_a_reviewer_of_whom_nothing_is_kept_is_named_once_it_is_confirmed() -> None:
+    book = Book()
+    assert book.decide(45, "dismissed").reviewers == []
+    assert book.decide(45, "confirmed").reviewers == [NamedReviewer(45, "u", True, [])]
+    conclusion = Conclusion(day=46, accused=[], withdrawn=[])
+    book.book.drop_inactive(45 * DAY, 46, conclusion)
+    assert conclusion.reviewers == []
+    (one,) = book.day(46, report(46, 1, 0)).reviewers
+    assert (one.is_named, len(one.reviews)) == (True, 1)
+    off = ReviewerBook(False, 1, lambda *_: None, 0.0)
+    off.decide(VerdictDecision(45 * DAY, "u", "confirmed", 0.0), 45, conclusion)
+    assert off.histories == {}
 
 
 def test_an_inconclusive_verdict_changes_nothing() -> None:
@@ -196,7 +210,7 @@ def test_inactive_reviewers_are_dropped_and_no_longer_watched_or_named() -> None
     book.book.drop_inactive(900 * DAY - FOLLOW_UP_SECONDS, 900, conclusion)
     assert book.book.histories == {}
     assert [(one.reviewer_id, one.is_watched) for one in conclusion.watched] == [("u", False)]
-    assert conclusion.reviewers == [NamedReviewer(900, "u", [])]
+    assert conclusion.reviewers == [NamedReviewer(900, "u", False, [])]
     assert book.book.changed == {"u", "single"}
 
 
@@ -209,7 +223,7 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for day in range(6):
         book.day(day, report(day, name=f"single {day}"))
     assert sorted(book.book.histories) == ["single 3", "single 4", "single 5"]
-    restored = ReviewerBook(REPORTERS, lambda *_: None, 0.0)
+    restored = ReviewerBook(True, REPORTERS, lambda *_: None, 0.0)
     for name in sorted(book.book.histories, reverse=True):
         row = book.book.row(name)
         assert row is not None

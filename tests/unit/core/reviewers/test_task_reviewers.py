@@ -8,7 +8,7 @@ from stream.core.aggregation.conclusions_in_force import ConclusionsInForce
 from stream.core.messages.conclusions import CONCLUSION_DELAY_DAYS, Conclusion, NamedReviewer, WatchedReviewer
 from stream.core.messages.reports import ReviewerReport
 from stream.core.model.flip_windows import MAX_WINDOWS
-from stream.core.reviewers.task_reviewers import TaskReviewers
+from stream.core.reviewers.task_reviewers import MAX_TURNED, TaskReviewers
 from tests.unit.core.reviewers.test_reviewer_book import finding
 
 
@@ -72,35 +72,53 @@ def test_nothing_is_kept_while_the_watch_is_off() -> None:
 
 
 def test_conclusions_count_a_month_later_also_after_a_restart() -> None:
-    accused = ConclusionsInForce(version=1)
-    accused.start(10)
+    conclusions = ConclusionsInForce(version=1)
+    conclusions.start(10)
     conclusion = Conclusion(day=20, accused=[], withdrawn=[])
     conclusion.watched = [WatchedReviewer(20, "u", is_watched=True)]
-    conclusion.reviewers = [NamedReviewer(20, "u", [("s1", "r1"), ("s2", "r2"), ("s1", "r3")])]
-    accused.on_conclusion(conclusion)
-    accused = msgspec.json.decode(msgspec.json.encode(accused), type=ConclusionsInForce)
+    conclusion.reviewers = [NamedReviewer(20, "u", True, [("s1", "r1")]), NamedReviewer(19, "v", False, [])]
+    conclusions.on_conclusion(conclusion)
+    pending = msgspec.json.decode(msgspec.json.encode(conclusions), type=ConclusionsInForce).reviewers
     before = 19 + CONCLUSION_DELAY_DAYS
-    assert accused.reviewers.take_watched(before) == []
-    assert accused.reviewers.advance(before) == set()
-    assert [one.reviewer_id for one in accused.reviewers.take_watched(before + 1)] == ["u"]
-    assert accused.reviewers.take_watched(before + 1) == []
-    assert accused.reviewers.advance(before + 1) == {"s1", "s2"}
-    assert accused.reviewers.turned_by("s1") == {"u": {"r1", "r3"}}
-    assert accused.reviewers.turned_by("s3") == {}
+    assert pending.take_watched(before) == []
+    assert [one.reviewer_id for one in pending.take_named(before)] == ["v"]
+    assert [one.reviewer_id for one in pending.take_watched(before + 1)] == ["u"]
+    assert pending.take_watched(before + 1) == []
+    assert [one.reviews for one in pending.take_named(before + 1)] == [[("s1", "r1")]]
+    conclusions.reviewers.forget("u")
+    assert [one.reviewer_id for one in conclusions.reviewers.pending] == ["v"]
+    assert conclusions.reviewers.pending_watched == []
 
 
-def test_what_a_reviewer_turned_is_replaced_and_ends_and_is_erased() -> None:
-    reviewers = ConclusionsInForce(version=1).reviewers
-    reviewers.pending = [
-        NamedReviewer(1, "u", [("s1", "r1")]),
-        NamedReviewer(2, "u", [("s2", "r2")]),
-        NamedReviewer(3, "u", []),
-        NamedReviewer(3, "v", [("s1", "r4")]),
-    ]
-    assert reviewers.advance(1) == {"s1"}
-    assert reviewers.advance(2) == {"s1", "s2"}
-    assert reviewers.turned_by("s1") == {}
-    assert reviewers.advance(3) == {"s1", "s2"}
-    assert reviewers.turned_by("s1") == {"v": {"r4"}}
-    assert reviewers.forget("v") == {"s1"}
-    assert reviewers.named == {}
+def test_what_a_named_reviewer_has_turned_adds_up_until_it_is_named_no_longer() -> None:
+    reviewers = TaskReviewers(is_on=True)
+    assert reviewers.name("u", [("s1", "r1"), ("s2", "r2"), ("s1", "r3")]) == {"s1", "s2"}
+    assert reviewers.name("u", [("s3", "r4"), ("s1", "r1")]) == {"s3"}
+    assert reviewers.turned_by("s1") == {"u": {"r1", "r3"}}
+    reviewers.name("v", [])
+    reviewers.record_flip("v", finding(1, 0, "s1"))  # counts at once
+    assert reviewers.turned_by("s1").keys() == {"u", "v"}
+    restored = TaskReviewers(is_on=True)
+    for name in reviewers.names():
+        restored.load(name, reviewers.row(name) or b"")
+    for one in (reviewers, restored):
+        one.take_reports()
+        assert one.end_name("u") == {"s1", "s2", "s3"}
+        assert one.turned_by("s2") == {}
+        assert one.turned_by("s1").keys() == {"v"}
+        assert list(one.names()) == ["v"]
+        one.forget("v")
+        assert one.turned_by("s1") == {}
+    assert TaskReviewers(is_on=False).name("u", [("s1", "r1")]) == set()
+
+
+def test_the_oldest_reviews_of_a_named_reviewer_go() -> None:
+    reviewers = TaskReviewers(is_on=True)
+    for number in range(MAX_TURNED + 60):  # more than one conclusion holds: later ones add to the first
+        reviewers.name("u", [(f"s{number}", "r")])
+    assert len(reviewers.reviewers["u"].turned) == MAX_TURNED
+    assert reviewers.turned_by("s59") == {}
+    assert reviewers.turned_by("s60") == {"u": {"r"}}
+    longest = "x" * 128
+    reviewers.name("w", [(longest, f"{number:128}") for number in range(MAX_TURNED)])
+    assert len(reviewers.row("w") or b"") < 300_000

@@ -1,4 +1,4 @@
-"""The reviewers whom the aggregator watches and names, and from when on that counts in a task.
+"""What the aggregator has concluded on reviewers and does not count yet in a task.
 
 Invariant: a change counts from CONCLUSION_DELAY_DAYS after the concluded day, as accusations of staff do, and comes
 into force at a midnight of the task. So it counts from the same event on, live and in a replay.
@@ -6,22 +6,18 @@ into force at a midnight of the task. So it counts from the same event on, live 
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import msgspec
 
 from stream.core.messages.conclusions import Conclusion, NamedReviewer, WatchedReviewer
 
 
-class NamedReviewers(msgspec.Struct, kw_only=True):
-    """The state of one task that follows from the aggregator's conclusions on reviewers."""
+class PendingReviewers(msgspec.Struct, kw_only=True):
+    """The conclusions on reviewers that are not in force yet; the day of each is the first in force."""
 
-    #: Not in force yet; the day is the first in force.
     pending_watched: list[WatchedReviewer] = msgspec.field(default_factory=list)
     pending: list[NamedReviewer] = msgspec.field(default_factory=list)
-    #: Seller and id of the reviews that each named reviewer has turned.
-    named: dict[str, list[tuple[str, str]]] = msgspec.field(default_factory=dict)
 
     def on_conclusion(self, conclusion: Conclusion, counts_from: Callable[[int], int]) -> None:
         """Take a conclusion; `counts_from` gives the day from which on a change of a day counts."""
@@ -36,28 +32,13 @@ class NamedReviewers(msgspec.Struct, kw_only=True):
         self.pending_watched = self.pending_watched[len(due) :]
         return due
 
-    def advance(self, day: int) -> set[str]:
-        """Bring what is found into force by a day; return the sellers whose reviews it is about."""
+    def take_named(self, day: int) -> list[NamedReviewer]:
+        """Return what is found by a day, in order."""
         due = [one for one in self.pending if one.day <= day]
         self.pending = self.pending[len(due) :]
-        sellers: set[str] = set()
-        for one in due:
-            sellers.update(seller_id for seller_id, _ in (*self.named.pop(one.reviewer_id, ()), *one.reviews))
-            if one.reviews:
-                self.named[one.reviewer_id] = one.reviews
-        return sellers
+        return due
 
-    def forget(self, reviewer_id: str) -> set[str]:
-        """Erase a reviewer; return the sellers whose reviews it has turned."""
+    def forget(self, reviewer_id: str) -> None:
+        """Erase a reviewer."""
         self.pending_watched = [one for one in self.pending_watched if one.reviewer_id != reviewer_id]
         self.pending = [one for one in self.pending if one.reviewer_id != reviewer_id]
-        return {seller_id for seller_id, _ in self.named.pop(reviewer_id, ())}
-
-    def turned_by(self, seller_id: str) -> Mapping[str, set[str]]:
-        """Return the reviews of a seller that named reviewers have turned, by reviewer."""
-        found = defaultdict[str, set[str]](set)
-        for reviewer_id, reviews in self.named.items():
-            for its_seller, review_id in reviews:
-                if its_seller == seller_id:
-                    found[reviewer_id].add(review_id)
-        return dict(sorted(found.items()))
