@@ -6,7 +6,7 @@ has acknowledged it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast, get_args
 
 import typer
 
@@ -15,6 +15,7 @@ from stream.cli.option_values import check_choices, days_of, shortened
 from stream.cli.output import fail
 from stream.contract.cases import Case
 from stream.contract.events import (
+    Appellant,
     CaseAppealed,
     CaseAssigned,
     CaseEvent,
@@ -29,8 +30,7 @@ if TYPE_CHECKING:
     from stream.core.cases.transitions import CaseChange
 
 _VERDICTS, _STORIES = get_args(Verdict), get_args(Story)
-_Appellant = Literal["seller", "staff", "platform"]
-_APPELLANTS: Final = get_args(_Appellant)
+_APPELLANTS: Final = get_args(Appellant)
 _MAX_NOTE: Final = 2000
 _OWN_PAST: Final = "what happened so far becomes the subject's own past"
 
@@ -146,21 +146,28 @@ def _after_verdict(settings: Settings, change: CaseChange) -> str:
 
 def appeal(
     case_id: _CaseId,
-    appellant: Annotated[str, typer.Option(metavar="WHO", help=", ".join(_APPELLANTS))] = "seller",
+    appellant: Annotated[
+        str | None,
+        typer.Option(metavar="WHO", help=f"{', '.join(_APPELLANTS)}; by default whom the case is about"),
+    ] = None,
     note: Annotated[str | None, typer.Option(metavar="TEXT", help="what the appellant says")] = None,
     at: Annotated[str | None, _at("the verdict was contested")] = None,
 ) -> None:
     """Record that somebody contests the verdict of a case."""
-    check_choices("--appellant", [appellant], _APPELLANTS)
+    check_choices("--appellant", [] if appellant is None else [appellant], _APPELLANTS)
     _check_note("--note", note)
 
     def after(settings: Settings, change: CaseChange) -> str:
         second = ", confirmed by a second one" if _needs_second_on_appeal(settings, change.case) else ""
         return f"recorded; the worker opens the case again within seconds: another analyst answers the appeal{second}"
 
-    record(
-        case_id, at, lambda _, fields: CaseAppealed(**fields, appellant=cast(_Appellant, appellant), note=note), after
-    )
+    from stream.core.cases.rules import usual_appellant
+
+    def event(case: Case, fields: dict[str, Any]) -> CaseAppealed:
+        who = usual_appellant(case.subject.type) if appellant is None else cast(Appellant, appellant)
+        return CaseAppealed(**fields, appellant=who, note=note)
+
+    record(case_id, at, event, after)
 
 
 def _needs_second_on_appeal(settings: Settings, case: Case) -> bool:

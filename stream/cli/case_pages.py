@@ -16,7 +16,7 @@ from stream.cli.output import literal
 from stream.contract.alerts import EvidencePart, Ring, TurnedReview
 from stream.contract.cases import Case, CaseVerdict, Effect
 from stream.offline import ring_words
-from stream.offline.extortion_words import extorted_sentence
+from stream.offline.extortion_words import extorted_sentence, named_no_more
 from stream.offline.memberships import Membership
 from stream.ops.case_report import CaseReport, PrecisionRow
 from stream.ops.statement import odds
@@ -110,7 +110,10 @@ def page(case: Case, width: int, rings: Iterable[Membership] = ()) -> list[str]:
         ),
         "Rings": (line for one in rings for line in fold(membership_line(one), width)),
         "For the seller": (
-            line for one in case.extorted for line in fold(extorted_sentence(one, case), width)
+            line
+            for one in (*(extorted_sentence(one, case) for one in case.extorted), named_no_more(case))
+            if one is not None
+            for line in fold(one, width)
         ),
         "Why the odds are what they are": _parts(
             case.evidence.parts, case.evidence.odds, width, case.evidence.ring

@@ -17,6 +17,7 @@ from stream.console.journal import Journal
 from stream.console.source.read_model import ReadModel
 from stream.contract.cases import Case
 from stream.contract.events import (
+    Appellant,
     CaseAppealed,
     CaseAssigned,
     CaseEvent,
@@ -26,11 +27,13 @@ from stream.contract.events import (
     Verdict,
     VerdictRecorded,
 )
+from stream.core.cases.rules import usual_appellant
 from stream.core.cases.transitions import Outcome
 from stream.ops import cases as case_topic
 
 VERDICTS: Final[tuple[Verdict, ...]] = get_args(Verdict)
 STORIES: Final[tuple[Story, ...]] = get_args(Story)
+APPELLANTS: Final[tuple[Appellant, ...]] = get_args(Appellant)
 MAX_NOTE: Final = 2_000
 MAX_MUTE_DAYS: Final = 3650
 _ANSWERS: Final = {"yes": "yes", "no": "no", "unknown": "not known"}
@@ -117,13 +120,13 @@ class Decisions:
     def appeal(self, user: User, case_id: str, form: Mapping[str, str]) -> Done:
         """Record that somebody contests the verdict; the note names who recorded it."""
         case = self._case(case_id)
-        appellant = form.get("appellant", "seller")
-        if appellant not in {"seller", "staff", "platform"}:
-            raise RefusedError("The seller, a staff member or the platform can contest a verdict.")
+        appellant = form.get("appellant", usual_appellant(case.subject.type))
+        if appellant not in APPELLANTS:
+            raise RefusedError("The seller, a staff member, the reviewer or the platform can contest a verdict.")
         text = form.get("note", "").strip()
         note = _limited(f"{text} (recorded by {user.id})".strip())
         common = self._common(case, form, self._now(case))
-        return self._record(case, CaseAppealed(**common, appellant=appellant, note=note))  # type: ignore[arg-type]
+        return self._record(case, CaseAppealed(**common, appellant=appellant, note=note))
 
     def _check_seen(self, user: User, case: Case, form: Mapping[str, str]) -> None:
         """Refuse a verdict over one that the person has not seen: it would replace it without a word."""

@@ -17,15 +17,16 @@ from starlette.templating import Jinja2Templates
 from stream.console import case_view, pictures, ring_view
 from stream.console.access.roles import User
 from stream.console.bulk import BulkJobs
-from stream.console.decisions import MAX_NOTE, STORIES, VERDICTS
+from stream.console.decisions import APPELLANTS, MAX_NOTE, STORIES, VERDICTS
 from stream.console.odds_bars import groups
 from stream.console.queue_filter import KINDS, ORDERS, PAGE_SIZE, SEVERITIES, STATES, SUBJECT_TYPES, QueueFilter
 from stream.console.services import Services
 from stream.contract.cases import Case
 from stream.contract.events import CaseAssigned
 from stream.core.cases.alerts import in_force
+from stream.core.cases.rules import usual_appellant
 from stream.core.cases.transitions import waiting_verdict
-from stream.offline.extortion_words import extorted_sentence
+from stream.offline.extortion_words import extorted_sentence, named_no_more
 from stream.offline.memberships import memberships
 from stream.offline.ring_words import shown_members
 from stream.ops import statement
@@ -118,6 +119,7 @@ class Pages:
                 (extorted_sentence(one, case), _others(case, "reviewer", linked.get(one.reviewer_id, [])))
                 for one in case.extorted
             ],
+            named_no_more=named_no_more(case),
             names_sellers=any(review.seller_id for review in case.evidence.reviews),
             groups=groups(case.evidence.parts, case.evidence.ring),
             payment=[] if case.evidence.payment is None else groups(case.evidence.payment.parts),
@@ -125,6 +127,8 @@ class Pages:
             linked=[(link, _others(case, link.type, linked.get(link.id, []))) for link in case.linked],
             entries=case_view.log_entries(case, [found.event for found in events]),
             in_force=in_force(case),
+            appellants=APPELLANTS,
+            usual_appellant=usual_appellant(case.subject.type),
             waiting=waiting_verdict(case),
             pending=case_view.pending_verdict(case, events, dt.datetime.now(dt.UTC)),
             latest_verdict=case_view.latest_verdict(events),

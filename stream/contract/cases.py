@@ -13,7 +13,7 @@ import msgspec
 
 from stream.contract.alerts import Action, Evidence, Kind, Link, Ring, Severity, Subject
 from stream.contract.alerts import alert_id as digest_of
-from stream.contract.events import Story, Verdict
+from stream.contract.events import Appellant, Story, Verdict
 
 CaseState = Literal["open", "decided", "appealed", "closed"]
 Effect = Literal["in_force", "waits_for_second", "same_analyst", "outdated", "newer_evidence", "superseded"]
@@ -70,7 +70,7 @@ class CaseAppeal(msgspec.Struct, frozen=True):
 
     event_id: str
     appealed_at: dt.datetime
-    appellant: Literal["seller", "staff", "platform"]
+    appellant: Appellant
     note: str | None
     answered_by: str | None
 

@@ -175,10 +175,14 @@ class CaseNoted(CaseEvent, frozen=True, kw_only=True, gc=False, forbid_unknown_f
     note: Note
 
 
+#: Who can contest a verdict.
+Appellant = Literal["seller", "staff", "reviewer", "platform"]
+
+
 class CaseAppealed(CaseEvent, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True, tag="case.appealed"):
     """Somebody contests the verdict."""
 
-    appellant: Literal["seller", "staff", "platform"]
+    appellant: Appellant
     note: Note | None = None
 
 

@@ -8,6 +8,23 @@ from __future__ import annotations
 from stream.contract.cases import Case, ExtortedReviews
 
 
+def named_no_more(case: Case) -> str | None:
+    """Return what an analyst must know if the claim counts reviewers who are named no longer; None if it does not."""
+    named = {one.reviewer_id for one in case.extorted}
+    claimed = {link.id for link in case.evidence.linked if link.type == "reviewer"}
+    if claimed <= named:
+        return None
+    return (
+        f"The claim is that of {case.alerts[-1].raised_at:%d %b %Y}. Since then "
+        f"{_reviewers(len(claimed - named))} that it counts as a point for the seller "
+        f"{'is' if len(claimed - named) == 1 else 'are'} named no longer."
+    )
+
+
+def _reviewers(count: int) -> str:
+    return "a reviewer" if count == 1 else f"{count} reviewers"
+
+
 def extorted_sentence(one: ExtortedReviews, case: Case) -> str:
     """Return what one such reviewer has turned."""
     of = len(case.evidence.reviews)

@@ -216,7 +216,7 @@ VALID_VALUES: Final[dict[str, st.SearchStrategy[Any]]] = {
     "story": st.sampled_from(["product_fix", "support_practice", "campaign", "review_bomb", "other"]),
     "note": st.text(min_size=1, max_size=2000),
     "muted_until": times,
-    "appellant": st.sampled_from(["seller", "staff", "platform"]),
+    "appellant": st.sampled_from(["seller", "staff", "reviewer", "platform"]),
 }
 
 

@@ -8,10 +8,15 @@ from typing import Final, Literal
 import msgspec
 
 from stream.contract.alerts import Severity, SubjectType
-from stream.contract.events import Verdict
+from stream.contract.events import Appellant, Verdict
 from stream.core.alerting.response import SEVERITIES
 
 FourEyes = Literal["off", "staff", "on"]
+
+
+def usual_appellant(subject_type: SubjectType) -> Appellant:
+    """Return who contests the verdict of a case about such a subject, if nothing else is said."""
+    return subject_type if subject_type in ("staff", "reviewer") else "seller"
 
 
 class CaseRules(msgspec.Struct, frozen=True):

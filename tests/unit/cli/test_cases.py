@@ -183,7 +183,7 @@ def test_days_are_read() -> None:
         (["verdict", "abcdef", "confirmed", "--mute", "soon"], "--mute takes a number of days"),
         (["verdict", "abcdef", "confirmed", "--at", "yesterday"], "--at takes a date"),
         (["verdict", "abcdef", "confirmed", "--note", "n" * 2001], "2,001 characters"),
-        (["appeal", "abcdef", "--appellant", "neighbour"], "--appellant takes seller, staff, platform"),
+        (["appeal", "abcdef", "--appellant", "neighbour"], "--appellant takes seller, staff, reviewer, platform"),
         (["assign", "abcdef", "--to", "ana", "--nobody"], "--to and --nobody exclude each other"),
         (["note", "abcdef", "  "], "TEXT is empty"),
     ],

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import httpx
+import msgspec
 import pytest
 
 from stream.cli import case_pages
 from stream.contract.cases import Case
+from stream.offline.extortion_words import named_no_more
 from tests.sample_cases import seller_case
 from tests.unit.console.running_console import Console, served
 from tests.unit.core.test_extortion import run
@@ -59,3 +61,11 @@ def test_the_command_line_says_it_too() -> None:
     lines = case_pages.page(case, 100)
     assert "For the seller" in lines
     assert "For the seller" not in case_pages.page(seller_case(), 100)
+
+
+def test_a_claim_that_counts_a_reviewer_who_was_cleared_says_so() -> None:
+    case = next(case for case in run(3).cases() if any(link.type == "reviewer" for link in case.evidence.linked))
+    assert named_no_more(case) is None
+    cleared = msgspec.structs.replace(case, extorted=[])
+    assert "named no longer" in (named_no_more(cleared) or "")
+    assert "named no longer" in " ".join(case_pages.page(cleared, 100))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from stream.arena.contest import sorted_events
 from stream.contract.alerts import Alert
 from stream.contract.cases import Case
+from stream.contract.events import ReviewCreated, ReviewDeleted
 from stream.core.detector import Detector
 from stream.core.messages.wire import Forget, ForwardedCaseEvent
+from stream.core.model.flip_windows import MAX_WINDOWS
 from stream.market import simulate
 from stream.market.truth import MarketTruth, arranged
 from stream.offline.local_bus import LocalBus
@@ -133,12 +136,42 @@ def test_without_the_watch_no_reviewer_leaves_a_task_and_all_else_is_the_same() 
 
 
 def test_turning_the_watch_off_erases_all_reviewers() -> None:
+    extorted = 0
     for number, rows in enumerate(run(3).rows):
         task, left = _detector(number, 3, watches=False), dict(rows)
+        extorted += sum(bool(case.extorted) for case in run(3).bus.tasks[number].shown_cases())
         task.rows.restore(rows.items())
         _write(task, left)
         assert any(key[:2] in {b"t/", b"u/"} for key in rows) or number
         assert not any(key[:2] in {b"t/", b"u/"} for key in left)
+        for case in task.shown_cases():
+            assert not case.extorted
+            assert case.subject.type == "reviewer" or not any(link.type == "reviewer" for link in case.linked)
+    assert extorted
+
+
+def test_further_flips_of_a_named_reviewer_count_at_once_and_take_nothing_away() -> None:
+    task = _detector(0, 1, watches=True)
+    task.rows.restore(run(1).rows[0].items())
+    state = task.state
+    case = next(case for case in task.shown_cases() if case.extorted)
+    reviewer_id, seller_id = case.extorted[0].reviewer_id, case.subject.id
+    known = state.reviewers.turned_by(seller_id)[reviewer_id]
+    at = dt.datetime.fromtimestamp(state.clock, dt.UTC)
+    for number in range(MAX_WINDOWS + 5):  # more than a conclusion holds
+        common: Any = {"seller_id": f"other-{number}", "product_id": "p", "review_id": "r", "reviewer_id": reviewer_id}
+        day = dt.timedelta(days=number)
+        written = ReviewCreated(event_id=f"w{number}", occurred_at=at + day, rating=1, **common)
+        turned = ReviewDeleted(
+            event_id=f"t{number}", occurred_at=at + day + dt.timedelta(hours=1), deleted_by="author", **common
+        )
+        for event in (written, turned):
+            task.apply(event, event.occurred_at.timestamp())
+        assert state.reviewers.turned_by(f"other-{number}") == {reviewer_id: {"r"}}
+        for message in task.take_outbox():
+            task.on_message(message)
+    assert state.reviewers.turned_by(seller_id)[reviewer_id] == known
+    assert next(one for one in task.shown_cases() if one.case_id == case.case_id).extorted == case.extorted
 
 
 def test_an_erased_reviewer_is_in_no_row_and_no_case() -> None:

@@ -403,3 +403,28 @@ def test_a_seller_leaves_the_links_that_its_report_names_no_more() -> None:
     assert set(book.book.connectors["link/k"].members) == {"s3"}
     restored.add_day(2, [linked_day(2, *moved)])  # what is derived is the same after a restart
     assert set(restored.connectors["link/k"].members) == {"s3"}
+
+
+def test_a_ring_that_no_longer_stands_without_its_strongest_raises_no_alert() -> None:
+    book, policy, market = Book(), AlertPolicy(3.0, "digest"), MarketTotals()
+    book.day(1, linked_day(1, *(linked(f"s{number}", 5.0, 1) for number in range(4))))
+    view, connector = book.reported[-1], book.book.connectors["link/k"]
+    assert ring_alerts.evaluate(policy, view, connector.latest, market, 1)
+    connector.alerted_at, connector.finding = {}, None
+    weak = [linked("s0", 9.0, 2), *(linked(f"s{number}", 0.3, 2) for number in range(1, 4))]
+    book.day(2, linked_day(2, *weak))
+    assert connector.is_ring  # its odds are more than even
+    assert ring_alerts.evaluate(policy, book.reported[-1], connector.latest, market, 2) == []
+
+
+def test_a_ring_that_fell_apart_is_not_named_after_cleared_staff() -> None:
+    book = Book()
+    book.day(1, staff_day(0, 1, CLIENTS), flips=30, expected=1.8)
+    book.day(2, linked_day(2, *(linked(name, 5.0, 2) for name in CLIENTS)))
+    first = book.book.connectors["staff/a"]
+    assert book.book.connectors["link/k"].part_of == first.name
+    book.rings.clear_staff(VerdictDecision(3 * DAY, "a", "dismissed", 0.0), 3)
+    assert [one.name for one in book.reported[-1].connectors] == ["link/k"]
+    book.day(4, linked_day(4, *(linked(name, -3.0, 4) for name in CLIENTS)))
+    assert not first.is_ring
+    assert [one.id for one in ring_alerts.fields_of(book.reported[-1]).connectors] == ["k"]
