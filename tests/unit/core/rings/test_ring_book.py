@@ -411,7 +411,7 @@ def test_a_ring_that_no_longer_stands_without_its_strongest_raises_no_alert() ->
     view, connector = book.reported[-1], book.book.connectors["link/k"]
     assert ring_alerts.evaluate(policy, view, connector.latest, market, 1)
     connector.alerted_at, connector.finding = {}, None
-    weak = [linked("s0", 9.0, 2), *(linked(f"s{number}", 0.3, 2) for number in range(1, 4))]
+    weak = [linked("s0", 9.0, 2), linked("s1", 2.3, 2), linked("s2", -5.0, 2), linked("s3", -5.0, 2)]
     book.day(2, linked_day(2, *weak))
     assert connector.is_ring  # its odds are more than even
     assert ring_alerts.evaluate(policy, book.reported[-1], connector.latest, market, 2) == []
@@ -419,7 +419,9 @@ def test_a_ring_that_no_longer_stands_without_its_strongest_raises_no_alert() ->
 
 def test_a_ring_that_fell_apart_is_not_named_after_cleared_staff() -> None:
     book = Book()
-    book.day(1, staff_day(0, 1, CLIENTS), flips=30, expected=1.8)
+    others = {f"t{number}": (1, 0.2) for number in range(60)}
+    book.day(1, staff_day(0, 1, others, "desk"), flips=60, expected=60.0)  # other sellers of the market
+    book.day(1, staff_day(0, 1, CLIENTS), flips=30, expected=20.0)
     book.day(2, linked_day(2, *(linked(name, 5.0, 2) for name in CLIENTS)))
     first = book.book.connectors["staff/a"]
     assert book.book.connectors["link/k"].part_of == first.name
