@@ -286,8 +286,9 @@ _INPUT: Final[Row] = (
             "Applied events with something unusual. overtaken_review: the creation came after an edit or deletion."
             " unseen_edit, unseen_deletion: the creation never came. known_review: a second creation. repeated_change:"
             " an event of a review that was closed later, so a file was fed again. event_id_used_again: the producer"
-            " gave two events the same id. unmatched_outreach, unmatched_access: no open critical review matches. A"
-            " high rate means that one topic lags behind the others, or that events are lost.",
+            " gave two events the same id. dropped_link: a seller has more than 16 links, and the oldest went."
+            " unmatched_outreach, unmatched_access: no open critical review matches. A high rate means that one topic"
+            " lags behind the others, or that events are lost.",
             "eps",
             {
                 "{{kind}}": f"{rate('kind', total('app_id_task_kind:volteface_exceptional_events:max'))}"

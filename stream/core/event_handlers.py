@@ -183,7 +183,8 @@ class EventHandlers:
     def _linked(self, event: SellerLinked, _at: float) -> list[Alert]:
         state = self._state
         seller = state.get_or_add_seller(event.seller_id)
-        seller.add_link(event.link_id, event.relation)
+        if seller.add_link(event.link_id, event.relation):
+            state.counts["dropped_link"] += 1
         evidence = None
         if seller.flips:  # as after the latest flip: a link moves no number of the seller
             evidence = evaluate_seller(seller, state.baseline, [], in_ring=False)

@@ -125,12 +125,14 @@ class Seller:
         self.first_seen = self.decayed_at = now
         self.arrivals = Arrivals(int(now // DAY))
 
-    def add_link(self, link_id: str, relation: str) -> None:
-        """Note a link, as the latest one. Of more than MAX_LINKS_PER_SELLER the oldest goes."""
+    def add_link(self, link_id: str, relation: str) -> bool:
+        """Note a link, as the latest one; return whether the oldest of more than MAX_LINKS_PER_SELLER had to go."""
         self.links.pop(link_id, None)
         self.links[link_id] = relation
         if len(self.links) > MAX_LINKS_PER_SELLER:
             del self.links[next(iter(self.links))]
+            return True
+        return False
 
     def add_review(self, reviewer_id: str, name: str) -> None:
         """Note that a critical review of a reviewer is open."""

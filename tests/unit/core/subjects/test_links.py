@@ -71,7 +71,9 @@ def test_each_relation_is_kept() -> None:
 def test_the_latest_links_are_kept() -> None:
     detector = applied(*(link(f"l{number}", number) for number in range(MAX_LINKS_PER_SELLER)))
     assert len(links_of(detector)) == MAX_LINKS_PER_SELLER == 16
+    assert detector.state.counts["dropped_link"] == 0
     applied(link("l0", 20, event_id="again"), link("new", 21), to=detector)
+    assert detector.state.counts["dropped_link"] == 1
     assert [name for name, _ in links_of(detector)] == [*(f"l{number}" for number in range(2, 16)), "l0", "new"]
 
 
