@@ -68,10 +68,8 @@ def queue(cases: Sequence[Case], digits: int, width: int) -> list[str]:
         by = "nobody" if case.assignee is None else case.assignee
         cells = (case.case_id[:digits], _who(case), _day(case.evidence.since), _day(case.due_at), by, case.state)
         found = case.evidence
-        why = (
-            f"{case.kind}, {case.severity}: {counted(found.flips, 'flip')}, {found.expected:.1f} expected, "
-            f"odds {odds(found.odds)}"
-        )
+        flips = counted(found.flips, "flip")
+        why = f"{case.kind}, {case.severity}: {flips}, {found.expected:.1f} expected, odds {odds(found.odds)}"
         more = [why]
         if case.waits_for_second:
             more.append("waits for a second analyst")
