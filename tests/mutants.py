@@ -37,6 +37,7 @@ _DATES: Final = (
 _TEXTS: Final = (
     "", " ", "a b", "a\u00a0b", "a\u2028b", "\ufeffa", "a\u0000b", "a\nb", "x" * 64, "x" * 65, "x" * 128, "x" * 129,
     "é" * 128, "\U0001f600" * 129, "jane.doe@example.com", "+49 170 1234567", "555-123-4567", "a@b", "null", "DE",
+    "a\u202eb", "a\u2066b\u2069", "a\u200db", "\u061c",
     "usd", "review.created", "outreach.sent", "contact.accessed", "seller.linked", "review.vanished", "author",
     "message", "owner", *_DATES,
 )  # fmt: skip

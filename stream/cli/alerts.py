@@ -26,7 +26,10 @@ def alerts(
     json: Annotated[bool, typer.Option("--json", help="JSON lines, complete, instead of a list")] = False,
     subject: Annotated[
         list[str] | None,
-        typer.Option(metavar="ID", help="only about this seller, staff member, product or ring; repeatable"),
+        typer.Option(
+            metavar="ID",
+            help="only about this seller, staff member, product, ring or reviewer (pseudonym or id); repeatable",
+        ),
     ] = None,
     kind: Annotated[
         list[str] | None, typer.Option(metavar="KIND", help=f"only {', '.join(_KINDS)}; repeatable")
@@ -44,17 +47,19 @@ def alerts(
     ] = None,
 ) -> None:
     """Read alerts from Kafka. The list is in the order of time; --json without --limit in the topic's order."""
+    from stream.intake.pseudonyms import with_pseudonyms
     from stream.ops import topic_reader
 
     check_choices("--kind", kind, _KINDS)
     check_choices("--severity", severity, _SEVERITIES)
     earliest = None if since is None else time_of("--since", since)
     settings, kafka = connected_settings("alerts")
+    about_ids = with_pseudonyms(subject or (), settings)
     with closing(topic_reader.alerts(settings, kafka, follow, warn)) as every:
         chosen: Iterator[Alert] = (
             alert
             for alert in every
-            if (not subject or alert.subject.id in subject)
+            if (not subject or alert.subject.id in about_ids)
             and (not kind or alert.kind in kind)
             and (not severity or alert.severity in severity)
             and (earliest is None or alert.raised_at >= earliest)
@@ -89,7 +94,7 @@ def watchlist(
     count: Annotated[int, typer.Option(min=1, max=1000, help="most lines; the strongest evidence comes first")] = 20,
     json: Annotated[bool, typer.Option("--json", help="JSON lines instead of a table")] = False,
 ) -> None:
-    """List the subjects with the most evidence below the threshold of an alert."""
+    """List the sellers and staff members with the most evidence below the threshold of an alert."""
     from stream.offline.watchlist import rank
     from stream.ops.trust import TaskSize, of_tasks
 

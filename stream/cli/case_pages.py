@@ -12,7 +12,6 @@ from typing import Final
 
 from rich.cells import cell_len, chop_cells, set_cell_size
 
-from stream.cli.output import literal
 from stream.contract.alerts import EvidencePart, Ring, TurnedReview
 from stream.contract.cases import Case, CaseVerdict, Effect
 from stream.offline import ring_words
@@ -20,6 +19,7 @@ from stream.offline.extortion_words import extorted_sentence, named_no_more
 from stream.offline.memberships import Membership
 from stream.ops.case_report import CaseReport, PrecisionRow
 from stream.ops.statement import odds
+from stream.texts import counted, literal
 
 #: Narrower than this, lines would be cut anywhere.
 LEAST_WIDTH: Final = 80
@@ -68,9 +68,8 @@ def queue(cases: Sequence[Case], digits: int, width: int) -> list[str]:
         by = "nobody" if case.assignee is None else case.assignee
         cells = (case.case_id[:digits], _who(case), _day(case.evidence.since), _day(case.due_at), by, case.state)
         found = case.evidence
-        why = (
-            f"{case.kind}, {case.severity}: {found.flips} flips, {found.expected:.1f} expected, odds {odds(found.odds)}"
-        )
+        flips = counted(found.flips, "flip")
+        why = f"{case.kind}, {case.severity}: {flips}, {found.expected:.1f} expected, odds {odds(found.odds)}"
         more = [why]
         if case.waits_for_second:
             more.append("waits for a second analyst")
@@ -105,9 +104,7 @@ def page(case: Case, width: int, rings: Iterable[Membership] = ()) -> list[str]:
     sections: dict[str, Iterable[str]] = {
         "Claim": _claim(case, width),
         "The ring": (line for one in ring_words.ring_sentences(case) for line in fold(one, width)),
-        ring_words.members_title(case): (
-            line for one in ring_words.shown_members(case) for line in fold(ring_words.member_line(one), width, 4)
-        ),
+        ring_words.members_title(case): (line for one in ring_words.member_lines(case) for line in fold(one, width, 4)),
         "Rings": (line for one in rings for line in fold(membership_line(one), width)),
         "For the seller": (
             line
@@ -123,7 +120,9 @@ def page(case: Case, width: int, rings: Iterable[Membership] = ()) -> list[str]:
         ),
         "Reviews that turned": (line for one in case.evidence.reviews for line in _review(one, width)),
         "Linked subjects": (
-            line for link in case.linked for line in fold(f"{link.type} {link.id}: {link.flips} flips", width, 4)
+            line
+            for link in case.linked
+            for line in fold(f"{link.type} {link.id}: {counted(link.flips, 'flip')}", width, 4)
         ),
         "Questions for a person": (line for one in case.checks for line in fold(one, width, 4, "  -")),
         "Alerts": (

@@ -21,11 +21,11 @@ _WAITING: Final = ("open", "appealed")
 _FORMATS: Final = (".md", ".html")
 
 
-def _is_about(case: Case, subject: list[str]) -> bool:
+def _is_about(case: Case, subjects: set[str]) -> bool:
     """Return whether a case is about one of these subjects; a ring also by what ties its members."""
     ring = ring_at_present(case)
     names = {case.subject.id, *(() if ring is None else (one.id for one in ring.connectors))}
-    return not names.isdisjoint(subject)
+    return not names.isdisjoint(subjects)
 
 
 def cases(
@@ -35,7 +35,9 @@ def cases(
     ] = None,
     subject: Annotated[
         list[str] | None,
-        typer.Option(metavar="ID", help="only about this seller, staff member, ring or reviewer; repeatable"),
+        typer.Option(
+            metavar="ID", help="only about this seller, staff member, ring or reviewer (pseudonym or id); repeatable"
+        ),
     ] = None,
     report: Annotated[
         bool, typer.Option("--report", help="measured precision by kind and severity, over all cases")
@@ -44,6 +46,7 @@ def cases(
 ) -> None:
     """List the cases that wait for a person, the most urgent first."""
     from stream.cli import case_pages
+    from stream.intake.pseudonyms import with_pseudonyms
     from stream.ops import case_report
     from stream.ops import cases as case_topic
 
@@ -61,7 +64,8 @@ def cases(
             _print(case_pages.precision(found, width))
         return
     states = tuple(state or _WAITING)
-    chosen = [case for case in known.values() if case.state in states and (not subject or _is_about(case, subject))]
+    about_ids = with_pseudonyms(subject or (), settings)
+    chosen = [case for case in known.values() if case.state in states and (not subject or _is_about(case, about_ids))]
     chosen.sort(key=_order)
     if json:
         for case in chosen:

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from stream.cli.connect import connected_settings, source_topics
-from stream.cli.output import literal, print_json, results
+from stream.cli.output import print_json, results
+from stream.texts import literal
 
 
 def doctor(

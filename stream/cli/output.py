@@ -20,6 +20,8 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
+from stream.texts import literal
+
 #: How long a command may take to end after a signal, for example while nobody reads its output.
 _STOP_SECONDS: Final = 5
 _INTERRUPTED: Final = 130
@@ -105,11 +107,6 @@ def _whole_line() -> Iterator[None]:
         _line.is_open = False
     if _line.interrupted:
         raise KeyboardInterrupt
-
-
-def literal(text: str) -> str:
-    """Return a text in which characters that a terminal would hide or execute are written as escapes."""
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def print_json(value: object) -> None:

@@ -20,7 +20,8 @@ from starlette.templating import Jinja2Templates
 
 from stream.console.actions import Actions
 from stream.console.bulk import BulkJobs
-from stream.console.pages import Pages, instant
+from stream.console.page_texts import Exact, instant, shown
+from stream.console.pages import Pages
 from stream.console.routes import RULES
 from stream.console.services import Services
 from stream.console.streams import Streams
@@ -42,7 +43,8 @@ def application(services: Services, middleware: list[Any], login: object | None 
     """
     templates = Jinja2Templates(_HERE / "templates")
     templates.env.globals.update(odds=odds, name_of=lambda case: subject_name(case.subject, ring_at_present(case)))
-    templates.env.filters.update(instant=instant, words=lambda text: text.replace("_", " "))
+    templates.env.filters.update(instant=instant, exact=Exact, words=lambda text: text.replace("_", " "))
+    templates.env.finalize = shown
     templates.env.trim_blocks = templates.env.lstrip_blocks = True
     jobs = BulkJobs()
     pages = Pages(services, templates, jobs)

@@ -19,6 +19,7 @@ from stream.contract.events import CaseAppealed, CaseAssigned, CaseEvent, CaseNo
 from stream.core.cases.alerts import in_force
 from stream.offline.ring_words import ring_at_present, ring_claim
 from stream.ops.statement import odds
+from stream.texts import counted
 
 _APPLIED_WITHIN: Final = dt.timedelta(minutes=5)
 
@@ -71,7 +72,7 @@ def steps(review: TurnedReview) -> list[Step]:
 
 
 def _stars(count: int) -> str:
-    return f"{count} star{'' if count == 1 else 's'}"
+    return counted(count, "star")
 
 
 def _speaks_for_payment(case: Case, mark: str) -> bool:
@@ -101,9 +102,10 @@ def badges(case: Case) -> list[str]:
 def claim(case: Case) -> str:
     """Return the claim in one line."""
     found = case.evidence
-    what = "were removed" if case.kind == "staff.removals" else "turned"
+    removed = "was removed" if found.flips == 1 else "were removed"
+    what = f"{counted(found.flips, 'critical review')} {removed if case.kind == 'staff.removals' else 'turned'}"
     whose = "" if found.ring is None else f"{ring_claim(found.ring)}: "
-    return f"{whose}{found.flips} critical reviews {what}, {found.expected:.1f} expected since {found.since:%d %b %Y}"
+    return f"{whose}{what}, {found.expected:.1f} expected since {found.since:%d %b %Y}"
 
 
 class LogEntry(NamedTuple):

@@ -233,8 +233,3 @@ def _rows(cases: Sequence[Case]) -> list[tuple[Case, str, Any, list[str], str | 
         )
         for case in cases
     ]
-
-
-def instant(at: dt.datetime | None, form: str = "%d %b %Y %H:%M") -> str:
-    """Return a time in UTC, for templates."""
-    return "" if at is None else f"{at.astimezone(dt.UTC):{form}}"

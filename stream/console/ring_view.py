@@ -28,6 +28,7 @@ class RingSection(NamedTuple):
 
     Attributes:
         title: Of the members' table.
+        note: What the numbers of the table count.
         merged_into: The ring that this one has become a part of.
         picture: When its reviews turned; empty without members.
         shown, total: How many turned reviews the latest alert lists, of how many.
@@ -36,6 +37,7 @@ class RingSection(NamedTuple):
     sentences: list[str]
     connectors: list[ConnectorRef]
     title: str
+    note: str
     merged_into: str | None
     members: list[MemberRow]
     picture: Markup
@@ -61,6 +63,7 @@ def ring_section(case: Case, cases: Mapping[str, Sequence[Case]]) -> RingSection
         sentences=ring_words.ring_sentences(case),
         connectors=ring.connectors,
         title=ring_words.members_title(case),
+        note=ring_words.WHAT_MEMBERS_COUNT,
         merged_into=ring.merged_into,
         members=members,
         picture=pictures.timeline(case),

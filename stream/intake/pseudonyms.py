@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Final
 
@@ -55,6 +56,15 @@ class Pseudonyms:
         actor_id = getattr(event, "actor_id", None)
         if actor_id is not None:
             force_setattr(event, "actor_id", self.of_staff(actor_id))
+
+
+def with_pseudonyms(ids: Iterable[str], settings: Settings) -> set[str]:
+    """Return ids; with a pseudonym key, also the pseudonyms that they have as ids of a reviewer and a staff member."""
+    found = set(ids)
+    pseudonyms = pseudonyms_of(settings)
+    if pseudonyms is not None:
+        found |= {of(one) for one in tuple(found) for of in (pseudonyms.of_reviewer, pseudonyms.of_staff)}
+    return found
 
 
 def pseudonyms_of(settings: Settings) -> Pseudonyms | None:

@@ -6,12 +6,11 @@ readable on light and dark pages.
 
 from __future__ import annotations
 
-from html import escape
 from typing import Final
 
 from stream.contract.alerts import Alert
 from stream.offline.ring_timeline import draw_timeline, timeline_rows
-from stream.offline.svg_shapes import Frame, Scale, points, steps, x_axis, y_axis
+from stream.offline.svg_shapes import Frame, Scale, escaped, points, steps, x_axis, y_axis
 
 _FRAME: Final = Frame(720, 300, left=52, top=54, right=24, bottom=40)
 _STYLE: Final = """\
@@ -66,9 +65,9 @@ def draw(alert: Alert) -> str:
     line = list(zip(xs, [y_of(value) for value in expected], strict=True))
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_FRAME.width} {_FRAME.height}" role="img" '
-        f'aria-label="{escape(_title(alert))}">',
+        f'aria-label="{escaped(_title(alert))}">',
         f"<style>{_STYLE}</style>",
-        f'<text class="title" x="{_FRAME.left}" y="20">{escape(_title(alert))}</text>',
+        f'<text class="title" x="{_FRAME.left}" y="20">{escaped(_title(alert))}</text>',
         f'<text class="key-flips" x="{_FRAME.left}" y="40">flips: {evidence.flips}</text>',
         f'<text class="key-expected" x="{_FRAME.left + 80}" y="40">expected: {evidence.expected:.1f}</text>',
         *y_axis(_FRAME, y_of),

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
-from html import escape
 from typing import Final, NamedTuple
 
 from stream.contract.alerts import Evidence, Ring, RingMember, TurnedReview
-from stream.offline.svg_shapes import Frame, Scale, x_axis
+from stream.offline.svg_shapes import Frame, Scale, escaped, x_axis
+from stream.texts import counted
 
 _WIDTH: Final = 760
 _LEFT: Final = 168
@@ -35,11 +35,13 @@ class TimelineRow(NamedTuple):
         member: What is known of the seller.
         is_member: Whether it is a member at present.
         reviews: Its turned reviews that the alert lists.
+        listed: How many reviews the alert lists, of all members; 0 if the seller is no member in the alert.
     """
 
     member: RingMember
     is_member: bool
     reviews: list[TurnedReview]
+    listed: int = 0
 
 
 def timeline_rows(ring: Ring, evidence: Evidence) -> list[TimelineRow]:
@@ -55,7 +57,12 @@ def timeline_rows(ring: Ring, evidence: Evidence) -> list[TimelineRow]:
     for review in evidence.reviews:
         reviews.setdefault(review.seller_id or "", []).append(review)
     return [
-        TimelineRow(member, seller_id in present, reviews.get(seller_id, []))
+        TimelineRow(
+            member,
+            seller_id in present,
+            reviews.get(seller_id, []),
+            len(evidence.reviews) if seller_id in alerted else 0,
+        )
         for seller_id, member in (present | {name: one for name, one in alerted.items() if name not in present}).items()
     ]
 
@@ -76,9 +83,9 @@ def draw_timeline(rows: Sequence[TimelineRow], title: str, style: str = "") -> s
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="timeline" viewBox="0 0 {frame.width} {frame.height}" '
         'role="img" aria-labelledby="timeline-title timeline-desc">',
-        f'<title id="timeline-title">{escape(title)}</title>',
-        f'<desc id="timeline-desc">{escape(" ".join(map(_in_words, rows)))}</desc>',
-        f'<style>{style}</style><text class="title" x="2" y="20">{escape(title)}</text>' if style else "",
+        f'<title id="timeline-title">{escaped(title)}</title>',
+        f'<desc id="timeline-desc">{escaped(" ".join(map(_in_words, rows)))}</desc>',
+        f'<style>{style}</style><text class="title" x="2" y="20">{escaped(title)}</text>' if style else "",
         *_key(frame),
         *x_axis(frame, first, last, x_of),
         *(
@@ -126,10 +133,10 @@ def _row(row: TimelineRow, y: float, x_of: Scale, frame: Frame, left: str) -> li
         f'<line class="grid" x1="{frame.left}" y1="{y}" x2="{frame.end}" y2="{y}"/>',
         # An inner picture cuts what is wider than the margin.
         f'<svg x="0" y="{y - _ROW / 2}" width="{frame.left - 10}" height="{_ROW}">'
-        f'<text class="{"member" if row.is_member else "former"}" x="2" y="{_ROW / 2 + 4}">{escape(shown)}'
-        f"<title>{escape(name)}</title></text></svg>",
+        f'<text class="{"member" if row.is_member else "former"}" x="2" y="{_ROW / 2 + 4}">{escaped(shown)}'
+        f"<title>{escaped(name)}</title></text></svg>",
         f'<line class="span" x1="{since:.1f}" y1="{y}" x2="{until:.1f}" y2="{y}">'
-        f"<title>{escape(_flips(member))}</title></line>",
+        f"<title>{escaped(_flips(member))}</title></line>",
         *(_review(review, x_of(review.at.timestamp()), y) for review in row.reviews),
         _joined(x_of(member.joined_at.timestamp()), y, f"{name} joined on {_day(member.joined_at)}"),
     ]
@@ -160,21 +167,24 @@ def _joined(x: float, y: float, text: str = "") -> str:
 
 
 def _named(text: str) -> str:
-    return f"<title>{escape(text)}</title>" if text else ""
+    return f"<title>{escaped(text)}</title>" if text else ""
 
 
 def _in_words(row: TimelineRow) -> str:
     """Return a row in a sentence."""
     deleted = sum(review.stars_after is None for review in row.reviews)
-    shown = f"{len(row.reviews) - deleted} upgraded and {deleted} deleted reviews are shown" if row.reviews else (
-        "none of its reviews is in the latest alert"
-    )  # fmt: skip
+    if row.reviews:
+        shown = f"{len(row.reviews) - deleted} upgraded and {deleted} deleted reviews are shown"
+    elif row.listed:
+        shown = f"none of its reviews is among the {row.listed} latest that the alert keeps"
+    else:
+        shown = "none of its reviews is in the latest alert"
     joined = f"joined on {_day(row.member.joined_at)}" if row.is_member else "no member any more"
     return f"{row.member.seller_id}: {shown}; {_flips(row.member)}; {joined}."
 
 
 def _flips(member: RingMember) -> str:
-    return f"{member.flips} flips from {_day(member.since)} to {_day(member.until)}"
+    return f"{counted(member.flips, 'flip')} from {_day(member.since)} to {_day(member.until)}"
 
 
 def _day(at: dt.datetime) -> str:

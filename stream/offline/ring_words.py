@@ -14,9 +14,16 @@ from stream.contract.cases import Case
 from stream.core.alerting.wording import connector_text
 from stream.core.cases.alerts import in_force
 from stream.ops.statement import odds
+from stream.texts import counted, listed
 
 ACCUSES_NO_MEMBER: Final = (
     "A ring accuses no member by itself: the evidence against a member is in the member's own case, if it has one."
+)
+#: Below a list of members.
+WHAT_MEMBERS_COUNT: Final = (
+    "The flips of a member are those that the look-ups or the seller's strongest time span hold, and as many as its "
+    "peers have. The odds also count the seller's own level, deletions and other time spans, so a member may have no "
+    "more flips than expected."
 )
 #: The most connectors that a sentence names.
 _MAX_CONNECTORS: Final = 5
@@ -47,7 +54,7 @@ def ring_text(ring: Ring) -> str:
     """Return what ties the members of a ring."""
     texts = [connector_text(connector) for connector in ring.connectors[:_MAX_CONNECTORS]]
     more = len(ring.connectors) - len(texts)
-    return " and ".join([*texts, f"{more} more"] if more else texts)
+    return listed([*texts, f"{more} more"] if more else texts)
 
 
 def subject_name(subject: Subject, ring: Ring | None) -> str:
@@ -70,7 +77,7 @@ def named_at(case: Case) -> dt.datetime:
 
 def ring_claim(ring: Ring) -> str:
     """Return how many sellers a ring has, and what ties them."""
-    return f"{_sellers(len(ring.members))} tied by {ring_text(ring)}"
+    return f"{counted(len(ring.members), 'seller')} tied by {ring_text(ring)}"
 
 
 def ring_end(ring: Ring) -> str | None:
@@ -95,7 +102,7 @@ def ring_sentences(case: Case) -> list[str]:
         f"{ring_claim(ring)}, named since {_day(named_at(case))}.",
         f"Joint odds {when}: {odds(ring.odds)} to 1; without the strongest member "
         f"{odds(ring.odds_without_strongest)} to 1.",
-        f"The odds count all {_sellers(ring.tied)} that are known to be tied so, members or not.",
+        f"The odds count all {counted(ring.tied, 'seller')} that are known to be tied so, members or not.",
         *_cleared(case),
         ACCUSES_NO_MEMBER,
     ]
@@ -112,10 +119,17 @@ def _cleared(case: Case) -> list[str]:
 
 def member_line(member: RingMember) -> str:
     """Return a member of a ring in one line."""
+    count = counted(member.flips, "flip")
     return (
-        f"{member.seller_id}: {_flips(member)}, {member.expected:.1f} expected, {odds(member.odds)} to 1 that it is a "
-        f"client; from {member.since:%Y-%m-%d} to {member.until:%Y-%m-%d}, joined {member.joined_at:%Y-%m-%d}"
+        f"{member.seller_id}: {count}, {member.expected:.1f} expected, {odds(member.odds)} to 1 that it is a client; "
+        f"from {member.since:%Y-%m-%d} to {member.until:%Y-%m-%d}, joined {member.joined_at:%Y-%m-%d}"
     )
+
+
+def member_lines(case: Case) -> list[str]:
+    """Return the shown members, and what their numbers count; nothing without members."""
+    members = shown_members(case)
+    return [*map(member_line, members), WHAT_MEMBERS_COUNT] if members else []
 
 
 def part_text(part: EvidencePart, ring: Ring | None) -> str:
@@ -128,14 +142,6 @@ def part_text(part: EvidencePart, ring: Ring | None) -> str:
 
 def _alerted_at(case: Case) -> dt.datetime:
     return case.alerts[-1].raised_at
-
-
-def _flips(member: RingMember) -> str:
-    return f"{member.flips} flip{'' if member.flips == 1 else 's'}"
-
-
-def _sellers(count: int) -> str:
-    return f"{count} seller{'' if count == 1 else 's'}"
 
 
 def _day(at: dt.datetime) -> str:

@@ -7,7 +7,15 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from html import escape
 from typing import NamedTuple
+
+from stream.texts import visible
+
+
+def escaped(text: str) -> str:
+    """Return a text from outside as text of a picture; hidden characters in it are escapes."""
+    return escape(visible(text))
 
 
 class Frame(NamedTuple):

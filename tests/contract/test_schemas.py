@@ -157,6 +157,7 @@ addresses = st.sampled_from(
 # Every character that Python or ECMAScript treats as white space, adjacent control characters, and some others.
 blanks = st.sampled_from(
     "\x00\t\n\r\x0b\x0c\x1c\x1f \x7f\x85\xa0\u1680\u180e\u2000\u200a\u200b\u2028\u202f\u205f\u3000\ufeff"
+    "\u061c\u200c\u200d\u200e\u200f\u202a\u202e\u2066\u2069"
 )
 odd_ids = st.one_of(
     addresses,

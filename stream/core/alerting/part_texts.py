@@ -31,6 +31,12 @@ def _times(numbers: Numbers) -> str:
     return f"{level:.1f} times as many as peers, known as well as from {numbers['level_flips']:.1f} flips"
 
 
+def _reviews(numbers: Numbers, turned: str) -> str:
+    """Return how many reviews turned or were removed; the number may be rounded."""
+    count = f"{numbers['flips']:.0f}"
+    return f"1 review {turned.replace('were', 'was')}" if count == "1" else f"{count} reviews {turned}"
+
+
 def _marked(numbers: Numbers, what: str, peers: str, verb: str = "were") -> str:
     share = 100 * numbers["peers_share"]
     return f"{numbers['marked']:.0f} of {numbers['flips']:.0f} {what}; of peers' {peers}, {share:.0f} % {verb}."
@@ -51,7 +57,7 @@ _TEXTS: Final[dict[PartName | MarkName | Literal["spread"], Callable[[Numbers, s
     "start": lambda n, turned: (
         f"One start a year is usual; this one lies within {n['gap_days']:.1f} days, between two changes of reviews."
     ),
-    "count": lambda n, turned: f"{n['flips']:.0f} reviews {turned} where peers have {n['expected']:.1f}.",
+    "count": lambda n, turned: f"{_reviews(n, turned)} where peers have {n['expected']:.1f}.",
     "baseline_uncertainty": lambda n, turned: (
         f"The expectation is itself a count of few flips: it is raised to {n['expected']:.1f}."
     ),
@@ -91,7 +97,7 @@ _TEXTS: Final[dict[PartName | MarkName | Literal["spread"], Callable[[Numbers, s
         f"The seller belongs to a ring that would be one without it: the odds count {n['factor']:.0f} times."
     ),
     "ring_member": lambda n, turned: (
-        f"Member {n['place']:.0f}: {n['flips']:.0f} reviews {turned} where {n['expected']:.1f} were expected."
+        f"Member {n['place']:.0f}: {_reviews(n, turned)} where {n['expected']:.1f} were expected."
     ),
     "ring_others": lambda n, turned: f"The other {n['sellers']:.0f} sellers that the same thing ties.",
     "ring_level": lambda n, turned: (

@@ -1,7 +1,7 @@
 """An alert in words: the explanation, and the questions for a person.
 
 Invariant: every number in a sentence is a field of the alert's evidence. No sentence claims more than the evidence: an
-alert compares flips with an expectation and states the odds.
+alert compares flips with an expectation and states the odds. Ids stand in it without hidden characters.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from stream.core.evidence.payment import PAYMENT_ODDS
 from stream.core.model.finding import Finding
 from stream.core.model.strata import CONTACT_DAYS
 from stream.core.model.sums import total
+from stream.texts import counted, listed, visible
 
 #: What was counted, and what the expectation rests on.
 _COUNTED: Final[dict[Kind, tuple[str, str]]] = {
@@ -78,13 +79,13 @@ def render(
         confirmed: Whether a verdict has confirmed the seller as a cheat.
         n_extorted: Flips by reviewers who are named for turning a large part of their critical reviews.
     """
-    counted = _count(kind, evidence) if evidence.ring is None else _ring(evidence.ring, evidence)
-    sentences = [f"{_SUBJECTS[subject.type]} {subject.id}: {counted}."]
+    count = _count(kind, evidence) if evidence.ring is None else _ring(evidence.ring, evidence)
+    sentences = [f"{_named(subject)}: {count}."]
     if by_authors:
         deletions = _weight(evidence, _DELETIONS) > _weight(evidence, _COUNTS)
         sentences.insert(0 if deletions else 1, _changes(subject, evidence, first=deletions))
         if deletions:
-            sentences[1] = f"{counted[0].upper()}{counted[1:]}."
+            sentences[1] = f"{count[0].upper()}{count[1:]}."
     sentences.append(f"{_CLAIMS.get(subject.type, _CLAIMS['seller'])}: {_odds(evidence.odds)} to 1.")
     if evidence.ring is not None:
         sentences.append(
@@ -112,34 +113,40 @@ def render(
     if earlier is not None:
         day = dt.datetime.fromtimestamp(earlier.raised_at, dt.UTC)
         sentences.append(
-            f"This takes the place of the alert of {day:%d %b %Y} ({earlier.severity}), which had {earlier.flips} "
-            f"reviews and odds of {_odds(math.exp(earlier.log_odds))} to 1."
+            f"This takes the place of the alert of {day:%d %b %Y} ({earlier.severity}), which had "
+            f"{counted(earlier.flips, 'review')} and odds of {_odds(math.exp(earlier.log_odds))} to 1."
         )
     return " ".join(sentences)
 
 
+def _named(subject: Subject) -> str:
+    return f"{_SUBJECTS[subject.type]} {visible(subject.id)}"
+
+
 def _ring(ring: Ring, evidence: Evidence) -> str:
-    ties = " and ".join(connector_text(connector) for connector in ring.connectors)
+    ties = listed([connector_text(connector) for connector in ring.connectors])
     by_staff = all(connector.type == "staff" for connector in ring.connectors)
     looked_up = f" within {CONTACT_DAYS} days of a look-up" if by_staff else ""
     return (
-        f"{len(ring.members)} sellers tied by {ties}; {evidence.flips} of their critical reviews turned{looked_up} "
-        f"since {evidence.since:%d %b %Y}; {evidence.expected:.1f} expected from their peers"
+        f"{counted(len(ring.members), 'seller')} tied by {ties}; {evidence.flips} of their critical reviews "
+        f"turned{looked_up} since {evidence.since:%d %b %Y}; {evidence.expected:.1f} expected from their peers"
     )
 
 
 def connector_text(connector: ConnectorRef) -> str:
     """Return what ties a ring's members, in words."""
-    return _CONNECTORS.get(connector.type, _CONNECTORS["other"]).format(id=connector.id)
+    return _CONNECTORS.get(connector.type, _CONNECTORS["other"]).format(id=visible(connector.id))
 
 
 def _count(kind: Kind, evidence: Evidence) -> str:
-    counted, basis = _COUNTED[kind]
-    n_flips = evidence.flips
+    what, basis = _COUNTED[kind]
+    what = what.format(days=CONTACT_DAYS)
+    if evidence.flips == 1:
+        what = what.replace("were removed", "was removed")
     times = f" ({evidence.ratio:.1f} times as many as expected)" if evidence.ratio is not None else ""
     found = (
-        f"{n_flips} critical review{'' if n_flips == 1 else 's'} {counted.format(days=CONTACT_DAYS)} since "
-        f"{evidence.since:%d %b %Y}; {evidence.expected:.1f} expected {basis}{times}"
+        f"{counted(evidence.flips, 'critical review')} {what} since {evidence.since:%d %b %Y}; "
+        f"{evidence.expected:.1f} expected {basis}{times}"
     )
     known = [part.numbers for part in evidence.parts if part.name in _LEVELS]
     if not known:
@@ -154,10 +161,10 @@ def _changes(subject: Subject, evidence: Evidence, first: bool) -> str:
     share = next((part.numbers["peers_share"] for part in evidence.parts if part.name == "deletions"), None)
     usual = "" if share is None else f" ({100 * share:.0f} % of peers' turned reviews are deleted)"
     kept = evidence.upgraded + evidence.retracted
-    who = "the author" if subject.type == "reviewer" else "authors"
-    begin = f"{who[0].upper()}{who[1:]}" if kept == evidence.flips else f"Of the {kept} that are kept, {who}"
-    if first:
-        begin = f"{_SUBJECTS[subject.type]} {subject.id}: {begin[0].lower()}{begin[1:]}"
+    begin = "the author" if subject.type == "reviewer" else "authors"
+    if kept != evidence.flips:
+        begin = f"details of {kept} of the turned reviews are kept; of these, {begin}"
+    begin = f"{_named(subject)}: {begin}" if first else f"{begin[0].upper()}{begin[1:]}"
     return f"{begin} deleted {evidence.retracted}{usual} and upgraded {evidence.upgraded}{offered}."
 
 
@@ -167,6 +174,8 @@ def _payment(payment: Payment) -> str:
     because = "" if strongest is None else f": {strongest.text[0].lower()}{strongest.text[1:]}"
     if payment.odds >= PAYMENT_ODDS:
         return f"The changes look bought, {_odds(payment.odds)} to 1{because}"
+    if f"{max(payment.odds, 1 / payment.odds):.1f}" == "1.0":
+        return "The marks of payment say nothing for or against it."
     if payment.odds >= 1:
         return f"Nothing clearly shows that they were bought ({payment.odds:.1f} to 1)."
     if payment.odds > 1 / PAYMENT_ODDS:
@@ -182,9 +191,9 @@ def render_rating_shift(product_id: str, seller_id: str, evidence: Evidence, n_e
     """Return the explanation of a product's rating shift, found in its last `n_events` rating events."""
     stars = evidence.stars_moved / max(evidence.flips, 1)
     return (
-        f"Product {product_id} of seller {seller_id}: turned reviews raise its displayed rating more than before. "
-        f"{evidence.flips} of its last {n_events} rating events are turned reviews, worth {stars:.2f} stars each on "
-        "average."
+        f"{_named(Subject('product', product_id))} of seller {visible(seller_id)}: turned reviews raise its displayed "
+        f"rating more than before. {evidence.flips} of its last {n_events} rating events are turned reviews, worth "
+        f"{stars:.2f} stars each on average."
     )
 
 

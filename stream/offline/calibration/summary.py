@@ -34,7 +34,7 @@ def summary(result: Calibration) -> list[str]:
 
 
 def _as_it_was(name: str, one: HistoryOutcome) -> list[str]:
-    flips = "" if one.flips is None else f" with {one.flips:,} flips"
+    flips = "" if one.flips is None else f" with {one.flips:,} flip{'' if one.flips == 1 else 's'}"
     lines = [
         f"As it was: {_alarms(one.alarms)} on {name}, where the budget allows {one.allowed:.2f}, in "
         f"{one.subject_years:,.0f} subject-years{flips}. So many come at a true rate of {one.alarms_at_least:.1f} to "

@@ -12,6 +12,7 @@ from stream.cli import alerts as commands
 from stream.cli.output import results
 from stream.config import KafkaSettings, Settings
 from stream.contract.alerts import Alert, Subject
+from stream.intake.pseudonyms import pseudonyms_of
 from stream.offline import watchlist
 from stream.offline.watchlist import Watched
 from stream.ops import topic_reader
@@ -77,6 +78,24 @@ def test_a_character_that_a_terminal_would_execute_is_an_escape(
     done = invoke("alerts")
     assert shown in done.stdout.split()
     assert subject not in done.stdout
+
+
+def test_with_a_pseudonym_key_a_subject_is_found_by_its_original_id(
+    invoke: Invoke, on_topic: list[Alert], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = "a key of 16 or more characters"
+    pseudonyms = pseudonyms_of(Settings.model_validate({"pseudonym_key": key}))
+    assert pseudonyms is not None
+    on_topic += [about(pseudonyms.of_reviewer("u3991")), about(pseudonyms.of_staff("staff-1")), about("u3991")]
+    assert len(invoke("alerts", "--json", "--subject", "u3991").stdout.splitlines()) == 1
+    monkeypatch.setenv("VOLTEFACE_PSEUDONYM_KEY", key)
+    for asked, count in (("u3991", 2), ("staff-1", 1), (pseudonyms.of_staff("staff-1"), 1), ("u3992", 0)):
+        assert len(invoke("alerts", "--json", "--subject", asked).stdout.splitlines()) == count
+
+
+def test_the_help_names_all_subjects(invoke: Invoke) -> None:
+    assert "reviewer" in " ".join(invoke("alerts", "--help").output.split("--subject")[1].split()[:25])
+    assert "sellers and staff members" in invoke("watchlist", "--help").output
 
 
 def test_an_alert_is_a_heading_and_a_wrapped_explanation(invoke: Invoke, on_topic: list[Alert]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+import json
+from typing import Any, Final
 
 import msgspec
 import pytest
@@ -13,9 +14,11 @@ from rich.cells import cell_len
 from stream.cli import case_events, case_pages
 from stream.cli.option_values import days_of
 from stream.config import Settings
-from stream.contract.alerts import ConnectorRef, Link
+from stream.contract.alerts import ConnectorRef, Link, Subject
 from stream.contract.cases import Case, CaseAppeal, CaseNote
 from stream.contract.events import Verdict
+from stream.intake.pseudonyms import pseudonyms_of
+from stream.offline import ring_words
 from stream.ops.case_report import report
 from stream.ops.cases import KnownCases, foresee
 from stream.ops.statement import odds
@@ -23,6 +26,7 @@ from tests.analysts import verdict
 from tests.sample_cases import HOUR, decided, fallen_ring_case, ring_case, seller_case, staff_case
 from tests.unit.cli.conftest import Invoke
 
+_KEY: Final = "a key of 16 or more characters"
 _LONG = "x" * 128
 _WIDE = "店" * 128
 #: Ids of the greatest length; the last one has the most cells after it is escaped.
@@ -108,6 +112,41 @@ def test_a_page_of_a_ring_has_what_ties_it_and_its_members() -> None:
     assert case.evidence.ring.members[0].seller_id in parts[0]
     review = case.evidence.reviews[0]
     assert any(f"{review.review_id} of product {review.product_id}, {review.seller_id}" in line for line in lines)
+
+
+def test_a_page_of_a_ring_says_what_the_numbers_of_members_count() -> None:
+    for case, title in ((ring_case(), "Members"), (fallen_ring_case(), "Members when the latest alert was raised")):
+        text = " ".join(line.strip() for line in _section(case_pages.page(case, 80), title))
+        assert text.endswith(ring_words.WHAT_MEMBERS_COUNT)
+    assert ring_words.WHAT_MEMBERS_COUNT not in " ".join(case_pages.page(seller_case(), 2000))
+
+
+def test_one_flip_is_singular() -> None:
+    case = seller_case(linked=[Link("staff", "staff-1", 1)])
+    case = msgspec.structs.replace(case, evidence=msgspec.structs.replace(case.evidence, flips=1))
+    assert "critical: 1 flip, 1.5 expected" in case_pages.queue([case], 8, 120)[2]
+    assert _section(case_pages.page(case, 120), "Linked subjects") == ["    staff staff-1: 1 flip"]
+
+
+def test_with_a_pseudonym_key_subjects_are_found_by_their_original_ids(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pseudonyms = pseudonyms_of(Settings.model_validate({"pseudonym_key": _KEY}))
+    assert pseudonyms is not None
+    staff, reviewer = pseudonyms.of_staff("staff-04"), pseudonyms.of_reviewer("u3991")
+    found = {
+        "staff-04": staff_case(case_id="1" * 32, subject=Subject("staff", staff)),
+        "u3991": staff_case(case_id="2" * 32, subject=Subject("reviewer", reviewer)),
+    }
+    cases = {case.case_id: case for case in found.values()}
+    monkeypatch.setattr("stream.ops.cases.read", lambda *_: KnownCases(cases, None))
+    assert "no open or appealed cases" in invoke("cases", "--subject", "u3991").output
+    monkeypatch.setenv("VOLTEFACE_PSEUDONYM_KEY", _KEY)
+    for name, case in found.items():
+        for asked in (name, case.subject.id):
+            (line,) = invoke("cases", "--json", "--subject", asked).stdout.splitlines()
+            assert json.loads(line)["case_id"] == case.case_id
+    assert "no open or appealed cases" in invoke("cases", "--subject", "u3992").output
 
 
 def test_a_page_of_a_ring_that_fell_apart_says_so() -> None:

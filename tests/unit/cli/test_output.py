@@ -14,8 +14,8 @@ from typing import Final
 import msgspec
 import pytest
 
-from stream.cli.output import literal
 from stream.config import KINDS
+from stream.texts import literal
 from tests.unit.cli.processes import about, alerts_command, command_line, environment, run
 
 _F_SETPIPE_SZ: Final = 1031

@@ -22,6 +22,7 @@ from stream.intake.dead_letters import HEADERS, DeadLetter, NotADeadLetterError,
 from stream.intake.intake import Intake
 from stream.intake.partition import murmur2, partition_of
 from stream.intake.refusal import Refusal, Refused
+from tests.unit.test_texts import HIDDEN
 
 PARTITIONS: Final = 8
 LIFECYCLE: Final = 0
@@ -197,6 +198,13 @@ def test_refuses_personal_data_in_an_optional_id(intake: Intake) -> None:
 @pytest.mark.parametrize("name", ["15551234567", "pkg@1.23", "@jane.doe", "urn:isbn:978-3-16-148410-0", "é-1", "(a)"])
 def test_accepts_ids_that_only_resemble_personal_data(intake: Intake, name: str) -> None:
     decode(intake, {**CREATED, "reviewer_id": name})
+
+
+@pytest.mark.parametrize("name", [*HIDDEN, "a\u200cb", "a\u200db"])
+def test_an_id_keeps_its_hidden_characters_because_other_events_have_them_too(intake: Intake, name: str) -> None:
+    event = decode(intake, {**CREATED, "review_id": name})
+    assert isinstance(event, ReviewCreated)
+    assert event.review_id == name
 
 
 @given(ids=st.lists(st.text("ab1234567890@.+-() \n\u00a0é", min_size=1, max_size=14), min_size=1, max_size=5))

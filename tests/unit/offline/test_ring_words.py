@@ -92,7 +92,7 @@ def test_a_ring_is_named_since_its_first_alert_or_the_first_member() -> None:
         (
             [ConnectorRef("other", str(number)) for number in range(8)],
             "ring of 0",
-            "the link 0 and the link 1 and the link 2 and the link 3 and the link 4 and 3 more",
+            "the link 0, the link 1, the link 2, the link 3, the link 4 and 3 more",
         ),
         ([], "ring 01234567", ""),
     ],
