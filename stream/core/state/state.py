@@ -184,9 +184,10 @@ class State:
     def _forget_reviewers(self) -> None:
         """Erase all reviewers: the watch on them was turned off."""
         self.reviewers.forget_all()
-        self.conclusions.reviewers = NamedReviewers()
-        for reviewer_id in list(self.aggregator.reviewers.histories):
-            self.aggregator.reviewers.forget(reviewer_id)
+        if self.conclusions.reviewers != NamedReviewers():
+            self.conclusions.reviewers = NamedReviewers()
+            self.changed_names[codec.ACCUSED].add("")
+        self.aggregator.forget_reviewers()
 
     def drop_inactive(self, horizon: float) -> None:
         """Drop what no event has changed since `horizon` (epoch seconds): the bound on a task's memory.

@@ -12,7 +12,10 @@ from stream.arena.contest import sorted_events
 from stream.contract.alerts import Alert
 from stream.contract.cases import Case
 from stream.core.detector import Detector
-from stream.core.messages.wire import Forget, ForwardedCaseEvent
+from stream.core.messages.conclusions import Conclusion, NamedReviewer, WatchedReviewer
+from stream.core.messages.reports import DayReport, ReviewerReport
+from stream.core.messages.wire import Forget, ForwardedCaseEvent, encode_message
+from stream.core.reviewers.named_reviewers import NamedReviewers
 from stream.market import simulate
 from stream.market.truth import MarketTruth, arranged
 from stream.offline.local_bus import LocalBus
@@ -139,6 +142,19 @@ def test_turning_the_watch_off_erases_all_reviewers() -> None:
         _write(task, left)
         assert any(key[:2] in {b"t/", b"u/"} for key in rows) or number
         assert not any(key[:2] in {b"t/", b"u/"} for key in left)
+
+
+def test_a_report_or_a_conclusion_from_before_brings_no_reviewer_back() -> None:
+    task = _detector(0, 1, watches=False)
+    task.on_message(DayReport(reporter=0, day=1, through=0, reviewers=[ReviewerReport("u", 1, [], 1)]))
+    task.on_message(
+        Conclusion(
+            day=1, accused=[], withdrawn=[], watched=[WatchedReviewer(1, "u", is_watched=True)],
+            reviewers=[NamedReviewer(1, "u", [("s", "r")])],
+        )
+    )  # fmt: skip
+    assert not any(b"u" in encode_message(report) for report in task.state.aggregator.unconcluded.values())
+    assert task.state.conclusions.reviewers == NamedReviewers()
 
 
 def test_an_erased_reviewer_is_in_no_row_and_no_case() -> None:
