@@ -171,11 +171,15 @@ def _by_extortionists(case: Case) -> Iterator[str]:
         return
     changed = len(set().union(*by_author))
     of = f"the {counted}" if len(listed) >= counted else f"the latest {len(listed)} of the {counted}"
-    by = "an author who changes" if len(by_author) == 1 else f"{len(by_author)} authors who change"
+    one, more = (
+        "an author who changes a large part of its",
+        f"{len(by_author)} authors who change a large part of their",
+    )
+    by = one if len(by_author) == 1 else more
     yield (
-        f"{changed} of {of} counted reviews {'was' if changed == 1 else 'were'} changed by {by} a large part of the "
-        "critical reviews that they write, at many sellers. This may speak for you: such changes may have reasons that "
-        "do not lie with you. The comparison counts them like all others."
+        f"{changed} of {of} counted reviews {'was' if changed == 1 else 'were'} changed by {by} "
+        "critical reviews, at many sellers. This may speak for you: such changes may have reasons that do not lie with "
+        "you. The comparison counts them like all others."
     )
 
 

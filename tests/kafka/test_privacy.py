@@ -81,6 +81,32 @@ def _authors(group: Group) -> list[str]:
     ]
 
 
+def _assert_a_wrong_key_erases_nothing(group: Group, reviewer_id: str) -> None:
+    def messages() -> int:
+        return len(list(topic_reader.read(group.kafka, group.settings.evidence_topic)))
+
+    before = messages()
+    different = {"": "set where it is not now", "another key, as long": "another VOLTEFACE_PSEUDONYM_KEY"}
+    for key, text in different.items():
+        arguments = ("forget", reviewer_id, "--reason", "wrong key")
+        code, stdout, stderr = _refused(group, {"VOLTEFACE_PSEUDONYM_KEY": key}, *arguments)
+        assert (code, stdout, stderr.count("\n")) == (1, "", 1)
+        assert stderr.startswith("ErasureError: nothing was erased: the state of group ")
+        assert text in stderr
+    assert _audit(group, "wrong key") == []
+    assert messages() == before
+
+
+def _forget(group: Group, given: str, pseudonym: str, reason: str) -> None:
+    """Erase a reviewer, who is given by its id or its pseudonym."""
+    group.command("forget", given, "--reason", reason)
+    wait(lambda: pseudonym not in _authors(group), 30, "the tasks have not removed the reviewer")
+    (line,) = _audit(group, reason)
+    assert (line["action"], line["pseudonyms"]) == ("forget", [pseudonym])
+    rows = topic_reader.committed_state(group.settings, group.kafka)
+    assert not any(pseudonym.encode() in key + value for each in rows.values() for key, value in each.items())
+
+
 def test_no_original_id_is_stored_and_unmask_and_forget_work(
     keyed_group: Group, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,28 +147,11 @@ def test_no_original_id_is_stored_and_unmask_and_forget_work(
     assert line["pseudonyms"] == sorted([forgotten, accused])
     assert all(line[field] for field in ("who", "host", "at"))
 
-    messages = len(list(topic_reader.read(group.kafka, settings.evidence_topic)))
-    for key, different in (
-        ("", "set where it is not now"),
-        ("another key, as long", "another VOLTEFACE_PSEUDONYM_KEY"),
-    ):
-        arguments = ("forget", reviewer_id, "--reason", "wrong key")
-        code, stdout, stderr = _refused(group, {"VOLTEFACE_PSEUDONYM_KEY": key}, *arguments)
-        assert (code, stdout, stderr.count("\n")) == (1, "", 1)
-        assert stderr.startswith("ErasureError: nothing was erased: the state of group ")
-        assert different in stderr
-    assert _audit(group, "wrong key") == []
-    assert len(list(topic_reader.read(group.kafka, settings.evidence_topic))) == messages
-
+    _assert_a_wrong_key_erases_nothing(group, reviewer_id)
     shown = min(name for name in _authors(group) if name != forgotten)  # as a case shows it
     for given, pseudonym, reason in ((reviewer_id, forgotten, "request 8"), (shown, shown, "request 9")):
-        group.command("forget", given, "--reason", reason)
-        wait(lambda: pseudonym not in _authors(group), 30, "the tasks have not removed the reviewer")  # noqa: B023  # called at once
+        _forget(group, given, pseudonym, reason)
         assert worker.events() == total
-        (line,) = _audit(group, reason)
-        assert (line["action"], line["pseudonyms"]) == ("forget", [pseudonym])
-        rows = topic_reader.committed_state(settings, group.kafka)
-        assert not any(pseudonym.encode() in key + value for each in rows.values() for key, value in each.items())
     assert worker.stop() == 0
     group.command("state", "digest")  # the rewritten rows can be restored
     logged = (tmp_path / "worker.log").read_text()
