@@ -78,11 +78,9 @@ def test_extortionists_are_named_over_all_tasks_decided_and_erased(
 
     monkeypatch.setenv("VOLTEFACE_REVIEWER_WATCH", "off")
     group.command("state", "adopt")
-    others = extortionists - {name}
-    kinds = {codec.TASK_REVIEWER, codec.REVIEWER_HISTORY, codec.ACCUSED, codec.UNCONCLUDED}
 
-    def kept() -> set[bytes]:
-        return {key for other in others for key in _rows_with(group, other) if key[:2] in kinds}
+    def kept() -> list[bytes]:
+        return [key for key in _rows_with(group, "") if key[:2] in {codec.TASK_REVIEWER, codec.REVIEWER_HISTORY}]
 
     assert kept()
     third = Worker(group)  # no event comes
