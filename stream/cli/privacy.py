@@ -32,12 +32,33 @@ def unmask(
 
 
 def forget(
-    reviewer_id: Annotated[str, typer.Argument(metavar="REVIEWER_ID", help="as in the events")],
+    reviewer_id: Annotated[
+        str,
+        typer.Argument(metavar="REVIEWER_ID", help="as in the events, or with a key the pseudonym that cases show"),
+    ],
     reason: Annotated[str | None, typer.Option(help="such as the request's number; kept in the audit topic")] = None,
 ) -> None:
-    """Erase a reviewer's id from the state of every task; no count changes."""
-    from stream.ops import privacy
+    """Erase a reviewer's id from the state of every task; no count changes.
 
-    asked = privacy.forget(*connected_settings("forget"), reviewer_id, reason)
+    With VOLTEFACE_PSEUDONYM_KEY a pseudonym (pr- and 32 hex digits) is taken
+    as it is, and every other id is hashed. Without a key every id is taken as
+    it is, also one of that form.
+
+    The key must be that of the workers' state. If it is another one, or if
+    there is no state yet, the command says so and nothing is written.
+
+    Verdicts, alerts and messages that were written stay in their topics for
+    their retention: see "Privacy" in docs/operations.md.
+    """
+    from stream import erasure
+    from stream.core.model.encoding import StateError
+
+    fault = erasure.fault_of(reviewer_id)
+    if fault:
+        raise typer.BadParameter(f"no event can have this id: {fault}")
+    try:
+        asked = erasure.forget(*connected_settings("forget"), reviewer_id, reason)
+    except StateError as error:
+        fail(f"StateError: {error}")
     tasks = "1 task is" if asked.tasks == 1 else f"{asked.tasks} tasks are"
     say(f"{tasks} asked to forget {asked.pseudonym or 'this reviewer'}")

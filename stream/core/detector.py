@@ -25,7 +25,7 @@ from stream.core.cases.rules import CASE_RULES, CaseRules
 from stream.core.event_clock import EventClock
 from stream.core.event_handlers import EventHandlers
 from stream.core.messages.conclusions import Conclusion, conclusion_parts
-from stream.core.messages.reports import ReportedFlip
+from stream.core.messages.reports import DayReport, ReportedFlip
 from stream.core.messages.wire import DayRequest, Forget, ForwardedCaseEvent, Message
 from stream.core.model.encoding import encode
 from stream.core.model.flip_windows import MAX_WINDOWS
@@ -136,6 +136,8 @@ class Detector:
         Returns:
             Alerts on staff, if the message completes a day.
         """
+        if not self.state.reviewers.is_on:
+            message = _without_reviewers(message)
         if isinstance(message, Conclusion):
             self.state.conclusions.on_conclusion(message)
             return []
@@ -218,3 +220,12 @@ class Detector:
         digest = hashlib.blake2b(rows, digest_size=16).hexdigest()
         self.state.counts["alerts"] += len(alerts)
         return [msgspec.structs.replace(alert, state_digest=digest) for alert in alerts]
+
+
+def _without_reviewers(message: Message) -> Message:
+    """Return a message without what it says of reviewers: it may be from before the watch on them was turned off."""
+    if isinstance(message, Conclusion) and (message.watched or message.reviewers):
+        return msgspec.structs.replace(message, watched=[], reviewers=[])
+    if isinstance(message, DayReport) and message.reviewers:
+        return msgspec.structs.replace(message, reviewers=[])
+    return message

@@ -171,6 +171,8 @@ class Task:
         await self.check_topic_ids()
         await self._check_logs(row)
         self.detector.rows.restore(rows.items())
+        # Even without further input: a restore erases what the settings no longer allow the task to keep.
+        self._changed = self._changed or self.detector.rows.has_changed()
         self._measure_expected_flips()
         self.committed_totals = self.restored_totals = self.totals()
         self.merge.clock = self.detector.state.clock

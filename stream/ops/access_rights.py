@@ -199,6 +199,7 @@ _NEEDED: Final[dict[Command, Callable[[Settings], list[Right]]]] = {
         Right("Write", "topic", settings.audit_topic),
     ],
     "forget": lambda settings: [
+        Right("Read", "topic", settings.state_topic),
         Right("Write", "topic", settings.audit_topic),
         Right("Write", "topic", settings.evidence_topic),
     ],

@@ -1,25 +1,20 @@
-"""Unmasking of pseudonyms, and erasure of reviewers.
+"""Unmasking of pseudonyms.
 
-Invariant: the audit record is acknowledged before anything is answered or erased (`audit`).
+Invariant: the audit record is acknowledged before anything is answered (`audit`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Literal
 
 import msgspec
-from kafka import KafkaProducer
 
 from stream.config import KafkaSettings, Settings, SettingsError
-from stream.core.messages.wire import APP_ID_HEADER, Forget, encode_message
 from stream.intake.pseudonyms import Pseudonyms, pseudonyms_of
 from stream.ops import audit, topic_reader
-from stream.ops.client import connection
 from stream.ops.input_records import InputRecords
-
-_ACK_SECONDS: Final = 60
 
 
 class Unmasked(msgspec.Struct):
@@ -85,32 +80,3 @@ def _of(named: _Named, hashing: Pseudonyms, wanted: set[str]) -> Iterator[Unmask
         yield Unmasked(pseudonym, "reviewer", named.reviewer_id)
     if isinstance(named.actor_id, str) and (pseudonym := hashing.of_staff(named.actor_id)) in wanted:
         yield Unmasked(pseudonym, "staff", named.actor_id)
-
-
-class Asked(NamedTuple):
-    """The number of tasks that were asked, and the reviewer's pseudonym (None without a key)."""
-
-    tasks: int
-    pseudonym: str | None
-
-
-def forget(settings: Settings, kafka: KafkaSettings, reviewer_id: str, reason: str | None) -> Asked:
-    """Ask all tasks to erase a reviewer's id; return once Kafka has acknowledged the request to each task.
-
-    Without a key the audit record does not name the reviewer: the record is kept forever, and the reviewer asked for
-    erasure.
-    """
-    hashing = pseudonyms_of(settings)
-    pseudonym = None if hashing is None else hashing.of_reviewer(reviewer_id)
-    audit.record(settings, kafka, "forget", [] if pseudonym is None else [pseudonym], reason)
-    value = encode_message(Forget(reviewer_id=pseudonym or reviewer_id))
-    headers = [(APP_ID_HEADER, settings.app_id.encode())]
-    topic = settings.evidence_topic
-    with closing(KafkaProducer(**connection(kafka), acks="all")) as producer:
-        sent: list[Any] = [
-            producer.send(topic, value=value, headers=headers, partition=partition)
-            for partition in sorted(producer.partitions_for(topic))
-        ]
-        for future in sent:
-            future.get(_ACK_SECONDS)
-    return Asked(len(sent), pseudonym)

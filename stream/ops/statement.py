@@ -136,6 +136,7 @@ def _facts(case: Case) -> Iterator[Block]:
     )
     parts = [*found.parts, *(found.payment.parts if found.payment is not None else [])]
     compared = [text for part in parts if (text := _compared(part)) is not None]
+    compared += _by_extortionists(case)
     if compared:
         yield Paragraph("What was also taken into account:")
         yield Bullets(compared)
@@ -160,6 +161,26 @@ def _compared(part: EvidencePart) -> str | None:
         return None if render is None else render(part.numbers)
     except (KeyError, ZeroDivisionError):
         return None
+
+
+def _by_extortionists(case: Case) -> Iterator[str]:
+    """Yield how many changes are by authors who are named for changing many critical reviews, if there are any."""
+    listed, counted = set(case.evidence.review_ids), case.evidence.flips
+    by_author = [found for one in case.extorted if (found := listed.intersection(one.review_ids))]
+    if not by_author:
+        return
+    changed = len(set().union(*by_author))
+    of = f"the {counted}" if len(listed) >= counted else f"the latest {len(listed)} of the {counted}"
+    one, more = (
+        "an author who changes a large part of its",
+        f"{len(by_author)} authors who change a large part of their",
+    )
+    by = one if len(by_author) == 1 else more
+    yield (
+        f"{changed} of {of} counted reviews {'was' if changed == 1 else 'were'} changed by {by} "
+        "critical reviews, at many sellers. This may speak for you: such changes may have reasons that do not lie with "
+        "you. The comparison counts them like all others."
+    )
 
 
 def _marked(numbers: Numbers, what: str, among: str) -> str:

@@ -15,7 +15,8 @@ from kafka import KafkaProducer
 
 from stream.bridge.start import bridge_settings, needed_rights
 from stream.config import BridgeSettings
-from stream.ops import access_rights, topics
+from stream.core.state.codec import META
+from stream.ops import access_rights, topic_reader, topics
 from stream.ops.access_rights import Command
 from stream.ops.client import connection
 from stream.rights import MissingRightsError, Right, described
@@ -129,6 +130,12 @@ def test_a_worker_waits_for_its_rights_and_needs_no_others(group: Group, kafka: 
 @pytest.mark.long
 def test_a_command_needs_its_rights_and_no_others(group: Group, kafka: Authorized) -> None:
     assert {*_ARGUMENTS, "worker", "console"} == set(get_args(Command))
+    group.kafka = kafka.admin
+    group.command("feed", "--input", str(group.folder / "events.jsonl"))
+    worker = Worker(group)  # `forget` needs a state
+    wait(lambda: any(META in rows for rows in topic_reader.committed_state(group.settings, kafka.admin).values()), 60,
+         "the worker has written no state")  # fmt: skip
+    assert worker.stop() == 0
     lacking = _run(group, "feed", "u3", kafka)
     lines = [described(kafka.settings("u3"), right) for right in access_rights.needed(group.settings, "feed")]
     assert (lacking.returncode, lacking.stdout) == (1, "")

@@ -81,6 +81,32 @@ def _authors(group: Group) -> list[str]:
     ]
 
 
+def _assert_a_wrong_key_erases_nothing(group: Group, reviewer_id: str) -> None:
+    def messages() -> int:
+        return len(list(topic_reader.read(group.kafka, group.settings.evidence_topic)))
+
+    before = messages()
+    different = {"": "set where it is not now", "another key, as long": "another VOLTEFACE_PSEUDONYM_KEY"}
+    for key, text in different.items():
+        arguments = ("forget", reviewer_id, "--reason", "wrong key")
+        code, stdout, stderr = _refused(group, {"VOLTEFACE_PSEUDONYM_KEY": key}, *arguments)
+        assert (code, stdout, stderr.count("\n")) == (1, "", 1)
+        assert stderr.startswith("ErasureError: nothing was erased: the state of group ")
+        assert text in stderr
+    assert _audit(group, "wrong key") == []
+    assert messages() == before
+
+
+def _forget(group: Group, given: str, pseudonym: str, reason: str) -> None:
+    """Erase a reviewer, who is given by its id or its pseudonym."""
+    group.command("forget", given, "--reason", reason)
+    wait(lambda: pseudonym not in _authors(group), 30, "the tasks have not removed the reviewer")
+    (line,) = _audit(group, reason)
+    assert (line["action"], line["pseudonyms"]) == ("forget", [pseudonym])
+    rows = topic_reader.committed_state(group.settings, group.kafka)
+    assert not any(pseudonym.encode() in key + value for each in rows.values() for key, value in each.items())
+
+
 def test_no_original_id_is_stored_and_unmask_and_forget_work(
     keyed_group: Group, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,13 +147,11 @@ def test_no_original_id_is_stored_and_unmask_and_forget_work(
     assert line["pseudonyms"] == sorted([forgotten, accused])
     assert all(line[field] for field in ("who", "host", "at"))
 
-    group.command("forget", reviewer_id, "--reason", "request 8")
-    wait(lambda: forgotten not in _authors(group), 30, "the tasks have not removed the reviewer")
-    assert worker.events() == total
-    (line,) = _audit(group, "request 8")
-    assert (line["action"], line["pseudonyms"]) == ("forget", [forgotten])
-    rows = topic_reader.committed_state(settings, group.kafka)
-    assert not any(forgotten.encode() in key + value for each in rows.values() for key, value in each.items())
+    _assert_a_wrong_key_erases_nothing(group, reviewer_id)
+    shown = min(name for name in _authors(group) if name != forgotten)  # as a case shows it
+    for given, pseudonym, reason in ((reviewer_id, forgotten, "request 8"), (shown, shown, "request 9")):
+        _forget(group, given, pseudonym, reason)
+        assert worker.events() == total
     assert worker.stop() == 0
     group.command("state", "digest")  # the rewritten rows can be restored
     logged = (tmp_path / "worker.log").read_text()
@@ -154,6 +178,10 @@ def test_unmask_prints_nothing_without_an_audit_record(keyed_group: Group, tmp_p
     code, stdout, stderr = _refused(group, {"VOLTEFACE_PSEUDONYM_KEY": ""}, *arguments)
     assert (code, stdout) == (2, "")
     assert stderr == "SettingsError: VOLTEFACE_PSEUDONYM_KEY is not set: without it there are no pseudonyms to unmask\n"
+    code, stdout, stderr = _refused(group, {}, "forget", "jane", "--reason", "no state")
+    assert (code, stdout) == (1, "")
+    assert "has applied an event, so none keeps a reviewer" in stderr
+    assert _audit(group, "no state") == []
     unknown = hashing.of_staff("unknown")
     code, stdout, stderr = _refused(group, {}, "unmask", unknown, "--reason", "who")
     assert (code, stdout) == (1, "")

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from stream.contract.cases import Case
+from stream.core.state import codec
 from stream.market import simulate
 from stream.ops import topic_reader
 from tests.kafka.group import Group, Worker, replay, wait
@@ -74,3 +75,14 @@ def test_extortionists_are_named_over_all_tasks_decided_and_erased(
     assert case.case_id not in _cases(group)
     assert not any(name in str(one) for one in _cases(group).values())
     assert second.stop() == 0
+
+    monkeypatch.setenv("VOLTEFACE_REVIEWER_WATCH", "off")
+    group.command("state", "adopt")
+
+    def kept() -> list[bytes]:
+        return [key for key in _rows_with(group, "") if key[:2] in {codec.TASK_REVIEWER, codec.REVIEWER_HISTORY}]
+
+    assert kept()
+    third = Worker(group)  # no event comes
+    wait(lambda: not kept(), 60, "the tasks have not written that they have erased the reviewers")
+    assert third.stop() == 0

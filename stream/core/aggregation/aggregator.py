@@ -217,15 +217,21 @@ class Aggregator:
     def forget_reviewer(self, reviewer_id: str) -> None:
         """Erase a reviewer, also in reports and events of cases whose day is not concluded."""
         self.reviewers.forget(reviewer_id)
-        self.progress.held = [
-            one
-            for one in self.progress.held
-            if (one.event.subject.type, one.event.subject.id) != ("reviewer", reviewer_id)
-        ]
+        held, erased = self.progress.held, ("reviewer", reviewer_id)
+        self.progress.held = [one for one in held if (one.event.subject.type, one.event.subject.id) != erased]
         for name, report in self.unconcluded.items():
             kept = [one for one in report.reviewers if one.reviewer_id != reviewer_id]
             if len(kept) < len(report.reviewers):
                 self.unconcluded[name] = msgspec.structs.replace(report, reviewers=kept)
+                self.changed_unconcluded.add(name)
+
+    def forget_reviewers(self) -> None:
+        """Erase all reviewers, also in reports whose day is not concluded; their cases stay, and events of these."""
+        for reviewer_id in list(self.reviewers.histories):
+            self.reviewers.forget(reviewer_id)
+        for name, report in self.unconcluded.items():
+            if report.reviewers:
+                self.unconcluded[name] = msgspec.structs.replace(report, reviewers=[])
                 self.changed_unconcluded.add(name)
 
     def progress_row(self, _: str) -> bytes:

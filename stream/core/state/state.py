@@ -191,10 +191,11 @@ class State:
     def _forget_reviewers(self) -> None:
         """Erase all reviewers, also in the cases of sellers: the watch on them was turned off."""
         self.reviewers.forget_all()
-        self.conclusions.reviewers = PendingReviewers()
         self.cases.remove_reviewers()
-        for reviewer_id in list(self.aggregator.reviewers.histories):
-            self.aggregator.reviewers.forget(reviewer_id)
+        if self.conclusions.reviewers != PendingReviewers():
+            self.conclusions.reviewers = PendingReviewers()
+            self.changed_names[codec.ACCUSED].add("")
+        self.aggregator.forget_reviewers()
 
     def drop_inactive(self, horizon: float) -> None:
         """Drop what no event has changed since `horizon` (epoch seconds): the bound on a task's memory.

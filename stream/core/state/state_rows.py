@@ -64,6 +64,10 @@ class StateRows:
             names.clear()
         return rows
 
+    def has_changed(self) -> bool:
+        """Whether a row has changed since the last call of `changed`, beside those that every call returns."""
+        return any(self._state.changed_names.values())
+
     def digest(self) -> str:
         """Return the digest of the whole state in order of keys (32 hex digits); equal states have equal digests."""
         total = hashlib.blake2b(digest_size=16)

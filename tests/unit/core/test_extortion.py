@@ -14,8 +14,11 @@ from stream.contract.alerts import Alert
 from stream.contract.cases import Case
 from stream.contract.events import ReviewCreated, ReviewDeleted
 from stream.core.detector import Detector
-from stream.core.messages.wire import Forget, ForwardedCaseEvent
+from stream.core.messages.conclusions import Conclusion, NamedReviewer, WatchedReviewer
+from stream.core.messages.reports import DayReport, ReviewerReport
+from stream.core.messages.wire import Forget, ForwardedCaseEvent, encode_message
 from stream.core.model.flip_windows import MAX_WINDOWS
+from stream.core.reviewers.pending_reviewers import PendingReviewers
 from stream.market import simulate
 from stream.market.truth import MarketTruth, arranged
 from stream.offline.local_bus import LocalBus
@@ -172,6 +175,19 @@ def test_further_flips_of_a_named_reviewer_count_at_once_and_take_nothing_away()
             task.on_message(message)
     assert state.reviewers.turned_by(seller_id)[reviewer_id] == known
     assert next(one for one in task.shown_cases() if one.case_id == case.case_id).extorted == case.extorted
+
+
+def test_a_report_or_a_conclusion_from_before_brings_no_reviewer_back() -> None:
+    task = _detector(0, 1, watches=False)
+    task.on_message(DayReport(reporter=0, day=1, through=0, reviewers=[ReviewerReport("u", 1, [], 1)]))
+    task.on_message(
+        Conclusion(
+            day=1, accused=[], withdrawn=[], watched=[WatchedReviewer(1, "u", is_watched=True)],
+            reviewers=[NamedReviewer(1, "u", True, [("s", "r")])],
+        )
+    )  # fmt: skip
+    assert not any(b"u" in encode_message(report) for report in task.state.aggregator.unconcluded.values())
+    assert task.state.conclusions.reviewers == PendingReviewers()
 
 
 def test_an_erased_reviewer_is_in_no_row_and_no_case() -> None:

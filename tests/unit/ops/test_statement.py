@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 
 from stream.config import Settings
 from stream.contract.alerts import EvidencePart, Link
-from stream.contract.cases import Case, CaseAppeal, CaseNote
+from stream.contract.cases import Case, CaseAppeal, CaseNote, ExtortedReviews
 from stream.core.model.strata import CONTACT_DAYS
 from stream.ops import statement
 from stream.ops.statement import NoStatementError, html, markdown
@@ -98,6 +98,7 @@ def _full() -> Case:
         verdicts=[msgspec.structs.replace(case.verdicts[0], second_analyst_id="sec-ond")],
         notes=[CaseNote("n", case.updated_at, "auth-or", "A note about reviewer-77.")],
         appeals=[CaseAppeal("a", case.updated_at + HOUR, "seller", "I contest it.", None)],
+        extorted=[ExtortedReviews("turn-er", case.evidence.review_ids[:2])],
     )
 
 
@@ -132,7 +133,8 @@ def test_it_names_nobody_and_no_review(form: Any) -> None:
     text = form(case, Settings())
     secret = {
         *case.evidence.review_ids, *(review.review_id for review in case.evidence.reviews), *case.evidence.event_ids,
-        "staff-secret", "assig-nee", "sec-ond", "ana-lyst", "auth-or", "reviewer-77", "contest it", "Seen by",
+        "staff-secret", "assig-nee", "sec-ond", "ana-lyst", "auth-or", "turn-er", "reviewer-77", "contest it",
+        "Seen by",
     }  # fmt: skip
     assert len(secret) > 15
     assert [one for one in secret if one in text] == []
@@ -200,8 +202,31 @@ def test_the_budget_is_named_only_if_the_case_has_it(form: Any) -> None:
 def test_a_part_without_its_numbers_is_left_out() -> None:
     case = _full()
     parts = [EvidencePart("controls", 1.0, "", {}), EvidencePart("new_part", 1.0, "payer", {})]
-    changed = msgspec.structs.replace(case, evidence=msgspec.structs.replace(case.evidence, parts=parts, payment=None))
+    changed = msgspec.structs.replace(
+        case, evidence=msgspec.structs.replace(case.evidence, parts=parts, payment=None), extorted=[]
+    )
     assert "also taken into account" not in markdown(changed, Settings())
+
+
+@pytest.mark.parametrize("form", _FORMS)
+def test_it_says_how_many_changes_speak_for_the_seller(form: Any) -> None:
+    case, ids = _full(), _full().evidence.review_ids
+
+    def said(flips: int, *authors: list[str]) -> str:
+        evidence = msgspec.structs.replace(case.evidence, flips=flips, parts=[], payment=None)
+        extorted = [ExtortedReviews(f"turn-er-{number}", names) for number, names in enumerate(authors)]
+        page = _rendered(form, msgspec.structs.replace(case, evidence=evidence, extorted=extorted))
+        assert "turn-er" not in page.text
+        return page.text
+
+    text = said(12, ids[:1])
+    assert "What was also taken into account: 1 of the 12 counted reviews was changed by an author who changes" in text
+    assert "This may speak for you: such changes may have reasons that do not lie with you." in text
+    assert "5 of the 12 counted reviews were changed by 2 authors who change" in said(12, ids[:3], ids[2:5])
+    assert "2 of the latest 12 of the 60 counted reviews were changed by an author" in said(60, ids[:2])
+    for text in (said(12), said(12, []), said(12, ["of an earlier alert"])):
+        assert "may speak for you" not in text
+        assert "also taken into account" not in text
 
 
 def _late_alert(case: Case) -> Case:
