@@ -12,7 +12,7 @@ from typing import NamedTuple
 from stream.contract.alerts import Alert, Kind, Link, Subject
 from stream.core.alerting import wording
 from stream.core.alerting.alert_draft import AlertDraft
-from stream.core.alerting.alert_fields import MAX_LINKS, other_watches, rating_shift_evidence, top_links
+from stream.core.alerting.alert_fields import MAX_LINKS, MAX_REVIEW_IDS, other_watches, rating_shift_evidence, top_links
 from stream.core.alerting.policy import AlertPolicy, is_muted
 from stream.core.baseline.baseline import Baseline
 from stream.core.evidence.payment import payment_parts
@@ -78,7 +78,8 @@ def evaluate(policy: AlertPolicy, seller: Seller, baseline: Baseline, context: F
     if not flips:  # at a threshold of even odds a window without exposed flips may contribute most
         return []
     n_linked = len([flip for flip, is_linked in exposed if is_linked])
-    of_reviewers = _links_to_reviewers(flips, context.turned_by())
+    # Of the reviews that the alert names: so the case counts the same ones.
+    of_reviewers = _links_to_reviewers(flips[-MAX_REVIEW_IDS:], context.turned_by())
     draft = AlertDraft(
         kind=watch.kind,
         subject=Subject("seller", seller.seller_id),
