@@ -18,6 +18,8 @@ UV_VERSION := 0.13.9
 REAL_EVENTS := tests/data/app_store.jsonl.gz
 # With bytecode a worker starts in half the time; in many environments Python itself may not write bytecode.
 export UV_COMPILE_BYTECODE := 1
+# The tests start hundreds of workers and commands: each would compile all modules that it imports.
+export PYTHONDONTWRITEBYTECODE :=
 
 help:
 	@sed -n '1,/^\.DEFAULT_GOAL/s/^# //p' Makefile

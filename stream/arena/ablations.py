@@ -94,6 +94,6 @@ ABLATIONS: Final[dict[str, tuple[Patch, ...]]] = {
     "no surge": (_contrasts(burst_explains=False),),
     "no bombs": (Patch("baseline.arrivals", "Arrivals.add", _always(lambda arrivals, now: False)),),
     "no crowds": (Patch("evidence.evidence", "arrival_clusters", _always(_no_cluster)),),
-    "no clients": (Patch("event_handlers", "EventHandlers._linked_to_accused", _always(lambda handlers, seller: [])),),
+    "no clients": (Patch("flip_handler", "FlipHandler._linked_to_accused", _always(lambda handlers, seller: [])),),
     "no lift": (Patch("baseline.baseline", "Baseline.looked_up_ratio", _always(lambda *_: 1.0)),),
 }

@@ -104,6 +104,7 @@ def test_each_missing_right_of_a_worker_is_found(group: Group, kafka: Authorized
         kafka.grant("u0", [right])
 
 
+@pytest.mark.long
 def test_a_worker_waits_for_its_rights_and_needs_no_others(group: Group, kafka: Authorized) -> None:
     group.kafka = kafka.settings("u1")
     needed = access_rights.needed(group.settings, "worker")
@@ -156,6 +157,7 @@ def test_a_command_needs_its_rights_and_no_others(group: Group, kafka: Authorize
         assert "Error" not in done.stderr, (command, done.stderr)
 
 
+@pytest.mark.long
 def test_a_console_needs_its_rights_and_no_others(group: Group, kafka: Authorized, tmp_path: Path) -> None:
     needed = access_rights.needed(group.settings, "console")
     group.kafka = kafka.settings("u29")

@@ -24,6 +24,7 @@ def group(tmp_path: Path) -> Iterator[Group]:
             worker.kill()
 
 
+@pytest.mark.long
 def test_a_limit_is_named_and_a_setting_fits_it(group: Group, monkeypatch: pytest.MonkeyPatch) -> None:
     log = group.folder / "worker.log"
     assert Worker(group).process.wait(60) == 1

@@ -72,6 +72,7 @@ def _cases(page: Page, query: str = "") -> list[str]:
     return [row.get_attribute("data-href") or "" for row in page.locator(".row").all()]
 
 
+@pytest.mark.long
 def test_a_case_appears_by_itself_and_keys_decide_it(
     group: Group, many: Market, browser: Browser, consoles: list[Console], tmp_path: Path
 ) -> None:

@@ -37,6 +37,7 @@ def _fenced(group: Group) -> int:
     return sum('"event": "task_failed"' in line and "ProducerFenced" in line for line in lines)
 
 
+@pytest.mark.long
 def test_a_frozen_worker_is_fenced_and_continues(group: Group, market: Market) -> None:
     events, total = market.events, market.total
     group.command("feed", "--input", str(events))
@@ -105,6 +106,7 @@ def test_a_broker_outage_loses_no_events(end: Callable[[Broker], None], market: 
                 worker.kill()
 
 
+@pytest.mark.long
 def test_a_feed_during_an_outage_sends_each_event_once_and_in_order(market: Market, tmp_path: Path) -> None:
     with Broker(data=tmp_path / "kafka") as broker, ThreadPoolExecutor() as pool:
         group = Group("fed", KafkaSettings(bootstrap_servers=broker.bootstrap_servers), tmp_path)

@@ -21,6 +21,7 @@ def _lines(group: Group) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (group.folder / "worker.log").read_text().splitlines()]
 
 
+@pytest.mark.long
 def test_workers_that_come_and_go_on_a_healthy_kafka_write_no_warning(group: Group, market: Market) -> None:
     first = Worker(group)
     wait(first.ready, 60, "the first worker is not ready")

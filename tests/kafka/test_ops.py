@@ -35,6 +35,7 @@ _ALERTS = _EXAMPLES / "alert.v1.jsonl"
 _EVENT = (_EXAMPLES / "review.created.v1.jsonl").read_bytes().splitlines()[0]
 
 
+@pytest.mark.long
 def test_a_killed_broker_restarts_soon() -> None:
     with Broker() as broker:
         broker.kill()

@@ -99,6 +99,7 @@ def _in_json(market: Market, name: str) -> list[str]:
     return (market.events.parent / name).read_text().splitlines()
 
 
+@pytest.mark.long
 def test_alerts_and_cases_in_avro_are_those_in_json(
     group: Group, market: Market, registry: ApicurioRegistry, avro: Avro
 ) -> None:

@@ -191,6 +191,7 @@ def test_an_error_is_reported_in_one_line(fault: str, command: str, secured: Sec
     assert [form for password in (PASSWORD, _WRONG) for form in _forms(password) if form in line] == []
 
 
+@pytest.mark.long
 def test_a_command_waits_for_an_unreachable_kafka_but_not_for_ever(secured: Secured) -> None:
     settings_by_fault = {fault: settings(secured) for fault, settings in _UNREACHABLE.items()}
     running = {

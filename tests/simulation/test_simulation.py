@@ -113,6 +113,7 @@ def test_seeds_end_as_a_clean_run() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_more_seeds_end_as_a_clean_run() -> None:
     assert _failures(range(5, 31)) == {}
 

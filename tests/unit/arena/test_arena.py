@@ -98,7 +98,7 @@ def small_market() -> tuple[Market, list[SellerEvent]]:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name in GROUPS["ablations"] else ()) for name in ROSTER]
+    "name", [pytest.param(name, marks=pytest.mark.long if name in GROUPS["ablations"] else ()) for name in ROSTER]
 )
 def test_scores_of_odd_sequences_are_numbers_and_the_same_again(name: str) -> None:
     first, second = ROSTER[name](EMPTY), ROSTER[name](EMPTY)

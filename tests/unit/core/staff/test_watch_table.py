@@ -28,7 +28,8 @@ def alerts_on_staff(kind: Any, scenario: str) -> tuple[list[Alert], list[list[fl
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scenario", ["access", pytest.param("removals", marks=pytest.mark.long)])
+@pytest.mark.parametrize("scenario", ["access", "removals"])
+@pytest.mark.long
 def test_the_order_of_the_table_does_not_matter(scenario: str) -> None:
     reversed_table = Patch("staff.watches", "STAFF_WATCHES", lambda table: table[::-1])
     alerts, log_odds = alerts_on_staff(Detector, scenario)
