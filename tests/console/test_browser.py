@@ -58,6 +58,7 @@ def test_no_page_is_wider_than_a_small_screen(browser: Browser, console: Console
             assert page.evaluate("document.documentElement.scrollWidth") <= size[0], path
 
 
+@pytest.mark.long
 def test_the_reviews_can_be_read_on_a_phone(browser: Browser, console: Console) -> None:
     with open_page(browser, console.url, viewport={"width": 360, "height": 740}) as page:
         _seller_case(page)

@@ -22,7 +22,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield found
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 @pytest.mark.parametrize("width", [360, 1280])
 def test_axe_finds_nothing_on_the_pages_of_rings(
     browser: Browser, address: str, axe_source: str, theme: Any, width: int
@@ -46,7 +46,9 @@ def test_axe_finds_nothing_on_a_ring_that_fell_apart(browser: Browser, axe_sourc
         assert violations(page, axe_source) == []
 
 
-@pytest.mark.parametrize("width", [360, 640, 1280])
+@pytest.mark.parametrize(
+    "width", [360, pytest.param(640, marks=pytest.mark.long), pytest.param(1280, marks=pytest.mark.long)]
+)
 def test_a_ring_fits_the_window_and_its_picture_can_be_scrolled(browser: Browser, address: str, width: int) -> None:
     with open_page(browser, address, viewport={"width": width, "height": 800}) as page:
         page.goto(f"/cases/{ring_case().case_id}")

@@ -175,6 +175,7 @@ def test_a_console_needs_its_rights_and_no_others(group: Group, kafka: Authorize
         console.kill()
 
 
+@pytest.mark.long
 def test_a_bridge_waits_for_its_rights_and_needs_no_others(group: Group, kafka: Authorized) -> None:
     group.kafka = kafka.admin
     source = "shop.public.messages"

@@ -246,6 +246,7 @@ def test_records_that_expired_unread_are_logged_and_counted(platform: Platform) 
     assert "an ad-hoc snapshot" in line["text"]
 
 
+@pytest.mark.long
 def test_it_stops_at_a_refused_record_if_it_is_told_to(platform: Platform) -> None:
     good = {"id": 1, "seller_id": "s1", "reviewer_id": "u1", "sent_at": "2025-03-01T10:00:00Z", "channel": "message"}
     changes = [good, good | {"id": 2, "channel": "pigeon"}, good | {"id": 3}]
@@ -259,6 +260,7 @@ def test_it_stops_at_a_refused_record_if_it_is_told_to(platform: Platform) -> No
     assert written_events(platform.group).total() == 2
 
 
+@pytest.mark.long
 def test_dead_letters_are_listed_and_sent_again_after_the_mapping_is_corrected(platform: Platform) -> None:
     row = {"id": 1, "seller_id": "s1", "reviewer_id": "u1", "sent_at": "2025-03-01T10:00:00Z", "channel": "pigeon"}
     send(platform.group, platform.messages, [(0, platform.change("c", None, row))])

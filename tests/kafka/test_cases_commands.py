@@ -299,7 +299,7 @@ def test_precision_is_measured(group: Group) -> None:
     assert json.loads(_run(group, "cases", "--report", "--json").stdout)["rows"][-1]["precision"] == 0.8
 
 
-@pytest.mark.parametrize("name", ["out.md", "out.html"])
+@pytest.mark.parametrize("name", [pytest.param("out.md", marks=pytest.mark.long), "out.html"])
 def test_a_statement_is_written_for_a_confirmed_seller_only(name: str, group: Group, tmp_path: Path) -> None:
     confirmed, open_case = decided(seller_case("<b>shop")), seller_case("open")
     _put(group, confirmed, open_case)

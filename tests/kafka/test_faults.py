@@ -63,6 +63,7 @@ def test_a_frozen_worker_is_fenced_and_continues(group: Group, market: Market) -
     group.assert_equals(market.expected, market.alert_ids)
 
 
+@pytest.mark.long
 def test_a_worker_killed_within_a_checkpoint_equals_a_replay(group: Group, market: Market) -> None:
     """Killed after sending the offsets, before the commit; killed after the commit. `make faults` has more points."""
     group.command("feed", "--input", str(market.events))
@@ -156,6 +157,7 @@ def test_a_worker_can_be_stopped_while_kafka_is_down(market: Market, tmp_path: P
             worker.kill()
 
 
+@pytest.mark.long
 def test_a_worker_waits_for_a_topic_that_kafka_does_not_know(group: Group, market: Market) -> None:
     """Right after its start Kafka may report the same; a test cannot cause that."""
     worker = Worker(group)

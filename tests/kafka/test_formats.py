@@ -118,6 +118,7 @@ def _waited(worker: Worker) -> float:
     return max(map(float, samples), default=0)
 
 
+@pytest.mark.long
 def test_avro_and_json_of_a_registry_give_the_alerts_of_json(
     group: Group, market: Market, registry: ApicurioRegistry, confluent: Confluent
 ) -> None:

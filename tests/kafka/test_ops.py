@@ -210,6 +210,7 @@ def test_dead_letters_are_replayed_once_and_unchanged(group: Group) -> None:
     assert replayed == Counter((letter.key, letter.value, letter.headers) for letter in letters)
 
 
+@pytest.mark.long
 def test_the_watch_list_is_read_from_the_committed_state(group: Group, market: Market) -> None:
     assert group.command("watchlist", "--json") == ""  # nothing is committed yet
     feed(group.settings, group.kafka, str(market.events), None, lambda count: None)

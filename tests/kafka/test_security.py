@@ -125,6 +125,7 @@ def test_a_certificate_with_an_encrypted_key(secured: Secured, tmp_path: Path) -
 
 
 @pytest.mark.usefixtures("verbose")
+@pytest.mark.long
 def test_a_password_sent_in_plain_text_is_in_no_output(secured: Secured, market: Market, tmp_path: Path) -> None:
     """With SCRAM the password stays in the client; with PLAIN a request contains it."""
     few = tmp_path / "few.jsonl"

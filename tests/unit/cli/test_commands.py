@@ -60,9 +60,7 @@ from stream.engine import preflight
 preflight._QUIET_SECONDS = preflight._TOTAL_SECONDS = 0
 main.main()
 """
-#: The parameters of a test that runs every command. An arena takes seconds.
-_EVERY = [pytest.param(name, marks=pytest.mark.slow) if name == "arena" else name for name in _ARGUMENTS]
-#: The same where all commands have one mechanism in common: a few of them do for every run of the tests.
+#: The parameters of a test that runs every command: all have one mechanism in common, so each time a few do.
 _SOME = ("alerts", "replay", "settings", "--help")
 _SAMPLED = [name if name in _SOME else pytest.param(name, marks=pytest.mark.long) for name in (*_ARGUMENTS, "--help")]
 _SHOWN = ["", "dlq", "topics", "state", *_ARGUMENTS]
@@ -111,7 +109,7 @@ def _words(text: str) -> set[str]:
     return {word for word in text.split() if any(letter.isalnum() for letter in word)}
 
 
-@pytest.mark.parametrize("command", _EVERY)
+@pytest.mark.parametrize("command", _SAMPLED)
 def test_an_ascii_locale_gives_no_stack_trace(command: str, folder: Path) -> None:
     variables = {"PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "LC_ALL": "C"}
     _check(command, run(_line(command, folder), _environment(command) | variables))

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import msgspec
+import pytest
 
 from stream.arena.contest import sorted_events
 from stream.contract.alerts import Alert
@@ -97,6 +98,7 @@ def test_extortionists_are_named_and_nobody_else() -> None:
             assert {link.type for link in alert.evidence.linked} == {"seller"}
 
 
+@pytest.mark.long
 def test_the_number_of_tasks_and_restarts_change_nothing() -> None:
     whole, divided, restarted = (
         [(one.alert_id, one.evidence.parts) for one in run.alerts if one.subject.type == "reviewer"]

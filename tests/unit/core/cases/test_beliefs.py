@@ -100,7 +100,7 @@ def unanswered() -> _Run:
     return _run(None)
 
 
-@pytest.mark.parametrize("answer", ["explained", "dismissed", "confirmed"])
+@pytest.mark.parametrize("answer", [pytest.param("explained", marks=pytest.mark.long), "dismissed", "confirmed"])
 def test_no_window_begins_before_the_verdict(events: list[Event], answer: Verdict) -> None:
     run = _run(answer)
     sellers = [alert for alert in run.alerts if alert.subject.type == "seller"]
@@ -111,7 +111,9 @@ def test_no_window_begins_before_the_verdict(events: list[Event], answer: Verdic
             assert alert.evidence.since > decided_at
 
 
-@pytest.mark.parametrize(("answer", "days"), [("explained", 30), ("inconclusive", 7)])
+@pytest.mark.parametrize(
+    ("answer", "days"), [("explained", 30), pytest.param("inconclusive", 7, marks=pytest.mark.long)]
+)
 def test_a_muted_seller_raises_no_alert(events: list[Event], answer: Verdict, days: int) -> None:
     run = _run(answer)
     for alert in run.alerts:
@@ -211,7 +213,9 @@ def test_one_open_case_for_each_accused_subject(unanswered: _Run) -> None:
         assert case.explanation == own[-1].explanation
 
 
-@pytest.mark.parametrize("answer", ["confirmed", "explained", "inconclusive"])
+@pytest.mark.parametrize(
+    "answer", ["confirmed", *(pytest.param(one, marks=pytest.mark.long) for one in ("explained", "inconclusive"))]
+)
 def test_a_restored_state_goes_on_as_the_other(events: list[Event], answer: Verdict) -> None:
     half = len(events) * 2 // 3
     tasks = _Run(events[:half], answer).tasks
@@ -229,7 +233,7 @@ def test_a_restored_state_goes_on_as_the_other(events: list[Event], answer: Verd
     assert restored.rows.digest() == task.rows.digest()
 
 
-@pytest.mark.parametrize("tasks", [1, 4])
+@pytest.mark.parametrize("tasks", [pytest.param(1, marks=pytest.mark.long), 4])
 def test_a_verdict_on_staff_needs_two_analysts_and_withdraws_the_accusation(events: list[Event], tasks: int) -> None:
     alone = _run("dismissed", tasks, second=None)
     cases = [case for case in _cases(alone.tasks).values() if case.subject.type == "staff"]

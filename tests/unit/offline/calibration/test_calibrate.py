@@ -320,11 +320,12 @@ def test_the_summary_says_what_a_task_of_a_small_market_has(tmp_path: Path) -> N
 
 
 #: Number of tasks and of permutations; 200 permutations of each would take ten minutes.
-_PERMUTATIONS = [pytest.param(1, 14, marks=pytest.mark.long), (4, 10)]
+_PERMUTATIONS = [(1, 14), (4, 10)]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("partitions", "count"), _PERMUTATIONS)
+@pytest.mark.long
 def test_permuted_app_store_events_alarm_within_the_budget(partitions: int, count: int) -> None:
     """Real reviews. A rare alarm is possible: there was one in 189 permutations, 5,089 seller-years."""
     history, sellers, staff = _history(DATA), Family(SELLER_SLACK), Family(1)
