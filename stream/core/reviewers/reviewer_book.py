@@ -93,9 +93,12 @@ class ReviewerBook:
         """Begin to watch a reviewer with flips on enough days."""
         watched = len(self.histories) - len(self._single)
         if history.flip_days >= MIN_FLIPS and watched < MAX_WATCHED:
-            history.watched_on = day
-            del self._single[history.reviewer_id]
-            conclusion.watched.append(WatchedReviewer(day, history.reviewer_id, is_watched=True))
+            self._begin_watch(history, day, conclusion)
+
+    def _begin_watch(self, history: ReviewerHistory, day: int, conclusion: Conclusion) -> None:
+        history.watched_on = day
+        del self._single[history.reviewer_id]
+        conclusion.watched.append(WatchedReviewer(day, history.reviewer_id, is_watched=True))
 
     def _is_counted(self, history: ReviewerHistory, day: int) -> bool:
         """Return whether the tasks have counted a watched reviewer's critical reviews."""
@@ -121,13 +124,15 @@ class ReviewerBook:
     def decide(self, decision: VerdictDecision, day: int, conclusion: Conclusion) -> None:
         """Apply a verdict on a reviewer that came into force on a day.
 
-        A confirmed reviewer is named although nothing is kept of it any more.
+        A confirmed reviewer is watched and named although nothing was kept of it any more.
         """
         if decision.subject_id not in self.histories:
             if not self._is_on or decision.verdict != "confirmed":
                 return
             self._get_or_add(decision.subject_id).last_day = day
         history = self.histories[decision.subject_id]
+        if decision.verdict == "confirmed" and history.watched_on is None:  # else it could be dropped and stay named
+            self._begin_watch(history, day, conclusion)
         was_named = history.is_named
         history.decide(decision)
         self.changed.add(history.reviewer_id)

@@ -185,7 +185,9 @@ def test_a_confirmed_reviewer_stays_named() -> None:
 def test_a_reviewer_of_whom_nothing_is_kept_is_named_once_it_is_confirmed() -> None:
     book = Book()
     assert book.decide(45, "dismissed").reviewers == []
-    assert book.decide(45, "confirmed").reviewers == [NamedReviewer(45, "u", True, [])]
+    decided = book.decide(45, "confirmed")
+    assert decided.reviewers == [NamedReviewer(45, "u", True, [])]
+    assert [one.reviewer_id for one in decided.watched] == ["u"]  # so it is not dropped as one with a single flip
     conclusion = Conclusion(day=46, accused=[], withdrawn=[])
     book.book.drop_inactive(45 * DAY, 46, conclusion)
     assert conclusion.reviewers == []
