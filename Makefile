@@ -6,7 +6,7 @@
 # make stack       Kafka, workers and Prometheus       make soak        half an hour of it, with restarts
 # make stack-test  the tests of the stack              make image-test  the tests of the container image
 # make verdicts    what verdicts do to later alerts    make screenshots the pictures of the console
-# make clean       remove everything that make made
+# make clean       remove everything that make made      make long-test  further variants, as each night in CI
 # Python 3.11 or newer is the only requirement at the start: make installs uv.
 .DEFAULT_GOAL := help
 .PHONY: help install run lint check test long-test dashboards simulate faults stack stack-test image-test soak bench arena verdicts screenshots clean

@@ -19,6 +19,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from stream import texts
 from stream.contract.alerts import Alert, Kind
 from stream.demo.figures import Figures
 from stream.offline.ring_words import subject_name
@@ -162,7 +163,5 @@ def cut(text: str, width: int) -> str:
 
 
 def literal(text: str) -> str:
-    """Return a text in which characters that a terminal would hide or execute are written as escapes."""
-    return "".join(
-        each if each.isprintable() or each == "\n" else each.encode("unicode_escape").decode() for each in text
-    )
+    """Return a text, line by line, in which characters that a terminal would hide or execute are escapes."""
+    return "\n".join(map(texts.literal, text.split("\n")))

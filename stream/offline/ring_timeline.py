@@ -145,7 +145,7 @@ def _row(row: TimelineRow, y: float, x_of: Scale, frame: Frame, left: str) -> li
 def _review(review: TurnedReview, x: float, y: float) -> str:
     name, before, day = review.review_id, review.stars_before, _day(review.at)
     if review.stars_after is None:
-        return _deleted(x, y, f"{name} was deleted on {day} ({before} star{'' if before == 1 else 's'} before)")
+        return _deleted(x, y, f"{name} was deleted on {day} ({counted(before, 'star')} before)")
     return _upgraded(x, y, f"{name} was upgraded on {day} (from {before} to {review.stars_after} stars)")
 
 

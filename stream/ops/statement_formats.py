@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
+from stream.texts import literal
+
 #: What Markdown could read as markup within a line, an address that becomes a link included.
 _MARKUP: Final = re.compile(r"[\\`*_\[\]<>&|~#$!]|:(?=/)|(?<=www)\.", re.IGNORECASE)
 #: What Markdown could read as a list or a heading at the beginning of a line.
@@ -103,5 +105,4 @@ def _text(text: str) -> str:
 
 def _visible(text: str) -> str:
     """Return a text on one line, in which characters that have no appearance of their own are escapes."""
-    line = " ".join(text.split())
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in line)
+    return literal(" ".join(text.split()))

@@ -44,7 +44,7 @@ class Progress(msgspec.Struct, kw_only=True, rename=_PROGRESS_NAMES):
     concluded_through: int | None = None
     #: Sums over all concluded days of all tasks.
     market: MarketTotals = msgspec.field(default_factory=MarketTotals)
-    #: Events of the cases of staff, of days that are not concluded.
+    #: Events of the cases of staff, rings and reviewers, of days that are not concluded.
     held: list[HeldCaseEvent] = msgspec.field(default_factory=list)
 
     def complete_through(self, reporters: int) -> int | None:
@@ -219,19 +219,20 @@ class Aggregator:
         self.reviewers.forget(reviewer_id)
         held, erased = self.progress.held, ("reviewer", reviewer_id)
         self.progress.held = [one for one in held if (one.event.subject.type, one.event.subject.id) != erased]
-        for name, report in self.unconcluded.items():
-            kept = [one for one in report.reviewers if one.reviewer_id != reviewer_id]
-            if len(kept) < len(report.reviewers):
-                self.unconcluded[name] = msgspec.structs.replace(report, reviewers=kept)
-                self.changed_unconcluded.add(name)
+        self._erase_from_reports(lambda name: name == reviewer_id)
 
     def forget_reviewers(self) -> None:
         """Erase all reviewers, also in reports whose day is not concluded; their cases stay, and events of these."""
         for reviewer_id in list(self.reviewers.histories):
             self.reviewers.forget(reviewer_id)
+        self._erase_from_reports(lambda _: True)
+
+    def _erase_from_reports(self, is_erased: Callable[[str], bool]) -> None:
+        """Erase reviewers from the reports of days that are not concluded."""
         for name, report in self.unconcluded.items():
-            if report.reviewers:
-                self.unconcluded[name] = msgspec.structs.replace(report, reviewers=[])
+            kept = [one for one in report.reviewers if not is_erased(one.reviewer_id)]
+            if len(kept) < len(report.reviewers):
+                self.unconcluded[name] = msgspec.structs.replace(report, reviewers=kept)
                 self.changed_unconcluded.add(name)
 
     def progress_row(self, _: str) -> bytes:

@@ -1,7 +1,7 @@
-"""The staff accused by the aggregator, and from when an accusation counts against the sellers that they served.
+"""What the aggregator has concluded on staff, rings and reviewers, and from when on it counts in a task.
 
-Invariant: an accusation counts from CONCLUSION_DELAY_DAYS after the concluded day, on the receiving task's event clock.
-No task runs further ahead of the aggregator than that; a task waits there and nowhere else. So an accusation counts
+Invariant: a conclusion counts from CONCLUSION_DELAY_DAYS after the concluded day, on the receiving task's event clock.
+No task runs further ahead of the aggregator than that; a task waits there and nowhere else. So a conclusion counts
 from the same event on, live and in a replay.
 """
 
