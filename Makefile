@@ -1,6 +1,6 @@
 # make run         a market, its alerts, the console    make install     the environment and the compiled core
 # make lint        format, style, types, layers        make check       lint and the tests without Kafka
-# make test        everything that CI runs             make dashboards  the JSON of Grafana's dashboards
+# make test        what CI runs for each change        make dashboards  the JSON of Grafana's dashboards
 # make bench       rates beside other engines          make arena       detectors compared on the same markets
 # make simulate    random faults on a simulated log    make faults      faults on a real Kafka
 # make stack       Kafka, workers and Prometheus       make soak        half an hour of it, with restarts
