@@ -23,6 +23,7 @@ from stream.engine.checkpoint_store import KafkaCheckpointStore
 from stream.engine.deciding_settings import deciding_settings
 from stream.engine.faust_app import Raw, make_app
 from stream.engine.group_members import assignor_of
+from stream.engine.idle_streams import Tail
 from stream.engine.output_encoder import OutputEncoder
 from stream.engine.preflight import check
 from stream.engine.record_limits import RecordLimits
@@ -62,16 +63,8 @@ app.on_fatal = logs.fatal
 class _PartitionControl:
     """The transport, as the task runners use it."""
 
-    def at_end(self, stream: int, partition: int) -> bool:
-        position, end = self.position(stream, partition), app.consumer.tail(_tp(stream, partition))[1]
-        return position is not None and end is not None and bool(position >= end)
-
-    def position(self, stream: int, partition: int) -> int | None:
-        position, _, passed_on = app.consumer.tail(_tp(stream, partition))
-        runner = manager.runners.get(partition)
-        if runner is None or position is None or passed_on > runner.next_offset(stream):
-            return None
-        return int(position)
+    def tail(self, stream: int, partition: int) -> Tail:
+        return _tail(stream, partition)
 
     def pause(self, stream: int, partition: int) -> None:
         app.consumer.pause_partitions({_tp(stream, partition)})
@@ -88,9 +81,9 @@ def _tp(stream: int, partition: int) -> TP:
     return TP(settings.read_topics[stream], partition)
 
 
-def _tail(stream: int, partition: int) -> tuple[int | None, int | None]:
-    position, end, _ = app.consumer.tail(_tp(stream, partition))
-    return position, end
+def _tail(stream: int, partition: int) -> Tail:
+    found: Tail = app.consumer.tail(_tp(stream, partition))
+    return found
 
 
 async def _report_denied(partition: int, error: MissingRightsError | MissingTopicError) -> None:

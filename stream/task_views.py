@@ -14,6 +14,7 @@ from stream.core.detector import Detector
 from stream.core.evidence.watches import SELLER_SLACK, STAFF_SLACK, log_threshold
 from stream.core.model.flip_windows import YEAR_SECONDS
 from stream.core.model.strata import end_of_day
+from stream.engine.idle_streams import Tail
 from stream.engine.task import Task, TaskPhase
 from stream.engine.task_runner import TaskRunner
 from stream.intake.refusal import Refusal
@@ -21,8 +22,8 @@ from stream.ops.case_samples import CaseCounts
 from stream.ops.task_samples import INCOMPLETE, FamilyView, TaskView
 from stream.trust_watch import TrustWatch
 
-#: Returns position and end of a stream of a partition; None where the client does not know them.
-Tail = Callable[[int, int], tuple[int | None, int | None]]
+#: Returns what the client knows about the end of a stream of a partition.
+TailOf = Callable[[int, int], Tail]
 
 
 def of_states(
@@ -42,7 +43,7 @@ def thresholds(budget: float) -> dict[str, float]:
 
 
 def of_tasks(
-    runners: Mapping[int, TaskRunner], settings: Settings, tail: Tail, trust: TrustWatch
+    runners: Mapping[int, TaskRunner], settings: Settings, tail: TailOf, trust: TrustWatch
 ) -> dict[int, TaskView]:
     """Return the views of the running tasks, by partition number."""
     return {
@@ -52,7 +53,7 @@ def of_tasks(
     }
 
 
-def _view(runner: TaskRunner, settings: Settings, tail: Tail, doubts: Collection[str]) -> TaskView:
+def _view(runner: TaskRunner, settings: Settings, tail: TailOf, doubts: Collection[str]) -> TaskView:
     task = runner.task
     detector = task.detector
     lag_records, lag_seconds = _lag(task, settings, tail)
@@ -121,12 +122,12 @@ def _families(detector: Detector, budget: float) -> dict[str, FamilyView]:
     }
 
 
-def _lag(task: Task, settings: Settings, tail: Tail) -> tuple[dict[str, int], dict[str, float]]:
+def _lag(task: Task, settings: Settings, tail: TailOf) -> tuple[dict[str, int], dict[str, float]]:
     """Return by topic the records that are not applied, and the age of the oldest of them in Kafka."""
     records: dict[str, int] = {}
     seconds: dict[str, float] = {}
     for stream, topic in enumerate(settings.input_topics):
-        position, end = tail(stream, task.partition)
+        position, end, *_ = tail(stream, task.partition)
         if position is None or end is None:
             continue
         not_fetched = max(0, end - position)

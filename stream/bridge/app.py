@@ -23,6 +23,7 @@ from stream.bridge.runner import BridgeRunner
 from stream.bridge.start import begin, check_written_topics, needed_rights
 from stream.bridge.task import BridgeTask
 from stream.engine.faust_app import Raw, make_app
+from stream.engine.idle_streams import Tail
 from stream.engine.preflight import check
 from stream.engine.record_limits import RecordLimits
 from stream.engine.refusals import MissingTopicError
@@ -55,12 +56,16 @@ access_watch = AccessWatch(kafka, needed_rights(settings, mapping.topics))
 member = GroupMember(app, settings, kafka, access_watch)
 
 
+def _tail(topic: str, partition: int) -> Tail:
+    found: Tail = app.consumer.tail(TP(topic, partition))
+    return found
+
+
 class _Partitions:
     """The transport, as the task runners use it."""
 
-    def at_end(self, topic: str, partition: int) -> bool:
-        position, end, _ = app.consumer.tail(TP(topic, partition))
-        return position is not None and end is not None and bool(position >= end)
+    def tail(self, topic: str, partition: int) -> Tail:
+        return _tail(topic, partition)
 
     def pause(self, topic: str, partition: int) -> None:
         app.consumer.pause_partitions({TP(topic, partition)})
@@ -82,7 +87,7 @@ def _lag() -> Mapping[tuple[str, int], float]:
     found: dict[tuple[str, int], float] = {}
     for number, runner in manager.runners.items():
         for topic, offset in runner.task.offsets.items():
-            position, end, _ = app.consumer.tail(TP(topic, number))
+            position, end, *_ = _tail(topic, number)
             if end is None:
                 found[topic, number] = math.nan  # Kafka has not said it yet
                 continue

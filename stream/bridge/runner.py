@@ -16,6 +16,7 @@ import structlog
 from stream.bridge.source_logs import SourceStart
 from stream.bridge.source_merge import Mapped
 from stream.bridge.task import BridgeTask, Outcome
+from stream.engine.idle_streams import IdleStreams, Tail
 from stream.engine.log_check import Gap
 from stream.engine.schema_fetcher import SchemaFetcher
 from stream.intake.refusal import Refused
@@ -36,14 +37,12 @@ _RESUME_AT: Final = (2_500, 8 * 1024 * 1024)
 _TICK_SECONDS: Final = 0.05
 #: How often the ids of the topics are compared.
 _IDS_CHECK_SECONDS: Final = 30
-#: A partition that has more records but brings none is waited for this many times `max_idle_seconds`.
-_GIVE_UP_FACTOR: Final = 30
 
 
 class SourcePartitions(Protocol):
     """What a runner needs from the transport."""
 
-    def at_end(self, topic: str, partition: int) -> bool: ...
+    def tail(self, topic: str, partition: int) -> Tail: ...
     def pause(self, topic: str, partition: int) -> None: ...
     def resume(self, topic: str, partition: int) -> None: ...
 
@@ -87,9 +86,8 @@ class BridgeRunner:
         self._counts = counts
         self._start = start
         self._topic_ids = topic_ids
-        self._max_idle_seconds = max_idle_seconds
         self._schemas = schemas
-        self._received_at: dict[str, float] = {}
+        self._idle_streams = IdleStreams(task.topics, task.topics, self._tail, max_idle_seconds)
         self._paused: set[str] = set()
         self._refusals = RateLimit()
         self._arrived = asyncio.Event()
@@ -97,7 +95,7 @@ class BridgeRunner:
 
     def take(self, topic: str, records: Sequence[Any]) -> None:
         """Take fetched records; pause their partition if the inbox is full."""
-        self._received_at[topic] = time.monotonic()
+        self._idle_streams.received(topic, records[-1].offset + 1)
         self.task.take(topic, records)
         self._arrived.set()
         if topic not in self._paused and self._exceeds(topic, _PAUSE_AT):
@@ -117,11 +115,12 @@ class BridgeRunner:
         task.begin(await self._start(task.topics, task.partition, ids), ids)
         for gap in task.gaps:
             self._report_expired(gap)
-        now = committed_at = checked_at = time.monotonic()
-        self._received_at = dict.fromkeys(task.topics, now)
+        committed_at = checked_at = time.monotonic()
+        self._idle_streams.begin()
         self.running = True
         found = 0
         while not self._stopping:
+            self._idle_streams.turn()
             if time.monotonic() - checked_at > _IDS_CHECK_SECONDS:
                 checked_at = time.monotonic()
                 task.check_ids(await self._topic_ids())
@@ -161,11 +160,11 @@ class BridgeRunner:
 
     def _idle(self, topic: str) -> bool:
         """Return whether the merge need not wait for a topic that has no record."""
-        idle_seconds = time.monotonic() - self._received_at[topic]
-        if idle_seconds < self._max_idle_seconds:
-            return False
-        at_end = self._partitions.at_end(topic, self.task.partition)
-        return at_end or idle_seconds > _GIVE_UP_FACTOR * self._max_idle_seconds
+        streams = self._idle_streams
+        return streams.is_idle(topic, with_others=False) or streams.given_up_after_seconds(topic, False) is not None
+
+    def _tail(self, topic: str) -> Tail:
+        return self._partitions.tail(topic, self.task.partition)
 
     def _exceeds(self, topic: str, limits: tuple[int, int]) -> bool:
         merge = self.task.merge

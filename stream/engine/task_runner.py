@@ -18,6 +18,7 @@ from stream.config import Settings
 from stream.contract.alerts import Alert
 from stream.contract.events import VERDICTS
 from stream.engine.checkpoint import RaisedAlert
+from stream.engine.idle_streams import IdleStreams, Tail
 from stream.engine.log_check import Gap
 from stream.engine.schema_fetcher import SchemaFetcher
 from stream.engine.stalled_streams import StalledStreams
@@ -32,8 +33,6 @@ _PAUSE_AT: Final = 20_000
 _RESUME_AT: Final = 5_000
 #: The longest sleep of a task without input.
 _TICK_SECONDS: Final = 0.05
-#: A partition that has more records but brings none is waited for this many times `max_idle_seconds`.
-_GIVE_UP_FACTOR: Final = 30
 #: How often the ids of the topics are compared.
 _IDS_CHECK_SECONDS: Final = 30
 #: How often the fetch positions of streams without records are looked at.
@@ -43,12 +42,7 @@ _POSITIONS_CHECK_SECONDS: Final = 10
 class PartitionControl(Protocol):
     """What a runner needs from the transport, for one stream of one partition."""
 
-    def at_end(self, stream: int, partition: int) -> bool: ...
-
-    def position(self, stream: int, partition: int) -> int | None:
-        """Return the offset that is fetched next; None if it is unknown, or earlier records are still on their way."""
-        ...
-
+    def tail(self, stream: int, partition: int) -> Tail: ...
     def pause(self, stream: int, partition: int) -> None: ...
     def resume(self, stream: int, partition: int) -> None: ...
     async def beginning(self, stream: int, partition: int) -> int: ...
@@ -96,14 +90,10 @@ class TaskRunner:
         self._schemas = schemas
         #: By stream that waits for a schema: since when (monotonic seconds).
         self._waiting_since: dict[int, float] = {}
-        self._received_at = [time.monotonic()] * len(settings.read_topics)
-        #: When records came after all streams had been idle. The other streams may bring records of the same moment a
-        #: little later, so each is waited for from this time on, however long it had been idle before. A stream that is
-        #: never used therefore adds no latency while another one flows.
-        self._active_since = time.monotonic()
+        streams = range(len(settings.read_topics))
+        self._idle_streams = IdleStreams(streams, streams[:EVIDENCE], self._tail, settings.max_idle_seconds)
         #: By stream, when records last arrived (epoch seconds).
         self.last_arrivals: dict[int, float] = {}
-        self._next_offsets = [0] * len(settings.read_topics)
         self._paused = [False] * len(settings.read_topics)
         self._stalled = StalledStreams(settings.read_topics, task.partition)
         self._ids_checked_at = self._positions_checked_at = time.monotonic()
@@ -121,19 +111,14 @@ class TaskRunner:
         """End the task; it writes nothing from now on."""
         await self.task.drop()
 
-    def next_offset(self, stream: int) -> int:
-        """Return the offset after the last record that was received."""
-        return self._next_offsets[stream]
+    def _tail(self, stream: int) -> Tail:
+        return self._partitions.tail(stream, self.task.partition)
 
     def take(self, stream: int, records: list[Any]) -> None:
         """Take fetched records of a stream; pause its partition if the inbox is full."""
-        if records[0].offset > self._next_offsets[stream]:
+        if records[0].offset > self._idle_streams.next_offset(stream):
             self._jumps[stream] = records[0].offset, records[0].timestamp / 1000
-        self._next_offsets[stream] = records[-1].offset + 1
-        now = time.monotonic()
-        if now - max(self._received_at[:EVIDENCE]) >= self._settings.max_idle_seconds:
-            self._active_since = now
-        self._received_at[stream] = now
+        self._idle_streams.received(stream, records[-1].offset + 1)
         self._stalled.end(stream)
         self.last_arrivals[stream] = time.time()
         self.task.take(stream, records)
@@ -144,44 +129,24 @@ class TaskRunner:
 
     def _idle(self, stream: int) -> bool:
         """Return whether the merge need not wait for a stream that has no event."""
-        since = self._received_at[stream]
+        streams, is_event = self._idle_streams, stream != VERDICTS
         # People write verdicts: that events come again does not mean that a verdict is on its way with them.
-        if stream != VERDICTS:
-            since = max(since, self._active_since)
-        idle_seconds = time.monotonic() - since
-        if idle_seconds < self._settings.max_idle_seconds:
-            return stream == VERDICTS and self._never_used(stream)
-        if self._partitions.at_end(stream, self.task.partition):
+        if streams.is_idle(stream, with_others=is_event):
             self._stalled.end(stream)
-        elif idle_seconds > _GIVE_UP_FACTOR * self._settings.max_idle_seconds:
-            self._stalled.add(stream, idle_seconds)
-        else:
-            return False
-        return True
-
-    def _never_used(self, stream: int) -> bool:
-        """Return whether Kafka has answered that a stream's partition has never had a record: there is no backlog."""
-        partition = self.task.partition
-        return self._partitions.at_end(stream, partition) and self._partitions.position(stream, partition) == 0
-
-    def _discount_stall(self, seconds: float, now: float) -> None:
-        """Count a long turn of the loop as at most `max_idle_seconds` of idleness for every stream.
-
-        The process was frozen, or a checkpoint waited for Kafka: meanwhile no stream could bring records.
-        """
-        excess = seconds - self._settings.max_idle_seconds
-        if excess > 0:
-            self._received_at = [min(now, at + excess) for at in self._received_at]
-            self._active_since = min(now, self._active_since + excess)
+            return True
+        waited_seconds = streams.given_up_after_seconds(stream, with_others=is_event)
+        if waited_seconds is not None:
+            self._stalled.add(stream, waited_seconds)
+            return True
+        return not is_event and streams.is_empty(stream)
 
     async def run(self) -> None:
         """Restore the task, then apply events and commit checkpoints until `stop` is called."""
         task = self.task
         started_at = time.monotonic()
         self.restored_rows = await task.restore()
-        turned_at = time.monotonic()
-        self.restored_seconds = turned_at - started_at
-        self._received_at = [turned_at] * len(self._received_at)
+        self.restored_seconds = time.monotonic() - started_at
+        self._idle_streams.begin()
         self._metrics.restored(task.partition, self.restored_rows, self.restored_seconds)
         for topic in self._settings.read_topics:  # from zero, so that Prometheus sees the series before a gap
             self._metrics.records_expired(topic, 0)
@@ -189,8 +154,7 @@ class TaskRunner:
             self._report_expired(gap)
         while not self._stopping:
             stepped_at = time.monotonic()
-            self._discount_stall(stepped_at - turned_at, stepped_at)
-            turned_at = stepped_at
+            self._idle_streams.turn()
             if stepped_at - self._ids_checked_at > _IDS_CHECK_SECONDS:
                 self._ids_checked_at = stepped_at
                 await task.check_topic_ids()
@@ -233,7 +197,7 @@ class TaskRunner:
 
     def _look_at_positions(self) -> None:
         for stream in range(len(self.task.receptions)):
-            position = self._partitions.position(stream, self.task.partition)
+            position = self._idle_streams.position(stream)
             if position is not None:
                 self.task.look(stream, position)
 

@@ -13,7 +13,7 @@ import contextlib
 import errno
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple, cast
 
 import aiokafka
@@ -25,6 +25,7 @@ from faust.types import TP, ConsumerMessage
 
 from stream.config import SettingsError
 from stream.engine import fetched_records
+from stream.engine.idle_streams import Tail
 from stream.rights import REFUSALS
 
 #: How often the membership is renewed, and the time until a refused fetch is repeated.
@@ -103,6 +104,12 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
             **driver.credentials_to_aiokafka_auth(conf.broker_credentials, conf.ssl_context),
         )
 
+    async def _fetch_records(self, *args: Any, **kwargs: Any) -> dict[TP, list[Any]]:
+        """Take records from the client, and note at once that they are on their way: its positions are behind them."""
+        records: dict[TP, list[Any]] = await super()._fetch_records(*args, **kwargs)
+        self.consumer.note_taken(records)
+        return records
+
     async def seek_to_committed(self) -> dict[TP, int]:
         """Seek the assigned partitions to the group's offsets; a worker without partitions has nothing to seek."""
         found: dict[TP, int] = await self.call_thread(_seek_to_committed, self._ensure_consumer())
@@ -134,8 +141,8 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no types
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        #: By partition, the group's generation and the next offset after the last batch that was passed on.
-        self._passed_on: dict[TP, tuple[int, int]] = {}
+        #: By partition, the group's generation and the offset after the last record that was taken from the client.
+        self._taken: dict[TP, tuple[int, int]] = {}
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -162,7 +169,6 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no types
             if not self.flow_active or self.app.consumer_generation_id != generation:
                 return
             if active is None or tp in active or tp in self._buffered_partitions:
-                self._passed_on[tp] = generation, batch[-1].offset + 1
                 yield tp, _message(tp, batch, generation)
 
     async def perform_seek(self) -> None:
@@ -184,18 +190,24 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no types
     async def verify_all_partitions_active(self) -> None:
         """Do nothing: Faust's check counts its own acks, which are not used. Lag is a metric instead."""
 
-    def tail(self, tp: TP) -> tuple[int | None, int | None, int]:
-        """Return the position, the end and the next offset to pass on of a partition, as the client knows them.
+    def note_taken(self, records: Mapping[TP, list[Any]]) -> None:
+        """Note records that were taken from the client; its thread calls this."""
+        generation = self.app.consumer_generation_id
+        self._taken.update({tp: (generation, batch[-1].offset + 1) for tp, batch in records.items() if batch})
 
-        Batches from before a rebalance are not counted: they went to a task that has ended.
+    def tail(self, tp: TP) -> Tail:
+        """Return what the client knows about the end of a partition.
+
+        Records from before a rebalance are not counted as taken: they went to a task that has ended.
         """
         client = self._thread._consumer
         if client is None or tp not in client.assignment():
-            return None, None, 0
+            return Tail()
         state = client._subscription.subscription.assignment.state_value(aiokafka.TopicPartition(*tp))
         position = state.position if state.has_valid_position else None
-        generation, passed_on = self._passed_on.get(tp, (None, 0))
-        return position, state.highwater, passed_on if generation == self.app.consumer_generation_id else 0
+        generation, taken = self._taken.get(tp, (None, 0))
+        is_present = generation == self.app.consumer_generation_id
+        return Tail(position, state.highwater, taken if is_present else 0, state.timestamp)
 
     def partition_counts(self, topics: Iterable[str]) -> dict[str, int]:
         """Return each topic's number of partitions, 0 if it is unknown.

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from stream.config import Settings
 from stream.engine.checkpoint import Checkpoint, CheckpointStore, RaisedAlert
+from stream.engine.idle_streams import Tail
 from stream.engine.log_check import Start
 from stream.engine.record_limits import RecordLimits
 from stream.engine.task import EVIDENCE, Task
@@ -86,6 +87,8 @@ class InMemoryCheckpointStore:
 class FakePartitionControl:
     """The streams of reviews and of verdicts are read to their ends; the others have records that have not arrived yet.
 
+    Kafka answers each look.
+
     Attributes:
         paused: The streams that are paused.
     """
@@ -96,8 +99,8 @@ class FakePartitionControl:
     def at_end(self, stream: int, partition: int) -> bool:
         return stream in {0, 3}
 
-    def position(self, stream: int, partition: int) -> int | None:
-        return None
+    def tail(self, stream: int, partition: int) -> Tail:
+        return Tail(0, 0 if self.at_end(stream, partition) else 1, 0, time.time_ns() // 1_000_000)
 
     def pause(self, stream: int, partition: int) -> None:
         self.paused.add(stream)

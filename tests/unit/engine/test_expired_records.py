@@ -11,6 +11,7 @@ import pytest
 import structlog
 
 from stream.config import Settings
+from stream.engine.idle_streams import Tail
 from stream.engine.log_check import Gap, Log, Start, check
 from stream.engine.task import Task
 from stream.engine.task_runner import TaskRunner
@@ -211,8 +212,8 @@ class _Jumped(_Control):
         super().__init__()
         self._log_begins = log_begins
 
-    def position(self, stream: int, partition: int) -> int | None:
-        return 30 if stream == 0 else 0
+    def tail(self, stream: int, partition: int) -> Tail:
+        return super().tail(stream, partition)._replace(position=30 if stream == 0 else 0)
 
     async def beginning(self, stream: int, partition: int) -> int:
         return self._log_begins if stream == 0 else 0

@@ -14,6 +14,7 @@ from stream.config import Settings
 from stream.contract.events import VERDICTS
 from stream.core.messages.wire import DayRequest, encode_message
 from stream.engine.checkpoint import Checkpoint
+from stream.engine.idle_streams import Tail
 from stream.engine.records import app_id_header
 from stream.engine.task import EVIDENCE, Task
 from stream.engine.task_runner import TaskRunner
@@ -174,16 +175,21 @@ def test_a_task_without_input_commits_its_messages_at_once() -> None:
 def test_events_that_come_again_make_no_task_wait_for_verdicts() -> None:
     """Else a backlog stands still for `max_idle_seconds` after each pause of the fetched partitions."""
 
-    class AllAtEnd(FakePartitionControl):
-        def at_end(self, stream: int, partition: int) -> bool:
-            return True
-
-    settings = Settings(max_idle_seconds=60)
+    settings = Settings(max_idle_seconds=0.1)
     task = Task(0, settings, Intake(settings, 1), SlowCheckpointStore(), time.time)
-    runner = TaskRunner(task, settings, AllAtEnd(), NullTaskMetrics())
-    runner._received_at = [time.monotonic() - 120] * len(runner._received_at)
+    runner = TaskRunner(task, settings, AllStreamsAtEnd(), NullTaskMetrics())
+    _look_for(runner, 0.2)
     runner.take(0, _records({"type": "review.created", "product_id": "p"}, 0))
     assert [runner._idle(stream) for stream in (1, 2, VERDICTS)] == [False, False, True]
+
+
+def _look_for(runner: TaskRunner, seconds: float) -> list[bool]:
+    """Look at all streams for some time; return which of them are idle in the end."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        found = [runner._idle(stream) for stream in (0, 1, 2, VERDICTS)]
+        time.sleep(0.01)
+    return found
 
 
 class VerdictsAt(AllStreamsAtEnd):
@@ -193,11 +199,8 @@ class VerdictsAt(AllStreamsAtEnd):
         super().__init__()
         self._offset = offset
 
-    def at_end(self, stream: int, partition: int) -> bool:
-        return stream != VERDICTS or self._offset is not None
-
-    def position(self, stream: int, partition: int) -> int | None:
-        return self._offset if stream == VERDICTS else 0
+    def tail(self, stream: int, partition: int) -> Tail:
+        return super().tail(stream, partition)._replace(position=self._offset if stream == VERDICTS else 0)
 
 
 @pytest.mark.parametrize(("offset", "is_waited_for"), [(0, False), (1, True), (None, True)])
@@ -208,4 +211,4 @@ def test_a_task_does_not_wait_for_verdicts_where_nobody_has_written_one(
     settings = Settings(max_idle_seconds=60)
     task = Task(0, settings, Intake(settings, 1), SlowCheckpointStore(), time.time)
     runner = TaskRunner(task, settings, VerdictsAt(offset), NullTaskMetrics())
-    assert [runner._idle(stream) for stream in (0, 1, 2, VERDICTS)] == [False, False, False, not is_waited_for]
+    assert _look_for(runner, 0.1) == [False, False, False, not is_waited_for]
