@@ -10,9 +10,8 @@ from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
-from river.anomaly import HalfSpaceTrees
-
 from stream.core.subjects import patterns
+from stream.core.subjects.river_models import HalfSpaceTrees
 
 
 class _SmallTrees(HalfSpaceTrees):  # type: ignore[misc]  # river ships no types
