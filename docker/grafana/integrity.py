@@ -286,7 +286,7 @@ _INPUT: Final[Row] = (
             "Applied events with something unusual. overtaken_review: the creation came after an edit or deletion."
             " unseen_edit, unseen_deletion: the creation never came. known_review: a second creation. repeated_change:"
             " an event of a review that was closed later, so a file was fed again. event_id_used_again: the producer"
-            " gave two events the same id. dropped_link: a seller has more than 16 links, and the oldest went."
+            " gave two events the same id. dropped_link: a seller has more than 16 links, and one went."
             " unmatched_outreach, unmatched_access: no open critical review matches. A high rate means that one topic"
             " lags behind the others, or that events are lost.",
             "eps",

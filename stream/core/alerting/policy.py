@@ -69,7 +69,8 @@ class AlertPolicy:
     ) -> tuple[Finding | None, list[Alert]]:
         """Raise an alert if a draft reports something new, and note what the subject's finding then is.
 
-        A draft whose window overlaps the finding's time belongs to it, and is reported if its severity is higher.
+        A draft whose window overlaps the finding's time belongs to it, and is reported if its severity is higher. The
+        severity of a reviewer never is: a draft with twice the flips is reported instead.
 
         Args:
             draft: The subject's strongest evidence, above the threshold.
@@ -85,7 +86,7 @@ class AlertPolicy:
             supported=about == "staff" or draft.kind == "ring.insider" or draft.n_linked > 0 or draft.confirmed,
         )
         earlier = finding if finding is not None and draft.times[0] <= finding.until else None
-        if earlier is not None and response.SEVERITIES.index(severity) <= response.SEVERITIES.index(earlier.severity):
+        if earlier is not None and not _adds_to(draft, severity, earlier):
             return msgspec.structs.replace(earlier, until=draft.at), []
         if earlier is None and is_muted(alerted_at, draft.kind, draft.at, since):
             return finding, []
@@ -155,3 +156,10 @@ class AlertPolicy:
             config_digest=self._config_digest,
             state_digest="",
         )
+
+
+def _adds_to(draft: AlertDraft, severity: Severity, earlier: Finding) -> bool:
+    """Return whether a draft says so much more than what was reported that it is reported, too."""
+    if draft.subject.type == "reviewer":
+        return draft.n_flips >= 2 * earlier.flips
+    return response.SEVERITIES.index(severity) > response.SEVERITIES.index(earlier.severity)

@@ -7,6 +7,7 @@ settled only when they are needed; between these times nothing is done for a sel
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import Final
 
 from librt.vecs import vec
@@ -26,7 +27,7 @@ from stream.core.subjects.exposure_sums import ExposureSums
 WEIGHT_MEMORY_SECONDS: Final = 60 * DAY
 #: A seller with more than this share of a group's expected rate has no peers there.
 MAX_PEER_SHARE: Final = 0.5
-#: Links of one seller that are kept, the latest ones.
+#: Links of one seller that are kept.
 MAX_LINKS_PER_SELLER: Final = 16
 #: P(honest) of a confirmed cheat: nought but for a rest that keeps quotients of weights finite.
 CONFIRMED_HONEST: Final = 1e-12
@@ -126,13 +127,18 @@ class Seller:
         self.arrivals = Arrivals(int(now // DAY))
 
     def add_link(self, link_id: str, relation: str) -> bool:
-        """Note a link, as the latest one; return whether the oldest of more than MAX_LINKS_PER_SELLER had to go."""
+        """Note a link, as the latest one; return whether one of more than MAX_LINKS_PER_SELLER had to go.
+
+        It is the oldest one of the relation with the most: the device of each login drives out no bank account.
+        """
         self.links.pop(link_id, None)
         self.links[link_id] = relation
-        if len(self.links) > MAX_LINKS_PER_SELLER:
-            del self.links[next(iter(self.links))]
-            return True
-        return False
+        if len(self.links) <= MAX_LINKS_PER_SELLER:
+            return False
+        counts = Counter(self.links.values())
+        most = max(counts.values())
+        del self.links[next(name for name, its in self.links.items() if counts[its] == most)]
+        return True
 
     def add_review(self, reviewer_id: str, name: str) -> None:
         """Note that a critical review of a reviewer is open."""

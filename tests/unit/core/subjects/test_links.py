@@ -77,6 +77,18 @@ def test_the_latest_links_are_kept() -> None:
     assert [name for name, _ in links_of(detector)] == [*(f"l{number}" for number in range(2, 16)), "l0", "new"]
 
 
+def test_links_of_one_relation_do_not_drive_out_those_of_another() -> None:
+    """A login from a new device each week must not make the platform's bank accounts unknown."""
+    detector = applied(
+        link("account", relation="bank_account"),
+        link("home", 1, relation="address"),
+        *(link(f"d{number}", 2 + number, relation="device") for number in range(40)),
+    )
+    names = [name for name, _ in links_of(detector)]
+    assert names == ["account", "home", *(f"d{number}" for number in range(26, 40))]
+    assert detector.state.counts["dropped_link"] == 26
+
+
 def test_a_later_relation_replaces_an_earlier_one() -> None:
     detector = applied(link("l1"), link("l1", 1, relation="device", event_id="again"))
     assert links_of(detector) == [("l1", "device")]
