@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, get_args
 
+import pytest
+
 from stream.contract.alerts import Kind
 from stream.core.alerting import wording
 from stream.core.state.deduplication import MAX_SEGMENTS, SEGMENT_IDS
@@ -95,3 +97,10 @@ def test_code_and_documents_use_plain_words() -> None:
 
 #: Names on the wire; docs/glossary.md lists them with their meanings.
 KEPT: Final = re.compile(r'"(?:heard|no voices|all heard)"|`(?:heard|no voices|all heard)`|no voices|all heard')
+
+
+@pytest.mark.xdist_group("groups")
+def test_tests_of_a_group_run_in_one_process(request: pytest.FixtureRequest) -> None:
+    """With another pytest, xdist may leave out its groups without a word: each process then starts all servers."""
+    if hasattr(request.config, "workerinput") and request.config.option.loadgroup:
+        assert request.node.nodeid.endswith("@groups")
