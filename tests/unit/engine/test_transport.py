@@ -8,6 +8,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import DefaultRecord, DefaultRecordBatchBuilder
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 
 from stream.engine import fetched_records, transport
 
@@ -18,6 +19,12 @@ def test_the_fetcher_uses_our_record_class() -> None:
     assert fetcher.MemoryRecords is fetched_records._KeptRecords
     # Looked up by name at each fetch:
     assert {"PartitionRecords", "MemoryRecords"} <= set(fetcher.Fetcher._proc_fetch_request.__code__.co_names)
+
+
+def test_taken_records_and_answers_are_noted_where_the_clients_do_it() -> None:
+    """The transport overrides one method and reads one attribute that no interface promises."""
+    assert "_fetch_records" in AIOKafkaConsumerThread.getmany.__code__.co_names
+    assert {"highwater", "timestamp"} <= set(fetcher.Fetcher._proc_fetch_request.__code__.co_names)
 
 
 def test_a_record_is_passed_on_unchanged() -> None:
