@@ -45,8 +45,10 @@ pyproject.toml:
 
 install: .venv/.installed
 
-# Two processes more than there are cores, because tests with Kafka often wait.
-PROCESSES := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
+# A process more than there are cores, because tests with Kafka often wait. Each starts a Kafka of its own.
+PROCESSES := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+# In this order, so that the tests with Kafka, which take longest, do not come last.
+XDIST := --numprocesses=$(PROCESSES) --dist=loadgroup --no-loadscope-reorder
 
 lint: install
 	$(BIN)/ruff format --check .
@@ -57,12 +59,17 @@ lint: install
 check: lint
 	$(BIN)/pytest -q -m "not kafka and not browser and not slow and not long and not stack and not image" --numprocesses=auto --dist=worksteal
 
-test: lint
-	$(BIN)/pytest -q -m "not long and not stack and not image" --numprocesses=$(PROCESSES) --dist=loadgroup --durations=30
+# Types and style are checked beside the tests.
+test: install
+	@$(MAKE) --no-print-directory --jobs=2 lint tests
+
+.PHONY: tests
+tests: install
+	$(BIN)/pytest -q -m "not long and not stack and not image" $(XDIST) --durations=30
 
 # What `make test` leaves out because it takes long and stands beside a shorter test; CI runs it each night.
 long-test: install
-	$(BIN)/pytest -q -m "long" --numprocesses=$(PROCESSES) --dist=loadgroup --durations=30
+	$(BIN)/pytest -q -m "long" $(XDIST) --durations=30
 
 # Random crashes, fencing and rebalances over a simulated log. A failing seed can be repeated exactly.
 SEEDS ?= 1000

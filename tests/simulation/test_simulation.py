@@ -24,6 +24,8 @@ from tests.simulation.seed_run import CORRECT_VARIANT, run
 from tests.simulation.small_trees import small_trees
 
 PARTITION = TopicPartition("t", 0)
+#: Variants that take ten seconds and more, because few seeds fail.
+SLOW_VARIANTS = ("topics have no ids", "a refused write is repeated")
 
 
 def _read(log: Log) -> list[bytes | None]:
@@ -134,7 +136,9 @@ def test_the_same_seed_gives_the_same_result() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", FAULTY_VARIANTS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long if name in SLOW_VARIANTS else ()) for name in FAULTY_VARIANTS]
+)
 def test_a_faulty_variant_is_detected(name: str) -> None:
     variant, scenario, within = FAULTY_VARIANTS[name]
     assert any(run(seed, scenario, variant).problems for seed in range(1, within + 1))

@@ -99,8 +99,7 @@ def test_code_and_documents_use_plain_words() -> None:
 KEPT: Final = re.compile(r'"(?:heard|no voices|all heard)"|`(?:heard|no voices|all heard)`|no voices|all heard')
 
 
-@pytest.mark.xdist_group("groups")
 def test_tests_of_a_group_run_in_one_process(request: pytest.FixtureRequest) -> None:
     """With another pytest, xdist may leave out its groups without a word: each process then starts all servers."""
     if hasattr(request.config, "workerinput") and request.config.option.loadgroup:
-        assert request.node.nodeid.endswith("@groups")
+        assert request.node.nodeid.endswith("@test_project")

@@ -267,7 +267,7 @@ def events_of(market: simulate.Market) -> list[AnyEvent]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("partitions", [1, 4])
+@pytest.mark.parametrize("partitions", [pytest.param(1, marks=pytest.mark.long), 4])
 def test_replay_equals_tasks_that_are_fed_in_time_order(tmp_path: Path, partitions: int) -> None:
     market = simulate.simulate("access", 3, 120, 120)
     source = tmp_path / "events.jsonl"

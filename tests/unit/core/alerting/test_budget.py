@@ -62,7 +62,6 @@ def max_alarms(years: float) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("budget")  # in one process, so that the markets are simulated once
 @pytest.mark.parametrize("tasks", [pytest.param(1, marks=pytest.mark.long), 4])
 def test_honest_sellers_and_staff_stay_within_the_budget(tasks: int) -> None:
     sellers, staff, seller_years, staff_years = largest_log_odds(tasks)

@@ -128,10 +128,13 @@ def test_flips_of_an_arrival_cluster_are_no_evidence() -> None:
 #: Confounders of a fifth of the sellers, or of all. Of 120 sellers one may be accused by chance; without their
 #: alternative explanation bombs raised alerts about seven of 150.
 CONFOUNDERS = ("bomb", "fix", "mass_reply", "superb", "season", "desk")
+FIRST = ("bomb", "fix", "desk")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("confounder", CONFOUNDERS)
+@pytest.mark.parametrize(
+    "confounder", [pytest.param(each, marks=() if each in FIRST else pytest.mark.long) for each in CONFOUNDERS]
+)
 def test_confounders_of_honest_sellers_raise_no_alert(confounder: str) -> None:
     detector = Detector(3, "digest")
     market = simulate.simulate(confounder, 20, 120, 200)

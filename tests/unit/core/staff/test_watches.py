@@ -131,7 +131,7 @@ def test_client_of_accused_staff_is_accused_with_less() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("tasks", [1, 8])
+@pytest.mark.parametrize("tasks", [pytest.param(1, marks=pytest.mark.long), 8])
 @pytest.mark.parametrize(("scenario", "kind"), [("access", "staff.access_flips"), ("removals", "staff.removals")])
 def test_insiders_are_accused(scenario: str, kind: str, tasks: int) -> None:
     market = simulate.simulate(scenario, 3, 120, 200)
