@@ -136,6 +136,7 @@ def test_a_command_needs_its_rights_and_no_others(group: Group, kafka: Authorize
     worker = Worker(group)  # `forget` needs a state
     wait(lambda: any(META in rows for rows in topic_reader.committed_state(group.settings, kafka.admin).values()), 60,
          "the worker has written no state")  # fmt: skip
+    wait(worker.ready, 30, "the worker is not ready")  # else it may not handle signals yet
     assert worker.stop() == 0
     lacking = _run(group, "feed", "u3", kafka)
     lines = [described(kafka.settings("u3"), right) for right in access_rights.needed(group.settings, "feed")]

@@ -61,7 +61,7 @@ def test_three_kills_amid_verdicts_equal_a_replay(group: Group, tmp_path: Path) 
     events = with_verdicts(events, cheats, dt.timedelta(days=2))
     verdicts = [event for event in events if isinstance(event, CaseEvent)]
     assert len(verdicts) >= 4
-    assert {event.subject.type for event in verdicts} == {"seller", "staff"}
+    assert {event.subject.type for event in verdicts} == {"seller", "staff", "ring"}
     file = tmp_path / "events.jsonl"
     _write(file, events)
     expected, ids, cases = _replayed(file, tmp_path, group.environment)
