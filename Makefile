@@ -9,7 +9,7 @@
 # make clean       remove everything that make made      make long-test  further variants, as each night in CI
 # Python 3.11 or newer is the only requirement at the start: make installs uv.
 .DEFAULT_GOAL := help
-.PHONY: help install run lint check test long-test dashboards simulate faults stack stack-test image-test soak bench arena verdicts screenshots clean
+.PHONY: help install run lint check test tests long-test dashboards simulate faults stack stack-test image-test soak bench arena verdicts screenshots clean
 
 PYTHON ?= python3
 UV := .venv/bin/uv
@@ -63,7 +63,6 @@ check: lint
 test: install
 	@$(MAKE) --no-print-directory --jobs=2 lint tests
 
-.PHONY: tests
 tests: install
 	$(BIN)/pytest -q -m "not long and not stack and not image" $(XDIST) --durations=30
 

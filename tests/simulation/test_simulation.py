@@ -24,7 +24,7 @@ from tests.simulation.seed_run import CORRECT_VARIANT, run
 from tests.simulation.small_trees import small_trees
 
 PARTITION = TopicPartition("t", 0)
-#: Variants that take ten seconds and more, because few seeds fail.
+#: Variants that only few seeds detect: ten seconds and more.
 SLOW_VARIANTS = ("topics have no ids", "a refused write is repeated")
 
 
